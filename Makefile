@@ -1,0 +1,39 @@
+# queuectl: `make` prints what there is.
+PYTHON ?= python3
+TOOLS := .tools/$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+PYTEST = PYTHONPATH=$(TOOLS) $(PYTHON) -m pytest -q -p no:cacheprovider
+CHECKED = queuectl.py storage.py worker.py
+
+.PHONY: help demo test check pytest checkers clean
+
+help:  ## print this list
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/' | awk -F': +' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+demo:  ## run a dozen jobs of every kind for real, in a temporary home
+	@PYTHON='$(PYTHON)' sh tests/demo.sh
+
+test: pytest  ## run the tests (pytest is fetched where it is missing)
+	$(PYTEST) tests
+
+check: checkers  ## lint, and check the types for linux, darwin and win32
+	PYTHONPATH=$(TOOLS)/check $(PYTHON) -m ruff check --no-cache --isolated --target-version py38 --line-length 120 \
+	  --select E,F,W,B,I,C4,PIE,SIM,RET --ignore SIM105,SIM115 queuectl.py storage.py worker.py tests
+	@for platform in linux darwin win32; do \
+	  echo "mypy --strict --platform $$platform"; \
+	  PYTHONPATH=$(TOOLS)/check $(PYTHON) -m mypy --strict --platform $$platform --python-version 3.8 \
+	    --cache-dir $(TOOLS)/mypy $(CHECKED) || exit 1; \
+	done
+
+# System Pythons often refuse pip (PEP 668) or lack venv: --target works on all of them.
+PIP = PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 PIP_ROOT_USER_ACTION=ignore $(PYTHON) -m pip install -q --disable-pip-version-check
+
+pytest:
+	@PYTHONPATH=$(TOOLS) $(PYTHON) -c 'import pytest' 2>/dev/null || { \
+	  echo "fetching pytest into $(TOOLS)"; $(PIP) --target $(TOOLS) pytest; }
+
+checkers:
+	@PYTHONPATH=$(TOOLS)/check $(PYTHON) -c 'import mypy, ruff' 2>/dev/null || { \
+	  echo "fetching mypy and ruff into $(TOOLS)/check"; $(PIP) --target $(TOOLS)/check mypy==1.14.1 ruff; }
+
+clean:  ## remove what make has fetched and what Python has cached
+	rm -rf .tools .mypy_cache .ruff_cache __pycache__ tests/__pycache__

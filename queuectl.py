@@ -1,0 +1,1542 @@
+#!/usr/bin/env python3
+"""queuectl: a background job queue for shell commands, on one host, without installation.
+
+This file talks to people and programs: the configuration file, the commands, output and
+exit codes. What a job is and how it moves is in storage.py, how it runs in worker.py.
+
+It must stay readable for Python 2.7 and 3.6, so that these can be told what is missing:
+no annotations and no f-strings here, types stand in comments.
+"""
+
+import sys
+
+if sys.version_info < (3, 8):
+    sys.stderr.write(
+        "queuectl: error: this is Python %d.%d, and 3.8 or newer is needed: call queuectl.py with such a python3\n"
+        % sys.version_info[:2]
+    )
+    sys.exit(3)
+
+import os
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+if HERE not in sys.path:
+    sys.path.insert(0, HERE)  # -I, -P and PYTHONSAFEPATH leave it out
+
+try:
+    import argparse
+    import json
+    import re
+    import time
+
+    import storage
+except ImportError as missing:
+    sys.stderr.write("queuectl: error: this Python lacks a part that queuectl needs (%s)\n" % missing)
+    sys.exit(3)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Iterable, Iterator, List, NoReturn, Optional, Sequence, Tuple, Union
+
+    Fields = Dict[str, Any]
+
+PROGRAM = "queuectl.py"
+LINE_BYTES = 16 * 1024 * 1024  # longest line of JSON Lines
+SHOWN_BYTES = 16 * 1024  # of output that `show` prints per stream
+JSON_BYTES = 1024 * 1024  # of output that `show --json` carries per stream
+INTERRUPTED = 130
+TIMED_OUT = 124
+
+
+# ---------------------------------------------------------------- configuration file
+
+ALIASES = {
+    "default_max_retries": "max_retries",
+    "job_timeout": "timeout",
+    "worker_poll_interval": "poll_interval",
+}
+
+
+def setting_key(name):
+    # type: (str) -> str
+    """The key that *name* means: max-retries and default_max_retries are max_retries."""
+    key = name.replace("-", "_")
+    key = ALIASES.get(key, key)
+    if key not in storage.SETTING_DEFAULTS:
+        raise storage.unknown_name("setting", name, list(storage.SETTING_DEFAULTS) + list(ALIASES))
+    return key
+
+
+def check_setting(key, value):
+    # type: (str, object) -> Any
+    """*value* when the setting *key* can have it; raises BadInput."""
+    if key == "max_retries":
+        return storage.check_integer(value, key, 0, 1000000)
+    if key == "db_path":
+        text = storage.check_text(value, key)
+        if not text:
+            raise storage.BadInput("db_path is empty")
+        return text
+    if key == "timeout":
+        return None if value is None else storage.check_timeout(value)
+    if key == "backoff_base":
+        return check_number(value, key, 0, 1000000000)
+    seconds = storage.parse_duration(value, key)
+    if key == "poll_interval":
+        return check_number(seconds, key, 0.01, 3600)
+    return seconds
+
+
+def check_number(value, name, low, high):
+    # type: (object, str, float, float) -> float
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        raise storage.BadInput("%s: %s is not a number from %g to %g" % (name, storage.shown(value), low, high))
+    return value
+
+
+def setting_from_text(key, text):
+    # type: (str, str) -> object
+    """What the words of a command line mean as the value of *key*."""
+    if key == "timeout" and text.lower() in ("none", "null", ""):
+        return None
+    if key == "max_retries":
+        return whole_number(text, key)
+    if key == "backoff_base":
+        return decimal_number(text, key)
+    return text
+
+
+def whole_number(text, name):
+    # type: (str, str) -> int
+    if not re.match(r"[+-]?[0-9]{1,18}\Z", text):
+        raise storage.BadInput("%s: %s is not a whole number" % (name, storage.shown(text)))
+    return int(text)
+
+
+def decimal_number(text, name):
+    # type: (str, str) -> float
+    if not re.match(r"[+-]?([0-9]{1,18}(\.[0-9]*)?|\.[0-9]+)\Z", text):
+        raise storage.BadInput("%s: %s is not a number" % (name, storage.shown(text)))
+    return float(text) if "." in text else int(text)
+
+
+class ConfigFile(object):
+    """config.json: read when it changes, checked, and replaced atomically.
+
+    Calling it gives the Settings. Workers carry it along and call it before each claim.
+    """
+
+    def __init__(self, home):
+        # type: (str) -> None
+        self.home = home
+        self.path = os.path.join(home, "config.json")
+        self.seen = None  # type: Any
+        self.settings = None  # type: Optional[storage.Settings]
+
+    def __call__(self):
+        # type: () -> storage.Settings
+        """The settings as they are now. Raises HostError for a broken file."""
+        try:
+            info = os.stat(self.path)
+            seen = (info.st_mtime_ns, info.st_size, info.st_ino)  # type: Any
+        except OSError:
+            seen = ()
+        if self.settings is None or seen != self.seen:
+            self.settings = storage.Settings(**dict(storage.SETTING_DEFAULTS, **self.values()))
+            self.seen = seen
+        return self.settings
+
+    def values(self):
+        # type: () -> Fields
+        """What the file sets, by key, checked."""
+        found = {}  # type: Fields
+        for name, value in self.content().items():
+            try:
+                key = setting_key(name)
+                if key in found:
+                    raise storage.BadInput("%s is set twice, once under another name" % key)
+                found[key] = check_setting(key, value)
+            except storage.BadInput as error:
+                raise storage.HostError("%s: %s" % (storage.printable(self.path), error))
+        return found
+
+    def content(self):
+        # type: () -> Fields
+        """The file's object as it stands, {} where there is no file."""
+        try:
+            with open(self.path, "rb") as file:
+                text = file.read().decode("utf-8-sig")
+            value = json.loads(text, object_pairs_hook=unique_keys, parse_constant=refuse_constant)
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise self.broken(error.strerror or "cannot be read")
+        except UnicodeDecodeError as error:
+            raise self.broken("not UTF-8 at byte %d" % error.start)
+        except json.JSONDecodeError as error:
+            raise self.broken("line %d, column %d: %s" % (error.lineno, error.colno, error.msg))
+        except (ValueError, RecursionError, storage.BadInput) as error:
+            raise self.broken(str(error))
+        if not isinstance(value, dict):
+            raise self.broken("line 1, column 1: an object such as {} is expected")
+        return value
+
+    def broken(self, what):
+        # type: (str) -> storage.HostError
+        return storage.HostError("%s: %s: correct it, or move it away" % (storage.printable(self.path), what))
+
+    def change(self, name, value, remove):
+        # type: (str, object, bool) -> None
+        """Set or remove one key, whatever others change at the same time."""
+        with storage.told(self.path):
+            ensure_home(self.home)
+            fd = self.lock()
+            try:
+                content = self.content()
+                key = ALIASES.get(name.replace("-", "_"), name.replace("-", "_"))
+                for old in list(content):
+                    if ALIASES.get(old, old) == key:
+                        del content[old]
+                if not remove:
+                    content[key] = value
+                self.replace(content)
+            finally:
+                os.close(fd)
+
+    def lock(self):
+        # type: () -> int
+        """Hold the right to replace the file (a lock on its directory; on Windows on a file)."""
+        if sys.platform == "win32":
+            fd = storage.open_private(self.path + ".lock", os.O_RDWR | os.O_CREAT)
+        else:
+            fd = os.open(self.home, os.O_RDONLY)
+        deadline = time.monotonic() + storage.BUSY_SECONDS
+        while not storage.try_lock(fd):
+            if time.monotonic() > deadline:
+                os.close(fd)
+                raise storage.HostError("%s is locked by another queuectl: is one of them paused?" % self.path)
+            time.sleep(0.01)
+        return fd
+
+    def replace(self, content):
+        # type: (Fields) -> None
+        partial = "%s.%d.partial" % (self.path, os.getpid())
+        try:
+            fd = storage.open_private(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            with os.fdopen(fd, "w", encoding="utf-8") as file:
+                json.dump(content, file, indent=2)
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, self.path)
+        finally:
+            storage.remove(partial)
+        storage.sync_folder(self.home)
+
+
+def ensure_home(home):
+    # type: (str) -> None
+    os.makedirs(home, storage.PRIVATE_FOLDER, exist_ok=True)
+
+
+def unique_keys(pairs):
+    # type: (List[Tuple[str, Any]]) -> Fields
+    """An object of JSON; raises BadInput for a key that comes twice."""
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = [name for name in names if names.count(name) > 1][0]
+        raise storage.BadInput("the key %s comes twice" % storage.shown(twice))
+    return fields
+
+
+def refuse_constant(name):
+    # type: (str) -> NoReturn
+    raise storage.BadInput("%s is not a number that JSON knows" % name)
+
+
+# ---------------------------------------------------------------- commands: the frame
+
+
+class Command(object):
+    """One command: its words, its action, its help, its arguments."""
+
+    def __init__(self, name, run, text, arguments, shows):
+        # type: (str, Callable[[Call], int], str, Sequence[Any], bool) -> None
+        self.name = name
+        self.run = run
+        self.text = text
+        self.arguments = arguments
+        self.shows = shows
+
+    def parser(self):
+        # type: () -> Parser
+        parser = Parser(prog="%s %s" % (PROGRAM, self.name), description=self.text, allow_abbrev=False)
+        add_common(parser)
+        if self.shows:
+            parser.add_argument("--json", action="store_true", help="print one JSON value")
+        for names, settings in self.arguments:
+            parser.add_argument(*names, **settings)
+        return parser
+
+
+COMMANDS = {}  # type: Dict[str, Command]
+
+
+def command(name, text, *arguments, **options):
+    # type: (str, str, *Any, **bool) -> Callable[[Callable[[Call], int]], Callable[[Call], int]]
+    """Register the function below as the command *name*; shows=True gives it --json."""
+
+    def register(run):
+        # type: (Callable[[Call], int]) -> Callable[[Call], int]
+        COMMANDS[name] = Command(name, run, text, arguments, options.get("shows", False))
+        return run
+
+    return register
+
+
+def argument(*names, **settings):
+    # type: (*str, **Any) -> Tuple[Tuple[str, ...], Fields]
+    return names, settings
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but a mistake is one line."""
+
+    def error(self, message):
+        # type: (str) -> NoReturn
+        raise storage.BadInput("%s: see `%s --help`" % (message, self.prog))
+
+
+def add_common(parser):
+    # type: (argparse.ArgumentParser) -> None
+    parser.add_argument("--home", metavar="DIR", help="where queue and settings are (default: beside queuectl.py)")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    parser.add_argument("--version", action="version", version="queuectl " + storage.__version__)
+
+
+class Call(object):
+    """One call of one command: its options, and what they lead to."""
+
+    def __init__(self, options, words):
+        # type: (argparse.Namespace, Optional[List[str]]) -> None
+        self.options = options
+        self.words = words  # what came behind --, None without it
+        self.home = find_home(options.home)
+        self.config = ConfigFile(self.home)
+        self.now = time.time()
+
+    def queue(self):
+        # type: () -> storage.Queue
+        return storage.Queue(os.path.join(self.home, self.config().db_path))
+
+    def print_json(self, value):
+        # type: (object) -> None
+        """One JSON value. Jobs come one per line, so that a list stays greppable."""
+        if isinstance(value, list):
+            rows = ",\n".join(json.dumps(row) for row in value)
+            text = "[\n%s\n]" % rows if rows else "[]"
+        else:
+            text = json.dumps(value, indent=2)
+        print_text(text.replace("\x7f", "\\u007f") + "\n")
+
+
+def find_home(given):
+    # type: (Optional[str]) -> str
+    """--home, else $QUEUECTL_HOME, else the directory of the real queuectl.py."""
+    home = given if given is not None else os.environ.get("QUEUECTL_HOME") or HERE
+    if not home:
+        raise storage.BadInput("--home is empty")
+    storage.check_text(home, "--home")
+    return home if os.path.isabs(home) else os.path.join(current_directory(), home)
+
+
+def current_directory():
+    # type: () -> str
+    try:
+        return os.getcwd()
+    except OSError:
+        raise storage.HostError("the current directory no longer exists: change to one that does")
+
+
+def split_words(argv):
+    # type: (List[str]) -> Tuple[Command, List[str], Optional[List[str]]]
+    """The command that *argv* names, its options, and what stands behind --."""
+    behind = None  # type: Optional[List[str]]
+    if "--" in argv:
+        place = argv.index("--")
+        argv, behind = argv[:place], argv[place + 1 :]
+    place = 0
+    while place < len(argv) and argv[place].startswith("-"):
+        place += 2 if argv[place] == "--home" else 1
+    rest = argv[place:]
+    if not rest:
+        if "--version" in argv:
+            print_text("queuectl %s\n" % storage.__version__)
+            raise SystemExit(0)
+        if "--help" in argv or "-h" in argv:
+            print_overview()
+            raise SystemExit(0)
+        raise storage.BadInput("no command is given: `%s --help` lists them" % PROGRAM)
+    two = " ".join(rest[:2])
+    if two in COMMANDS:
+        return COMMANDS[two], argv[:place] + rest[2:], behind
+    group = [name for name in COMMANDS if name.startswith(rest[0] + " ")]
+    if group and len(rest) > 1 and not rest[1].startswith("-"):
+        raise storage.unknown_name("command", two, group)
+    if rest[0] in COMMANDS:
+        return COMMANDS[rest[0]], argv[:place] + rest[1:], behind
+    if group and ("--help" in rest or "-h" in rest):
+        print_overview(rest[0] + " ")
+        raise SystemExit(0)
+    if group:
+        raise storage.BadInput("%s needs one of: %s" % (rest[0], ", ".join(name.split()[1] for name in group)))
+    raise storage.unknown_name("command", rest[0], list(COMMANDS))
+
+
+def print_overview(start=""):
+    # type: (str) -> None
+    lines = [
+        "usage: %s [--home DIR] COMMAND ..." % PROGRAM,
+        "",
+        "A background job queue for shell commands. `%s COMMAND --help` tells more." % PROGRAM,
+        "",
+    ]
+    for name, one in COMMANDS.items():
+        if name.startswith(start):
+            lines.append("  %-13s %s" % (name, one.text))
+    lines += ["", "  --version     print the version", "  --debug       show tracebacks"]
+    print_text("\n".join(lines) + "\n")
+
+
+# ---------------------------------------------------------------- output
+
+
+def print_text(text):
+    # type: (str) -> None
+    sys.stdout.write(text)
+
+
+def tell(text):
+    # type: (str) -> None
+    """A word to the person, on standard error."""
+    sys.stderr.write(storage.printable(text) + "\n")
+
+
+def is_terminal(stream):
+    # type: (Any) -> bool
+    return bool(stream.isatty())
+
+
+STATE_COLOURS = {"completed": "32", "failed": "33", "dead": "31", "processing": "36", "cancelled": "2"}
+
+
+def coloured(text, state):
+    # type: (str, str) -> str
+    """*text* in the colour of *state*, on a terminal that wants colour."""
+    plain = sys.platform == "win32" or "NO_COLOR" in os.environ or os.environ.get("TERM") in (None, "dumb")
+    if plain or state not in STATE_COLOURS or not is_terminal(sys.stdout):
+        return text
+    return "\x1b[%sm%s\x1b[0m" % (STATE_COLOURS[state], text)
+
+
+def print_table(headings, rows, state_column=None):
+    # type: (Sequence[str], Sequence[Sequence[str]], Optional[int]) -> None
+    """Columns under headings; the last one ends where a terminal does."""
+    import shutil  # needed only here
+
+    cells = [[storage.printable(cell) for cell in row] for row in rows]
+    widths = [max([len(row[i]) for row in cells] + [len(headings[i])]) for i in range(len(headings))]
+    room = None
+    if is_terminal(sys.stdout):
+        room = max(10, shutil.get_terminal_size().columns - sum(width + 2 for width in widths[:-1]))
+    for number, row in enumerate([list(headings)] + cells):
+        line = [cell.ljust(width) for cell, width in zip(row, widths)]
+        line[-1] = row[-1] if room is None or len(row[-1]) <= room else row[-1][: room - 3] + "..."
+        if number and state_column is not None:
+            line[state_column] = coloured(line[state_column], row[state_column])
+        print_text("  ".join(line).rstrip() + "\n")
+
+
+def age_text(seconds):
+    # type: (float) -> str
+    """A length of time in one short word: 7s, 12m, 3h, 5d."""
+    seconds = abs(seconds)
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= 2 * size:
+            return "%d%s" % (seconds // size, unit)
+    return "%ds" % seconds
+
+
+def when(job, now):
+    # type: (Fields, float) -> str
+    """The time that matters in a job's state, seen from now."""
+    if job["state"] in storage.WAITING:
+        due = storage.utc_seconds(job["next_run_at"])
+        return "due in " + age_text(due - now) if due > now + 1 else "due"
+    if job["state"] == "processing":
+        return "for " + age_text(now - storage.utc_seconds(job["started_at"]))
+    return age_text(now - storage.utc_seconds(job["finished_at"])) + " ago"
+
+
+def command_text(job):
+    # type: (Fields) -> str
+    """The command as one would type it."""
+    if isinstance(job["command"], str):
+        return job["command"]
+    import shlex  # needed only for lists
+
+    return " ".join(shlex.quote(word) for word in job["command"])
+
+
+class Progress(object):
+    """A line on a terminal that says how far long work is; nothing elsewhere."""
+
+    def __init__(self):
+        # type: () -> None
+        self.active = is_terminal(sys.stderr)
+        self.shown_at = time.monotonic()
+        self.width = 0
+
+    def show(self, text):
+        # type: (str) -> None
+        now = time.monotonic()
+        if self.active and now - self.shown_at > 0.2:
+            self.shown_at = now
+            sys.stderr.write("\r" + text.ljust(self.width))
+            sys.stderr.flush()
+            self.width = len(text)
+
+    def bar(self, done, total, what):
+        # type: (int, int, str) -> None
+        if total:
+            part = min(1.0, done / float(total))
+            self.show("[%-30s] %3d %%  %s" % ("#" * int(part * 30), part * 100, what))
+        else:
+            self.show(what)
+
+    def end(self):
+        # type: () -> None
+        if self.width:
+            sys.stderr.write("\r" + " " * self.width + "\r")
+            sys.stderr.flush()
+
+
+# ---------------------------------------------------------------- submitting
+
+JOB_ARGUMENTS = (
+    argument("--id", help="the job's id (default: a new one)"),
+    argument("--max-retries", metavar="N", help="retries after the first attempt"),
+    argument("--priority", metavar="N", help="higher runs first (default 0)"),
+    argument("--run-at", metavar="TIME", help="not before this ISO 8601 time (local unless it ends in Z or an offset)"),
+    argument("--delay", metavar="AGE", help="not before this long from now: 90, 90s, 10m, 1h30m"),
+    argument("--timeout", metavar="AGE", help="end an attempt that runs longer"),
+    argument("--cwd", metavar="DIR", help="run in this directory (default: the current one)"),
+    argument("--env", metavar="NAME=VALUE", action="append", help="set a variable for the job (repeatable)"),
+    argument("--quiet", action="store_true", help="print nothing when it worked"),
+)
+
+
+@command(
+    "add",
+    "enqueue one shell command line, or after -- a program with its arguments",
+    argument("command", nargs="?", help="the command line for the shell"),
+    *JOB_ARGUMENTS,
+    shows=True
+)
+def add(call):
+    # type: (Call) -> int
+    options = call.options
+    if (options.command is None) == (call.words is None):
+        raise storage.BadInput("give one command: as one word in quotes, or as a program and its arguments behind --")
+    fields = {
+        "command": options.command if call.words is None else call.words,
+        "id": options.id,
+        "run_at": options.run_at,
+        "delay": options.delay,
+        "timeout": options.timeout,
+        "cwd": options.cwd,
+    }  # type: Fields
+    if options.max_retries is not None:
+        fields["max_retries"] = whole_number(options.max_retries, "max_retries")
+    if options.priority is not None:
+        fields["priority"] = whole_number(options.priority, "priority")
+    if options.env:
+        fields["env"] = parse_variables(options.env)
+    row = job_maker(call, options.cwd).row(fields)
+    queue = call.queue()
+    with storage.told(call.home):
+        ensure_home(call.home)
+    identifier = queue.enqueue(row)
+    if options.json:
+        job = queue.job(identifier)
+        del job["history"]
+        call.print_json(job)
+    elif not options.quiet:
+        print_text(identifier + "\n")
+    return 0
+
+
+def job_maker(call, cwd=None):
+    # type: (Call, Optional[str]) -> storage.JobMaker
+    base = cwd if cwd and os.path.isabs(cwd) else current_directory()
+    return storage.JobMaker(call.config().max_retries, base, current_umask(), call.now)
+
+
+def current_umask():
+    # type: () -> Optional[int]
+    """The umask that the job will run with."""
+    if sys.platform == "win32":
+        return None
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask
+
+
+def parse_variables(pairs):
+    # type: (Sequence[str]) -> Dict[str, str]
+    """--env NAME=VALUE as a dict; a message never holds the value."""
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise storage.BadInput("--env: NAME=VALUE is expected")
+        found[name] = value
+    return found
+
+
+@command(
+    "enqueue",
+    "enqueue jobs from JSON: an object, an array, or JSON Lines",
+    argument("text", nargs="?", metavar="JSON", help="the jobs, or - to read them from standard input"),
+    argument("--file", metavar="F", help="read them from this file"),
+    argument("--quiet", action="store_true", help="print nothing when it worked"),
+    shows=True
+)
+def enqueue(call):
+    # type: (Call) -> int
+    options = call.options
+    if call.words is not None:
+        raise storage.BadInput("enqueue takes JSON: a program behind -- goes with add")
+    if (options.text is None) == (options.file is None):
+        raise storage.BadInput("give one source: JSON, - for standard input, or --file F")
+    maker = job_maker(call)
+    queue = call.queue()
+    with storage.told(call.home):
+        ensure_home(call.home)
+    progress = Progress()
+    with open_source(options.text, options.file) as source:
+        try:
+            ids = queue.enqueue_all(checked_rows(maker, read_jobs(source, progress)))
+        finally:
+            progress.end()
+    if options.json:
+        call.print_json({"enqueued": len(ids), "ids": ids})
+    elif not options.quiet:
+        print_text("".join([identifier + "\n" for identifier in ids]))
+        if len(ids) > 1:
+            tell("enqueued %d jobs" % len(ids))
+    return 0
+
+
+def open_source(text, path):
+    # type: (Optional[str], Optional[str]) -> Any
+    """What to read jobs from, as an open binary file."""
+    if path is not None and path != "-":
+        try:
+            return open(path, "rb")
+        except (OSError, ValueError) as error:
+            raise storage.BadInput(
+                "cannot read %s: %s" % (storage.shown(path), getattr(error, "strerror", None) or error)
+            )
+    if path == "-" or text == "-":
+        return os.fdopen(os.dup(0), "rb")
+    import io  # needed only for JSON on the command line
+
+    return io.BytesIO(storage.check_text(text, "JSON").encode("utf-8"))
+
+
+def checked_rows(maker, jobs):
+    # type: (storage.JobMaker, Iterable[Tuple[int, object]]) -> Iterator[Tuple[int, Sequence[Any]]]
+    """Rows for the queue; a mistake names its line."""
+    count = 0
+    for line, fields in jobs:
+        try:
+            row = maker.row(fields)
+        except storage.BadInput as error:
+            raise storage.BadInput("line %d: %s: nothing was added" % (line, error))
+        count += 1
+        yield line, row
+    if not count:
+        raise storage.BadInput("no job was given: nothing was added")
+
+
+def read_jobs(source, progress):
+    # type: (Any, Progress) -> Iterator[Tuple[int, object]]
+    """Pairs of line number and job of a source: JSON Lines flat in memory, else all at once."""
+    reader = LineReader(source, progress)
+    first = reader.next_line()
+    while first is not None and not first.strip():
+        first = reader.next_line()
+    if first is None:
+        return
+    begin = reader.number
+    if first.lstrip()[:1] == "{" and is_json(first):
+        line = first  # type: Optional[str]
+        while line is not None:
+            if line.strip():
+                yield reader.number, parse_json(line, reader.number)
+            line = reader.next_line()
+        return
+    for job in read_values(first + reader.rest(), begin):
+        yield job
+
+
+def read_values(text, begin):
+    # type: (str, int) -> Iterator[Tuple[int, object]]
+    """Jobs of arrays and objects that go over several lines, one value after the other."""
+    decoder = json.JSONDecoder(object_pairs_hook=unique_keys, parse_constant=refuse_constant)
+    place = 0
+    while True:
+        place += len(text[place:]) - len(text[place:].lstrip())
+        if place >= len(text):
+            return
+        line = begin + text.count("\n", 0, place)
+        with json_told(begin):
+            value, place = decoder.raw_decode(text, place)
+        for job in value if isinstance(value, list) else [value]:
+            yield line, job
+
+
+class json_told(object):
+    """What a broken piece of JSON is told, with the line counted in the whole source."""
+
+    def __init__(self, begin):
+        # type: (int) -> None
+        self.begin = begin
+
+    def __enter__(self):
+        # type: () -> None
+        return
+
+    def __exit__(self, kind, error, trace):
+        # type: (object, Optional[BaseException], object) -> None
+        if isinstance(error, json.JSONDecodeError):
+            line = self.begin + error.lineno - 1
+            raise storage.BadInput("line %d, column %d: %s: nothing was added" % (line, error.colno, error.msg))
+        if isinstance(error, RecursionError):
+            raise storage.BadInput("line %d: JSON is nested too deeply: nothing was added" % self.begin)
+        if isinstance(error, storage.BadInput):
+            raise storage.BadInput("line %d: %s: nothing was added" % (self.begin, error))
+        if isinstance(error, ValueError):
+            raise storage.BadInput("line %d: a number is too long: nothing was added" % self.begin)
+
+
+def parse_json(text, line):
+    # type: (str, int) -> object
+    with json_told(line):
+        return json.loads(text, object_pairs_hook=unique_keys, parse_constant=refuse_constant)
+
+
+def is_json(line):
+    # type: (str) -> bool
+    """True where one line is a whole JSON value, so that the source is JSON Lines."""
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return line.rstrip().endswith("}")  # broken rather than unfinished: say so for this line
+    return True
+
+
+class LineReader(object):
+    """Reads lines of UTF-8 (with or without BOM) or of UTF-16 with BOM, counting them."""
+
+    def __init__(self, source, progress):
+        # type: (Any, Progress) -> None
+        import codecs  # loaded already; the name is needed only here
+        import io
+
+        self.source = source
+        self.progress = progress
+        self.number = 0
+        self.done = 0
+        self.total = source_size(source)
+        start = source.peek(2)[:2] if hasattr(source, "peek") else source.getvalue()[:2]
+        utf16 = start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        self.text = io.TextIOWrapper(source, encoding="utf-16" if utf16 else "utf-8-sig", newline="\n")
+
+    def next_line(self):
+        # type: () -> Optional[str]
+        """The next line, None at the end."""
+        try:
+            line = self.text.readline(LINE_BYTES)
+        except UnicodeDecodeError:
+            raise storage.BadInput("line %d: not valid UTF-8: nothing was added" % (self.number + 1))
+        except OSError as error:
+            raise storage.HostError("cannot read the jobs: %s" % error.strerror)
+        if len(line) >= LINE_BYTES:
+            raise storage.BadInput("line %d is longer than %d characters" % (self.number + 1, LINE_BYTES))
+        self.number += 1
+        self.done += len(line)
+        if self.number % 1000 == 0:
+            self.progress.bar(self.done, self.total, "%d jobs" % self.number)
+        return line or None
+
+    def rest(self):
+        # type: () -> str
+        try:
+            return str(self.text.read())
+        except UnicodeDecodeError:
+            raise storage.BadInput("not valid UTF-8: nothing was added")
+        except OSError as error:
+            raise storage.HostError("cannot read the jobs: %s" % error.strerror)
+
+
+def source_size(source):
+    # type: (Any) -> int
+    """Bytes in a regular file, 0 for what cannot tell."""
+    try:
+        return os.fstat(source.fileno()).st_size
+    except (OSError, ValueError, AttributeError):
+        return 0
+
+
+# ---------------------------------------------------------------- looking
+
+
+@command(
+    "list",
+    "list jobs, newest last",
+    argument("--state", metavar="S[,S]", help="only these states"),
+    argument("--dlq", action="store_true", help="only the dead letter queue (state dead)"),
+    argument("--limit", metavar="N", default="50", help="the newest N (default 50)"),
+    shows=True
+)
+def list_jobs(call):
+    # type: (Call) -> int
+    options = call.options
+    states = parse_states(options.state)
+    if options.dlq and states not in ([], ["dead"]):
+        raise storage.BadInput("--dlq and --state contradict each other: give one of them")
+    limit = storage.check_integer(whole_number(options.limit, "--limit"), "--limit", 1, 1000000000)
+    show_jobs(call, ["dead"] if options.dlq else states, limit)
+    return 0
+
+
+def parse_states(text):
+    # type: (Optional[str]) -> List[str]
+    states = [] if text is None else text.split(",")
+    for state in states:
+        if state not in storage.STATES:
+            raise storage.unknown_name("state", state, storage.STATES)
+    return sorted(set(states))
+
+
+def show_jobs(call, states, limit):
+    # type: (Call, Sequence[str], int) -> None
+    jobs, more = call.queue().jobs(states, limit)
+    if call.options.json:
+        call.print_json(jobs)
+    elif jobs:
+        rows = []
+        for job in jobs:
+            attempts = "%d/%d" % (job["attempts"], job["max_retries"] + 1)
+            rows.append((job["id"], job["state"], attempts, when(job, call.now), command_text(job)))
+        print_table(("ID", "STATE", "ATTEMPTS", "WHEN", "COMMAND"), rows, 1)
+    else:
+        tell("no jobs" if not states else "no jobs are %s" % " or ".join(states))
+    if more:
+        tell("there are more: these are the newest %d (--limit N shows more)" % limit)
+
+
+@command("show", "show one job in full", argument("id", metavar="ID"), shows=True)
+def show(call):
+    # type: (Call) -> int
+    queue = call.queue()
+    job = queue.job(call.options.id)
+    if call.options.json:
+        for attempt in job["history"]:
+            json_output(queue, attempt)
+        call.print_json(job)
+        return 0
+    for name, value in job.items():
+        if name != "history":
+            print_text("%-14s%s\n" % (name, storage.printable(field_text(job, name, value))))
+    for attempt in job["history"]:
+        show_attempt(queue, attempt)
+    return 0
+
+
+def field_text(job, name, value):
+    # type: (Fields, str, Any) -> str
+    """A field for people. Of the environment only the names: its values are secrets."""
+    if name == "command":
+        return command_text(job)
+    if name == "env":
+        return ", ".join(sorted(value)) + " (values not shown)" if value else "-"
+    if name == "timeout" and value is not None:
+        return "%g s" % value
+    return "-" if value is None else str(value)
+
+
+def show_attempt(queue, attempt):
+    # type: (storage.Queue, Fields) -> None
+    facts = ["started " + attempt["started_at"]]
+    if attempt["finished_at"]:
+        took = storage.utc_seconds(attempt["finished_at"]) - storage.utc_seconds(attempt["started_at"])
+        facts.append("took %.3f s" % max(0.0, took))
+    if attempt["exit_code"] is not None:
+        facts.append("exit code %d" % attempt["exit_code"])
+    facts.append("worker " + attempt["worker"])
+    print_text("\nattempt %d: %s\n" % (attempt["number"], attempt["outcome"]))
+    print_text("  %s\n" % storage.printable(", ".join(facts)))
+    if attempt["error"]:
+        print_text("  error: %s\n" % storage.printable(attempt["error"]))
+    if attempt["leftovers"]:
+        print_text("  left running: %s\n" % storage.printable(attempt["leftovers"]))
+    for stream in ("stdout", "stderr"):
+        output = Output(queue, attempt, stream)
+        text = output.tail(SHOWN_BYTES)
+        if output.size:
+            print_text("  %s, %d bytes:\n" % (stream, output.size))
+            if len(text) < output.size:
+                print_text("    ... (`logs %s` shows all of it)\n" % "ID")
+            for line in text.decode("utf-8", "backslashreplace").splitlines():
+                print_text("    %s\n" % storage.printable(line))
+
+
+def json_output(queue, attempt):
+    # type: (storage.Queue, Fields) -> None
+    """Replace what is stored of an attempt's output by text, and drop what is internal."""
+    for stream in ("stdout", "stderr"):
+        output = Output(queue, attempt, stream)
+        text = output.tail(JSON_BYTES)
+        attempt[stream] = text.decode("utf-8", "backslashreplace")
+        attempt[stream + "_bytes"] = output.size
+        if len(text) < output.size:
+            attempt[stream + "_truncated"] = True
+    for name in ("id", "job", "token"):
+        attempt.pop(name, None)
+
+
+class Output(object):
+    """One output stream of one attempt, wherever it is kept: database or file."""
+
+    def __init__(self, queue, attempt, stream):
+        # type: (storage.Queue, Fields, str) -> None
+        self.blob = attempt[stream]  # type: Optional[bytes]
+        self.path = ""
+        self.size = attempt[stream + "_bytes"]  # type: int
+        if self.blob is None and attempt["token"]:
+            self.path = queue.attempt_path(attempt["token"], stream[3:])
+            try:
+                self.size = os.stat(self.path).st_size
+            except OSError:
+                self.path = ""
+
+    def read(self, offset, count):
+        # type: (int, int) -> bytes
+        """Up to *count* bytes from *offset*."""
+        if self.blob is not None:
+            return bytes(self.blob[offset : offset + count])
+        if not self.path:
+            return b""
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(offset)
+                return file.read(count)
+        except FileNotFoundError:
+            return b""  # it has just moved into the database
+
+    def tail(self, count):
+        # type: (int) -> bytes
+        return self.read(max(0, self.size - count), count)
+
+
+@command(
+    "logs",
+    "print the output of a job: its stdout on stdout, its stderr on stderr",
+    argument("id", metavar="ID"),
+    argument("-f", "--follow", action="store_true", help="go on until the job ends, also before it starts"),
+    argument("--attempt", metavar="N", help="of this attempt (default: the last one)"),
+    argument("--stderr", action="store_true", help="only its stderr, on stdout"),
+)
+def logs(call):
+    # type: (Call) -> int
+    options = call.options
+    number = None
+    if options.attempt is not None:
+        number = storage.check_integer(whole_number(options.attempt, "--attempt"), "--attempt", 1, 10**9)
+    follower = Follower(call.queue(), options.id, number, options.stderr)
+    follower.print_new()
+    if number is not None and follower.attempt is None and (follower.ended() or not options.follow):
+        raise storage.QueueError("job %s has no attempt %d" % (options.id, number))
+    pause = 0.02
+    while options.follow and not follower.ended():
+        time.sleep(pause)
+        pause = pause * 1.2 if pause < 0.2 else pause
+        if follower.print_new():
+            pause = 0.02
+    return 0
+
+
+class Follower(object):
+    """Prints what is new in the output of a job, attempt after attempt."""
+
+    def __init__(self, queue, identifier, number, only_stderr):
+        # type: (storage.Queue, str, Optional[int], bool) -> None
+        self.queue = queue
+        self.identifier = identifier
+        self.number = number
+        self.streams = {"stderr": sys.stdout} if only_stderr else {"stdout": sys.stdout, "stderr": sys.stderr}
+        self.offsets = {}  # type: Dict[str, int]
+        self.attempt = None  # type: Optional[Fields]
+        self.job = {}  # type: Fields
+
+    def print_new(self):
+        # type: () -> bool
+        """Print what came since the last call; True if anything did."""
+        self.job = self.queue.job(self.identifier)
+        printed = False
+        for attempt in self.wanted():
+            if self.attempt is None or attempt["number"] != self.attempt["number"]:
+                self.offsets = dict.fromkeys(self.streams, 0)
+            self.attempt = attempt
+            for stream, target in self.streams.items():
+                printed = self.print_stream(Output(self.queue, attempt, stream), stream, target) or printed
+        return printed
+
+    def wanted(self):
+        # type: () -> List[Fields]
+        """The attempts to look at now: the chosen one; the last; or those since the one at hand."""
+        history = self.job["history"]  # type: List[Fields]
+        if self.number is not None:
+            return [attempt for attempt in history if attempt["number"] == self.number]
+        if self.attempt is None:
+            return history[-1:]
+        at_hand = self.attempt["number"]
+        return [attempt for attempt in history if attempt["number"] >= at_hand]
+
+    def print_stream(self, output, stream, target):
+        # type: (Output, str, Any) -> bool
+        printed = False
+        while True:
+            data = output.read(self.offsets[stream], 65536)
+            if not data:
+                return printed
+            self.offsets[stream] += len(data)
+            printed = True
+            if is_terminal(target):
+                target.write(terminal_text(data))
+                target.flush()
+            else:
+                target.flush()
+                write_all(target.fileno(), data)
+
+    def ended(self):
+        # type: () -> bool
+        if self.number is not None and self.attempt is not None:
+            return bool(self.attempt["outcome"] != "running")
+        return self.job["state"] in storage.FINAL
+
+
+def write_all(fd, data):
+    # type: (int, bytes) -> None
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def terminal_text(data):
+    # type: (bytes) -> str
+    """Output for a terminal: only line ends and tabs act, everything else is shown."""
+    text = data.decode("utf-8", "backslashreplace")
+    return "\n".join("\t".join(storage.printable(cell) for cell in line.split("\t")) for line in text.split("\n"))
+
+
+@command(
+    "wait",
+    "wait until jobs are final; exit 0 if all completed, 1 if not, 124 on timeout",
+    argument("ids", metavar="ID", nargs="*"),
+    argument("--timeout", metavar="AGE", help="give up after this long"),
+    shows=True
+)
+def wait(call):
+    # type: (Call) -> int
+    queue, ids, options = call.queue(), call.options.ids, call.options
+    limit = None if options.timeout is None else storage.parse_duration(options.timeout, "--timeout")
+    deadline = None if limit is None else time.monotonic() + limit
+    progress, pause, hinted = Progress(), 0.02, False
+    try:
+        while True:
+            counts = count_of(queue.states_of(ids)) if ids else queue.counts()
+            open_jobs = sum(counts[state] for state in storage.STATES if state not in storage.FINAL)
+            if not open_jobs or (deadline is not None and time.monotonic() >= deadline):
+                break
+            if not hinted and not queue.members():
+                hinted = True
+                tell("no worker is running: `%s worker start` starts one" % PROGRAM)
+            total = sum(counts.values())
+            progress.bar(total - open_jobs, total, "%d of %d jobs are final" % (total - open_jobs, total))
+            time.sleep(pause if deadline is None else min(pause, max(0.001, deadline - time.monotonic())))
+            pause = min(pause * 1.2, 0.25)
+    finally:
+        progress.end()
+    if options.json:
+        call.print_json(dict(counts, timed_out=bool(open_jobs)))
+    if open_jobs:
+        tell("timed out: %s" % ("1 job is not final" if open_jobs == 1 else "%d jobs are not final" % open_jobs))
+        return TIMED_OUT
+    return 1 if counts["dead"] or counts["cancelled"] else 0
+
+
+def count_of(states):
+    # type: (Sequence[str]) -> Dict[str, int]
+    return {state: states.count(state) for state in storage.STATES}
+
+
+@command("status", "show how many jobs are in each state, and who works", shows=True)
+def status(call):
+    # type: (Call) -> int
+    queue = call.queue()
+    counts, oldest = queue.overview()
+    members = queue.members()
+    workers = sum(member["kind"] == "worker" for member in members)
+    supervisors = sum(member["kind"] == "supervisor" for member in members)
+    if call.options.json:
+        value = dict(counts, workers=workers, supervisors=supervisors, database=queue.path)  # type: Fields
+        value["oldest_waiting"] = {"id": oldest[1], "created_at": oldest[0]} if oldest else None
+        call.print_json(value)
+        return 0
+    for state in storage.STATES:
+        print_text("%s%d\n" % (coloured("%-16s" % state, state if counts[state] else ""), counts[state]))
+    print_text("%-16s%d alive, supervisors: %d\n" % ("workers", workers, supervisors))
+    waiting = "-"
+    if oldest:
+        waiting = "%s, enqueued %s ago" % (oldest[1], age_text(call.now - storage.utc_seconds(oldest[0])))
+    print_text("%-16s%s\n" % ("oldest waiting", waiting))
+    print_text("%-16s%s\n" % ("database", storage.printable(queue.path)))
+    return 0
+
+
+# ---------------------------------------------------------------- deciding
+
+
+@command(
+    "cancel",
+    "take jobs out; a running one is ended with its whole process tree",
+    argument("ids", metavar="ID", nargs="+"),
+)
+def cancel(call):
+    # type: (Call) -> int
+    queue = call.queue()
+    patience = call.config().grace + 15
+    try:
+        asked = queue.cancel(unique(call.options.ids), call.now)
+    except storage.NoDatabase:
+        raise storage.no_such_job(call.options.ids[0])
+    late = []
+    deadline = time.monotonic() + patience
+    for identifier, token in asked:
+        while token and queue.running_token(identifier) == token:
+            if time.monotonic() > deadline or not has_worker(queue, token):
+                late.append(identifier)
+                break
+            time.sleep(0.05)
+    for identifier, token in asked:
+        state = queue.states_of([identifier])[0]
+        if identifier not in late and state != "cancelled":
+            tell("job %s was %s before the cancel reached it" % (identifier, state))
+            late.append("")
+    late = [identifier for identifier in late if identifier]
+    if late:
+        raise storage.QueueError("not ended yet: %s: the next worker that starts ends it" % ", ".join(late))
+    return 0
+
+
+def has_worker(queue, token):
+    # type: (storage.Queue, str) -> bool
+    """True while any worker lives that can heed a request about the claim *token*."""
+    return any(member["kind"] == "worker" for member in queue.members())
+
+
+def unique(ids):
+    # type: (Sequence[str]) -> List[str]
+    """*ids* in their order, each once."""
+    return list(dict.fromkeys(ids))
+
+
+@command("requeue", "put dead or cancelled jobs back into the queue", argument("ids", metavar="ID", nargs="+"))
+def requeue(call):
+    # type: (Call) -> int
+    put_back(call, call.options.ids, ("dead", "cancelled"))
+    return 0
+
+
+def put_back(call, ids, states):
+    # type: (Call, Sequence[str], Sequence[str]) -> None
+    try:
+        call.queue().requeue(unique(ids), states, call.now)
+    except storage.NoDatabase:
+        raise storage.no_such_job(ids[0])
+
+
+@command(
+    "dlq list",
+    "list the dead letter queue",
+    argument("--limit", metavar="N", default="50", help="the newest N (default 50)"),
+    shows=True
+)
+def dlq_list(call):
+    # type: (Call) -> int
+    limit = storage.check_integer(whole_number(call.options.limit, "--limit"), "--limit", 1, 1000000000)
+    show_jobs(call, ["dead"], limit)
+    return 0
+
+
+@command(
+    "dlq retry",
+    "put dead jobs back into the queue",
+    argument("ids", metavar="ID", nargs="*"),
+    argument("--all", action="store_true", help="all of them"),
+)
+def dlq_retry(call):
+    # type: (Call) -> int
+    if bool(call.options.ids) == call.options.all:
+        raise storage.BadInput("give the ids of dead jobs, or --all")
+    if call.options.ids:
+        put_back(call, call.options.ids, ("dead",))
+        return 0
+    try:
+        count = call.queue().requeue_dead(call.now)
+    except storage.NoDatabase:
+        count = 0
+    tell("requeued %d jobs" % count)
+    return 0
+
+
+@command("dlq purge", "delete all dead jobs and their output", shows=True)
+def dlq_purge(call):
+    # type: (Call) -> int
+    return delete_jobs(call, ["dead"], 0)
+
+
+@command(
+    "prune",
+    "delete finished jobs and their output, and give the space back",
+    argument("--state", metavar="S[,S]", help="which (default: completed,cancelled)"),
+    argument("--older-than", metavar="AGE", default="0", help="only those that finished this long ago: 7d, 12h"),
+    shows=True
+)
+def prune(call):
+    # type: (Call) -> int
+    states = parse_states(call.options.state) or ["cancelled", "completed"]
+    for state in states:
+        if state not in storage.FINAL:
+            raise storage.BadInput("jobs that are %s are not finished: cancel them first" % state)
+    return delete_jobs(call, states, storage.parse_duration(call.options.older_than, "--older-than"))
+
+
+def delete_jobs(call, states, age):
+    # type: (Call, Sequence[str], float) -> int
+    progress = Progress()
+    try:
+        deleted = call.queue().prune(
+            states, max(0.0, call.now - age), lambda count: progress.show("deleted %d jobs" % count)
+        )
+    except storage.NoDatabase:
+        deleted = 0
+    finally:
+        progress.end()
+    if call.options.json:
+        call.print_json({"deleted": deleted})
+    else:
+        tell("deleted %d jobs" % deleted)
+    return 0
+
+
+# ---------------------------------------------------------------- workers
+
+START_ARGUMENTS = (
+    argument("-n", "--count", metavar="N", default="1", help="how many workers (default 1)"),
+    argument("--background", "--daemon", action="store_true", help="detach, and log to a file"),
+    argument("--drain", action="store_true", help="end once nothing is left to run, retries and delays included"),
+    argument("--backoff-base", metavar="X", help="in place of the setting"),
+    argument("--poll-interval", metavar="S", help="in place of the setting, seconds"),
+    argument("--name", help=argparse.SUPPRESS),
+)
+
+
+@command("worker start", "start workers; Ctrl+C finishes running jobs, a second one ends them", *START_ARGUMENTS)
+@command("worker", "short for worker start", *START_ARGUMENTS)
+def worker_start(call):
+    # type: (Call) -> int
+    import worker  # with multiprocessing, which other commands do without
+
+    options = call.options
+    queue, wanted = call.queue(), worker_options(options)
+    with storage.told(call.home):
+        ensure_home(call.home)
+    queue.create()
+    storage.refuse_untrusted([call.home, call.config.path, queue.path, queue.folder])
+    os.environ["QUEUECTL_HOME"] = call.home
+    if not options.background:
+        name = options.name or worker.new_supervisor_name()
+        with storage.told(queue.folder):
+            worker.Supervisor(queue, name, wanted, call.config).run()
+        return 0
+    name = worker.new_supervisor_name()
+    pid = worker.start_background(queue, background_arguments(call, name), name)
+    tell(
+        "started in the background: supervisor %s, pid %d, workers: %d; log: %s"
+        % (name, pid, wanted.workers, queue.log_path)
+    )
+    return 0
+
+
+def worker_options(options):
+    # type: (argparse.Namespace) -> Any
+    import worker
+
+    base, interval = options.backoff_base, options.poll_interval
+    return worker.Options(
+        workers=storage.check_integer(whole_number(options.count, "--count"), "--count", 1, 1000),
+        drain=options.drain,
+        backoff_base=None if base is None else check_setting("backoff_base", decimal_number(base, "--backoff-base")),
+        poll_interval=None if interval is None else check_setting("poll_interval", interval),
+    )
+
+
+def background_arguments(call, name):
+    # type: (Call, str) -> List[str]
+    """The command line of the detached supervisor."""
+    options = call.options
+    words = [os.path.realpath(__file__), "--home", call.home, "worker", "start", "--name", name, "--count", options.count]
+    if options.drain:
+        words.append("--drain")
+    if options.backoff_base is not None:
+        words += ["--backoff-base", options.backoff_base]
+    if options.poll_interval is not None:
+        words += ["--poll-interval", options.poll_interval]
+    return words
+
+
+@command(
+    "worker stop",
+    "stop every supervisor of this queue: finish what runs, take nothing new",
+    argument("--now", action="store_true", help="end running jobs and give them back"),
+    argument("--timeout", metavar="AGE", help="end running jobs after this long"),
+)
+def worker_stop(call):
+    # type: (Call) -> int
+    queue = call.queue()
+    limit = None if call.options.timeout is None else storage.parse_duration(call.options.timeout, "--timeout")
+    members = queue.members()
+    if not members:
+        tell("no worker is running")
+        return 0
+    supervisors = unique([member["supervisor"] or member["name"] for member in members])
+    request_stop(queue, supervisors, "now" if call.options.now else "stop")
+    if call.options.now:
+        return await_end(queue, supervisors, call.config().grace + 30)
+    progress = Progress()
+    if await_end(queue, supervisors, limit, progress) == 0:
+        return 0
+    tell("running jobs did not finish in time: they are ended and given back")
+    request_stop(queue, supervisors, "now")
+    return await_end(queue, supervisors, call.config().grace + 30)
+
+
+def request_stop(queue, supervisors, request):
+    # type: (storage.Queue, Sequence[str], str) -> None
+    with storage.told(queue.workers_folder):
+        for name in supervisors:
+            os.close(storage.open_private(queue.request_path(name, request), os.O_WRONLY | os.O_CREAT))
+
+
+def await_end(queue, supervisors, limit, progress=None):
+    # type: (storage.Queue, Sequence[str], Optional[float], Optional[Progress]) -> int
+    """Wait until these supervisors and their workers are gone: 0, or 1 after *limit* seconds."""
+    began = time.monotonic()
+    while True:
+        left = [member for member in queue.members() if (member["supervisor"] or member["name"]) in supervisors]
+        if not left:
+            if progress:
+                progress.end()
+            tell("stopped")
+            return 0
+        if limit is not None and time.monotonic() - began >= limit:
+            if progress:
+                progress.end()
+                return 1
+            raise storage.QueueError("still alive: %s" % ", ".join("pid %d" % member["pid"] for member in left))
+        if progress:
+            progress.show("waiting for %d processes to finish (Ctrl+C leaves them to it)" % len(left))
+        time.sleep(0.03)
+
+
+@command("worker list", "list supervisors and workers, and what they run", shows=True)
+def worker_list(call):
+    # type: (Call) -> int
+    queue = call.queue()
+    members = queue.members()
+    try:
+        jobs = {job["worker"]: job["id"] for job in queue.processing()} if members else {}
+    except storage.NoDatabase:
+        jobs = {}
+    for member in members:
+        member["job"] = jobs.get(member["name"])
+    if call.options.json:
+        call.print_json(members)
+    elif not members:
+        tell("no worker is running")
+    else:
+        rows = [
+            (m["name"], m["kind"], str(m["pid"]), m["host"], m["since"][:19] + "Z", m["job"] or "-") for m in members
+        ]
+        print_table(("NAME", "KIND", "PID", "HOST", "SINCE", "JOB"), rows)
+    return 0
+
+
+# ---------------------------------------------------------------- settings
+
+
+@command("config get", "print settings", argument("key", metavar="KEY", nargs="?"), shows=True)
+def config_get(call):
+    # type: (Call) -> int
+    values = call.config()._asdict()
+    if call.options.key is not None:
+        key = setting_key(call.options.key)
+        if call.options.json:
+            call.print_json(values[key])
+        else:
+            print_text(setting_text(values[key]) + "\n")
+        return 0
+    if call.options.json:
+        call.print_json(values)
+        return 0
+    given = call.config.values()
+    for key, value in values.items():
+        note = "" if key in given else "  (default)"
+        print_text("%-14s = %s%s\n" % (key, setting_text(value), note))
+    return 0
+
+
+def setting_text(value):
+    # type: (object) -> str
+    if value is None:
+        return "none"
+    return "%g" % value if isinstance(value, float) else storage.printable(str(value))
+
+
+@command("config set", "change a setting", argument("key", metavar="KEY"), argument("value", metavar="VALUE"))
+def config_set(call):
+    # type: (Call) -> int
+    key = setting_key(call.options.key)
+    value = check_setting(key, setting_from_text(key, call.options.value))
+    call.config.change(key, value, False)
+    return 0
+
+
+@command("config unset", "go back to the default of a setting", argument("key", metavar="KEY"))
+def config_unset(call):
+    # type: (Call) -> int
+    if call.options.key not in call.config.content():
+        setting_key(call.options.key)
+    call.config.change(call.options.key, None, True)
+    return 0
+
+
+@command("initdb", "create the database now rather than at first use")
+def initdb(call):
+    # type: (Call) -> int
+    queue = call.queue()
+    with storage.told(call.home):
+        ensure_home(call.home)
+    new = queue.create()
+    queue.counts()  # is it ours, and of a version that we know?
+    tell("%s %s" % ("created" if new else "exists already:", queue.path))
+    return 0
+
+
+# ---------------------------------------------------------------- main
+
+
+def main(argv=None):
+    # type: (Optional[List[str]]) -> int
+    """Run one command line and return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in (words[: words.index("--")] if "--" in words else words)
+    prepare_streams()
+    try:
+        try:
+            code = run(words)
+            sys.stdout.flush()
+            return code
+        except BrokenPipeError:
+            return quiet_end(0)
+        except storage.QueueError as error:
+            if debug:
+                raise
+            return complain(str(error), error.exit_code)
+        except OSError as error:
+            if debug:
+                raise
+            place = " (%s)" % error.filename if error.filename else ""
+            return complain("the system refuses: %s%s" % (error.strerror or error, place), 3)
+        except MemoryError:
+            return complain("out of memory", 3)
+    except KeyboardInterrupt:
+        return quiet_end(INTERRUPTED)
+
+
+def run(words):
+    # type: (List[str]) -> int
+    chosen, options, behind = split_words(words)
+    if behind is not None and chosen.name not in ("add", "enqueue"):
+        options, behind = options + behind, None
+    call = Call(chosen.parser().parse_args(options), behind)
+    return chosen.run(call)
+
+
+def complain(text, code):
+    # type: (str, int) -> int
+    """The one place that tells an error: one line, whatever it holds."""
+    try:
+        sys.stderr.write("queuectl: error: %s\n" % storage.printable(text))
+        sys.stderr.flush()
+        sys.stdout.flush()
+    except OSError:
+        quiet_end(code)
+    return code
+
+
+def quiet_end(code):
+    # type: (int) -> int
+    """Leave without a word, also from the interpreter when it flushes at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(nowhere, stream.fileno())
+    return code
+
+
+def prepare_streams():
+    # type: () -> None
+    """Closed standard streams become /dev/null; what cannot be encoded is shown as an escape."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
+    for name, fd in (("stdout", 1), ("stderr", 2)):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(fd, "w", encoding="utf-8", errors="backslashreplace", closefd=False))
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

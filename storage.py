@@ -1,0 +1,1558 @@
+"""storage: what a job is, how it moves, and how it is kept.
+
+                     claim                  exit 0
+    enqueue --> pending ------> processing --------> completed
+                 ^  |  ^         |  |  ^ |
+                 |  |  +-release-+  |  | +--retries left--> failed --cancel--+
+                 |  |               |  +-------claim----------+              |
+                 |  +----cancel-+   +---no retry left---> dead               |
+                 |              v   +---cancel--+          |                 |
+                 |          cancelled <---------+          |                 |
+                 |              |  ^-----------------------|-----------------+
+                 +---requeue----+------requeue-------------+
+
+pending     Waits for a worker, or for its run_at. A claim takes it, a cancel ends it.
+            A crash does not touch it: the row was synced before its id was printed.
+processing  One worker holds it; `token` names that claim. The worker's finishing write
+            moves it on. When the worker dies, whoever holds the queue next decides by
+            evidence (worker.py): finished unseen, still running, died, or never started.
+completed   Its command exited 0. Final; `prune` deletes it.
+failed      The last attempt failed and retries remain; claimed again at next_run_at.
+dead        Retries are used up: the dead letter queue. Only a person moves it out.
+cancelled   A person took it out. Only a person moves it back.
+
+The same arrows stand below as MOVES, and in the schema as a trigger that refuses every
+other move. Every write is one `BEGIN IMMEDIATE` transaction on a fresh connection, behind
+the *gate*, a file lock that keeps writers in line (SQLite's own waiting sleeps, and is
+unfair) and makes checkpoints safe: SQLite up to 3.51.2 can lose commits that race a
+PASSIVE checkpoint (its "WAL-reset bug"), so automatic ones are off and ours run behind
+the gate. A commit is synced to disk before the call returns.
+
+Beside the database `q.db` lies the folder `q.db.d`, private to the user:
+
+    gate            the write gate
+    bell            a FIFO: an enqueue writes a byte to wake a sleeping worker (a hint only)
+    workers/N.life  held locked by the supervisor or worker N for as long as it lives
+    workers/N.stop  supervisor N is asked to finish and leave (.now: to end its jobs first)
+    attempts/T.*    lock and status (.run), output (.out, .err) of the attempt with token T
+    worker.log      what background supervisors and their workers say
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import datetime
+import json
+import os
+import re
+import sqlite3
+import stat
+import sys
+import time
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+TYPE_CHECKING = False  # typing costs every `add` milliseconds; checkers know this name
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+
+    Fields = Dict[str, Any]
+
+__version__ = "0.1.0"
+
+STATES = ("pending", "processing", "completed", "failed", "dead", "cancelled")
+WAITING = ("pending", "failed")
+FINAL = ("completed", "dead", "cancelled")
+
+MOVES = {
+    "pending": {"processing": "claim", "cancelled": "cancel"},
+    "processing": {
+        "completed": "complete",
+        "failed": "fail",
+        "dead": "fail",
+        "cancelled": "cancel",
+        "pending": "release",
+    },
+    "completed": {},
+    "failed": {"processing": "claim", "cancelled": "cancel"},
+    "dead": {"pending": "requeue"},
+    "cancelled": {"pending": "requeue"},
+}
+
+BUSY_SECONDS = 30.0  # how long a write waits for its turn
+CHECKPOINT_BYTES = 4 * 1024 * 1024  # a WAL larger than this is written back
+INLINE_BYTES = 32 * 1024  # output up to this size moves into the database
+PRUNE_ROWS = 500  # deleted per transaction, so that no claim waits long
+VACUUM_PAGES = 1000  # given back per transaction
+PRIVATE_FILE = 0o600
+PRIVATE_FOLDER = 0o700
+
+# Linux refuses one argument of 128 KiB and more; cmd.exe a line over 8191 characters.
+COMMAND_BYTES = 8000 if sys.platform == "win32" else 131000
+ARGUMENTS_BYTES = 30000 if sys.platform == "win32" else 1000000
+SECONDS_LIMIT = 100 * 366 * 86400
+FIRST_TIME, LAST_TIME = 0.0, 253402300799.0  # 1970 to 9999
+
+
+# ---------------------------------------------------------------- errors
+
+
+class QueueError(Exception):
+    """Not done: no such job, wrong state, duplicate id. One line for the user."""
+
+    exit_code = 1
+
+
+class BadInput(QueueError):
+    """A value from outside that cannot be meant."""
+
+    exit_code = 2
+
+
+class HostError(QueueError):
+    """The environment refuses: disk, permission, lock, damage."""
+
+    exit_code = 3
+
+
+class NoDatabase(HostError):
+    """The database file does not exist."""
+
+
+# ---------------------------------------------------------------- types
+
+SETTING_DEFAULTS = {
+    "max_retries": 3,
+    "backoff_base": 2,
+    "backoff_cap": 3600,
+    "timeout": None,
+    "db_path": "queuectl.db",
+    "poll_interval": 1,
+    "grace": 10,
+}  # type: Fields
+
+if TYPE_CHECKING:
+
+    class Settings(NamedTuple):
+        """What config.json says, complete and checked (seconds where it is a time)."""
+
+        max_retries: int
+        backoff_base: float
+        backoff_cap: float
+        timeout: Optional[float]
+        db_path: str
+        poll_interval: float
+        grace: float
+
+else:
+    Settings = collections.namedtuple("Settings", list(SETTING_DEFAULTS))
+
+
+class Claim:
+    """One attempt that one worker holds: what to run, and the token that proves it.
+
+    ``command`` is a str for the shell or a list of arguments; ``leftovers`` are tokens of
+    earlier attempts that may have left processes running.
+    """
+
+    def __init__(self, row: Fields, token: str, attempt_id: int, number: int) -> None:
+        self.seq: int = row["seq"]
+        self.id: str = row["id"]
+        self.command: Union[str, List[str]] = json.loads(row["command"]) if row["is_list"] else row["command"]
+        self.attempts: int = row["attempts"]
+        self.max_retries: int = row["max_retries"]
+        self.timeout: Optional[float] = row["timeout"]
+        self.cwd: str = row["cwd"]
+        self.env: Dict[str, str] = json.loads(row["env"]) if row["env"] else {}
+        self.umask: Optional[int] = row["umask"]
+        self.token = token
+        self.attempt_id = attempt_id
+        self.number = number
+        self.leftovers: List[str] = []
+
+
+class Outcome:
+    """How an attempt ended, ready to be recorded.
+
+    ``kind`` is one of completed, failed, timed out, lost, cancelled, given back.
+    ``unstarted`` gives back an attempt that never ran: it leaves no row behind.
+    Outputs are bytes, or None with a size where the file stays.
+    """
+
+    def __init__(self, claim: Claim, kind: str, finished: float, error: Optional[str] = None) -> None:
+        self.claim = claim
+        self.kind = kind
+        self.started: Optional[float] = None
+        self.finished = finished
+        self.error = error
+        self.exit_code: Optional[int] = None
+        self.signal: Optional[str] = None
+        self.leftovers: Optional[str] = None
+        self.unstarted = False
+        self.stdout: Optional[bytes] = None
+        self.stderr: Optional[bytes] = None
+        self.stdout_bytes = 0
+        self.stderr_bytes = 0
+
+    def keeps_files(self) -> bool:
+        """True where something of this attempt stays in the attempts folder."""
+        return bool(
+            self.leftovers
+            or (self.stdout is None and self.stdout_bytes)
+            or (self.stderr is None and self.stderr_bytes)
+        )
+
+
+# ---------------------------------------------------------------- retry maths and time
+
+
+def backoff_delay(base: float, attempt: int, cap: float) -> float:
+    """Seconds to wait after attempt number *attempt* (from 1) failed: min(base ** attempt, cap).
+
+    >>> [backoff_delay(2, n, 3600) for n in (1, 2, 3, 12, 5000)]
+    [2.0, 4.0, 8.0, 3600.0, 3600.0]
+    """
+    try:
+        return min(float(base) ** attempt, float(cap))
+    except OverflowError:
+        return float(cap)
+
+
+def utc_text(seconds: float) -> str:
+    """A wall-clock time (seconds since 1970) as ISO 8601 UTC with microseconds and Z."""
+    micros = int(round(seconds * 1000000))
+    whole, part = divmod(micros, 1000000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + ".%06dZ" % part
+
+
+def utc_seconds(text: str) -> float:
+    """The reverse of :func:`utc_text`, for times that queuectl itself wrote."""
+    return parse_time(text, "time")
+
+
+TIME = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?\s*([Zz]|[+-]\d\d:?(?:\d\d)?)?\Z"
+)
+
+
+def parse_time(text: object, name: str = "run_at") -> float:
+    """Seconds since 1970 of an ISO 8601 time; without Z or an offset it is local time.
+
+    Raises BadInput for anything else. (datetime.fromisoformat knows no Z before 3.11.)
+    """
+    match = TIME.match(text) if isinstance(text, str) and text.isascii() else None
+    if not match:
+        raise BadInput("%s: %s is not a time such as 2027-12-01T10:00:00Z" % (name, shown(text)))
+    year, month, day, hour, minute, second, fraction, zone = match.groups()
+    try:
+        moment = datetime.datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0))
+        if zone is None:
+            seconds = moment.timestamp()
+        else:
+            seconds = moment.replace(tzinfo=datetime.timezone.utc).timestamp() - zone_seconds(zone)
+    except (ValueError, OverflowError, OSError):
+        raise BadInput("%s: %s is not a time that exists" % (name, shown(text))) from None
+    seconds += int((fraction or "0").ljust(9, "0")) / 1e9
+    if not FIRST_TIME <= seconds <= LAST_TIME:
+        raise BadInput("%s: %s is not between the years 1970 and 9999" % (name, shown(text)))
+    return seconds
+
+
+def zone_seconds(zone: str) -> int:
+    """Seconds east of UTC that an ISO 8601 offset means."""
+    if zone in "Zz":
+        return 0
+    digits = zone[1:].replace(":", "") + "00"
+    hours, minutes = int(digits[:2]), int(digits[2:4])
+    if hours > 23 or minutes > 59:
+        raise ValueError(zone)
+    return (hours * 3600 + minutes * 60) * (-1 if zone[0] == "-" else 1)
+
+
+DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?\Z")
+
+
+def parse_duration(value: object, name: str) -> float:
+    """Seconds of a number or of text such as 90, 90s, 10m, 1h30m, 2d. Raises BadInput."""
+    if isinstance(value, str) and value.isascii() and len(value) <= 40:
+        match = DURATION.match(value.strip())
+        if match and match.group(0):
+            amounts = [float(amount or 0) for amount in match.groups()]
+            return checked_seconds(sum(a * unit for a, unit in zip(amounts, (86400, 3600, 60, 1))), value, name)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        return checked_seconds(value, value, name)
+    raise BadInput("%s: %s is not a duration such as 90, 90s, 10m or 1h30m" % (name, shown(value)))
+
+
+def checked_seconds(seconds: float, value: object, name: str) -> float:
+    """*seconds* when it is a length of time that can be meant."""
+    if not 0 <= seconds <= SECONDS_LIMIT:
+        raise BadInput("%s: %s is not between 0 and 100 years" % (name, shown(value)))
+    return float(seconds)
+
+
+def shown(value: object) -> str:
+    """A foreign value, quoted, short and with nothing that could drive a terminal."""
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 200:
+        return "a number of %d bits" % value.bit_length()
+    text = value if isinstance(value, str) else repr(value)
+    if len(text) > 60:
+        text = text[:57] + "..."
+    quoted = printable(text)
+    return '"%s"' % quoted if isinstance(value, str) else quoted
+
+
+def printable(text: str) -> str:
+    r"""*text* with every character that is not printable shown as an escape (\x1b, \u202e)."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+# ---------------------------------------------------------------- checking jobs
+
+JOB_KEYS = ("id", "command", "max_retries", "priority", "run_at", "delay", "timeout", "cwd", "env")
+OWN_KEYS = frozenset(
+    (
+        "state attempts next_run_at created_at updated_at started_at finished_at exit_code last_error worker"
+        " umask history runs"
+    ).split()
+)
+KNOWN_KEYS = OWN_KEYS | frozenset(JOB_KEYS)
+ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@+-]{0,127}\Z")
+ID_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
+ID_EPOCH = 1704067200  # 2024-01-01: keeps ten digits good until 2059
+
+
+class IdMaker:
+    """Makes ids: ten base-32 digits of time (microseconds), then two at random."""
+
+    def __init__(self) -> None:
+        self.last = 0
+
+    def __call__(self, now: float) -> str:
+        self.last = max(self.last + 1, int((now - ID_EPOCH) * 1000000))
+        number = ((self.last & (1 << 50) - 1) << 10) | int.from_bytes(os.urandom(2), "big") & 1023
+        return "".join([ID_DIGITS[number >> shift & 31] for shift in range(55, -1, -5)])
+
+
+def check_id(value: object) -> str:
+    """*value* when it can be the id of a job. Raises BadInput."""
+    if isinstance(value, str) and ID.match(value):
+        return value
+    raise BadInput(
+        "id: %s is not an id: up to 128 letters, digits and _ . : @ + -, the first a letter, digit or _" % shown(value)
+    )
+
+
+class JobMaker:
+    """Turns what a person or program asks for into rows for the jobs table.
+
+    Holds what the jobs of one call share: settings, directory, umask, time.
+    """
+
+    def __init__(self, max_retries: int, cwd: str, umask: Optional[int], now: float) -> None:
+        self.max_retries = max_retries
+        self.cwd = cwd
+        self.umask = umask
+        self.now = now
+        self.now_text = utc_text(now)
+        self.make_id = IdMaker()
+
+    def row(self, fields: object) -> Tuple[Any, ...]:
+        """Check *fields* (JSON keys to values) and return the values of INSERT_COLUMNS.
+
+        Raises BadInput that names the field, never a partial result.
+        """
+        if not isinstance(fields, dict):
+            raise BadInput("a job is an object such as {\"command\": \"true\"}, not %s" % shown(fields))
+        if not fields.keys() <= KNOWN_KEYS:
+            raise unknown_name("key", sorted(set(fields) - KNOWN_KEYS)[0], JOB_KEYS)
+        get = fields.get
+        command, is_list = check_command(get("command"))
+        identifier = get("id")
+        run_at, due, lane = self._times(get("run_at"), get("delay"))
+        max_retries, priority = get("max_retries"), get("priority")
+        timeout, cwd, env = get("timeout"), get("cwd"), get("env")
+        return (
+            self.make_id(self.now) if identifier is None else check_id(identifier),
+            command,
+            is_list,
+            self.max_retries if max_retries is None else check_integer(max_retries, "max_retries", 0, 1000000),
+            0 if priority is None else check_integer(priority, "priority", -1000000000, 1000000000),
+            run_at,
+            due,
+            lane,
+            None if timeout is None else check_timeout(timeout),
+            self.cwd if cwd is None else check_directory(cwd, self.cwd),
+            None if env is None else check_env(env),
+            self.umask,
+            self.now_text,
+            self.now_text,
+        )
+
+    def _times(self, run_at: object, delay: object) -> Tuple[Optional[str], str, int]:
+        """run_at as stored, when it is due, and the lane (0 due, 1 later)."""
+        if run_at is None and delay is None:
+            return None, self.now_text, 0
+        if run_at is not None and delay is not None:
+            raise BadInput("run_at and delay contradict each other: give one of them")
+        due = parse_time(run_at) if delay is None else self.now + parse_duration(delay, "delay")
+        if due > LAST_TIME:
+            raise BadInput("delay: %s is after the year 9999" % shown(delay))
+        return utc_text(due), utc_text(due), int(due > self.now)
+
+
+def unknown_name(what: str, name: object, known: Sequence[str]) -> BadInput:
+    """The refusal of a name that does not exist, with the nearest that does."""
+    import difflib  # needed only to refuse
+
+    near = difflib.get_close_matches(str(name), known, 1, 0.5)
+    hint = "did you mean %s?" % near[0] if near else "known: %s" % ", ".join(known)
+    return BadInput("unknown %s %s: %s" % (what, shown(name), hint))
+
+
+def check_text(value: object, name: str) -> str:
+    """*value* when it is text that a system call and the database can carry."""
+    if not isinstance(value, str):
+        raise BadInput("%s: %s is not text" % (name, shown(value)))
+    if "\0" in value:
+        raise BadInput("%s: %s holds a NUL character" % (name, shown(value)))
+    if not value.isascii():
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError:
+            raise BadInput("%s: %s is not valid UTF-8" % (name, shown(value))) from None
+    return value
+
+
+def check_command(value: object) -> Tuple[str, int]:
+    """A command as stored, and whether it is a list of arguments."""
+    if isinstance(value, list):
+        if not value or not value[0]:
+            raise BadInput("command: the list names no program")
+        words = [check_text(word, "command") for word in value]
+        if max(map(utf8_bytes, words)) > COMMAND_BYTES or sum(map(utf8_bytes, words)) > ARGUMENTS_BYTES:
+            raise BadInput("command: the arguments are too long for this system: put them into a file")
+        return json.dumps(words, ensure_ascii=False), 1
+    if value is None:
+        raise BadInput("command is missing")
+    text = check_text(value, "command")
+    if not text or text.isspace():
+        raise BadInput("command is empty")
+    if len(text) * 4 > COMMAND_BYTES and utf8_bytes(text) > COMMAND_BYTES:
+        raise BadInput("command is longer than %d bytes: put it into a script file" % COMMAND_BYTES)
+    return text, 0
+
+
+def utf8_bytes(text: str) -> int:
+    return len(text.encode("utf-8"))
+
+
+def check_integer(value: object, name: str, low: int, high: int) -> int:
+    """*value* when it is a whole number from *low* to *high*."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise BadInput("%s: %s is not a whole number" % (name, shown(value)))
+    if not low <= value <= high:
+        raise BadInput("%s: %s is not between %d and %d" % (name, shown(value), low, high))
+    return value
+
+
+def check_timeout(value: object) -> float:
+    seconds = parse_duration(value, "timeout")
+    if seconds == 0:
+        raise BadInput("timeout: 0 would end every attempt at once: leave it out for no limit")
+    return seconds
+
+
+def check_directory(value: object, base: str) -> str:
+    """An absolute directory; a relative one starts from where the job is enqueued."""
+    text = check_text(value, "cwd")
+    if not text:
+        raise BadInput("cwd is empty")
+    if utf8_bytes(text) > 4096:
+        raise BadInput("cwd is longer than 4096 bytes")
+    return os.path.normpath(os.path.join(base, text))
+
+
+def check_env(value: object) -> Optional[str]:
+    """Environment variables as stored. No message ever holds a value."""
+    if not isinstance(value, dict):
+        raise BadInput("env is not an object of names and values")
+    size = 0
+    for name, text in value.items():
+        if not name or "=" in name:
+            raise BadInput("env: %s is not the name of a variable" % shown(name))
+        check_text(name, "env")
+        if not isinstance(text, str):
+            raise BadInput("env: the value of %s is not text" % shown(name))
+        try:
+            one = len(name) + len(text.encode("utf-8")) + 2
+        except UnicodeEncodeError:
+            raise BadInput("env: the value of %s is not valid UTF-8" % shown(name)) from None
+        if "\0" in text:
+            raise BadInput("env: the value of %s holds a NUL character" % shown(name))
+        size += one
+        if one > COMMAND_BYTES or size > ARGUMENTS_BYTES:
+            raise BadInput("env: the value of %s is too long for this system" % shown(name))
+    return json.dumps(value, ensure_ascii=False) if value else None
+
+
+# ---------------------------------------------------------------- locks and who is alive
+
+LOCK_BYTE = 1 << 30  # Windows locks forbid reading what they cover: lock beyond the content
+
+
+def try_lock(fd: int, shared: bool = False) -> bool:
+    """Lock an open file without waiting; False when someone else holds it.
+
+    The kernel drops the lock when the last copy of *fd* is closed, so also at the death
+    of its holder. flock, never lockf: POSIX locks vanish with any close of the file.
+    """
+    try:
+        if sys.platform == "win32":
+            os.lseek(fd, LOCK_BYTE, os.SEEK_SET)
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError as error:
+        if sys.platform == "win32":
+            return False
+        raise HostError("file locks do not work here (%s): use a local file system" % error.strerror) from None
+    return True
+
+
+def open_private(path: str, flags: int) -> int:
+    """os.open that creates with mode 0600 whatever the umask, and follows no link."""
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    return os.open(path, flags, PRIVATE_FILE)
+
+
+class Presence:
+    """Proof that one supervisor or worker lives: its life file, locked until it dies.
+
+    The descriptor is not inheritable, so a job can never keep a dead worker alive.
+    """
+
+    def __init__(self, queue: Queue, name: str, details: Fields) -> None:
+        self.path = queue.life_path(name)
+        while True:
+            self.fd = open_private(self.path, os.O_RDWR | os.O_CREAT)
+            if try_lock(self.fd) and self._still_ours():
+                break
+            os.close(self.fd)  # a tidying process took it for a dead one's: again
+            time.sleep(0.001)
+        os.lseek(self.fd, 0, os.SEEK_SET)
+        os.write(self.fd, json.dumps(dict(details, name=name)).encode("ascii"))
+
+    def _still_ours(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(self.fd), os.stat(self.path))
+        except FileNotFoundError:
+            return False
+
+    def end(self) -> None:
+        """Give the lock up and take the file away."""
+        if sys.platform == "win32":
+            os.close(self.fd)
+            remove(self.path)
+        else:
+            remove(self.path)
+            os.close(self.fd)
+
+
+def remove(path: str) -> None:
+    """Delete a file that may be gone already or, on Windows, still open elsewhere."""
+    for _ in range(10 if sys.platform == "win32" else 1):
+        try:
+            os.unlink(path)
+            return
+        except FileNotFoundError:
+            return
+        except PermissionError:
+            if sys.platform != "win32":
+                raise
+            time.sleep(0.02)
+
+
+# ---------------------------------------------------------------- schema
+
+APPLICATION_ID = 0x71756575  # "queu"
+
+# Append only. {where:...} becomes WHERE ... where this SQLite has partial indexes (3.8).
+MIGRATIONS = [
+    [
+        """
+        CREATE TABLE jobs (
+            seq INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            command TEXT NOT NULL,
+            is_list INTEGER NOT NULL DEFAULT 0 CHECK (is_list IN (0, 1)),
+            state TEXT NOT NULL DEFAULT 'pending'
+                CHECK (state IN ('pending', 'processing', 'completed', 'failed', 'dead', 'cancelled')),
+            attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+            max_retries INTEGER NOT NULL CHECK (max_retries >= 0),
+            priority INTEGER NOT NULL DEFAULT 0,
+            run_at TEXT,
+            next_run_at TEXT,
+            lane INTEGER CHECK (lane IN (0, 1)),
+            timeout REAL CHECK (timeout > 0),
+            cwd TEXT NOT NULL,
+            env TEXT,
+            umask INTEGER,
+            created_at TEXT NOT NULL,
+            updated_at TEXT NOT NULL,
+            started_at TEXT,
+            finished_at TEXT,
+            exit_code INTEGER,
+            last_error TEXT,
+            worker TEXT,
+            token TEXT,
+            cancel_requested INTEGER NOT NULL DEFAULT 0,
+            runs INTEGER NOT NULL DEFAULT 0,
+            CHECK ((state = 'processing') = (token IS NOT NULL)),
+            CHECK ((state IN ('pending', 'failed')) = (lane IS NOT NULL)),
+            CHECK ((lane IS NULL) = (next_run_at IS NULL))
+        )
+        """,
+        # lane 0 is due and in the order of claims; lane 1 waits for next_run_at. Apart,
+        # so that a claim never walks over a hundred thousand future jobs.
+        "CREATE INDEX jobs_due ON jobs (priority DESC, next_run_at, seq) {where:lane = 0}",
+        "CREATE INDEX jobs_later ON jobs (next_run_at) {where:lane = 1}",
+        # Nearly all rows are completed in the end: left out, they cost nothing here.
+        "CREATE INDEX jobs_open ON jobs (state) {where:state <> 'completed'}",
+        """
+        CREATE TABLE attempts (
+            id INTEGER PRIMARY KEY,
+            job INTEGER NOT NULL,
+            number INTEGER NOT NULL,
+            outcome TEXT NOT NULL DEFAULT 'running',
+            started_at TEXT NOT NULL,
+            finished_at TEXT,
+            exit_code INTEGER,
+            signal TEXT,
+            error TEXT,
+            worker TEXT NOT NULL,
+            token TEXT,
+            leftovers TEXT,
+            stdout_bytes INTEGER NOT NULL DEFAULT 0,
+            stderr_bytes INTEGER NOT NULL DEFAULT 0,
+            stdout BLOB,
+            stderr BLOB,
+            UNIQUE (job, number)
+        )
+        """,
+        "CREATE TABLE counts (state TEXT PRIMARY KEY, jobs INTEGER NOT NULL)",
+        "INSERT INTO counts SELECT 'pending', 0 UNION ALL SELECT 'processing', 0 UNION ALL SELECT 'completed', 0"
+        " UNION ALL SELECT 'failed', 0 UNION ALL SELECT 'dead', 0 UNION ALL SELECT 'cancelled', 0",
+        """
+        CREATE TRIGGER jobs_added AFTER INSERT ON jobs BEGIN
+            UPDATE counts SET jobs = jobs + 1 WHERE state = NEW.state;
+        END
+        """,
+        """
+        CREATE TRIGGER jobs_move BEFORE UPDATE OF state ON jobs
+        WHEN NOT CASE OLD.state
+            WHEN 'pending' THEN NEW.state IN ('processing', 'cancelled')
+            WHEN 'processing' THEN NEW.state IN ('completed', 'failed', 'dead', 'cancelled', 'pending')
+            WHEN 'failed' THEN NEW.state IN ('processing', 'cancelled')
+            WHEN 'dead' THEN NEW.state = 'pending'
+            WHEN 'cancelled' THEN NEW.state = 'pending'
+            ELSE 0 END
+        BEGIN
+            SELECT RAISE(ABORT, 'no such move');
+        END
+        """,
+        """
+        CREATE TRIGGER jobs_moved AFTER UPDATE OF state ON jobs BEGIN
+            UPDATE counts SET jobs = jobs - 1 WHERE state = OLD.state;
+            UPDATE counts SET jobs = jobs + 1 WHERE state = NEW.state;
+        END
+        """,
+        """
+        CREATE TRIGGER jobs_deleted AFTER DELETE ON jobs BEGIN
+            UPDATE counts SET jobs = jobs - 1 WHERE state = OLD.state;
+            DELETE FROM attempts WHERE job = OLD.seq;
+        END
+        """,
+    ],
+]
+
+# ---------------------------------------------------------------- statements
+
+INSERT_COLUMNS = (
+    "id, command, is_list, max_retries, priority, run_at, next_run_at, lane, timeout, cwd, env, umask,"
+    " created_at, updated_at"
+)
+INSERT_JOB = "INSERT INTO jobs (%s) VALUES (%s)" % (INSERT_COLUMNS, ", ".join("?" * 14))
+
+# Between reading input and holding the write lock stands a private table: a slow or
+# wrong input then costs nobody else anything, and memory stays flat.
+CREATE_INCOMING = "CREATE TEMP TABLE incoming (line INTEGER, %s, UNIQUE (id))" % INSERT_COLUMNS
+INSERT_INCOMING = "INSERT INTO incoming VALUES (%s)" % ", ".join("?" * 15)
+INSERT_ALL = "INSERT INTO jobs (%s) SELECT %s FROM incoming ORDER BY rowid" % (INSERT_COLUMNS, INSERT_COLUMNS)
+FIND_TAKEN = "SELECT i.id, i.line FROM incoming i JOIN jobs j ON j.id = i.id ORDER BY i.rowid LIMIT 1"
+
+PROMOTE_DUE = "UPDATE jobs SET lane = 0 WHERE lane = 1 AND next_run_at <= ?"
+# A failed job whose failure lies in the future: the clock went back, so it is due.
+PROMOTE_AFTER_CLOCK_WENT_BACK = "UPDATE jobs SET lane = 0 WHERE lane = 1 AND state = 'failed' AND updated_at > ?"
+
+CLAIM_COLUMNS = "seq, id, command, is_list, attempts, max_retries, timeout, cwd, env, umask, runs"
+FIND_DUE = "SELECT %s FROM jobs WHERE lane = 0 ORDER BY priority DESC, next_run_at, seq LIMIT ?" % CLAIM_COLUMNS
+CLAIM_JOB = (
+    "UPDATE jobs"
+    " SET state = 'processing', lane = NULL, next_run_at = NULL, attempts = attempts + 1, runs = runs + 1,"
+    " worker = ?, token = ?, started_at = ?, updated_at = ?, finished_at = NULL, exit_code = NULL"
+    " WHERE seq = ? AND lane = 0"
+)
+INSERT_ATTEMPT = "INSERT INTO attempts (job, number, started_at, worker, token) VALUES (?, ?, ?, ?, ?)"
+FIND_LEFTOVERS = "SELECT token FROM attempts WHERE job = ? AND leftovers IS NOT NULL AND token IS NOT NULL"
+
+# The guard of every finishing write: the claim must still be its own.
+OWN_CLAIM = " WHERE seq = ? AND token = ? AND state = 'processing'"
+COMPLETE_JOB = (
+    "UPDATE jobs SET state = 'completed', token = NULL, cancel_requested = 0, exit_code = 0, last_error = NULL,"
+    " started_at = coalesce(?, started_at), finished_at = ?, updated_at = ?" + OWN_CLAIM
+)
+FAIL_JOB = (
+    "UPDATE jobs SET state = ?, token = NULL, cancel_requested = 0, exit_code = ?, last_error = ?,"
+    " started_at = coalesce(?, started_at), finished_at = ?, updated_at = ?, next_run_at = ?, lane = ?" + OWN_CLAIM
+)
+RELEASE_JOB = (
+    "UPDATE jobs SET state = 'pending', token = NULL, worker = NULL, attempts = attempts - 1, runs = runs - ?,"
+    " started_at = NULL, updated_at = ?, next_run_at = coalesce(run_at, created_at), lane = 0" + OWN_CLAIM
+)
+FINISH_ATTEMPT = (
+    "UPDATE attempts SET outcome = ?, started_at = coalesce(?, started_at), finished_at = ?, exit_code = ?,"
+    " signal = ?, error = ?, token = ?, leftovers = ?, stdout_bytes = ?, stderr_bytes = ?, stdout = ?, stderr = ?"
+    " WHERE id = ? AND outcome = 'running'"
+)
+DELETE_ATTEMPT = "DELETE FROM attempts WHERE id = ? AND outcome = 'running'"
+CANCEL_WAITING = (
+    "UPDATE jobs SET state = 'cancelled', lane = NULL, next_run_at = NULL, finished_at = ?, updated_at = ?,"
+    " last_error = 'cancelled before it ran'"
+    " WHERE seq = ? AND state IN ('pending', 'failed')"
+)
+REQUEST_CANCEL = "UPDATE jobs SET cancel_requested = 1, updated_at = ? WHERE seq = ? AND state = 'processing'"
+REQUEUE_JOB = (
+    "UPDATE jobs SET state = 'pending', attempts = 0, next_run_at = ?, lane = 0, updated_at = ?, started_at = NULL,"
+    " finished_at = NULL, exit_code = NULL, last_error = NULL, worker = NULL"
+    " WHERE seq = ? AND state IN ('dead', 'cancelled')"
+)
+ADOPT_JOB = "UPDATE jobs SET worker = ?, updated_at = ?" + OWN_CLAIM + " AND worker = ?"
+
+# "state <> 'completed'" again, in so many words: SQLite's proof that a partial index serves needs it.
+PROCESSING = (
+    "SELECT seq, id, token, worker, cancel_requested FROM jobs WHERE state = 'processing' AND state <> 'completed'"
+)
+RUNNING_ATTEMPT = (
+    "SELECT j.seq, j.id, j.command, j.is_list, j.attempts, j.max_retries, j.timeout, j.cwd, j.env, j.umask,"
+    " a.id AS attempt_id, a.number, a.started_at, j.token, j.worker, j.cancel_requested"
+    " FROM jobs j JOIN attempts a ON a.job = j.seq AND a.number = j.runs"
+    " WHERE j.seq = ? AND j.token = ? AND j.state = 'processing'"
+)
+
+JOB_COLUMNS = (
+    "id, command, is_list, state, attempts, max_retries, priority, run_at, next_run_at, timeout, cwd, env, umask,"
+    " created_at, updated_at, started_at, finished_at, exit_code, last_error, worker"
+)
+LIST_JOBS = "SELECT seq, %s FROM jobs ORDER BY seq DESC LIMIT ?" % JOB_COLUMNS
+LIST_COMPLETED = "SELECT seq, %s FROM jobs WHERE state = 'completed' ORDER BY seq DESC LIMIT ?" % JOB_COLUMNS
+LIST_OPEN = (
+    "SELECT seq, %s FROM jobs WHERE state = ? AND state <> 'completed' ORDER BY seq DESC LIMIT ?" % JOB_COLUMNS
+)
+GET_JOB = "SELECT seq, %s FROM jobs WHERE id = ?" % JOB_COLUMNS
+GET_HEAD = "SELECT seq, state, token, worker FROM jobs WHERE id = ?"
+GET_ATTEMPTS = "SELECT * FROM attempts WHERE job = ? ORDER BY number"
+COUNT_STATES = "SELECT state, jobs FROM counts"
+OLDEST_WAITING = (
+    "SELECT created_at, id FROM jobs WHERE state = ? AND state <> 'completed' ORDER BY seq LIMIT 1"
+)
+ANY_DUE = "SELECT 1 FROM jobs WHERE lane = 0 LIMIT 1"
+NEXT_DUE = "SELECT next_run_at FROM jobs WHERE lane = 1 ORDER BY next_run_at LIMIT 1"
+KNOWN_TOKENS = "SELECT token FROM attempts WHERE token IS NOT NULL"
+
+
+# ---------------------------------------------------------------- the queue
+
+
+class Queue:
+    """One database and the folder beside it. Every method opens its own connection.
+
+    Times are passed in as seconds since 1970. Every method may raise HostError.
+    """
+
+    def __init__(self, db_path: str, busy_seconds: float = BUSY_SECONDS) -> None:
+        self.path = os.path.realpath(db_path)
+        self.folder = self.path + ".d"
+        self.workers_folder = os.path.join(self.folder, "workers")
+        self.attempts_folder = os.path.join(self.folder, "attempts")
+        self.bell_path = os.path.join(self.folder, "bell")
+        self.log_path = os.path.join(self.folder, "worker.log")
+        self.busy_seconds = busy_seconds
+
+    def life_path(self, name: str) -> str:
+        return os.path.join(self.workers_folder, name + ".life")
+
+    def request_path(self, supervisor: str, request: str) -> str:
+        """The file that asks *supervisor* to "stop" or to stop "now"."""
+        return os.path.join(self.workers_folder, supervisor + "." + request)
+
+    def attempt_path(self, token: str, kind: str) -> str:
+        """Where an attempt keeps its lock and status ("run") or output ("out", "err")."""
+        return os.path.join(self.attempts_folder, token + "." + kind)
+
+    # -------------------------------------------------------- creating and opening
+
+    def create(self) -> bool:
+        """Create the database and its folder where they are missing; True if it was new."""
+        with told(self.path):
+            self._make_folders()
+            with self._gate():
+                new = not os.path.exists(self.path) or not os.path.getsize(self.path)
+                if new:
+                    self._create_file()
+                return new
+
+    def _make_folders(self) -> None:
+        for folder in (self.folder, self.workers_folder, self.attempts_folder):
+            try:
+                os.mkdir(folder, PRIVATE_FOLDER)
+                if sys.platform != "win32":
+                    os.chmod(folder, PRIVATE_FOLDER)  # a umask may have taken even the owner's bits
+                    sync_folder(os.path.dirname(folder))
+            except FileExistsError:
+                if not os.path.isdir(folder):
+                    raise
+        if sys.platform != "win32" and not os.path.exists(self.bell_path):
+            with contextlib.suppress(OSError):
+                os.mkfifo(self.bell_path, PRIVATE_FILE)
+
+    def _create_file(self) -> None:
+        fd = open_private(self.path, os.O_RDWR | os.O_CREAT)
+        if sys.platform != "win32":
+            os.fchmod(fd, PRIVATE_FILE)
+        os.close(fd)
+        with contextlib.closing(self._connect()) as connection:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            connection.execute("PRAGMA journal_mode = WAL")
+            self._migrate(connection, 0)
+        sync_folder(os.path.dirname(self.path))
+
+    def _connect(self) -> sqlite3.Connection:
+        """The one place that opens a connection."""
+        name = self.path.replace("\\", "/") if sys.platform == "win32" else self.path
+        for char, code in (("%", "%25"), ("?", "%3f"), ("#", "%23")):
+            name = name.replace(char, code)
+        uri = "file:%s%s?mode=rw" % ("/" if sys.platform == "win32" else "", name)
+        connection = sqlite3.connect(uri, timeout=self.busy_seconds, isolation_level=None, uri=True)
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        if sys.platform == "darwin":
+            connection.execute("PRAGMA fullfsync = 1")
+            connection.execute("PRAGMA checkpoint_fullfsync = 1")
+        return connection
+
+    def _open(self) -> sqlite3.Connection:
+        """A connection to the queue as this version knows it. Raises NoDatabase."""
+        try:
+            info = os.stat(self.path)
+        except FileNotFoundError:
+            raise NoDatabase("%s does not exist: `queuectl.py initdb` creates it" % self.path) from None
+        if stat.S_ISDIR(info.st_mode):
+            raise HostError("%s is a directory, not a database" % self.path)
+        if info.st_nlink > 1:
+            raise HostError("%s has a second name (hard link), which SQLite cannot keep safe: remove it" % self.path)
+        if not info.st_size:
+            raise NoDatabase("%s is empty: `queuectl.py initdb` fills it" % self.path)
+        connection = self._connect()
+        try:
+            self._check_version(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _check_version(self, connection: sqlite3.Connection) -> None:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+            raise HostError("%s is a database of another program: choose another db_path" % self.path)
+        if version > len(MIGRATIONS):
+            raise HostError(
+                "%s was written by a newer queuectl (format %d, this one knows %d): use that one"
+                % (self.path, version, len(MIGRATIONS))
+            )
+        if version < len(MIGRATIONS):
+            self._migrate(connection, version)
+
+    def _migrate(self, connection: sqlite3.Connection, version: int) -> None:
+        """Bring the schema to the newest version; a step and its number commit together."""
+        if version:
+            self._back_up(connection, version)
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            for statements in MIGRATIONS[version:]:
+                for statement in statements:
+                    connection.execute(fitting(statement))
+            connection.execute("PRAGMA application_id = %d" % APPLICATION_ID)
+            connection.execute("PRAGMA user_version = %d" % len(MIGRATIONS))
+            connection.execute("COMMIT")
+        except BaseException:
+            roll_back(connection)
+            raise
+
+    def _back_up(self, connection: sqlite3.Connection, version: int) -> None:
+        """Copy the database beside itself before its format changes."""
+        path = "%s.v%d.backup" % (self.path, version)
+        partial = path + ".partial"
+        remove(partial)
+        os.close(open_private(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+        with contextlib.closing(sqlite3.connect(partial)) as copy:
+            connection.backup(copy)
+        os.replace(partial, path)
+
+    @contextlib.contextmanager
+    def _gate(self) -> Iterator[None]:
+        """Hold the write gate. Waits its turn for busy_seconds, then raises HostError."""
+        path = os.path.join(self.folder, "gate")
+        try:
+            fd = open_private(path, os.O_RDWR | os.O_CREAT)
+        except FileNotFoundError:
+            self._make_folders()
+            fd = open_private(path, os.O_RDWR | os.O_CREAT)
+        try:
+            pause, waited_from = 0.0002, time.monotonic()
+            while not try_lock(fd):
+                if time.monotonic() - waited_from > self.busy_seconds:
+                    raise HostError(
+                        "%s has been locked by another queuectl for %d seconds: is one of them paused?"
+                        % (self.path, self.busy_seconds)
+                    )
+                time.sleep(pause)
+                pause = min(pause * 1.5, 0.01)
+            yield
+        finally:
+            os.close(fd)
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with told(self.path):
+            connection = self._open()
+            try:
+                yield connection
+            finally:
+                connection.close()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One write transaction: all of it is on the disk afterwards, or none of it."""
+        with told(self.path):
+            if not os.path.isdir(self.folder) and not os.path.exists(self.path):
+                raise NoDatabase("%s does not exist: `queuectl.py initdb` creates it" % self.path)
+            with self._gate():
+                connection = self._open()
+                try:
+                    connection.execute("BEGIN IMMEDIATE")
+                    try:
+                        yield connection
+                        connection.execute("COMMIT")
+                    except BaseException:
+                        roll_back(connection)
+                        raise
+                    self._checkpoint(connection, CHECKPOINT_BYTES)
+                finally:
+                    connection.close()
+
+    def _checkpoint(self, connection: sqlite3.Connection, more_than_bytes: int) -> None:
+        """Write a large WAL back. Behind the gate only, where it cannot race a commit."""
+        try:
+            if os.stat(self.path + "-wal").st_size <= more_than_bytes:
+                return
+            connection.execute("PRAGMA busy_timeout = 0")  # a reader is not waited for: next time
+            mode = "TRUNCATE" if sqlite3.sqlite_version_info >= (3, 8, 8) else "RESTART"
+            connection.execute("PRAGMA wal_checkpoint(%s)" % mode).fetchall()
+        except (OSError, sqlite3.OperationalError):
+            pass  # the commit stands; the WAL is only larger than it need be
+
+    def keeper(self) -> sqlite3.Connection:
+        """An idle connection. While one is open, no operation deletes and re-makes the WAL."""
+        with told(self.path):
+            connection = self._open()
+            connection.execute("SELECT count(*) FROM counts").fetchall()
+            return connection
+
+    # -------------------------------------------------------- enqueue
+
+    def enqueue(self, row: Sequence[Any]) -> str:
+        """Add one job (a JobMaker row) and return its id once it is safe on the disk.
+
+        Raises QueueError when the id exists.
+        """
+        self._ready()
+        try:
+            with self._writing() as connection:
+                connection.execute(INSERT_JOB, row)
+        except sqlite3.IntegrityError:
+            raise QueueError("job %s exists already: nothing was added" % row[0]) from None
+        self.ring()
+        return str(row[0])
+
+    def enqueue_all(self, rows: Iterable[Tuple[int, Sequence[Any]]]) -> List[str]:
+        """Add many jobs, all or none. *rows* are (line number, JobMaker row) and may be endless long.
+
+        Returns the ids in order. Raises QueueError when an id exists or comes twice.
+        """
+        self._ready()
+        with told(self.path), contextlib.closing(self._open()) as connection:
+            connection.execute(CREATE_INCOMING)
+            self._take_in(connection, rows)
+            with self._gate():
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    connection.execute(INSERT_ALL)
+                    connection.execute("COMMIT")
+                except sqlite3.IntegrityError:
+                    roll_back(connection)
+                    raise self._taken(connection) from None
+                except BaseException:
+                    roll_back(connection)
+                    raise
+                self._checkpoint(connection, CHECKPOINT_BYTES)
+            ids = [row[0] for row in connection.execute("SELECT id FROM incoming ORDER BY rowid")]
+        self.ring()
+        return ids
+
+    def _ready(self) -> None:
+        """See that the database exists: the first enqueue creates it."""
+        if not os.path.exists(self.path) or not os.path.getsize(self.path):
+            self.create()
+
+    @staticmethod
+    def _take_in(connection: sqlite3.Connection, rows: Iterable[Tuple[int, Sequence[Any]]]) -> None:
+        connection.execute("BEGIN")
+        seen = (0, "")  # the row on its way in, for the message
+
+        def numbered() -> Iterator[Tuple[Any, ...]]:
+            nonlocal seen
+            for line, row in rows:
+                seen = (line, row[0])
+                yield (line,) + tuple(row)
+
+        try:
+            connection.executemany(INSERT_INCOMING, numbered())
+        except sqlite3.IntegrityError:
+            raise QueueError("line %d: id %s comes twice: nothing was added" % seen) from None
+        connection.execute("COMMIT")
+
+    @staticmethod
+    def _taken(connection: sqlite3.Connection) -> QueueError:
+        found = connection.execute(FIND_TAKEN).fetchone()
+        if not found:
+            return QueueError("an id exists already: nothing was added")
+        return QueueError("line %d: job %s exists already: nothing was added" % (found["line"], found["id"]))
+
+    def ring(self) -> None:
+        """Wake a sleeping worker. A hint: the worker's polling is the truth."""
+        if sys.platform == "win32":
+            return
+        with contextlib.suppress(OSError):
+            fd = os.open(self.bell_path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+            try:
+                if stat.S_ISFIFO(os.fstat(fd).st_mode):
+                    os.write(fd, b"\n")
+            finally:
+                os.close(fd)
+
+    # -------------------------------------------------------- claim and finish
+
+    def exchange(
+        self, worker: str, outcomes: Sequence[Outcome], want: int, now: float, settings: Settings
+    ) -> Tuple[List[Outcome], List[Claim], bool]:
+        """Record *outcomes* and claim up to *want* due jobs, in one transaction.
+
+        Returns the outcomes that were refused because their claim was lost, the new
+        claims, and whether more due jobs are left for others.
+        """
+        with self._writing() as connection:
+            refused = [o for o in outcomes if not self._settle(connection, o, settings)]
+            claims, more = self._claim(connection, worker, want, now) if want else ([], False)
+        return refused, claims, more
+
+    def _claim(
+        self, connection: sqlite3.Connection, worker: str, want: int, now: float
+    ) -> Tuple[List[Claim], bool]:
+        now_text = utc_text(now)
+        connection.execute(PROMOTE_DUE, (now_text,))
+        due = connection.execute(FIND_DUE, (want + 1,)).fetchall()
+        return [self._claim_one(connection, worker, row, now_text) for row in due[:want]], len(due) > want
+
+    @staticmethod
+    def _claim_one(connection: sqlite3.Connection, worker: str, row: sqlite3.Row, now_text: str) -> Claim:
+        token = os.urandom(8).hex()
+        number = row["runs"] + 1
+        connection.execute(CLAIM_JOB, (worker, token, now_text, now_text, row["seq"]))
+        attempt = connection.execute(INSERT_ATTEMPT, (row["seq"], number, now_text, worker, token)).lastrowid
+        fields = dict(row)
+        fields["attempts"] += 1  # counted before it starts: what kills its worker ends up dead
+        claim = Claim(fields, token, attempt or 0, number)
+        if number > 1:
+            claim.leftovers = [left["token"] for left in connection.execute(FIND_LEFTOVERS, (row["seq"],))]
+        return claim
+
+    @staticmethod
+    def _settle(connection: sqlite3.Connection, outcome: Outcome, settings: Settings) -> bool:
+        """Finish one attempt and move its job on; False when the claim is not its own any more."""
+        claim = outcome.claim
+        guard = (claim.seq, claim.token)
+        end = utc_text(outcome.finished)
+        start = None if outcome.started is None else utc_text(outcome.started)
+        if outcome.kind == "completed":
+            moved = connection.execute(COMPLETE_JOB, (start, end, end) + guard)
+        elif outcome.kind == "given back":
+            moved = connection.execute(RELEASE_JOB, (int(outcome.unstarted), end) + guard)
+        else:
+            moved = connection.execute(FAIL_JOB, failure(connection, outcome, settings, start) + guard)
+        if moved.rowcount != 1:
+            return False
+        if outcome.unstarted:
+            connection.execute(DELETE_ATTEMPT, (claim.attempt_id,))
+            return True
+        connection.execute(
+            FINISH_ATTEMPT,
+            (
+                outcome.kind,
+                start,
+                end,
+                outcome.exit_code,
+                outcome.signal,
+                outcome.error,
+                claim.token if outcome.keeps_files() else None,
+                outcome.leftovers,
+                outcome.stdout_bytes,
+                outcome.stderr_bytes,
+                outcome.stdout,
+                outcome.stderr,
+                claim.attempt_id,
+            ),
+        )
+        return True
+
+    # -------------------------------------------------------- recovery
+
+    def processing(self) -> List[Fields]:
+        """Every job under way: seq, id, token, worker, cancel_requested."""
+        with self._reading() as connection:
+            return [dict(row) for row in connection.execute(PROCESSING)]
+
+    def running_attempt(self, seq: int, token: str) -> Optional[Tuple[Claim, float]]:
+        """The claim *token* on job *seq* and when it started, if it still stands."""
+        with self._reading() as connection:
+            row = connection.execute(RUNNING_ATTEMPT, (seq, token)).fetchone()
+        if not row:
+            return None
+        claim = Claim(row, row["token"], row["attempt_id"], row["number"])
+        return claim, utc_seconds(row["started_at"])
+
+    def adopt(self, claim: Claim, dead_worker: str, worker: str, now: float) -> bool:
+        """Take over a claim from a worker that is proved dead; False if someone else was first."""
+        with self._writing() as connection:
+            moved = connection.execute(ADOPT_JOB, (worker, utc_text(now), claim.seq, claim.token, dead_worker))
+            return moved.rowcount == 1
+
+    def forgive_clock(self, now: float) -> None:
+        """After the wall clock went back: retries that would wait for it are due."""
+        with self._writing() as connection:
+            connection.execute(PROMOTE_AFTER_CLOCK_WENT_BACK, (utc_text(now),))
+
+    def known_tokens(self) -> List[str]:
+        """Tokens whose files in the attempts folder still mean something."""
+        with self._reading() as connection:
+            return [row["token"] for row in connection.execute(KNOWN_TOKENS)]
+
+    # -------------------------------------------------------- cancel, requeue, prune
+
+    def cancel(self, ids: Sequence[str], now: float) -> List[Tuple[str, Optional[str]]]:
+        """Cancel waiting jobs and ask the workers of running ones to end them; all or none.
+
+        Returns (id, token) per job: the token of the running attempt, None if none ran.
+        Raises QueueError when one does not exist or is finished.
+        """
+        with self._writing() as connection:
+            heads = [self._head(connection, identifier) for identifier in ids]
+            for identifier, head in zip(ids, heads):
+                if head["state"] in FINAL:
+                    raise QueueError("job %s is %s already: nothing was cancelled" % (identifier, head["state"]))
+            for head in heads:
+                if head["state"] == "processing":
+                    connection.execute(REQUEST_CANCEL, (utc_text(now), head["seq"]))
+                else:
+                    connection.execute(CANCEL_WAITING, (utc_text(now), utc_text(now), head["seq"]))
+        return [(identifier, head["token"]) for identifier, head in zip(ids, heads)]
+
+    def requeue(self, ids: Sequence[str], states: Sequence[str], now: float) -> None:
+        """Move jobs in one of *states* back to pending with attempts 0; all or none.
+
+        Raises QueueError when one does not exist or is in another state.
+        """
+        with self._writing() as connection:
+            heads = [self._head(connection, identifier) for identifier in ids]
+            for identifier, head in zip(ids, heads):
+                if head["state"] not in states:
+                    raise QueueError(
+                        "job %s is %s, not %s: nothing was requeued" % (identifier, head["state"], " or ".join(states))
+                    )
+            for head in heads:
+                connection.execute(REQUEUE_JOB, (utc_text(now), utc_text(now), head["seq"]))
+        self.ring()
+
+    def requeue_dead(self, now: float) -> int:
+        """Move every dead job back to pending; returns how many."""
+        with self._writing() as connection:
+            found = connection.execute("SELECT seq FROM jobs WHERE state = 'dead' AND state <> 'completed'").fetchall()
+            for row in found:
+                connection.execute(REQUEUE_JOB, (utc_text(now), utc_text(now), row["seq"]))
+        self.ring()
+        return len(found)
+
+    @staticmethod
+    def _head(connection: sqlite3.Connection, identifier: str) -> sqlite3.Row:
+        head: Optional[sqlite3.Row] = connection.execute(GET_HEAD, (identifier,)).fetchone()
+        if head is None:
+            raise no_such_job(identifier)
+        return head
+
+    def prune(self, states: Sequence[str], before: float, progress: Callable[[int], None]) -> int:
+        """Delete jobs in final *states* that finished before *before*, with their output.
+
+        In small transactions, so that no claim waits; calls *progress* with the sum so
+        far. Gives the space back to the file system. Returns how many were deleted.
+        """
+        deleted = 0
+        for state in states:
+            last_seq = 0
+            while True:
+                count, last_seq = self._prune_some(state, utc_text(before), last_seq)
+                deleted += count
+                progress(deleted)
+                if last_seq < 0:
+                    break
+        self._give_space_back()
+        return deleted
+
+    def _prune_some(self, state: str, before: str, after_seq: int) -> Tuple[int, int]:
+        """Delete one batch; how many, and the seq to go on from (-1: none left)."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT seq FROM jobs WHERE state = ? AND finished_at < ? AND seq > ? ORDER BY seq LIMIT ?",
+                (state, before, after_seq, PRUNE_ROWS),
+            ).fetchall()
+        if not rows:
+            return 0, -1
+        tokens: List[str] = []
+        deleted = 0
+        with self._writing() as connection:
+            for row in rows:
+                kept = connection.execute(
+                    "SELECT token FROM attempts WHERE job = ? AND token IS NOT NULL", (row["seq"],)
+                ).fetchall()
+                gone = connection.execute("DELETE FROM jobs WHERE seq = ? AND state = ?", (row["seq"], state)).rowcount
+                deleted += gone
+                tokens += [token["token"] for token in kept if gone]
+        for token in tokens:
+            self.remove_attempt_files(token)
+        return deleted, rows[-1]["seq"]
+
+    def _give_space_back(self) -> None:
+        while True:
+            with self._writing() as connection:
+                connection.execute("PRAGMA incremental_vacuum(%d)" % VACUUM_PAGES).fetchall()
+                left = connection.execute("PRAGMA freelist_count").fetchone()[0]
+            if not left:
+                break
+        with told(self.path), self._gate(), contextlib.closing(self._open()) as connection:
+            self._checkpoint(connection, 0)
+
+    def remove_attempt_files(self, token: str) -> None:
+        """Delete what an attempt left in the attempts folder, except a lock that is still held."""
+        for kind in ("out", "err"):
+            remove(self.attempt_path(token, kind))
+        if not self.attempt_is_held(token):
+            remove(self.attempt_path(token, "run"))
+
+    # -------------------------------------------------------- looking
+
+    def counts(self) -> Dict[str, int]:
+        """How many jobs are in each state, zeros too; all zero where no database exists yet."""
+        found = dict.fromkeys(STATES, 0)
+        with contextlib.suppress(NoDatabase), self._reading() as connection:
+            found.update((row["state"], row["jobs"]) for row in connection.execute(COUNT_STATES))
+        return found
+
+    def overview(self) -> Tuple[Dict[str, int], Optional[Tuple[str, str]]]:
+        """Counts per state; when the oldest waiting job was created, and its id."""
+        counts = dict.fromkeys(STATES, 0)
+        oldest: List[Tuple[str, str]] = []
+        with contextlib.suppress(NoDatabase), self._reading() as connection:
+            counts.update((row["state"], row["jobs"]) for row in connection.execute(COUNT_STATES))
+            for state in WAITING:
+                oldest += [(row["created_at"], row["id"]) for row in connection.execute(OLDEST_WAITING, (state,))]
+        return counts, min(oldest) if oldest else None
+
+    def next_due(self, now: float) -> Optional[float]:
+        """When the next waiting job falls due (*now* where one is due); None where none waits."""
+        with self._reading() as connection:
+            if connection.execute(ANY_DUE).fetchone():
+                return now
+            row = connection.execute(NEXT_DUE).fetchone()
+        return utc_seconds(row["next_run_at"]) if row else None
+
+    def jobs(self, states: Sequence[str], limit: int) -> Tuple[List[Fields], bool]:
+        """The newest *limit* jobs (in *states*, or all), newest last, and whether there are more."""
+        rows: List[sqlite3.Row] = []
+        with contextlib.suppress(NoDatabase), self._reading() as connection:
+            if not states:
+                rows = connection.execute(LIST_JOBS, (limit + 1,)).fetchall()
+            for state in states:
+                statement, values = (LIST_OPEN, (state, limit + 1))  # type: Tuple[str, Tuple[Any, ...]]
+                if state == "completed":
+                    statement, values = (LIST_COMPLETED, (limit + 1,))
+                rows += connection.execute(statement, values).fetchall()
+        rows.sort(key=lambda row: int(row["seq"]), reverse=True)
+        return [job_fields(row) for row in reversed(rows[:limit])], len(rows) > limit
+
+    def job(self, identifier: str) -> Fields:
+        """One job in full, with its attempts under "history". Raises QueueError if there is none."""
+        try:
+            with self._reading() as connection:
+                row = connection.execute(GET_JOB, (identifier,)).fetchone()
+                if row is None:
+                    raise no_such_job(identifier)
+                attempts = connection.execute(GET_ATTEMPTS, (row["seq"],)).fetchall()
+        except NoDatabase:
+            raise no_such_job(identifier) from None
+        return dict(job_fields(row), history=[dict(attempt) for attempt in attempts])
+
+    def states_of(self, ids: Sequence[str]) -> List[str]:
+        """The state of each job. Raises QueueError for one that does not exist."""
+        try:
+            with self._reading() as connection:
+                return [self._head(connection, identifier)["state"] for identifier in ids]
+        except NoDatabase:
+            raise no_such_job(ids[0]) from None
+
+    def running_token(self, identifier: str) -> Optional[str]:
+        """The token of the claim that holds a job now, or None."""
+        with self._reading() as connection:
+            token: Optional[str] = self._head(connection, identifier)["token"]
+            return token
+
+    # -------------------------------------------------------- who is alive
+
+    def attempt_is_held(self, token: str) -> bool:
+        """True while a process of this attempt lives: one that inherited its lock."""
+        return self._is_held(self.attempt_path(token, "run"))
+
+    def is_alive(self, name: str) -> bool:
+        """True while the supervisor or worker *name* lives."""
+        return self._is_held(self.life_path(name))
+
+    @staticmethod
+    def _is_held(path: str) -> bool:
+        try:
+            fd = open_private(path, os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        try:
+            return not try_lock(fd, shared=True)
+        finally:
+            os.close(fd)
+
+    def members(self) -> List[Fields]:
+        """The supervisors and workers that live: kind, name, pid, host, since, supervisor."""
+        found = []
+        for name in self._life_names():
+            if self.is_alive(name):
+                found.append(self._details(name))
+        return sorted(found, key=lambda member: (str(member["since"]), str(member["name"])))
+
+    def _life_names(self) -> List[str]:
+        try:
+            return [entry[:-5] for entry in os.listdir(self.workers_folder) if entry.endswith(".life")]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise HostError("cannot read %s: %s" % (self.workers_folder, error.strerror)) from None
+
+    def _details(self, name: str) -> Fields:
+        details = {"kind": "starting", "name": name, "pid": 0, "host": "", "since": "", "supervisor": ""}
+        try:
+            with open(self.life_path(name), "rb") as file:
+                details.update(json.loads(file.read(4096).decode("ascii")))
+        except (OSError, ValueError):
+            pass  # it has just begun, or has just gone
+        return details
+
+    def tidy(self) -> None:
+        """Remove what dead supervisors and workers, and deleted jobs, left in the folder."""
+        held = set(job["worker"] for job in self.processing())
+        for name in self._life_names():
+            if name not in held:
+                self._remove_dead_life(name)
+        files = os.listdir(self.attempts_folder)  # before the tokens: a file follows its claim
+        tokens = set(self.known_tokens())
+        for token in set(entry.split(".")[0] for entry in files) - tokens:
+            self.remove_attempt_files(token)
+
+    def _remove_dead_life(self, name: str) -> None:
+        try:
+            fd = open_private(self.life_path(name), os.O_RDWR)
+        except OSError:
+            return
+        try:
+            dead = try_lock(fd)
+            if dead and sys.platform != "win32":
+                remove(self.life_path(name))  # while locked, so that nobody is mistaken for dead
+        finally:
+            os.close(fd)
+        if dead and sys.platform == "win32":
+            with contextlib.suppress(OSError):
+                os.unlink(self.life_path(name))
+        if dead:
+            for request in ("stop", "now", "ready"):
+                with contextlib.suppress(OSError):
+                    remove(self.request_path(name, request))
+
+
+# ---------------------------------------------------------------- helpers of the queue
+
+
+def refuse_untrusted(paths: Iterable[str]) -> None:
+    """Raise HostError for a path that another user owns or can write: he could run commands as us.
+
+    A group may write where it is the user's own private one (umask 002 on many systems).
+    Nothing is checked on Windows, whose permissions Python does not show.
+    """
+    if sys.platform == "win32":
+        return
+    for path in paths:
+        try:
+            info = os.stat(path)
+        except OSError:
+            continue
+        if info.st_uid != os.geteuid():
+            raise HostError("%s belongs to another user: no worker starts on it" % printable(path))
+        if info.st_mode & stat.S_IWOTH or (info.st_mode & stat.S_IWGRP and not is_private_group(info.st_gid)):
+            raise HostError("%s can be written by other users: chmod go-w it first" % printable(path))
+
+
+def is_private_group(gid: int) -> bool:
+    """True for the group that is this user's alone: same name, no further members."""
+    if sys.platform == "win32":
+        return False
+    import grp  # needed only for a group-writable home
+    import pwd
+
+    try:
+        user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(gid)
+    except KeyError:
+        return False
+    return user.pw_gid == gid and group.gr_name == user.pw_name and not set(group.gr_mem) - {user.pw_name}
+
+
+def failure(
+    connection: sqlite3.Connection, outcome: Outcome, settings: Settings, start: Optional[str]
+) -> Tuple[Any, ...]:
+    """The values of FAIL_JOB before its guard: cancelled, failed with a date, or dead."""
+    claim = outcome.claim
+    end = utc_text(outcome.finished)
+    row = connection.execute("SELECT cancel_requested FROM jobs WHERE seq = ?", (claim.seq,)).fetchone()
+    if outcome.kind == "cancelled" or (row and row["cancel_requested"]):
+        return "cancelled", outcome.exit_code, outcome.error, start, end, end, None, None
+    if claim.attempts > claim.max_retries:
+        return "dead", outcome.exit_code, outcome.error, start, end, end, None, None
+    delay = backoff_delay(settings.backoff_base, claim.attempts, settings.backoff_cap)
+    due = utc_text(min(outcome.finished + delay, LAST_TIME))
+    return "failed", outcome.exit_code, outcome.error, start, None, end, due, int(delay > 0)
+
+
+def fitting(statement: str) -> str:
+    """A schema statement for this SQLite: partial indexes exist from 3.8.0."""
+    partial = sqlite3.sqlite_version_info >= (3, 8, 0)
+    return re.sub(r"\{where:(.*?)\}", r"WHERE \1" if partial else "", statement)
+
+
+def job_fields(row: sqlite3.Row) -> Fields:
+    """A job as the outside sees it: the JSON keys, in the order of the columns."""
+    fields = dict(row)
+    del fields["seq"]
+    if fields.pop("is_list"):
+        fields["command"] = json.loads(fields["command"])
+    fields["env"] = json.loads(fields["env"]) if fields["env"] else {}
+    fields["umask"] = None if fields["umask"] is None else "%04o" % fields["umask"]
+    return fields
+
+
+def no_such_job(identifier: str) -> QueueError:
+    return QueueError("no job has the id %s: `list` shows the newest" % shown(identifier))
+
+
+def roll_back(connection: sqlite3.Connection) -> None:
+    """End a transaction, which SQLite may have ended already by itself."""
+    with contextlib.suppress(sqlite3.Error):
+        connection.execute("ROLLBACK")
+
+
+def sync_folder(path: str) -> None:
+    """Make a new entry of a directory survive power loss (not needed on Windows)."""
+    if sys.platform == "win32":
+        return
+    with contextlib.suppress(OSError):
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+@contextlib.contextmanager
+def told(path: str) -> Iterator[None]:
+    """Turn what SQLite and the system say about *path* into one line that helps."""
+    try:
+        yield
+    except sqlite3.IntegrityError:
+        raise
+    except sqlite3.DatabaseError as error:
+        raise HostError(explanation(path, str(error))) from error
+    except OSError as error:
+        where = error.filename if isinstance(error.filename, str) else path
+        raise HostError("cannot use %s: %s" % (printable(where), error.strerror or error)) from error
+
+
+EXPLANATIONS = (
+    ("locked", "is locked by another program for too long: end that program, then try again"),
+    ("busy", "is locked by another program for too long: end that program, then try again"),
+    ("full", "cannot grow: the disk is full; nothing was changed"),
+    ("readonly", "is read-only: check its permissions and those of its directory"),
+    ("read-only", "is read-only: check its permissions and those of its directory"),
+    ("unable to open", "cannot be opened: check the permissions of it and of its directory"),
+    ("not a database", "is not a database: move it away, or choose another db_path"),
+    ("malformed", "is damaged: it was left as it is; restore a backup, or move it away"),
+    ("disk i/o", "cannot be read or written (disk I/O error): check the disk, then try again"),
+)
+
+
+def explanation(path: str, message: str) -> str:
+    """One line about a database that refuses."""
+    lowered = message.lower()
+    for word, text in EXPLANATIONS:
+        if word in lowered:
+            return "%s %s" % (printable(path), text)
+    return "%s: %s" % (printable(path), printable(message))

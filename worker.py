@@ -1,0 +1,1445 @@
+"""worker: running jobs, and keeping the runners alive.
+
+    Supervisor --spawn--> Worker --sh (the watcher)--> command --> whatever it starts
+        |                   |            |
+        | life file         | life file  | attempts/T.run: lock inherited by the whole tree;
+        | (locked)          | (locked)   | the watcher adds "pid N" and, at the end, "exit N"
+        v                   v            v
+                   the queue's folder  <------- anyone who must decide what became of a job
+
+The supervisor starts workers, replaces those that die, and passes on the wish to stop as
+files in the queue's folder (they need no signal, so Windows has them too, and no
+multiprocessing primitive is shared: a killed child would take its lock along).
+
+A worker loops: collect what ended, look around, start what is next, rest. Results that
+end together and the next claims share one transaction; while jobs end within
+QUICK_SECONDS a worker claims up to BATCH_MOST ahead, and gives back what it has not
+started as soon as one takes longer, so no job waits behind a long one.
+
+A job outlives its worker. Its watcher is a shell of the job's own session that waits for
+the command and leaves the exit status in the run file. When a worker is gone (its life
+file is no longer locked: the kernel's word, not a clock's), any other worker decides what
+became of its jobs, in this order:
+
+    no run file or no "pid" line, and the lock free   it never started: given back
+    "exit N" in the run file                          it finished unseen: recorded
+    the run file is locked                            it still runs: adopted by an idle worker
+    otherwise                                         it died: a lost attempt
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import multiprocessing
+import multiprocessing.connection
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import storage
+from storage import Claim, HostError, Outcome, Presence, Queue, QueueError, Settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import IO, Any, Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
+
+    class Options(NamedTuple):
+        """What `worker start` was asked for; seconds where it is a time."""
+
+        workers: int
+        drain: bool
+        backoff_base: Optional[float]
+        poll_interval: Optional[float]
+
+else:
+    Options = collections.namedtuple("Options", "workers drain backoff_base poll_interval")
+
+BATCH_MOST = 16  # jobs that one worker claims ahead at the most
+QUICK_SECONDS = 0.003  # a job that takes longer ends the claiming ahead
+TICK_SECONDS = 0.25  # how often a busy worker and the supervisor look at requests
+ADOPTED_TICK_SECONDS = 0.1  # how often a job that is nobody's child is looked at
+LOOK_AROUND_SECONDS = 1.0  # how often cancels and orphans are looked for
+KILL_SECONDS = 5.0  # how long SIGKILL may take before a process counts as unkillable
+BOOT_FAILURES = 3  # workers that die before they began, in a row, that stop the supervisor
+READY_SECONDS = 60.0  # how long a background supervisor may take to be ready
+LOG_BYTES = 8 * 1024 * 1024  # a background log larger than this is rotated
+TROUBLE_SECONDS = 5.0  # longest pause between two tries while the database refuses
+
+# The watcher. Its stdin is the run file: moved to 9, where the command's tree inherits it
+# (redirected anew for the command, for shells that close 3 to 9). It outlives the signals
+# that end the command, and keeps the shell's own "Killed" out of the job's output.
+WATCHER = """exec 9<&0 8>&2 </dev/null 2>/dev/null
+trap : HUP INT QUIT TERM USR1 USR2 ALRM
+echo "pid $$" >&9
+umask "$1"; shift
+(exec "$@" 9<&9 2>&8 8>&-)
+code=$?
+echo "exit $code" >&9
+exit $code"""
+
+
+# ---------------------------------------------------------------- saying
+
+
+def say(who: str, text: str) -> None:
+    """One line to the log (standard error), in one write so that lines of many processes stay whole."""
+    line = "%s %s: %s\n" % (time.strftime("%Y-%m-%d %H:%M:%S"), who, storage.printable(text))
+    with contextlib.suppress(OSError):  # a full or closed log stops no work
+        os.write(2, line.encode("utf-8", "backslashreplace"))
+
+
+def brief(command: Union[str, Sequence[str]]) -> str:
+    """A command as one short piece of text."""
+    text = command if isinstance(command, str) else " ".join(command)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def seconds_text(seconds: float) -> str:
+    """3.2 -> 3.2 s, 60 -> 60 s."""
+    return ("%.1f" % seconds if seconds < 10 else "%.0f" % seconds).replace(".0", "") + " s"
+
+
+# ---------------------------------------------------------------- supervisor
+
+
+def new_supervisor_name() -> str:
+    """A name that no other supervisor of this queue has had."""
+    return "s" + os.urandom(3).hex()
+
+
+class WorkerProcess:
+    """A worker as its supervisor sees it."""
+
+    def __init__(self, name: str, process: Any) -> None:
+        self.name = name
+        self.process = process
+        self.booted = False
+
+
+class Supervisor:
+    """Keeps the wanted number of workers alive until asked to stop, or until drained."""
+
+    def __init__(self, queue: Queue, name: str, options: Options, read_settings: Callable[[], Settings]) -> None:
+        self.queue = queue
+        self.name = name
+        self.options = options
+        self.read_settings = read_settings
+        self.workers: List[WorkerProcess] = []
+        self.stage = ""  # "", "stop", "now": what the workers have been asked
+        self.signals: List[int] = []
+        self.started = 0
+        self.boot_failures = 0
+        self.drained = False
+        self.announced = False
+        self.keeper: Optional[Keeper] = None
+
+    def run(self) -> None:
+        """Serve until the end. Raises HostError when workers cannot start."""
+        self.boot()
+        try:
+            while self.workers or self.wanted():
+                self.heed_requests()
+                self.bury_dead_workers()
+                self.start_missing_workers()
+                self.announce_ready()
+                self.rest()
+        finally:
+            self.leave()
+
+    def boot(self) -> None:
+        self.queue.create()
+        self.read_settings()
+        self.presence = Presence(self.queue, self.name, member_details("supervisor", self.name))
+        self.keeper = Keeper(self.queue)
+        os.chdir(self.queue.folder)  # spawn fails from a directory that was deleted
+        self.wake = WakeUp(self.signals)
+        for number in stop_signals():
+            self.wake.catch(number)
+        say(self.name, "supervisor started, pid %d, workers: %d" % (os.getpid(), self.options.workers))
+
+    def wanted(self) -> int:
+        """How many workers there should be."""
+        return 0 if self.stage or self.drained else self.options.workers
+
+    def heed_requests(self) -> None:
+        """Follow signals, and requests that others left as files."""
+        for _ in range(len(self.signals)):
+            say(self.name, "%s received" % signal_name(self.signals.pop(0)))
+            self.request("now" if self.stage else "stop")
+        for request in ("stop", "now"):
+            if os.path.exists(self.queue.request_path(self.name, request)):
+                self.advance(request)
+
+    def request(self, request: str) -> None:
+        try:
+            os.close(storage.open_private(self.queue.request_path(self.name, request), os.O_CREAT | os.O_WRONLY))
+        except OSError as error:
+            say(self.name, "cannot pass the stop on as a file (%s): workers are signalled" % error.strerror)
+            self.advance(request)
+            if sys.platform != "win32":
+                for worker in self.workers:
+                    worker.process.terminate()
+
+    def advance(self, stage: str) -> None:
+        if stage == self.stage or self.stage == "now":
+            return
+        self.stage = stage
+        if stage == "stop":
+            say(self.name, "stopping: running jobs finish, nothing new starts (again to end them)")
+        else:
+            say(self.name, "stopping now: running jobs are ended and given back")
+
+    def bury_dead_workers(self) -> None:
+        for worker in self.workers[:]:
+            worker.booted = worker.booted or os.path.exists(self.queue.life_path(worker.name))
+            if worker.process.exitcode is None:
+                continue
+            self.workers.remove(worker)
+            self.judge(worker, worker.process.exitcode)
+            worker.process.close()
+
+    def judge(self, worker: WorkerProcess, code: int) -> None:
+        """Tell a worker that left from one that died, and that from one that never began."""
+        if code == 0:
+            self.boot_failures = 0
+            self.drained = self.drained or self.options.drain
+            return
+        how = "killed by %s" % signal_name(-code) if code < 0 else "exit code %d" % code
+        say(self.name, "worker %s died (%s)" % (worker.name, how))
+        self.boot_failures = 0 if worker.booted else self.boot_failures + 1
+        if self.boot_failures >= BOOT_FAILURES:
+            raise HostError("workers cannot start (%s each time): the lines above say why" % how)
+
+    def start_missing_workers(self) -> None:
+        while len(self.workers) < self.wanted():
+            self.started += 1
+            name = "%s-%d" % (self.name, self.started)
+            arguments = (self.queue.path, name, self.name, self.options, self.read_settings)
+            process = multiprocessing.get_context("spawn").Process(target=work, args=arguments, name=name)
+            process.start()
+            self.workers.append(WorkerProcess(name, process))
+
+    def announce_ready(self) -> None:
+        """Tell who started us in the background that every worker is up."""
+        if not self.announced and all(worker.booted for worker in self.workers):
+            self.announced = True
+            self.boot_failures = 0
+            with contextlib.suppress(OSError):
+                os.close(storage.open_private(self.queue.request_path(self.name, "ready"), os.O_CREAT | os.O_WRONLY))
+
+    def rest(self) -> None:
+        """Wait for a worker's end, a signal, or the next tick."""
+        handles: List[Any] = [worker.process.sentinel for worker in self.workers]
+        pause = TICK_SECONDS if self.announced else 0.01
+        multiprocessing.connection.wait(handles + self.wake.handles(), pause)
+        self.wake.clear()
+        if self.keeper:
+            self.keeper.renew()
+        trim_log(self.queue.log_path)
+
+    def leave(self) -> None:
+        """See the workers off, also when the supervisor itself has failed."""
+        if self.workers:
+            self.request("stop")
+            for worker in self.workers:
+                worker.process.join()
+        if self.keeper:
+            self.keeper.close()
+        for request in ("stop", "now", "ready"):
+            with contextlib.suppress(OSError):
+                storage.remove(self.queue.request_path(self.name, request))
+        with contextlib.suppress(OSError):
+            self.presence.end()
+        say(self.name, "supervisor stopped")
+
+
+class Keeper:
+    """An idle connection that lives as long as its supervisor; it follows a replaced file."""
+
+    def __init__(self, queue: Queue) -> None:
+        self.queue = queue
+        self.connection: Any = None
+        self.identity: Any = None
+        self.renew()
+
+    def renew(self) -> None:
+        identity = self._identity()
+        if identity == self.identity:
+            return
+        self.close()
+        with contextlib.suppress(QueueError):
+            self.connection = self.queue.keeper()
+            self.identity = identity
+
+    def _identity(self) -> Optional[Tuple[int, int]]:
+        try:
+            info = os.stat(self.queue.path)
+            return info.st_dev, info.st_ino
+        except OSError:
+            return None
+
+    def close(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+        self.connection = self.identity = None
+
+
+def member_details(kind: str, supervisor: str) -> Dict[str, Any]:
+    """What `worker list` shows of this process."""
+    return {
+        "kind": kind,
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": storage.utc_text(time.time()),
+        "supervisor": supervisor,
+    }
+
+
+def stop_signals() -> List[int]:
+    """The signals that ask to stop, less those that whoever started us had ignored (nohup)."""
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    numbers = [int(getattr(signal, name)) for name in names if hasattr(signal, name)]
+    return [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+
+
+def signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "signal %d" % number
+
+
+def trim_log(path: str) -> None:
+    """Rotate the log when standard error is that file and it has grown large."""
+    try:
+        info = os.fstat(2)
+        if info.st_size > LOG_BYTES and os.path.samestat(info, os.stat(path)):
+            shutil.copyfile(path, path + ".1")
+            os.chmod(path + ".1", storage.PRIVATE_FILE)
+            os.ftruncate(2, 0)  # every writer appends, so none leaves a hole
+    except OSError:
+        pass
+
+
+class WakeUp:
+    """Ends a wait when a signal arrives: handlers only note it and the wait's pipe wakes."""
+
+    def __init__(self, noted: List[int]) -> None:
+        self.noted = noted
+        self.reader, self.writer = socket.socketpair()
+        self.reader.setblocking(False)
+        self.writer.setblocking(False)
+        signal.set_wakeup_fd(self.writer.fileno(), warn_on_full_buffer=False)
+
+    def catch(self, number: int) -> None:
+        signal.signal(number, self._note)
+
+    def ignore(self, number: int) -> None:
+        """Let a signal only wake; unlike SIG_IGN, a job does not inherit this."""
+        signal.signal(number, self._pass)
+
+    def _note(self, number: int, frame: object) -> None:
+        self.noted.append(number)
+
+    def _pass(self, number: int, frame: object) -> None:
+        return
+
+    def handles(self) -> List[Any]:
+        """What multiprocessing.connection.wait can wait for (on Windows it takes no sockets)."""
+        return [] if sys.platform == "win32" else [self.reader]
+
+    def clear(self) -> None:
+        with contextlib.suppress(OSError):
+            while self.reader.recv(4096):
+                pass
+
+
+# ---------------------------------------------------------------- starting in the background
+
+
+def start_background(queue: Queue, arguments: Sequence[str], name: str) -> int:
+    """Start `queuectl.py ARGUMENTS` as a detached supervisor *name*; returns its pid when it is ready.
+
+    Raises HostError with its own words when it cannot start.
+    """
+    queue.create()
+    command = [sys.executable] + subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    environment = {key: value for key, value in os.environ.items() if key not in JOB_VARIABLES}
+    log = os.open(queue.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, storage.PRIVATE_FILE)
+    try:
+        begin = os.fstat(log).st_size
+        child = detached(command + list(arguments), environment, log)
+    finally:
+        os.close(log)
+    deadline = time.monotonic() + READY_SECONDS
+    while not os.path.exists(queue.request_path(name, "ready")):
+        if child.poll() is not None:
+            if child.returncode == 0:
+                break  # drained already
+            raise HostError("the worker did not start: %s" % last_words(queue.log_path, begin))
+        if time.monotonic() > deadline:
+            raise HostError("the worker is not ready after %d seconds: see %s" % (READY_SECONDS, queue.log_path))
+        time.sleep(0.01)
+    pid = child.pid
+    child.returncode = 0  # it is on its own now: no warning about a child left behind
+    return pid
+
+
+def detached(command: List[str], environment: Dict[str, str], log: int) -> subprocess.Popen[bytes]:
+    """Start a process that no terminal, shell or parent holds on to."""
+    if sys.platform == "win32":
+        flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
+        try:
+            return subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                creationflags=flags | subprocess.CREATE_BREAKAWAY_FROM_JOB,
+            )
+        except PermissionError:  # the job object we are in lets nobody out
+            return subprocess.Popen(
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, creationflags=flags
+            )
+    return subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+    )
+
+
+def last_words(path: str, begin: int) -> str:
+    """The last line that was logged after byte *begin*."""
+    with open(path, "rb") as file:
+        file.seek(begin)
+        lines = file.read().decode("utf-8", "replace").strip().splitlines()
+    words = lines[-1] if lines else "it said nothing"
+    prefix = "queuectl: error: "
+    return words[len(prefix) :] if words.startswith(prefix) else words
+
+
+# ---------------------------------------------------------------- worker
+
+JOB_VARIABLES = (
+    "QUEUECTL_JOB_ID",
+    "QUEUECTL_ATTEMPT",
+    "QUEUECTL_MAX_RETRIES",
+    "QUEUECTL_HOME",
+    "QUEUECTL_TOKEN",
+)
+
+
+def work(db_path: str, name: str, supervisor: str, options: Options, read_settings: Callable[[], Settings]) -> None:
+    """The target of a spawned worker process."""
+    try:
+        Worker(Queue(db_path), name, supervisor, options, read_settings).run()
+    except (QueueError, OSError) as error:
+        say(name, "worker cannot go on: %s" % error)
+        sys.exit(HostError.exit_code)
+
+
+class Worker:
+    """Claims and runs one job at a time, and looks after the jobs of dead workers."""
+
+    def __init__(
+        self, queue: Queue, name: str, supervisor: str, options: Options, read_settings: Callable[[], Settings]
+    ) -> None:
+        self.queue = queue
+        self.name = name
+        self.supervisor = supervisor
+        self.options = options
+        self.read_settings = read_settings
+        self.settings = read_settings()
+        self.running: List[Attempt] = []  # at most one of its own; any number that it ends for others
+        self.ahead: Deque[Claim] = collections.deque()  # claimed, not started
+        self.ended: List[Outcome] = []  # not recorded yet
+        self.batch = 1
+        self.stage = ""  # "", "stop", "now"
+        self.signals: List[int] = []
+        self.looked_at = 0.0
+        self.heeded_at = 0.0
+        self.trouble = ""
+        self.trouble_pause = 0.0
+        self.retry_at = 0.0
+        self.next_due: Optional[float] = None
+        self.clock_offset = time.time() - time.monotonic()
+
+    def run(self) -> None:
+        self.settle_in()
+        while not self.done():
+            self.heed_requests()
+            self.collect_ended()
+            self.look_around()
+            self.keep_going()
+            self.rest()
+        self.leave()
+
+    # -------------------------------------------------------- coming and going
+
+    def settle_in(self) -> None:
+        os.umask(0o077)
+        os.chdir(self.queue.folder)
+        self.presence = Presence(self.queue, self.name, member_details("worker", self.supervisor))
+        self.wake = WakeUp(self.signals)
+        reset_signals(self.wake)
+        self.bell = Bell(self.queue)
+        self.job_object = own_job_object(self.name)
+        self.say("worker started, pid %d" % os.getpid())
+        with contextlib.suppress(HostError, OSError):
+            self.queue.tidy()
+
+    def done(self) -> bool:
+        """True when a stopping worker holds nothing any more, or a draining one has nothing left."""
+        if self.stage == "now" and self.trouble_pause >= TROUBLE_SECONDS and not self.running:
+            return True  # what it holds is evidence on the disk: the next worker records it
+        if self.running or self.ended or self.ahead:
+            return False
+        return bool(self.stage) or (self.options.drain and self._drained())
+
+    def _drained(self) -> bool:
+        try:
+            counts = self.queue.counts()
+        except HostError:
+            return False
+        return not (counts["pending"] or counts["failed"] or counts["processing"])
+
+    def leave(self) -> None:
+        self.bell.close()
+        self.say("worker stopped")
+        with contextlib.suppress(OSError):
+            self.presence.end()
+
+    def say(self, text: str) -> None:
+        say(self.name, text)
+
+    # -------------------------------------------------------- what others want
+
+    def heed_requests(self) -> None:
+        now = time.monotonic()
+        if now - self.heeded_at < TICK_SECONDS / 5:
+            return
+        self.heeded_at = now
+        if os.path.exists(self.queue.request_path(self.supervisor, "now")):
+            self.stop_now()
+        elif not self.stage and self._asked_to_stop():
+            self.stage = "stop"
+
+    def _asked_to_stop(self) -> bool:
+        """By a file, by a signal, or by the death of the supervisor."""
+        if self.signals or os.path.exists(self.queue.request_path(self.supervisor, "stop")):
+            return True
+        return not self.queue.is_alive(self.supervisor)
+
+    def stop_now(self) -> None:
+        self.stage = "now"
+        for attempt in self.running:
+            attempt.end("given back", "ended by a stop")
+
+    # -------------------------------------------------------- one round
+
+    def collect_ended(self) -> None:
+        for attempt in self.running[:]:
+            outcome = attempt.poll()
+            if outcome:
+                self.running.remove(attempt)
+                self.ended.append(outcome)
+
+    def keep_going(self) -> None:
+        """Start the next job, after recording and claiming where that is due."""
+        if self.running or time.monotonic() < self.retry_at:
+            return
+        if not self.ahead or self.stage:
+            self.trade(claim=True)
+        if self.ahead and not self.stage:
+            self.start(self.ahead.popleft())
+
+    def trade(self, claim: bool) -> None:
+        """One transaction: record what ended, give back what will not start, claim what is next."""
+        want = 0 if self.stage or not claim or self.running else self.batch
+        given_back = [unstarted(held) for held in self.ahead] if not want else []
+        if not (self.ended or given_back or (want and self._something_due())):
+            return
+        self.refresh_settings()
+        outcomes = self.ended + given_back
+        try:
+            refused, claims, more = self.queue.exchange(self.name, outcomes, want, time.time(), self.settings)
+        except QueueError as error:
+            self.meet_trouble(str(error))
+            return
+        self.trouble_over()
+        for outcome in self.ended:
+            self.report(outcome, outcome in refused)
+        self.ended = []
+        if given_back:
+            self.ahead.clear()
+        self.ahead.extend(claims)
+        if more or given_back:
+            self.queue.ring()
+
+    def _something_due(self) -> bool:
+        """Ask without a write lock; also find out how long an idle worker may sleep."""
+        if self.ended:
+            return True
+        self.next_due = None
+        try:
+            self.next_due = self.queue.next_due(time.time())
+        except QueueError as error:
+            self.meet_trouble(str(error))
+            return False
+        self.trouble_over()
+        return self.next_due is not None and self.next_due <= time.time()
+
+    def refresh_settings(self) -> None:
+        try:
+            settings = self.read_settings()
+        except QueueError as error:
+            if self.trouble != str(error):
+                self.trouble = str(error)
+                self.say("%s; the old settings hold" % error)
+            return
+        if self.options.backoff_base is not None:
+            settings = settings._replace(backoff_base=self.options.backoff_base)
+        if self.options.poll_interval is not None:
+            settings = settings._replace(poll_interval=self.options.poll_interval)
+        self.settings = settings
+
+    def meet_trouble(self, text: str) -> None:
+        """The database refuses: keep everything, say it once, try again, ever more slowly."""
+        if text != self.trouble:
+            self.trouble = text
+            self.say("%s; trying again" % text)
+        self.trouble_pause = min(max(0.1, self.trouble_pause * 2), TROUBLE_SECONDS)
+        self.retry_at = time.monotonic() + self.trouble_pause
+
+    def trouble_over(self) -> None:
+        if self.trouble_pause:
+            self.say("the database answers again")
+            self.trouble, self.trouble_pause, self.retry_at = "", 0.0, 0.0
+
+    def start(self, claim: Claim) -> None:
+        attempt = Attempt(self.queue, claim)
+        try:
+            attempt.start(self.settings)
+        except CannotStart as error:
+            self.ended.append(Outcome(claim, "failed", time.time(), str(error)))
+            attempt.discard()
+        except OSError as error:  # no memory, no processes, no disk: not the job's fault
+            self.ended.append(unstarted(claim))
+            attempt.discard()
+            self.meet_trouble("cannot start a job (%s)" % (error.strerror or error))
+        else:
+            self.running.append(attempt)
+            self.say(
+                "job %s started (attempt %d of %d): %s"
+                % (claim.id, claim.attempts, claim.max_retries + 1, brief(claim.command))
+            )
+
+    def report(self, outcome: Outcome, refused: bool) -> None:
+        """Log a recorded outcome and remove the files that it made useless."""
+        claim = outcome.claim
+        if refused:
+            self.say("job %s: its claim was lost, so its result was not recorded" % claim.id)
+            return
+        if not outcome.keeps_files():
+            for kind in ("run", "out", "err"):
+                storage.remove(self.queue.attempt_path(claim.token, kind))
+        detail = "" if outcome.error is None else ": %s" % outcome.error
+        if outcome.started is not None:
+            detail += " (after %s)" % seconds_text(max(0.0, outcome.finished - outcome.started))
+        if outcome.kind in ("failed", "timed out", "lost"):
+            left = claim.max_retries + 1 - claim.attempts
+            detail += "; retries left: %d" % left if left > 0 else "; dead, no retries left"
+        self.say("job %s %s%s" % (claim.id, outcome.kind, detail))
+
+    # -------------------------------------------------------- resting
+
+    def rest(self) -> None:
+        """Sleep until something can have changed."""
+        if self.running:
+            self.watch_running()
+        elif not (self.ended or self.ahead or self.stage) or time.monotonic() < self.retry_at:
+            self.idle()
+
+    def watch_running(self) -> None:
+        """Wait for the running job: a moment with results in hand, else until the next tick."""
+        own = self.running[0]
+        if (self.ended or self.ahead) and not own.adopted:
+            if own.wait(QUICK_SECONDS, self.wake):
+                self.batch = min(self.batch * 2, BATCH_MOST)
+                return
+            self.batch = 1
+            if time.monotonic() >= self.retry_at:
+                self.trade(claim=False)
+        elif own.wait(QUICK_SECONDS, self.wake):
+            self.batch = min(self.batch * 2, BATCH_MOST)
+            return
+        own.wait(ADOPTED_TICK_SECONDS if own.adopted or own.ending else TICK_SECONDS, self.wake)
+
+    def idle(self) -> None:
+        """Wait for the bell, the next due time, or poll_interval."""
+        pause = min(self.settings.poll_interval, LOOK_AROUND_SECONDS)
+        if self.next_due is not None:
+            pause = min(pause, max(0.0, self.next_due - time.time()))
+        if self.options.drain:
+            pause = min(pause, 0.1)
+        if self.retry_at:
+            pause = max(0.01, self.retry_at - time.monotonic())
+        self.bell.wait(max(pause, 0.001), self.wake)
+
+    # -------------------------------------------------------- the jobs of others
+
+    def look_around(self) -> None:
+        """Once a second: heed cancels, and decide what became of the jobs of dead workers."""
+        now = time.monotonic()
+        if self.looked_at and now - self.looked_at < LOOK_AROUND_SECONDS:
+            return
+        self.looked_at = now
+        try:
+            self._forgive_clock()
+            jobs = self.queue.processing()
+            mine = {attempt.claim.token: attempt for attempt in self.running}
+            for job in jobs:
+                if job["token"] in mine and job["cancel_requested"]:
+                    mine[job["token"]].end("cancelled", "cancelled while it ran")
+            self._look_after_orphans([job for job in jobs if job["worker"] != self.name])
+        except QueueError as error:
+            self.meet_trouble(str(error))
+
+    def _forgive_clock(self) -> None:
+        offset = time.time() - time.monotonic()
+        if offset < self.clock_offset - 1:
+            self.say("the clock went back: retries that would wait for it are due now")
+            self.queue.forgive_clock(time.time())
+        self.clock_offset = offset
+
+    def _look_after_orphans(self, jobs: Sequence[Dict[str, Any]]) -> None:
+        alive: Dict[str, bool] = {}
+        for job in jobs:
+            worker = job["worker"]
+            if worker not in alive:
+                alive[worker] = self.queue.is_alive(worker) or job_object_lives(worker)
+            if not alive[worker]:
+                self._decide(job)
+
+    def _decide(self, job: Dict[str, Any]) -> None:
+        """Find out by evidence what became of an orphan: settle it, or adopt it if it runs."""
+        found = self.queue.running_attempt(job["seq"], job["token"])
+        if not found:
+            return
+        claim, started = found
+        orphan = Attempt(self.queue, claim)
+        orphan.adopt(started, self.settings)
+        outcome = orphan.poll()
+        if outcome:
+            self._settle_orphan(outcome)
+            return
+        must_end = job["cancel_requested"] or orphan.overdue()
+        idle = not (self.running or self.ahead or self.stage)
+        if not (must_end or idle) or not self.queue.adopt(claim, job["worker"], self.name, time.time()):
+            return
+        self.running.append(orphan)
+        self.say("job %s adopted from %s, which died while it ran" % (claim.id, job["worker"]))
+
+    def _settle_orphan(self, outcome: Outcome) -> None:
+        refused, _, _ = self.queue.exchange(self.name, [outcome], 0, time.time(), self.settings)
+        if not refused:  # else another worker was first
+            self.report(outcome, False)
+            self.queue.ring()
+
+
+def unstarted(claim: Claim) -> Outcome:
+    """A claim given back before its command began: as if it had never been claimed."""
+    outcome = Outcome(claim, "given back", time.time())
+    outcome.unstarted = True
+    return outcome
+
+
+def reset_signals(wake: WakeUp) -> None:
+    """Free this worker, and so its jobs, from what whoever started it ignored or blocked.
+
+    An inherited ignored SIGCHLD would even turn failures into successes.
+    """
+    if sys.platform == "win32":
+        wake.ignore(signal.SIGINT)
+        wake.ignore(signal.SIGBREAK)
+        return
+    for number in range(1, signal.NSIG):
+        with contextlib.suppress(OSError, ValueError):
+            kept = (signal.SIGPIPE, getattr(signal, "SIGXFSZ", 0))  # Python's own; Popen resets them
+            if signal.getsignal(number) == signal.SIG_IGN and number not in kept:
+                signal.signal(number, signal.SIG_DFL)
+    wake.catch(signal.SIGTERM)
+    wake.catch(signal.SIGHUP)
+    wake.ignore(signal.SIGINT)  # Ctrl+C reaches the whole terminal: the supervisor decides
+    wake.ignore(signal.SIGCHLD)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+class Bell:
+    """Wakes an idle worker when a job is added (the FIFO that Queue.ring writes to).
+
+    Several workers listen; the one that gets the byte asks the database, and rings again
+    if more is due than it took. Where there is no FIFO (Windows) the WAL's time tells.
+    """
+
+    def __init__(self, queue: Queue) -> None:
+        self.queue = queue
+        self.fd = -1
+        if sys.platform != "win32":
+            with contextlib.suppress(OSError):  # without it, polling remains
+                self.fd = os.open(queue.bell_path, os.O_RDWR | os.O_NONBLOCK)
+
+    def wait(self, seconds: float, wake: WakeUp) -> None:
+        """Return when the bell rings, a signal arrives, or after *seconds*."""
+        if sys.platform == "win32":
+            self._watch_wal(seconds)
+            return
+        deadline = time.monotonic() + seconds
+        watched = [wake.reader.fileno()] + ([self.fd] if self.fd >= 0 else [])
+        while seconds > 0:
+            ready = select.select(watched, [], [], seconds)[0]
+            wake.clear()
+            if self.fd not in ready or self._take():
+                return
+            seconds = deadline - time.monotonic()
+
+    def _take(self) -> bool:
+        """True for the one worker that gets what the bell holds."""
+        with contextlib.suppress(BlockingIOError):
+            return bool(os.read(self.fd, 65536))
+        return False
+
+    def _watch_wal(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        before = self._wal()
+        while time.monotonic() < deadline and self._wal() == before:
+            time.sleep(0.015)
+
+    def _wal(self) -> Optional[Tuple[int, int]]:
+        try:
+            info = os.stat(self.queue.path + "-wal")
+            return info.st_mtime_ns, info.st_size
+        except OSError:
+            return None
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+
+
+# ---------------------------------------------------------------- one attempt
+
+
+class CannotStart(Exception):
+    """The command cannot be started, in words for last_error; the attempt has failed."""
+
+
+class Attempt:
+    """One run of one command: start or adopt it, poll it, end it."""
+
+    def __init__(self, queue: Queue, claim: Claim) -> None:
+        self.queue = queue
+        self.claim = claim
+        self.run_path = queue.attempt_path(claim.token, "run")
+        self.child: Optional[subprocess.Popen[bytes]] = None
+        self.run_fd = -1
+        self.adopted = False
+        self.started = time.time()
+        self.grace = 0.0
+        self.timeout: Optional[float] = None
+        self.deadline: Optional[float] = None  # monotonic
+        self.ending: Optional[Tuple[str, str]] = None  # kind and error once it is being ended
+        self.kill_at = 0.0
+        self.killed_at: Optional[float] = None
+        self.code: Optional[int] = None  # of the command's own process, once it has ended
+        self.tree = Tree(claim.token, self.run_path)
+
+    # -------------------------------------------------------- beginning
+
+    def start(self, settings: Settings) -> None:
+        """Start the command. Raises CannotStart (its fault) or OSError (the host's)."""
+        claim = self.claim
+        self._end_leftovers()
+        environment = job_environment(self.queue, claim)
+        check_startable(claim, environment)
+        flags = os.O_CREAT | os.O_EXCL | os.O_APPEND
+        self.run_fd = storage.open_private(self.run_path, flags | os.O_RDWR)
+        if not storage.try_lock(self.run_fd):
+            raise OSError("the lock of a new file is held by someone else")
+        os.write(self.run_fd, ("start %s %.6f\n" % (boot_id(), time.monotonic())).encode("ascii"))
+        with contextlib.ExitStack() as files:
+            output = []
+            for kind in ("out", "err"):
+                output.append(storage.open_private(self.queue.attempt_path(claim.token, kind), flags | os.O_WRONLY))
+                files.callback(os.close, output[-1])
+            try:
+                self.child = launch(claim, environment, self.run_fd, output[0], output[1])
+            except OSError as error:
+                if error.filename is None or not isinstance(error, (FileNotFoundError, PermissionError, ValueError)):
+                    raise
+                raise CannotStart("cannot start in %s: %s" % (claim.cwd, error.strerror)) from None
+        self.tree.hold(self.child)
+        if sys.platform == "win32":  # elsewhere the watcher itself says so
+            os.write(self.run_fd, b"pid %d\n" % self.child.pid)
+        self.started = time.time()
+        self._set_deadline(settings, time.monotonic())
+
+    def _end_leftovers(self) -> None:
+        """End what earlier attempts of this job left running, before it runs again."""
+        for token in self.claim.leftovers:
+            rest = Tree(token, self.queue.attempt_path(token, "run")).end(2.0)
+            if rest:
+                raise CannotStart("not started: an earlier attempt still runs and cannot be ended: %s" % rest)
+
+    def adopt(self, started: float, settings: Settings) -> None:
+        """Watch a command that another worker started; its timeout still holds."""
+        self.adopted = True
+        self.started = started
+        self._set_deadline(settings, self._started_monotonic())
+
+    def _started_monotonic(self) -> float:
+        """When the command began on this boot's monotonic clock."""
+        words = self._status().get("start", "").split()
+        if len(words) == 2 and words[0] == boot_id():
+            return float(words[1])
+        return time.monotonic() - max(0.0, time.time() - self.started)
+
+    def _set_deadline(self, settings: Settings, begin: float) -> None:
+        self.grace = settings.grace
+        self.timeout = self.claim.timeout if self.claim.timeout is not None else settings.timeout
+        self.deadline = None if self.timeout is None else begin + self.timeout
+
+    def overdue(self) -> bool:
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+    # -------------------------------------------------------- going on
+
+    def wait(self, seconds: float, wake: WakeUp) -> bool:
+        """Wait until the command's own process ends (True), a signal, or *seconds*."""
+        if self.deadline is not None:
+            seconds = min(seconds, max(0.001, self.deadline - time.monotonic()))
+        if sys.platform == "win32":
+            return self._wait_windows(seconds)
+        until = time.monotonic() + seconds
+        while self.child is None or self.child.poll() is None:
+            left = until - time.monotonic()
+            if left <= 0 or (wake.noted and left > QUICK_SECONDS):
+                return False
+            select.select([wake.reader], [], [], left)
+            wake.clear()
+        return True
+
+    def _wait_windows(self, seconds: float) -> bool:
+        if self.child is None:
+            time.sleep(seconds)
+            return False
+        try:
+            self.child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def poll(self) -> Optional[Outcome]:
+        """What became of the attempt, or None while it goes on."""
+        if self.overdue() and not self.ending and not self._leader_ended():
+            self.end("timed out", "timed out after %s" % seconds_text(self.timeout or 0))
+        if not self._leader_ended():
+            self._press_on()
+            return None
+        if self.ending:
+            return self._poll_ending()
+        return self._conclude()
+
+    def _leader_ended(self) -> bool:
+        """True once the command's own process is gone; sets its exit code if that is known."""
+        if self.code is not None:
+            return True
+        if self.child is not None:
+            code = self.child.poll()
+            if code is None:
+                return False
+            self.code = code
+            self._let_go()
+        elif self.adopted:
+            return self._orphan_ended()
+        return True
+
+    def _orphan_ended(self) -> bool:
+        held = self.queue.attempt_is_held(self.claim.token)
+        status = self._status()  # after the lock: the watcher writes, then lets go
+        if "exit" in status:
+            self.code = int(status["exit"])
+            return True
+        if held and self.tree.leader_lives(status.get("pid")):
+            return False
+        if held:
+            status = self._status()  # it may have ended between the two looks
+            if "exit" in status:
+                self.code = int(status["exit"])
+            elif not self.ending:
+                self.end("lost", "its shell was killed")
+        return True
+
+    def _let_go(self) -> None:
+        """Close our copy of the run lock: from here only the job's own tree holds it."""
+        if self.run_fd >= 0:
+            os.close(self.run_fd)
+            self.run_fd = -1
+
+    def _status(self) -> Dict[str, str]:
+        """The lines of the run file: start, pid, exit (only whole lines count)."""
+        try:
+            with open(self.run_path, "rb") as file:
+                text = file.read(65536).decode("ascii", "replace")
+        except FileNotFoundError:
+            return {}
+        lines = text.split("\n")[:-1]
+        return {name: value for name, _, value in (line.partition(" ") for line in lines)}
+
+    # -------------------------------------------------------- ending
+
+    def end(self, kind: str, error: str) -> None:
+        """Begin to end the whole tree: TERM now, KILL after the grace period (see poll)."""
+        if self.ending:
+            return
+        self.ending = (kind, error)
+        self.kill_at = time.monotonic() + self.grace
+        self.tree.signal(gently=True)
+
+    def _press_on(self) -> None:
+        if self.ending and time.monotonic() >= self.kill_at:
+            self.killed_at = self.killed_at or time.monotonic()
+            self.tree.signal(gently=False)
+
+    def _poll_ending(self) -> Optional[Outcome]:
+        """The leader is gone; wait for the rest of the tree."""
+        if self.queue.attempt_is_held(self.claim.token) or self.tree.members():
+            self._press_on()
+            if self.killed_at is None or time.monotonic() < self.killed_at + KILL_SECONDS:
+                return None
+        kind, error = self.ending or ("", "")
+        outcome = self._outcome(kind, error)
+        if self.code is not None and self.code >= 0:
+            outcome.exit_code = self.code
+        return outcome
+
+    def _conclude(self) -> Optional[Outcome]:
+        """The command ended by itself."""
+        status = self._status()
+        if "exit" in status:
+            self.code = int(status["exit"])
+        elif self.child is not None and sys.platform != "win32":
+            if self.queue.attempt_is_held(self.claim.token):  # its watcher was killed, it was not
+                self.end("lost", "its shell was %s" % how_it_ended(self.code or 0)[0])
+                return None
+        elif self.adopted:
+            return self._gone()
+        code = self.code or 0
+        error, name = how_it_ended(code)
+        outcome = self._outcome("completed" if code == 0 else "failed", None if code == 0 else error)
+        outcome.exit_code = code if code >= 0 else 128 - code
+        outcome.signal = name
+        return outcome
+
+    def _gone(self) -> Outcome:
+        """An orphan that no longer runs and left no status."""
+        status = self._status()
+        if "pid" not in status:
+            return unstarted(self.claim)
+        if status.get("start", "").split()[:1] != [boot_id()]:
+            return self._outcome("lost", "lost: the host was restarted while it ran")
+        return self._outcome("lost", "lost: it was killed together with its worker")
+
+    def _outcome(self, kind: str, error: Optional[str]) -> Outcome:
+        outcome = Outcome(self.claim, kind, time.time(), error)
+        outcome.started = self.started
+        if self.queue.attempt_is_held(self.claim.token):
+            outcome.leftovers = self.tree.description() or "unknown processes"
+        outcome.stdout, outcome.stdout_bytes = self._output("out", bool(outcome.leftovers))
+        outcome.stderr, outcome.stderr_bytes = self._output("err", bool(outcome.leftovers))
+        return outcome
+
+    def _output(self, kind: str, stays: bool) -> Tuple[Optional[bytes], int]:
+        """What was written, if it is small and finished, and its size in bytes."""
+        try:
+            with open(self.queue.attempt_path(self.claim.token, kind), "rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if stays or not size or size > storage.INLINE_BYTES:
+                    return None, size
+                return file.read(), size
+        except FileNotFoundError:
+            return None, 0
+
+    def discard(self) -> None:
+        """Remove the files of an attempt that did not start."""
+        self._let_go()
+        for kind in ("run", "out", "err"):
+            storage.remove(self.queue.attempt_path(self.claim.token, kind))
+
+
+def how_it_ended(code: int) -> Tuple[str, Optional[str]]:
+    """An exit code (negative: a signal, as Popen says it) in words, and the signal's name.
+
+    A shell reports a command that signal N ended as 128 + N.
+    """
+    number = -code if code < 0 else code - 128
+    if sys.platform != "win32" and 0 < number < signal.NSIG:
+        name = signal_name(number)
+        return ("killed by %s" % name if code < 0 else "killed by %s (exit code %d)" % (name, code)), name
+    hints = {126: " (not executable)", 127: " (command not found)", 9009: " (command not found)"}
+    return "exit code %d%s" % (code, hints.get(code, "")), None
+
+
+def boot_id() -> str:
+    """What differs after every start of the host, where the system tells."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return file.read().strip()
+    except OSError:
+        return "unknown"
+
+
+def job_environment(queue: Queue, claim: Claim) -> Dict[str, str]:
+    """The worker's environment, the job's own, and what tells the job who it is."""
+    environment = {key: value for key, value in os.environ.items() if key not in JOB_VARIABLES}
+    environment.update(claim.env)
+    values = (claim.id, str(claim.attempts), str(claim.max_retries), os.environ.get("QUEUECTL_HOME", ""), claim.token)
+    environment.update(zip(JOB_VARIABLES, values))
+    return environment
+
+
+def check_startable(claim: Claim, environment: Dict[str, str]) -> None:
+    """Raise CannotStart, in words, for a directory or program that cannot be used."""
+    if not os.path.isdir(claim.cwd):
+        raise CannotStart("the directory %s does not exist" % claim.cwd)
+    if not os.access(claim.cwd, os.X_OK):
+        raise CannotStart("the directory %s may not be entered" % claim.cwd)
+    if isinstance(claim.command, str):
+        return
+    program = claim.command[0]
+    if os.path.dirname(program):
+        path = os.path.join(claim.cwd, program)
+        if not os.path.exists(path):
+            raise CannotStart("the program %s does not exist" % program)
+        if os.path.isdir(path) or not os.access(path, os.X_OK):
+            raise CannotStart("the program %s is not executable" % program)
+    elif not shutil.which(program, path=environment.get("PATH", os.defpath)):
+        raise CannotStart("the program %s was not found on PATH" % program)
+
+
+def launch(
+    claim: Claim, environment: Dict[str, str], run_fd: int, stdout: int, stderr: int
+) -> subprocess.Popen[bytes]:
+    """Start the command under its watcher, in a session of its own."""
+    if sys.platform == "win32":
+        return launch_windows(claim, environment, stdout, stderr)
+    if isinstance(claim.command, str):
+        text = claim.command  # a leading - or + would be an option to sh
+        words = ["/bin/sh", "-c", " " + text if text[0] in "-+" else text]
+    else:
+        words = claim.command
+    umask = "%04o" % (0o022 if claim.umask is None else claim.umask)
+    return subprocess.Popen(
+        ["/bin/sh", "-c", WATCHER, "queuectl-job", umask] + words,
+        stdin=run_fd,
+        stdout=stdout,
+        stderr=stderr,
+        cwd=claim.cwd,
+        env=environment,
+        start_new_session=True,
+    )
+
+
+# ---------------------------------------------------------------- a tree of processes
+
+if sys.platform == "win32":
+    from ctypes import Structure, byref, c_int64, c_size_t, c_uint32, c_uint64, c_void_p, sizeof, windll
+
+    KILL_ON_JOB_CLOSE = 0x2000
+    BREAKAWAY_OK = 0x800
+    CREATE_SUSPENDED = 0x4
+
+    class JobLimits(Structure):
+        """JOBOBJECT_EXTENDED_LIMIT_INFORMATION of winnt.h."""
+
+        _fields_ = [
+            ("process_time", c_int64),
+            ("job_time", c_int64),
+            ("flags", c_uint32),
+            ("minimum_working_set", c_size_t),
+            ("maximum_working_set", c_size_t),
+            ("active_limit", c_uint32),
+            ("affinity", c_size_t),
+            ("priority", c_uint32),
+            ("scheduling", c_uint32),
+            ("io", c_uint64 * 6),
+            ("process_memory", c_size_t),
+            ("job_memory", c_size_t),
+            ("peak_process", c_size_t),
+            ("peak_job", c_size_t),
+        ]
+
+    class JobAccounting(Structure):
+        """JOBOBJECT_BASIC_ACCOUNTING_INFORMATION of winnt.h."""
+
+        _fields_ = [("times", c_int64 * 4), ("faults", c_uint32), ("total", c_uint32), ("active", c_uint32), ("ended", c_uint32)]
+
+    kernel32 = windll.kernel32
+    kernel32.CreateJobObjectW.restype = kernel32.OpenJobObjectW.restype = c_void_p
+    kernel32.GetCurrentProcess.restype = c_void_p
+
+    def new_job_object(name: Optional[str]) -> Any:
+        """A job object whose processes all end when its last handle closes."""
+        handle = kernel32.CreateJobObjectW(None, name)
+        limits = JobLimits(flags=KILL_ON_JOB_CLOSE | BREAKAWAY_OK)
+        if not handle or not kernel32.SetInformationJobObject(c_void_p(handle), 9, byref(limits), c_uint32(sizeof(limits))):
+            raise OSError("Windows gives no job object")
+        return c_void_p(handle)
+
+    def own_job_object(worker: str) -> Any:
+        """Put this worker into a named job object: what it starts ends with it."""
+        handle = new_job_object("queuectl-" + worker)
+        if not kernel32.AssignProcessToJobObject(handle, c_void_p(kernel32.GetCurrentProcess())):
+            raise OSError("Windows does not let this worker into a job object")
+        return handle
+
+    def job_object_lives(worker: str) -> bool:
+        """True while processes of a (dead) worker's job object live."""
+        handle = kernel32.OpenJobObjectW(c_uint32(0x4), 0, "queuectl-" + worker)
+        if not handle:
+            return False
+        active = active_processes(c_void_p(handle))
+        kernel32.CloseHandle(c_void_p(handle))
+        return active > 0
+
+    def active_processes(handle: Any) -> int:
+        accounting = JobAccounting()
+        kernel32.QueryInformationJobObject(handle, 1, byref(accounting), c_uint32(sizeof(accounting)), None)
+        return int(accounting.active)
+
+    def launch_windows(claim: Claim, environment: Dict[str, str], stdout: int, stderr: int) -> subprocess.Popen[bytes]:
+        """Start the command suspended; Tree.hold puts it into its job object and lets it run."""
+        command: Union[str, List[str]] = claim.command
+        if isinstance(command, str):
+            shell = environment.get("COMSPEC") or "cmd.exe"
+            command = '%s /d /s /c "%s"' % (shell, command)
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            cwd=claim.cwd,
+            env=environment,
+            creationflags=CREATE_SUSPENDED | subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW,
+        )
+
+    class Tree:
+        """The processes of one attempt: a job object holds them all."""
+
+        def __init__(self, token: str, run_path: str) -> None:
+            self.handle: Any = None
+
+        def hold(self, child: subprocess.Popen[bytes]) -> None:
+            self.handle = new_job_object(None)
+            process = c_void_p(int(child._handle))  # type: ignore[attr-defined]
+            kernel32.AssignProcessToJobObject(self.handle, process)
+            windll.ntdll.NtResumeProcess(process)
+
+        def signal(self, gently: bool) -> None:
+            """Windows has no way to ask: the tree ends at once."""
+            if self.handle:
+                kernel32.TerminateJobObject(self.handle, c_uint32(1))
+
+        def members(self) -> List[int]:
+            return [0] * active_processes(self.handle) if self.handle else []
+
+        def description(self) -> str:
+            return "%d processes" % len(self.members())
+
+        def leader_lives(self, pid: Optional[str]) -> bool:
+            return False  # the tree ended with its worker
+
+        def end(self, seconds: float) -> str:
+            return ""
+
+else:
+
+    def own_job_object(worker: str) -> Any:
+        """Only Windows has these; elsewhere a job outlives its worker."""
+        return None
+
+    def job_object_lives(worker: str) -> bool:
+        return False
+
+    def launch_windows(claim: Claim, environment: Dict[str, str], stdout: int, stderr: int) -> subprocess.Popen[bytes]:
+        raise NotImplementedError
+
+    class Tree:
+        """The processes of one attempt, wherever they went.
+
+        Found by what they inherit and cannot shed by accident: the session of their
+        watcher, the run file's descriptor, QUEUECTL_TOKEN in their environment, and
+        descent from any of these. Once seen, a process is known by pid and start time.
+        """
+
+        def __init__(self, token: str, run_path: str) -> None:
+            self.cookie = ("QUEUECTL_TOKEN=%s" % token).encode("ascii")
+            self.run_path = run_path
+            self.child: Optional[subprocess.Popen[bytes]] = None
+            self.known: Dict[int, str] = {}
+
+        def hold(self, child: subprocess.Popen[bytes]) -> None:
+            self.child = child
+
+        def signal(self, gently: bool) -> None:
+            """TERM (and CONT, so that a stopped process hears it) or KILL to all of them."""
+            for pid in self.members():
+                send_signal(pid, self.known[pid], signal.SIGTERM if gently else signal.SIGKILL)
+                if gently:
+                    send_signal(pid, self.known[pid], signal.SIGCONT)
+
+        def members(self) -> List[int]:
+            """The pids that live now."""
+            table = process_table()
+            found = {pid for pid, start in self.known.items() if pid in table and table[pid].start == start}
+            if self.child is not None and self.child.returncode is None:
+                leader = self.child.pid  # not reaped, so nobody else has this pid or session
+                found |= {pid for pid, process in table.items() if leader in (pid, process.session)}
+            found |= {pid for pid in table if self._carries(pid)}
+            found |= holders(self.run_path, table)
+            found = with_descendants(found, table) - {os.getpid()}
+            self.known = {pid: table[pid].start for pid in found}
+            return sorted(found)
+
+        def _carries(self, pid: int) -> bool:
+            """True when *pid* has our cookie in its environment."""
+            try:
+                with open("/proc/%d/environ" % pid, "rb") as file:
+                    return self.cookie in file.read().split(b"\0")
+            except OSError:
+                return False
+
+        def description(self) -> str:
+            """Who is left, for `show`: pid and name of each."""
+            members = self.members()
+            table = process_table()
+            return ", ".join("pid %d (%s)" % (pid, table[pid].name) for pid in members if pid in table)
+
+        def leader_lives(self, pid_text: Optional[str]) -> bool:
+            """True while the watcher of an orphan lives."""
+            if not pid_text or not pid_text.isdigit():
+                return True  # it has not begun to speak; its lock says that it lives
+            pid = int(pid_text)
+            if os.path.isdir("/proc/self"):
+                return self._carries(pid)
+            return pid in process_table()
+
+        def end(self, seconds: float) -> str:
+            """End them all: TERM, *seconds* of grace, KILL. Returns who resisted, "" if nobody."""
+            kill_at = time.monotonic() + seconds
+            self.signal(gently=True)
+            while self.members():
+                now = time.monotonic()
+                if now > kill_at + KILL_SECONDS:
+                    return self.description()
+                if now > kill_at:
+                    self.signal(gently=False)
+                time.sleep(0.02)
+            return ""
+
+
+class Process:
+    """A row of the process table."""
+
+    __slots__ = ("parent", "session", "start", "name")
+
+    def __init__(self, parent: int, session: int, start: str, name: str) -> None:
+        self.parent = parent
+        self.session = session
+        self.start = start
+        self.name = name
+
+
+def process_table() -> Dict[int, Process]:
+    """Every living process by pid, zombies left out."""
+    if os.path.isdir("/proc/self"):
+        found = ((int(entry), linux_process(entry)) for entry in os.listdir("/proc") if entry.isdigit())
+        return {pid: process for pid, process in found if process}
+    return ps_table()
+
+
+def linux_process(pid: str) -> Optional[Process]:
+    """One process from /proc/PID/stat (proc(5): the name in parentheses may hold anything)."""
+    try:
+        with open("/proc/%s/stat" % pid, "rb") as file:
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return None
+    name, _, rest = text.partition("(")[2].rpartition(")")
+    words = rest.split()
+    if words[0] in "ZX":
+        return None
+    return Process(int(words[1]), int(words[3]), words[19], name)
+
+
+def ps_table() -> Dict[int, Process]:
+    """The process table where there is no /proc (macOS, BSD); the group stands in for the session."""
+    found = {}
+    listing = subprocess.run(
+        ["ps", "-axo", "pid=,ppid=,pgid=,stat=,lstart=,comm="], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ).stdout.decode("utf-8", "replace")
+    for line in listing.splitlines():
+        words = line.split(None, 9)
+        if len(words) == 10 and not words[3].startswith("Z"):
+            found[int(words[0])] = Process(int(words[1]), int(words[2]), " ".join(words[4:9]), words[9])
+    return found
+
+
+def holders(path: str, table: Dict[int, Process]) -> Set[int]:
+    """The processes that hold *path* open (lsof where there is no /proc)."""
+    if os.path.isdir("/proc/self"):
+        return {pid for pid in table if holds_open(pid, path)}
+    if not shutil.which("lsof"):
+        return set()
+    listing = subprocess.run(["lsof", "-t", "--", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+    return {int(word) for word in listing.split()} & set(table)
+
+
+def holds_open(pid: int, path: str) -> bool:
+    folder = "/proc/%d/fd" % pid
+    try:
+        return any(os.readlink(os.path.join(folder, fd)) == path for fd in os.listdir(folder))
+    except OSError:
+        return False
+
+
+def with_descendants(found: Set[int], table: Dict[int, Process]) -> Set[int]:
+    """*found* and everything that descends from it."""
+    result, fresh = set(found), set(found)
+    while fresh:
+        fresh = {pid for pid, process in table.items() if process.parent in fresh} - result
+        result |= fresh
+    return result
+
+
+def send_signal(pid: int, start: str, number: int) -> None:
+    """Signal *pid* if it is still the process that began at *start*, and nobody else."""
+    if sys.platform == "win32":
+        raise NotImplementedError
+    with contextlib.suppress(OSError):
+        if sys.platform == "linux" and hasattr(os, "pidfd_open") and hasattr(signal, "pidfd_send_signal"):
+            handle = os.pidfd_open(pid)  # holds the identity between the look and the signal
+            try:
+                process = linux_process(str(pid))
+                if process and process.start == start:
+                    signal.pidfd_send_signal(handle, number)
+            finally:
+                os.close(handle)
+        elif process_table().get(pid, Process(0, 0, "", "")).start == start:
+            os.kill(pid, number)
