@@ -36,7 +36,7 @@ except ImportError as missing:
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterable, Iterator, List, NoReturn, Optional, Sequence, Tuple, Union
+    from typing import Any, Callable, Dict, Iterable, Iterator, List, NoReturn, Optional, Sequence, Tuple  # noqa: F401
 
     Fields = Dict[str, Any]
 
@@ -1138,11 +1138,11 @@ def cancel(call):
     deadline = time.monotonic() + patience
     for identifier, token in asked:
         while token and queue.running_token(identifier) == token:
-            if time.monotonic() > deadline or not has_worker(queue, token):
+            if time.monotonic() > deadline or not has_worker(queue):
                 late.append(identifier)
                 break
             time.sleep(0.05)
-    for identifier, token in asked:
+    for identifier, _ in asked:
         state = queue.states_of([identifier])[0]
         if identifier not in late and state != "cancelled":
             tell("job %s was %s before the cancel reached it" % (identifier, state))
@@ -1153,9 +1153,9 @@ def cancel(call):
     return 0
 
 
-def has_worker(queue, token):
-    # type: (storage.Queue, str) -> bool
-    """True while any worker lives that can heed a request about the claim *token*."""
+def has_worker(queue):
+    # type: (storage.Queue) -> bool
+    """True while any worker lives that can heed a request."""
     return any(member["kind"] == "worker" for member in queue.members())
 
 
@@ -1310,7 +1310,8 @@ def background_arguments(call, name):
     # type: (Call, str) -> List[str]
     """The command line of the detached supervisor."""
     options = call.options
-    words = [os.path.realpath(__file__), "--home", call.home, "worker", "start", "--name", name, "--count", options.count]
+    script = os.path.realpath(__file__)
+    words = [script, "--home", call.home, "worker", "start", "--name", name, "--count", options.count]
     if options.drain:
         words.append("--drain")
     if options.backoff_base is not None:

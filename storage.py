@@ -46,6 +46,7 @@ import datetime
 import json
 import os
 import re
+import signal
 import sqlite3
 import stat
 import sys
@@ -318,9 +319,19 @@ def printable(text: str) -> str:
 JOB_KEYS = ("id", "command", "max_retries", "priority", "run_at", "delay", "timeout", "cwd", "env")
 OWN_KEYS = frozenset(
     (
-        "state attempts next_run_at created_at updated_at started_at finished_at exit_code last_error worker"
-        " umask history runs"
-    ).split()
+        "state",
+        "attempts",
+        "next_run_at",
+        "created_at",
+        "updated_at",
+        "started_at",
+        "finished_at",
+        "exit_code",
+        "last_error",
+        "worker",
+        "umask",
+        "history",
+    )
 )
 KNOWN_KEYS = OWN_KEYS | frozenset(JOB_KEYS)
 ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@+-]{0,127}\Z")
@@ -938,7 +949,8 @@ class Queue:
                     )
                 time.sleep(pause)
                 pause = min(pause * 1.5, 0.01)
-            yield
+            with not_paused():
+                yield
         finally:
             os.close(fd)
 
@@ -1402,13 +1414,13 @@ class Queue:
 
     def tidy(self) -> None:
         """Remove what dead supervisors and workers, and deleted jobs, left in the folder."""
-        held = set(job["worker"] for job in self.processing())
+        held = {job["worker"] for job in self.processing()}
         for name in self._life_names():
             if name not in held:
                 self._remove_dead_life(name)
         files = os.listdir(self.attempts_folder)  # before the tokens: a file follows its claim
         tokens = set(self.known_tokens())
-        for token in set(entry.split(".")[0] for entry in files) - tokens:
+        for token in {entry.split(".")[0] for entry in files} - tokens:
             self.remove_attempt_files(token)
 
     def _remove_dead_life(self, name: str) -> None:
@@ -1520,6 +1532,19 @@ def sync_folder(path: str) -> None:
             os.fsync(fd)
         finally:
             os.close(fd)
+
+
+@contextlib.contextmanager
+def not_paused() -> Iterator[None]:
+    """Put Ctrl+Z off while the gate is held: one paused process must not stop the queue."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTSTP])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

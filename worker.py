@@ -31,7 +31,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import json
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -48,7 +47,7 @@ from storage import Claim, HostError, Outcome, Presence, Queue, QueueError, Sett
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Any, Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
+    from typing import Any, Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
     class Options(NamedTuple):
         """What `worker start` was asked for; seconds where it is a time."""
@@ -159,6 +158,7 @@ class Supervisor:
         self.presence = Presence(self.queue, self.name, member_details("supervisor", self.name))
         self.keeper = Keeper(self.queue)
         os.chdir(self.queue.folder)  # spawn fails from a directory that was deleted
+        free_signals()
         self.wake = WakeUp(self.signals)
         for number in stop_signals():
             self.wake.catch(number)
@@ -183,14 +183,18 @@ class Supervisor:
         except OSError as error:
             say(self.name, "cannot pass the stop on as a file (%s): workers are signalled" % error.strerror)
             self.advance(request)
-            if sys.platform != "win32":
-                for worker in self.workers:
-                    worker.process.terminate()
+
+    def wake_workers(self) -> None:
+        """End the sleep of idle workers: they look for the request at once."""
+        if sys.platform != "win32":  # there, terminate() would be the end of it
+            for worker in self.workers:
+                worker.process.terminate()
 
     def advance(self, stage: str) -> None:
         if stage == self.stage or self.stage == "now":
             return
         self.stage = stage
+        self.wake_workers()
         if stage == "stop":
             say(self.name, "stopping: running jobs finish, nothing new starts (again to end them)")
         else:
@@ -223,7 +227,8 @@ class Supervisor:
             name = "%s-%d" % (self.name, self.started)
             arguments = (self.queue.path, name, self.name, self.options, self.read_settings)
             process = multiprocessing.get_context("spawn").Process(target=work, args=arguments, name=name)
-            process.start()
+            with signals_held_back():
+                process.start()
             self.workers.append(WorkerProcess(name, process))
 
     def announce_ready(self) -> None:
@@ -309,6 +314,29 @@ def stop_signals() -> List[int]:
     return [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
 
 
+def free_signals() -> None:
+    """Take back what whoever started us did to SIGCHLD and the mask.
+
+    An ignored SIGCHLD hides every exit status, and would turn failures into successes.
+    """
+    if sys.platform != "win32":
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+@contextlib.contextmanager
+def signals_held_back() -> Iterator[None]:
+    """Start a child that gets no signal before it can handle one (it unblocks them itself)."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
@@ -370,6 +398,7 @@ def start_background(queue: Queue, arguments: Sequence[str], name: str) -> int:
     Raises HostError with its own words when it cannot start.
     """
     queue.create()
+    free_signals()
     command = [sys.executable] + subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     environment = {key: value for key, value in os.environ.items() if key not in JOB_VARIABLES}
     log = os.open(queue.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, storage.PRIVATE_FILE)
@@ -522,13 +551,14 @@ class Worker:
 
     def heed_requests(self) -> None:
         now = time.monotonic()
-        if now - self.heeded_at < TICK_SECONDS / 5:
+        if now - self.heeded_at < TICK_SECONDS / 5 and not self.signals:
             return
         self.heeded_at = now
         if os.path.exists(self.queue.request_path(self.supervisor, "now")):
             self.stop_now()
         elif not self.stage and self._asked_to_stop():
             self.stage = "stop"
+        del self.signals[:]
 
     def _asked_to_stop(self) -> bool:
         """By a file, by a signal, or by the death of the supervisor."""
@@ -761,10 +791,7 @@ def unstarted(claim: Claim) -> Outcome:
 
 
 def reset_signals(wake: WakeUp) -> None:
-    """Free this worker, and so its jobs, from what whoever started it ignored or blocked.
-
-    An inherited ignored SIGCHLD would even turn failures into successes.
-    """
+    """Free this worker, and so its jobs, from what whoever started it ignored or blocked."""
     if sys.platform == "win32":
         wake.ignore(signal.SIGINT)
         wake.ignore(signal.SIGBREAK)
