@@ -1277,6 +1277,7 @@ def worker_start(call):
     with storage.told(call.home):
         ensure_home(call.home)
     queue.create()
+    queue.counts()  # is it ours, whole, and of a version that we know?
     storage.refuse_untrusted([call.home, call.config.path, queue.path, queue.folder])
     os.environ["QUEUECTL_HOME"] = call.home
     if not options.background:

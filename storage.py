@@ -1126,6 +1126,8 @@ class Queue:
         guard = (claim.seq, claim.token)
         end = utc_text(outcome.finished)
         start = None if outcome.started is None else utc_text(outcome.started)
+        if outcome.kind == "given back" and cancel_wanted(connection, claim):
+            outcome.kind, outcome.error = "cancelled", "cancelled while it was given back"
         if outcome.kind == "completed":
             moved = connection.execute(COMPLETE_JOB, (start, end, end) + guard)
         elif outcome.kind == "given back":
@@ -1485,14 +1487,18 @@ def failure(
     """The values of FAIL_JOB before its guard: cancelled, failed with a date, or dead."""
     claim = outcome.claim
     end = utc_text(outcome.finished)
-    row = connection.execute("SELECT cancel_requested FROM jobs WHERE seq = ?", (claim.seq,)).fetchone()
-    if outcome.kind == "cancelled" or (row and row["cancel_requested"]):
+    if outcome.kind == "cancelled" or cancel_wanted(connection, claim):
         return "cancelled", outcome.exit_code, outcome.error, start, end, end, None, None
     if claim.attempts > claim.max_retries:
         return "dead", outcome.exit_code, outcome.error, start, end, end, None, None
     delay = backoff_delay(settings.backoff_base, claim.attempts, settings.backoff_cap)
     due = utc_text(min(outcome.finished + delay, LAST_TIME))
     return "failed", outcome.exit_code, outcome.error, start, None, end, due, int(delay > 0)
+
+
+def cancel_wanted(connection: sqlite3.Connection, claim: Claim) -> bool:
+    row = connection.execute("SELECT cancel_requested FROM jobs WHERE seq = ?", (claim.seq,)).fetchone()
+    return bool(row and row["cancel_requested"])
 
 
 def fitting(statement: str) -> str:

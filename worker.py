@@ -31,10 +31,12 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import functools
 import multiprocessing
 import multiprocessing.connection
 import os
 import select
+import shlex
 import shutil
 import signal
 import socket
@@ -74,14 +76,18 @@ TROUBLE_SECONDS = 5.0  # longest pause between two tries while the database refu
 # The watcher. Its stdin is the run file: moved to 9, where the command's tree inherits it
 # (redirected anew for the command, for shells that close 3 to 9). It outlives the signals
 # that end the command, and keeps the shell's own "Killed" out of the job's output.
+# EVALUATE runs text in a fork of the watcher, which saves loading a second shell (a third
+# of the cost of a short job); text that asks for its own pid gets a shell of its own.
 WATCHER = """exec 9<&0 8>&2 </dev/null 2>/dev/null
 trap : HUP INT QUIT TERM USR1 USR2 ALRM
 echo "pid $$" >&9
 umask "$1"; shift
-(exec "$@" 9<&9 2>&8 8>&-)
-code=$?
-echo "exit $code" >&9
-exit $code"""
+%s
+queuectl_code=$?
+echo "exit $queuectl_code" >&9
+exit $queuectl_code"""
+EXECUTE = WATCHER % '(exec "$@" 9<&9 2>&8 8>&-)'
+EVALUATE = WATCHER % 'queuectl_text=$1; set --; (eval "$queuectl_text") 9<&9 2>&8 8>&-'
 
 
 # ---------------------------------------------------------------- saying
@@ -96,13 +102,13 @@ def say(who: str, text: str) -> None:
 
 def brief(command: Union[str, Sequence[str]]) -> str:
     """A command as one short piece of text."""
-    text = command if isinstance(command, str) else " ".join(command)
+    text = command if isinstance(command, str) else " ".join(shlex.quote(word) for word in command)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
 def seconds_text(seconds: float) -> str:
-    """3.2 -> 3.2 s, 60 -> 60 s."""
-    return ("%.1f" % seconds if seconds < 10 else "%.0f" % seconds).replace(".0", "") + " s"
+    """Three digits are enough: 0.0042 s, 3.2 s, 60 s, 86400 s."""
+    return ("%.2g" % seconds if seconds < 10 else "%.0f" % seconds) + " s"
 
 
 # ---------------------------------------------------------------- supervisor
@@ -213,7 +219,7 @@ class Supervisor:
         """Tell a worker that left from one that died, and that from one that never began."""
         if code == 0:
             self.boot_failures = 0
-            self.drained = self.drained or self.options.drain
+            self.drained = self.drained or (self.options.drain and nothing_left(self.queue))
             return
         how = "killed by %s" % signal_name(-code) if code < 0 else "exit code %d" % code
         say(self.name, "worker %s died (%s)" % (worker.name, how))
@@ -263,6 +269,15 @@ class Supervisor:
         with contextlib.suppress(OSError):
             self.presence.end()
         say(self.name, "supervisor stopped")
+
+
+def nothing_left(queue: Queue) -> bool:
+    """True when no job waits or runs (False where the database does not answer)."""
+    try:
+        counts = queue.counts()
+    except HostError:
+        return False
+    return not (counts["pending"] or counts["failed"] or counts["processing"])
 
 
 class Keeper:
@@ -529,14 +544,7 @@ class Worker:
             return True  # what it holds is evidence on the disk: the next worker records it
         if self.running or self.ended or self.ahead:
             return False
-        return bool(self.stage) or (self.options.drain and self._drained())
-
-    def _drained(self) -> bool:
-        try:
-            counts = self.queue.counts()
-        except HostError:
-            return False
-        return not (counts["pending"] or counts["failed"] or counts["processing"])
+        return bool(self.stage) or (self.options.drain and nothing_left(self.queue))
 
     def leave(self) -> None:
         self.bell.close()
@@ -679,13 +687,15 @@ class Worker:
         if not outcome.keeps_files():
             for kind in ("run", "out", "err"):
                 storage.remove(self.queue.attempt_path(claim.token, kind))
-        detail = "" if outcome.error is None else ": %s" % outcome.error
+        detail = outcome.kind if outcome.error is None else outcome.error
+        if not detail.startswith(outcome.kind):
+            detail = "%s: %s" % (outcome.kind, detail)
         if outcome.started is not None:
             detail += " (after %s)" % seconds_text(max(0.0, outcome.finished - outcome.started))
         if outcome.kind in ("failed", "timed out", "lost"):
             left = claim.max_retries + 1 - claim.attempts
             detail += "; retries left: %d" % left if left > 0 else "; dead, no retries left"
-        self.say("job %s %s%s" % (claim.id, outcome.kind, detail))
+        self.say("job %s %s" % (claim.id, detail))
 
     # -------------------------------------------------------- resting
 
@@ -893,7 +903,7 @@ class Attempt:
         """Start the command. Raises CannotStart (its fault) or OSError (the host's)."""
         claim = self.claim
         self._end_leftovers()
-        environment = job_environment(self.queue, claim)
+        environment = job_environment(claim)
         check_startable(claim, environment)
         flags = os.O_CREAT | os.O_EXCL | os.O_APPEND
         self.run_fd = storage.open_private(self.run_path, flags | os.O_RDWR)
@@ -998,19 +1008,16 @@ class Attempt:
         return True
 
     def _orphan_ended(self) -> bool:
+        """The same for a command that is nobody's child: by its status, its lock, its watcher."""
         held = self.queue.attempt_is_held(self.claim.token)
         status = self._status()  # after the lock: the watcher writes, then lets go
+        if "exit" not in status and held and self.tree.leader_lives(status.get("pid")):
+            return False
+        status = self._status()  # it may have ended between the looks
         if "exit" in status:
             self.code = int(status["exit"])
-            return True
-        if held and self.tree.leader_lives(status.get("pid")):
-            return False
-        if held:
-            status = self._status()  # it may have ended between the two looks
-            if "exit" in status:
-                self.code = int(status["exit"])
-            elif not self.ending:
-                self.end("lost", "its shell was killed")
+        elif not self.ending and self.tree.members():
+            self._begin_to_end("lost", "its shell was killed")
         return True
 
     def _let_go(self) -> None:
@@ -1032,9 +1039,14 @@ class Attempt:
     # -------------------------------------------------------- ending
 
     def end(self, kind: str, error: str) -> None:
-        """Begin to end the whole tree: TERM now, KILL after the grace period (see poll)."""
-        if self.ending:
-            return
+        """Begin to end the whole tree: TERM now, KILL after the grace period (see poll).
+
+        Does nothing where the command has ended by itself: that result stands.
+        """
+        if not self.ending and not self._leader_ended():
+            self._begin_to_end(kind, error)
+
+    def _begin_to_end(self, kind: str, error: str) -> None:
         self.ending = (kind, error)
         self.kill_at = time.monotonic() + self.grace
         self.tree.signal(gently=True)
@@ -1062,8 +1074,8 @@ class Attempt:
         if "exit" in status:
             self.code = int(status["exit"])
         elif self.child is not None and sys.platform != "win32":
-            if self.queue.attempt_is_held(self.claim.token):  # its watcher was killed, it was not
-                self.end("lost", "its shell was %s" % how_it_ended(self.code or 0)[0])
+            if self.tree.members():  # its watcher was killed, it was not
+                self._begin_to_end("lost", "its shell was %s" % how_it_ended(self.code or 0)[0])
                 return None
         elif self.adopted:
             return self._gone()
@@ -1086,19 +1098,35 @@ class Attempt:
     def _outcome(self, kind: str, error: Optional[str]) -> Outcome:
         outcome = Outcome(self.claim, kind, time.time(), error)
         outcome.started = self.started
-        if self.queue.attempt_is_held(self.claim.token):
-            outcome.leftovers = self.tree.description() or "unknown processes"
+        if self._may_have_left_something(kind):
+            held = self.queue.attempt_is_held(self.claim.token)
+            outcome.leftovers = self.tree.description() or ("unknown processes" if held else None)
         outcome.stdout, outcome.stdout_bytes = self._output("out", bool(outcome.leftovers))
         outcome.stderr, outcome.stderr_bytes = self._output("err", bool(outcome.leftovers))
         return outcome
 
+    def _may_have_left_something(self, kind: str) -> bool:
+        """Whether processes of this attempt may live on.
+
+        Before a retry that must be certain, so everything is searched. After a success
+        two cheap signs will do: the lock is held, or the process group is not empty.
+        """
+        if kind != "completed" or sys.platform == "win32":
+            return sys.platform != "win32"
+        if self.child is not None:
+            with contextlib.suppress(OSError):
+                os.killpg(self.child.pid, 0)
+                return True
+        return self.queue.attempt_is_held(self.claim.token)
+
     def _output(self, kind: str, stays: bool) -> Tuple[Optional[bytes], int]:
         """What was written, if it is small and finished, and its size in bytes."""
+        path = self.queue.attempt_path(self.claim.token, kind)
         try:
-            with open(self.queue.attempt_path(self.claim.token, kind), "rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                if stays or not size or size > storage.INLINE_BYTES:
-                    return None, size
+            size = os.stat(path).st_size
+            if stays or not size or size > storage.INLINE_BYTES:
+                return None, size
+            with open(path, "rb") as file:
                 return file.read(), size
         except FileNotFoundError:
             return None, 0
@@ -1123,6 +1151,7 @@ def how_it_ended(code: int) -> Tuple[str, Optional[str]]:
     return "exit code %d%s" % (code, hints.get(code, "")), None
 
 
+@functools.lru_cache(maxsize=None)
 def boot_id() -> str:
     """What differs after every start of the host, where the system tells."""
     try:
@@ -1132,10 +1161,15 @@ def boot_id() -> str:
         return "unknown"
 
 
-def job_environment(queue: Queue, claim: Claim) -> Dict[str, str]:
+@functools.lru_cache(maxsize=None)
+def worker_environment() -> Dict[str, str]:
+    """The worker's environment, without what an outer job left in it."""
+    return {key: value for key, value in os.environ.items() if key not in JOB_VARIABLES}
+
+
+def job_environment(claim: Claim) -> Dict[str, str]:
     """The worker's environment, the job's own, and what tells the job who it is."""
-    environment = {key: value for key, value in os.environ.items() if key not in JOB_VARIABLES}
-    environment.update(claim.env)
+    environment = dict(worker_environment(), **claim.env)
     values = (claim.id, str(claim.attempts), str(claim.max_retries), os.environ.get("QUEUECTL_HOME", ""), claim.token)
     environment.update(zip(JOB_VARIABLES, values))
     return environment
@@ -1166,14 +1200,15 @@ def launch(
     """Start the command under its watcher, in a session of its own."""
     if sys.platform == "win32":
         return launch_windows(claim, environment, stdout, stderr)
-    if isinstance(claim.command, str):
-        text = claim.command  # a leading - or + would be an option to sh
-        words = ["/bin/sh", "-c", " " + text if text[0] in "-+" else text]
-    else:
-        words = claim.command
+    script, words = EXECUTE, claim.command
+    if isinstance(words, str):
+        if "$$" in words or "PPID" in words or "{$}" in words:
+            words = ["/bin/sh", "-c", " " + words]  # the blank: a leading - would be an option
+        else:
+            script, words = EVALUATE, [words]
     umask = "%04o" % (0o022 if claim.umask is None else claim.umask)
     return subprocess.Popen(
-        ["/bin/sh", "-c", WATCHER, "queuectl-job", umask] + words,
+        ["/bin/sh", "-c", script, "sh", umask] + words,
         stdin=run_fd,
         stdout=stdout,
         stderr=stderr,
