@@ -1,0 +1,86 @@
+"""The README: complete about verbs and settings, and its commands run."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT, posix_only
+
+import queuectl
+import storage
+
+with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+    README = file.read()
+
+
+@pytest.mark.parametrize("name", sorted(queuectl.COMMANDS))
+def test_every_command_is_in_the_table(name):
+    assert re.search(r"^\|.*`%s\b" % re.escape(name), README, re.M)
+
+
+@pytest.mark.parametrize("name", sorted(queuectl.COMMANDS))
+def test_every_option_of_a_command_is_mentioned(name):
+    for names, settings in queuectl.COMMANDS[name].arguments:
+        options = [one for one in names if one.startswith("--")]
+        if options and settings.get("help") != queuectl.argparse.SUPPRESS:
+            assert any(re.search(re.escape(one) + r"\b", README) for one in options), options
+
+
+def test_every_verb_of_the_readme_exists():
+    verbs = set(re.findall(r"(?:python3 \S*|`)queuectl\.py ((?:worker|dlq|config) [a-z]+|[a-z]+)", README))
+    assert len(verbs) > 5
+    words = {name.split()[0] for name in queuectl.COMMANDS} | set(queuectl.COMMANDS)
+    assert verbs <= words
+
+
+def test_every_setting_is_in_the_table_with_its_default():
+    for key, default in storage.SETTING_DEFAULTS.items():
+        shown = "none" if default is None else str(default)
+        assert re.search(r"^\| `%s`.*\| `?%s`? \|" % (key, re.escape(shown)), README, re.M), key
+    for alias, key in queuectl.ALIASES.items():
+        assert re.search(r"^\| `%s` \(also `%s`\)" % (key, alias), README, re.M), alias
+
+
+def test_every_job_key_is_named():
+    assert "`%s`" % " ".join(storage.JOB_KEYS) in README
+
+
+def test_the_shipped_configuration_states_the_defaults():
+    with open(os.path.join(ROOT, "config.json"), encoding="utf-8") as file:
+        assert json.load(file) == storage.SETTING_DEFAULTS
+
+
+@posix_only
+def test_the_first_minutes_by_hand_work_as_written(tmp_path):
+    block = README.split("    mkdir -m 700 ~/queue\n")[1].split("\n\n")[0]
+    for name in ("queuectl.py", "storage.py", "worker.py"):
+        shutil.copy(os.path.join(ROOT, name), str(tmp_path))
+    script = "set -eu\nmkdir -m 700 ~/queue\n" + block.replace("python3 ", shlex.quote(sys.executable) + " ")
+    done = subprocess.run(
+        ["sh", "-c", script],
+        cwd=str(tmp_path),
+        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"completed" in done.stderr
+
+
+@posix_only
+def test_make_demo_runs():
+    done = subprocess.run(
+        ["sh", os.path.join(ROOT, "tests", "demo.sh")],
+        env=dict(os.environ, PYTHON=sys.executable),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout.decode()
+    assert b"As expected" in done.stdout
