@@ -195,7 +195,7 @@ class ConfigFile(object):
                 content = self.content()
                 key = ALIASES.get(name.replace("-", "_"), name.replace("-", "_"))
                 for old in list(content):
-                    if ALIASES.get(old, old) == key:
+                    if ALIASES.get(old.replace("-", "_"), old.replace("-", "_")) == key:
                         del content[old]
                 if not remove:
                     content[key] = value
@@ -305,6 +305,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message):
         # type: (str) -> NoReturn
+        message = re.sub("=.*", "=...", message)  # it may be the value of a variable
         raise storage.BadInput("%s: see `%s --help`" % (message, self.prog))
 
 
@@ -573,8 +574,20 @@ def add(call):
         del job["history"]
         call.print_json(job)
     elif not options.quiet:
-        print_text(identifier + "\n")
+        acknowledge(identifier + "\n", "job %s was added, but its id" % identifier)
     return 0
+
+
+def acknowledge(text, what):
+    # type: (str, str) -> None
+    """Print what was done; a full disk behind stdout must not look as if nothing was."""
+    try:
+        print_text(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise storage.HostError("%s could not be printed: %s" % (what, error.strerror))
 
 
 def job_maker(call, cwd=None):
@@ -633,7 +646,7 @@ def enqueue(call):
     if options.json:
         call.print_json({"enqueued": len(ids), "ids": ids})
     elif not options.quiet:
-        print_text("".join([identifier + "\n" for identifier in ids]))
+        acknowledge("".join([identifier + "\n" for identifier in ids]), "%d jobs were added, but their ids" % len(ids))
         if len(ids) > 1:
             tell("enqueued %d jobs" % len(ids))
     return 0

@@ -380,7 +380,8 @@ class JobMaker:
         Raises BadInput that names the field, never a partial result.
         """
         if not isinstance(fields, dict):
-            raise BadInput("a job is an object such as {\"command\": \"true\"}, not %s" % shown(fields))
+            kind = {list: "a list", str: "text", type(None): "null"}.get(type(fields), "a number or a truth value")
+            raise BadInput('a job is an object such as {"command": "true"}, not %s' % kind)
         if not fields.keys() <= KNOWN_KEYS:
             raise unknown_name("key", sorted(set(fields) - KNOWN_KEYS)[0], JOB_KEYS)
         get = fields.get
@@ -447,7 +448,8 @@ def check_command(value: object) -> Tuple[str, int]:
         if not value or not value[0]:
             raise BadInput("command: the list names no program")
         words = [check_text(word, "command") for word in value]
-        if max(map(utf8_bytes, words)) > COMMAND_BYTES or sum(map(utf8_bytes, words)) > ARGUMENTS_BYTES:
+        sizes = [utf8_bytes(word) + 9 for word in words]  # the system counts a pointer and a NUL for each
+        if max(sizes) > COMMAND_BYTES or sum(sizes) > ARGUMENTS_BYTES:
             raise BadInput("command: the arguments are too long for this system: put them into a file")
         return json.dumps(words, ensure_ascii=False), 1
     if value is None:
@@ -502,7 +504,7 @@ def check_env(value: object) -> Optional[str]:
         if not isinstance(text, str):
             raise BadInput("env: the value of %s is not text" % shown(name))
         try:
-            one = len(name) + len(text.encode("utf-8")) + 2
+            one = utf8_bytes(name) + utf8_bytes(text) + 10
         except UnicodeEncodeError:
             raise BadInput("env: the value of %s is not valid UTF-8" % shown(name)) from None
         if "\0" in text:
@@ -846,19 +848,26 @@ class Queue:
                 os.mkfifo(self.bell_path, PRIVATE_FILE)
 
     def _create_file(self) -> None:
-        fd = open_private(self.path, os.O_RDWR | os.O_CREAT)
+        """Make the database under another name: nobody ever sees it half done."""
+        partial = self.path + ".partial"
+        for ending in ("", "-wal", "-shm", "-journal"):
+            remove(partial + ending)
+        fd = open_private(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL)
         if sys.platform != "win32":
             os.fchmod(fd, PRIVATE_FILE)
         os.close(fd)
-        with contextlib.closing(self._connect()) as connection:
+        with contextlib.closing(self._connect(partial)) as connection:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            connection.execute("PRAGMA journal_mode = WAL")
             self._migrate(connection, 0)
+            connection.execute("PRAGMA journal_mode = WAL")
+        os.replace(partial, self.path)
         sync_folder(os.path.dirname(self.path))
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, path: Optional[str] = None) -> sqlite3.Connection:
         """The one place that opens a connection."""
-        name = self.path.replace("\\", "/") if sys.platform == "win32" else self.path
+        name = path or self.path
+        if sys.platform == "win32":
+            name = name.replace("\\", "/")
         for char, code in (("%", "%25"), ("?", "%3f"), ("#", "%23")):
             name = name.replace(char, code)
         uri = "file:%s%s?mode=rw" % ("/" if sys.platform == "win32" else "", name)

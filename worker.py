@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import errno
 import functools
 import multiprocessing
 import multiprocessing.connection
@@ -510,6 +511,7 @@ class Worker:
         self.heeded_at = 0.0
         self.trouble = ""
         self.trouble_pause = 0.0
+        self.shortage_pause = 0.0
         self.retry_at = 0.0
         self.next_due: Optional[float] = None
         self.clock_offset = time.time() - time.monotonic()
@@ -655,6 +657,13 @@ class Worker:
         self.trouble_pause = min(max(0.1, self.trouble_pause * 2), TROUBLE_SECONDS)
         self.retry_at = time.monotonic() + self.trouble_pause
 
+    def meet_shortage(self, text: str) -> None:
+        """The host cannot start a process now: wait, ever longer until one starts again."""
+        if not self.shortage_pause:
+            self.say("%s; trying again" % text)
+        self.shortage_pause = min(max(0.1, self.shortage_pause * 2), TROUBLE_SECONDS)
+        self.retry_at = time.monotonic() + self.shortage_pause
+
     def trouble_over(self) -> None:
         if self.trouble_pause:
             self.say("the database answers again")
@@ -670,8 +679,9 @@ class Worker:
         except OSError as error:  # no memory, no processes, no disk: not the job's fault
             self.ended.append(unstarted(claim))
             attempt.discard()
-            self.meet_trouble("cannot start a job (%s)" % (error.strerror or error))
+            self.meet_shortage("cannot start a job (%s)" % (error.strerror or error))
         else:
+            self.shortage_pause = 0.0
             self.running.append(attempt)
             self.say(
                 "job %s started (attempt %d of %d): %s"
@@ -873,6 +883,10 @@ class Bell:
 # ---------------------------------------------------------------- one attempt
 
 
+# What the host may have again in a moment; every other refusal to start is the job's own.
+SHORTAGES = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+
+
 class CannotStart(Exception):
     """The command cannot be started, in words for last_error; the attempt has failed."""
 
@@ -918,9 +932,11 @@ class Attempt:
             try:
                 self.child = launch(claim, environment, self.run_fd, output[0], output[1])
             except OSError as error:
-                if error.filename is None or not isinstance(error, (FileNotFoundError, PermissionError, ValueError)):
+                if error.errno in SHORTAGES:
                     raise
                 raise CannotStart("cannot start in %s: %s" % (claim.cwd, error.strerror)) from None
+            except ValueError as error:
+                raise CannotStart("cannot start: %s" % error) from None
         self.tree.hold(self.child)
         if sys.platform == "win32":  # elsewhere the watcher itself says so
             os.write(self.run_fd, b"pid %d\n" % self.child.pid)
