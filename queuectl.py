@@ -72,6 +72,8 @@ def check_setting(key, value):
     """*value* when the setting *key* can have it; raises BadInput."""
     if key == "max_retries":
         return storage.check_integer(value, key, 0, 1000000)
+    if key == "max_output":
+        return storage.check_integer(value, key, 4096, 10**15)
     if key == "db_path":
         text = storage.check_text(value, key)
         if not text:
@@ -99,7 +101,7 @@ def setting_from_text(key, text):
     """What the words of a command line mean as the value of *key*."""
     if key == "timeout" and text.lower() in ("none", "null", ""):
         return None
-    if key == "max_retries":
+    if key in ("max_retries", "max_output"):
         return whole_number(text, key)
     if key == "backoff_base":
         return decimal_number(text, key)
@@ -1339,19 +1341,25 @@ def background_arguments(call, name):
     "worker stop",
     "stop every supervisor of this queue: finish what runs, take nothing new",
     argument("--now", action="store_true", help="end running jobs and give them back"),
+    argument("--leave-running", action="store_true", help="leave running jobs to the next worker (not on Windows)"),
     argument("--timeout", metavar="AGE", help="end running jobs after this long"),
 )
 def worker_stop(call):
     # type: (Call) -> int
     queue = call.queue()
     limit = None if call.options.timeout is None else storage.parse_duration(call.options.timeout, "--timeout")
+    if call.options.now and call.options.leave_running:
+        raise storage.BadInput("--now and --leave-running contradict each other: give one of them")
+    if call.options.leave_running and sys.platform == "win32":
+        raise storage.BadInput("--leave-running: on Windows a job ends with its worker")
     members = queue.members()
     if not members:
         tell("no worker is running")
         return 0
     supervisors = unique([member["supervisor"] or member["name"] for member in members])
-    request_stop(queue, supervisors, "now" if call.options.now else "stop")
-    if call.options.now:
+    how = "now" if call.options.now else "leave" if call.options.leave_running else "stop"
+    request_stop(queue, supervisors, how)
+    if how != "stop":
         return await_end(queue, supervisors, call.config().grace + 30)
     progress = Progress()
     if await_end(queue, supervisors, limit, progress) == 0:

@@ -33,7 +33,8 @@ Beside the database `q.db` lies the folder `q.db.d`, private to the user:
     gate            the write gate
     bell            a FIFO: an enqueue writes a byte to wake a sleeping worker (a hint only)
     workers/N.life  held locked by the supervisor or worker N for as long as it lives
-    workers/N.stop  supervisor N is asked to finish and leave (.now: to end its jobs first)
+    workers/N.stop  supervisor N is asked to finish and leave (.now: to end its jobs first,
+                    .leave: to leave them running)
     attempts/T.*    lock and status (.run), output (.out, .err) of the attempt with token T
     worker.log      what background supervisors and their workers say
 """
@@ -134,6 +135,7 @@ SETTING_DEFAULTS = {
     "db_path": "queuectl.db",
     "poll_interval": 1,
     "grace": 10,
+    "max_output": 100 * 1024 * 1024,
 }  # type: Fields
 
 if TYPE_CHECKING:
@@ -148,6 +150,7 @@ if TYPE_CHECKING:
         db_path: str
         poll_interval: float
         grace: float
+        max_output: int
 
 else:
     Settings = collections.namedtuple("Settings", list(SETTING_DEFAULTS))
@@ -199,13 +202,20 @@ class Outcome:
         self.stdout_bytes = 0
         self.stderr_bytes = 0
 
+    def useless_files(self) -> List[str]:
+        """Which files of the attempt nobody needs once this is recorded: of run, out, err.
+
+        While it has left processes running they may write, and its lock tells of them.
+        """
+        if self.leftovers:
+            return []
+        kept_out = self.stdout is None and self.stdout_bytes
+        kept_err = self.stderr is None and self.stderr_bytes
+        return ["run"] + ([] if kept_out else ["out"]) + ([] if kept_err else ["err"])
+
     def keeps_files(self) -> bool:
         """True where something of this attempt stays in the attempts folder."""
-        return bool(
-            self.leftovers
-            or (self.stdout is None and self.stdout_bytes)
-            or (self.stderr is None and self.stderr_bytes)
-        )
+        return len(self.useless_files()) < 3
 
 
 # ---------------------------------------------------------------- retry maths and time
@@ -339,16 +349,23 @@ ID_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 ID_EPOCH = 1704067200  # 2024-01-01: keeps ten digits good until 2059
 
 
+class MadeId(str):
+    """An id that queuectl made, and may make anew if it is taken."""
+
+
 class IdMaker:
     """Makes ids: ten base-32 digits of time (microseconds), then two at random."""
 
     def __init__(self) -> None:
         self.last = 0
 
-    def __call__(self, now: float) -> str:
+    def __call__(self, now: float) -> MadeId:
         self.last = max(self.last + 1, int((now - ID_EPOCH) * 1000000))
         number = ((self.last & (1 << 50) - 1) << 10) | int.from_bytes(os.urandom(2), "big") & 1023
-        return "".join([ID_DIGITS[number >> shift & 31] for shift in range(55, -1, -5)])
+        return MadeId("".join([ID_DIGITS[number >> shift & 31] for shift in range(55, -1, -5)]))
+
+
+make_id = IdMaker()
 
 
 def check_id(value: object) -> str:
@@ -372,7 +389,6 @@ class JobMaker:
         self.umask = umask
         self.now = now
         self.now_text = utc_text(now)
-        self.make_id = IdMaker()
 
     def row(self, fields: object) -> Tuple[Any, ...]:
         """Check *fields* (JSON keys to values) and return the values of INSERT_COLUMNS.
@@ -391,7 +407,7 @@ class JobMaker:
         max_retries, priority = get("max_retries"), get("priority")
         timeout, cwd, env = get("timeout"), get("cwd"), get("env")
         return (
-            self.make_id(self.now) if identifier is None else check_id(identifier),
+            make_id(self.now) if identifier is None else check_id(identifier),
             command,
             is_list,
             self.max_retries if max_retries is None else check_integer(max_retries, "max_retries", 0, 1000000),
@@ -707,10 +723,11 @@ INSERT_JOB = "INSERT INTO jobs (%s) VALUES (%s)" % (INSERT_COLUMNS, ", ".join("?
 
 # Between reading input and holding the write lock stands a private table: a slow or
 # wrong input then costs nobody else anything, and memory stays flat.
-CREATE_INCOMING = "CREATE TEMP TABLE incoming (line INTEGER, %s, UNIQUE (id))" % INSERT_COLUMNS
-INSERT_INCOMING = "INSERT INTO incoming VALUES (%s)" % ", ".join("?" * 15)
+CREATE_INCOMING = "CREATE TEMP TABLE incoming (line INTEGER, made INTEGER, %s, UNIQUE (id))" % INSERT_COLUMNS
+INSERT_INCOMING = "INSERT INTO incoming VALUES (%s)" % ", ".join("?" * 16)
 INSERT_ALL = "INSERT INTO jobs (%s) SELECT %s FROM incoming ORDER BY rowid" % (INSERT_COLUMNS, INSERT_COLUMNS)
-FIND_TAKEN = "SELECT i.id, i.line FROM incoming i JOIN jobs j ON j.id = i.id ORDER BY i.rowid LIMIT 1"
+FIND_TAKEN = "SELECT i.rowid, i.id, i.line, i.made FROM incoming i JOIN jobs j ON j.id = i.id ORDER BY i.made, i.rowid"
+RENAME_INCOMING = "UPDATE incoming SET id = ? WHERE rowid = ?"
 
 PROMOTE_DUE = "UPDATE jobs SET lane = 0 WHERE lane = 1 AND next_run_at <= ?"
 # A failed job whose failure lies in the future: the clock went back, so it is due.
@@ -814,7 +831,7 @@ class Queue:
         return os.path.join(self.workers_folder, name + ".life")
 
     def request_path(self, supervisor: str, request: str) -> str:
-        """The file that asks *supervisor* to "stop" or to stop "now"."""
+        """The file that asks *supervisor* to "stop", to stop "now", or to "leave" jobs running."""
         return os.path.join(self.workers_folder, supervisor + "." + request)
 
     def attempt_path(self, token: str, kind: str) -> str:
@@ -1015,37 +1032,33 @@ class Queue:
     def enqueue(self, row: Sequence[Any]) -> str:
         """Add one job (a JobMaker row) and return its id once it is safe on the disk.
 
-        Raises QueueError when the id exists.
+        Raises QueueError when a given id exists; a made one is then made anew.
         """
         self._ready()
-        try:
-            with self._writing() as connection:
-                connection.execute(INSERT_JOB, row)
-        except sqlite3.IntegrityError:
-            raise QueueError("job %s exists already: nothing was added" % row[0]) from None
+        while True:
+            try:
+                with self._writing() as connection:
+                    connection.execute(INSERT_JOB, row)
+                break
+            except sqlite3.IntegrityError:
+                if not isinstance(row[0], MadeId):
+                    raise QueueError("job %s exists already: nothing was added" % row[0]) from None
+                row = (make_id(time.time()),) + tuple(row[1:])
         self.ring()
         return str(row[0])
 
     def enqueue_all(self, rows: Iterable[Tuple[int, Sequence[Any]]]) -> List[str]:
-        """Add many jobs, all or none. *rows* are (line number, JobMaker row) and may be endless long.
+        """Add many jobs, all or none. *rows* are (line number, JobMaker row).
 
-        Returns the ids in order. Raises QueueError when an id exists or comes twice.
+        Returns the ids in order. Raises QueueError when a given id exists or comes twice.
         """
         self._ready()
         with told(self.path), contextlib.closing(self._open()) as connection:
             connection.execute(CREATE_INCOMING)
             self._take_in(connection, rows)
             with self._gate():
-                connection.execute("BEGIN IMMEDIATE")
-                try:
-                    connection.execute(INSERT_ALL)
-                    connection.execute("COMMIT")
-                except sqlite3.IntegrityError:
-                    roll_back(connection)
-                    raise self._taken(connection) from None
-                except BaseException:
-                    roll_back(connection)
-                    raise
+                while not self._insert_all(connection):
+                    self._rename_taken(connection)
                 self._checkpoint(connection, CHECKPOINT_BYTES)
             ids = [row[0] for row in connection.execute("SELECT id FROM incoming ORDER BY rowid")]
         self.ring()
@@ -1065,7 +1078,7 @@ class Queue:
             nonlocal seen
             for line, row in rows:
                 seen = (line, row[0])
-                yield (line,) + tuple(row)
+                yield (line, isinstance(row[0], MadeId)) + tuple(row)
 
         try:
             connection.executemany(INSERT_INCOMING, numbered())
@@ -1074,11 +1087,27 @@ class Queue:
         connection.execute("COMMIT")
 
     @staticmethod
-    def _taken(connection: sqlite3.Connection) -> QueueError:
-        found = connection.execute(FIND_TAKEN).fetchone()
-        if not found:
-            return QueueError("an id exists already: nothing was added")
-        return QueueError("line %d: job %s exists already: nothing was added" % (found["line"], found["id"]))
+    def _insert_all(connection: sqlite3.Connection) -> bool:
+        """Move everything from the private table into the queue; False when an id exists."""
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            connection.execute(INSERT_ALL)
+            connection.execute("COMMIT")
+            return True
+        except sqlite3.IntegrityError:
+            roll_back(connection)
+            return False
+        except BaseException:
+            roll_back(connection)
+            raise
+
+    @staticmethod
+    def _rename_taken(connection: sqlite3.Connection) -> None:
+        """Make other ids for those that another enqueue has made too; a given one is refused."""
+        for found in connection.execute(FIND_TAKEN).fetchall():
+            if not found["made"]:
+                raise QueueError("line %d: job %s exists already: nothing was added" % (found["line"], found["id"]))
+            connection.execute(RENAME_INCOMING, (make_id(time.time()), found["rowid"]))
 
     def ring(self) -> None:
         """Wake a sleeping worker. A hint: the worker's polling is the truth."""
@@ -1449,7 +1478,7 @@ class Queue:
             with contextlib.suppress(OSError):
                 os.unlink(self.life_path(name))
         if dead:
-            for request in ("stop", "now", "ready"):
+            for request in ("stop", "now", "leave", "ready"):
                 with contextlib.suppress(OSError):
                     remove(self.request_path(name, request))
 

@@ -36,6 +36,7 @@ import functools
 import multiprocessing
 import multiprocessing.connection
 import os
+import re
 import select
 import shlex
 import shutil
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
 else:
     Options = collections.namedtuple("Options", "workers drain backoff_base poll_interval")
 
+REQUESTS = ("stop", "now", "leave")  # files that ask a supervisor and its workers to end
 BATCH_MOST = 16  # jobs that one worker claims ahead at the most
 QUICK_SECONDS = 0.003  # a job that takes longer ends the claiming ahead
 TICK_SECONDS = 0.25  # how often a busy worker and the supervisor look at requests
@@ -138,7 +140,7 @@ class Supervisor:
         self.options = options
         self.read_settings = read_settings
         self.workers: List[WorkerProcess] = []
-        self.stage = ""  # "", "stop", "now": what the workers have been asked
+        self.stage = ""  # or one of REQUESTS: what the workers have been asked
         self.signals: List[int] = []
         self.started = 0
         self.boot_failures = 0
@@ -180,7 +182,7 @@ class Supervisor:
         for _ in range(len(self.signals)):
             say(self.name, "%s received" % signal_name(self.signals.pop(0)))
             self.request("now" if self.stage else "stop")
-        for request in ("stop", "now"):
+        for request in REQUESTS:
             if os.path.exists(self.queue.request_path(self.name, request)):
                 self.advance(request)
 
@@ -202,7 +204,9 @@ class Supervisor:
             return
         self.stage = stage
         self.wake_workers()
-        if stage == "stop":
+        if stage == "leave":
+            say(self.name, "stopping: running jobs go on without a worker, for the next one to adopt")
+        elif stage == "stop":
             say(self.name, "stopping: running jobs finish, nothing new starts (again to end them)")
         else:
             say(self.name, "stopping now: running jobs are ended and given back")
@@ -264,7 +268,7 @@ class Supervisor:
                 worker.process.join()
         if self.keeper:
             self.keeper.close()
-        for request in ("stop", "now", "ready"):
+        for request in REQUESTS + ("ready",):
             with contextlib.suppress(OSError):
                 storage.remove(self.queue.request_path(self.name, request))
         with contextlib.suppress(OSError):
@@ -505,7 +509,7 @@ class Worker:
         self.ahead: Deque[Claim] = collections.deque()  # claimed, not started
         self.ended: List[Outcome] = []  # not recorded yet
         self.batch = 1
-        self.stage = ""  # "", "stop", "now"
+        self.stage = ""  # or one of REQUESTS
         self.signals: List[int] = []
         self.looked_at = 0.0
         self.heeded_at = 0.0
@@ -542,7 +546,7 @@ class Worker:
 
     def done(self) -> bool:
         """True when a stopping worker holds nothing any more, or a draining one has nothing left."""
-        if self.stage == "now" and self.trouble_pause >= TROUBLE_SECONDS and not self.running:
+        if self.stage in ("now", "leave") and self.trouble_pause >= TROUBLE_SECONDS and not self.running:
             return True  # what it holds is evidence on the disk: the next worker records it
         if self.running or self.ended or self.ahead:
             return False
@@ -564,7 +568,9 @@ class Worker:
         if now - self.heeded_at < TICK_SECONDS / 5 and not self.signals:
             return
         self.heeded_at = now
-        if os.path.exists(self.queue.request_path(self.supervisor, "now")):
+        if os.path.exists(self.queue.request_path(self.supervisor, "leave")):
+            self.leave_running()
+        elif os.path.exists(self.queue.request_path(self.supervisor, "now")):
             self.stop_now()
         elif not self.stage and self._asked_to_stop():
             self.stage = "stop"
@@ -575,6 +581,15 @@ class Worker:
         if self.signals or os.path.exists(self.queue.request_path(self.supervisor, "stop")):
             return True
         return not self.queue.is_alive(self.supervisor)
+
+    def leave_running(self) -> None:
+        """Let go of what runs: without our life file, it is the next worker's to adopt."""
+        self.stage = "leave"
+        self.collect_ended()
+        for attempt in self.running:
+            self.say("job %s left running" % attempt.claim.id)
+            attempt.forget()
+        self.running = []
 
     def stop_now(self) -> None:
         self.stage = "now"
@@ -694,9 +709,8 @@ class Worker:
         if refused:
             self.say("job %s: its claim was lost, so its result was not recorded" % claim.id)
             return
-        if not outcome.keeps_files():
-            for kind in ("run", "out", "err"):
-                storage.remove(self.queue.attempt_path(claim.token, kind))
+        for kind in outcome.useless_files():
+            storage.remove(self.queue.attempt_path(claim.token, kind))
         detail = outcome.kind if outcome.error is None else outcome.error
         if not detail.startswith(outcome.kind):
             detail = "%s: %s" % (outcome.kind, detail)
@@ -729,6 +743,8 @@ class Worker:
         elif own.wait(QUICK_SECONDS, self.wake):
             self.batch = min(self.batch * 2, BATCH_MOST)
             return
+        if any([attempt.bound_output() for attempt in self.running]):
+            return  # it writes fast: look again at once
         own.wait(ADOPTED_TICK_SECONDS if own.adopted or own.ending else TICK_SECONDS, self.wake)
 
     def idle(self) -> None:
@@ -903,6 +919,7 @@ class Attempt:
         self.adopted = False
         self.started = time.time()
         self.grace = 0.0
+        self.max_output = storage.SETTING_DEFAULTS["max_output"]
         self.timeout: Optional[float] = None
         self.deadline: Optional[float] = None  # monotonic
         self.ending: Optional[Tuple[str, str]] = None  # kind and error once it is being ended
@@ -965,6 +982,7 @@ class Attempt:
 
     def _set_deadline(self, settings: Settings, begin: float) -> None:
         self.grace = settings.grace
+        self.max_output = settings.max_output
         self.timeout = self.claim.timeout if self.claim.timeout is not None else settings.timeout
         self.deadline = None if self.timeout is None else begin + self.timeout
 
@@ -997,6 +1015,10 @@ class Attempt:
         except subprocess.TimeoutExpired:
             return False
         return True
+
+    def bound_output(self) -> bool:
+        """Cut the middle out of output that grew past the limit; True if any was cut."""
+        return any([cut_middle(self.queue.attempt_path(self.claim.token, kind), self.max_output) for kind in OUTPUTS])
 
     def poll(self) -> Optional[Outcome]:
         """What became of the attempt, or None while it goes on."""
@@ -1112,7 +1134,8 @@ class Attempt:
         return self._outcome("lost", "lost: it was killed together with its worker")
 
     def _outcome(self, kind: str, error: Optional[str]) -> Outcome:
-        outcome = Outcome(self.claim, kind, time.time(), error)
+        self.bound_output()
+        outcome = Outcome(self.claim, kind, self._end_time(), error)
         outcome.started = self.started
         if self._may_have_left_something(kind):
             held = self.queue.attempt_is_held(self.claim.token)
@@ -1120,6 +1143,13 @@ class Attempt:
         outcome.stdout, outcome.stdout_bytes = self._output("out", bool(outcome.leftovers))
         outcome.stderr, outcome.stderr_bytes = self._output("err", bool(outcome.leftovers))
         return outcome
+
+    def _end_time(self) -> float:
+        """Now, or for one that finished unseen when its watcher said so."""
+        if self.adopted and self.code is not None and not self.ending:
+            with contextlib.suppress(OSError):
+                return max(self.started, os.stat(self.run_path).st_mtime)
+        return time.time()
 
     def _may_have_left_something(self, kind: str) -> bool:
         """Whether processes of this attempt may live on.
@@ -1147,11 +1177,48 @@ class Attempt:
         except FileNotFoundError:
             return None, 0
 
+    def forget(self) -> None:
+        """Hand the command over to whoever adopts it."""
+        self._let_go()
+        if self.child is not None:
+            self.child.returncode = 0  # not ours to wait for: no warning when it is dropped
+
     def discard(self) -> None:
         """Remove the files of an attempt that did not start."""
         self._let_go()
         for kind in ("run", "out", "err"):
             storage.remove(self.queue.attempt_path(self.claim.token, kind))
+
+
+OUTPUTS = ("out", "err")
+LEFT_OUT = b"\n[queuectl: %020d bytes left out here: the setting max_output]\n"
+
+
+def cut_middle(path: str, limit: int) -> bool:
+    """Keep a quarter of *limit* bytes at the head and one at the tail of a file that outgrew *limit*.
+
+    Between them stands a line that counts what is gone. The job appends to the file, so
+    it goes on behind the cut; what it writes during the cut itself may be lost uncounted.
+    """
+    try:
+        if os.stat(path).st_size <= limit:
+            return False
+        with open(path, "r+b") as file:
+            keep, marker = limit // 4, len(LEFT_OUT % 0)
+            file.seek(keep)
+            match = re.match(rb"\n\[queuectl: (\d{20}) bytes", file.read(marker))
+            size = file.seek(0, os.SEEK_END)
+            gone = size - 2 * keep
+            if match:
+                gone += int(match.group(1)) - marker
+            file.seek(size - keep)
+            tail = file.read(keep)
+            file.truncate(keep)
+        with open(path, "ab") as file:
+            file.write(LEFT_OUT % gone + tail)
+        return True
+    except OSError:
+        return False
 
 
 def how_it_ended(code: int) -> Tuple[str, Optional[str]]:
@@ -1480,21 +1547,21 @@ def ps_table() -> Dict[int, Process]:
 
 
 def holders(path: str, table: Dict[int, Process]) -> Set[int]:
-    """The processes that hold *path* open (lsof where there is no /proc)."""
-    if os.path.isdir("/proc/self"):
-        return {pid for pid in table if holds_open(pid, path)}
-    if not shutil.which("lsof"):
-        return set()
-    listing = subprocess.run(["lsof", "-t", "--", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
-    return {int(word) for word in listing.split()} & set(table)
+    """The processes that inherited the lock on *path* (none where there is no /proc to tell)."""
+    return {pid for pid in table if holds_lock(pid, path)}
 
 
-def holds_open(pid: int, path: str) -> bool:
-    folder = "/proc/%d/fd" % pid
+def holds_lock(pid: int, path: str) -> bool:
+    """True when *pid* has the locked description itself: who only reads the file is a bystander."""
     try:
-        return any(os.readlink(os.path.join(folder, fd)) == path for fd in os.listdir(folder))
+        for fd in os.listdir("/proc/%d/fd" % pid):
+            if os.readlink("/proc/%d/fd/%s" % (pid, fd)) == path:
+                with open("/proc/%d/fdinfo/%s" % (pid, fd)) as file:
+                    if re.search(r"^lock:.*FLOCK.*WRITE", file.read(), re.M):
+                        return True
     except OSError:
-        return False
+        pass
+    return False
 
 
 def with_descendants(found: Set[int], table: Dict[int, Process]) -> Set[int]:

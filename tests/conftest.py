@@ -134,7 +134,8 @@ class Home:
 
     def clean_up(self):
         for member in self.queue.members() if os.path.isdir(self.db + ".d") else []:
-            end_process(member["pid"])
+            if member["pid"]:  # 0 while it has only begun
+                end_process(member["pid"])
         for process in self.started:
             if process.poll() is None:
                 process.kill()
