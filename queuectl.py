@@ -45,6 +45,7 @@ LINE_BYTES = 16 * 1024 * 1024  # longest line of JSON Lines
 SHOWN_BYTES = 16 * 1024  # of output that `show` prints per stream
 JSON_BYTES = 1024 * 1024  # of output that `show --json` carries per stream
 INTERRUPTED = 130
+EINVAL = 22
 TIMED_OUT = 124
 
 
@@ -166,8 +167,7 @@ class ConfigFile(object):
         # type: () -> Fields
         """The file's object as it stands, {} where there is no file."""
         try:
-            with open(self.path, "rb") as file:
-                text = file.read().decode("utf-8-sig")
+            text = storage.read_whole(self.path).decode("utf-8-sig")
             value = json.loads(text, object_pairs_hook=unique_keys, parse_constant=refuse_constant)
         except FileNotFoundError:
             return {}
@@ -230,7 +230,7 @@ class ConfigFile(object):
                 file.write("\n")
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(partial, self.path)
+            storage.replace(partial, self.path)
         finally:
             storage.remove(partial)
         storage.sync_folder(self.home)
@@ -487,6 +487,10 @@ def command_text(job):
     """The command as one would type it."""
     if isinstance(job["command"], str):
         return job["command"]
+    if sys.platform == "win32":
+        import subprocess
+
+        return subprocess.list2cmdline(job["command"])
     import shlex  # needed only for lists
 
     return " ".join(shlex.quote(word) for word in job["command"])
@@ -916,7 +920,7 @@ def show_attempt(queue, attempt):
             print_text("  %s, %d bytes:\n" % (stream, output.size))
             if len(text) < output.size:
                 print_text("    ... (`logs %s` shows all of it)\n" % "ID")
-            for line in text.decode("utf-8", "backslashreplace").splitlines():
+            for line in output_text(text).splitlines():
                 print_text("    %s\n" % storage.printable(line))
 
 
@@ -926,12 +930,23 @@ def json_output(queue, attempt):
     for stream in ("stdout", "stderr"):
         output = Output(queue, attempt, stream)
         text = output.tail(JSON_BYTES)
-        attempt[stream] = text.decode("utf-8", "backslashreplace")
+        attempt[stream] = output_text(text)
         attempt[stream + "_bytes"] = output.size
         if len(text) < output.size:
             attempt[stream + "_truncated"] = True
     for name in ("id", "job", "token"):
         attempt.pop(name, None)
+
+
+def output_text(data):
+    # type: (bytes) -> str
+    """Output as text: UTF-8, on Windows else what cmd and its commands write there."""
+    if sys.platform == "win32":
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError:
+            return data.decode("oem", "backslashreplace")
+    return data.decode("utf-8", "backslashreplace")
 
 
 class Output(object):
@@ -1064,7 +1079,7 @@ def write_all(fd, data):
 def terminal_text(data):
     # type: (bytes) -> str
     """Output for a terminal: only line ends and tabs act, everything else is shown."""
-    text = data.decode("utf-8", "backslashreplace")
+    text = output_text(data)
     return "\n".join("\t".join(storage.printable(cell) for cell in line.split("\t")) for line in text.split("\n"))
 
 
@@ -1293,6 +1308,7 @@ def worker_start(call):
         ensure_home(call.home)
     queue.create()
     queue.counts()  # is it ours, whole, and of a version that we know?
+    queue.refuse_unsafe_place()
     storage.refuse_untrusted([call.home, call.config.path, queue.path, queue.folder])
     os.environ["QUEUECTL_HOME"] = call.home
     if not options.background:
@@ -1502,6 +1518,8 @@ def main(argv=None):
                 raise
             return complain(str(error), error.exit_code)
         except OSError as error:
+            if sys.platform == "win32" and error.errno == EINVAL and not error.filename:
+                return quiet_end(0)  # what Windows says of a closed pipe
             if debug:
                 raise
             place = " (%s)" % error.filename if error.filename else ""

@@ -531,6 +531,22 @@ def check_env(value: object) -> Optional[str]:
     return json.dumps(value, ensure_ascii=False) if value else None
 
 
+# ---------------------------------------------------------------- failpoints
+
+
+def failpoint(name: str) -> None:
+    """A named place between two effects, where a test can have this process killed.
+
+    QUEUECTL_FAILPOINT=NAME:FILE kills it there once: the first to create FILE dies.
+    """
+    if FAILPOINT and FAILPOINT.partition(":")[0] == name:
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(FAILPOINT.partition(":")[2], os.O_CREAT | os.O_EXCL))
+            os.kill(os.getpid(), signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+
+
+FAILPOINT = os.environ.get("QUEUECTL_FAILPOINT", "")
+
 # ---------------------------------------------------------------- locks and who is alive
 
 LOCK_BYTE = 1 << 30  # Windows locks forbid reading what they cover: lock beyond the content
@@ -581,6 +597,8 @@ class Presence:
         os.write(self.fd, json.dumps(dict(details, name=name)).encode("ascii"))
 
     def _still_ours(self) -> bool:
+        if sys.platform == "win32":
+            return True  # an open file cannot be replaced there
         try:
             return os.path.samestat(os.fstat(self.fd), os.stat(self.path))
         except FileNotFoundError:
@@ -608,6 +626,31 @@ def remove(path: str) -> None:
             if sys.platform != "win32":
                 raise
             time.sleep(0.02)
+
+
+def replace(partial: str, path: str) -> None:
+    """os.replace; on Windows it waits up to a second for those who have *path* open."""
+    for tries_left in range(50 if sys.platform == "win32" else 0, -1, -1):
+        try:
+            os.replace(partial, path)
+            return
+        except PermissionError:
+            if not tries_left:
+                raise
+            time.sleep(0.02)
+
+
+def read_whole(path: str) -> bytes:
+    """The content of a file that others replace; on Windows it cannot be opened at that moment."""
+    for tries_left in range(50 if sys.platform == "win32" else 0, -1, -1):
+        try:
+            with open(path, "rb") as file:
+                return file.read()
+        except PermissionError:
+            if not tries_left:
+                raise
+            time.sleep(0.02)
+    return b""
 
 
 # ---------------------------------------------------------------- schema
@@ -842,6 +885,8 @@ class Queue:
 
     def create(self) -> bool:
         """Create the database and its folder where they are missing; True if it was new."""
+        if not os.path.exists(self.path):
+            self.refuse_unsafe_place()
         with told(self.path):
             self._make_folders()
             with self._gate():
@@ -849,6 +894,15 @@ class Queue:
                 if new:
                     self._create_file()
                 return new
+
+    def refuse_unsafe_place(self) -> None:
+        """Raise HostError where the database lies on a network file system."""
+        kind = network_file_system(self.path)
+        if kind:
+            raise HostError(
+                "%s is on a network file system (%s), where locks and WAL are not safe:"
+                " config set db_path to a local disk" % (printable(self.path), kind)
+            )
 
     def _make_folders(self) -> None:
         for folder in (self.folder, self.workers_folder, self.attempts_folder):
@@ -1001,7 +1055,9 @@ class Queue:
                     connection.execute("BEGIN IMMEDIATE")
                     try:
                         yield connection
+                        failpoint("write.before-commit")
                         connection.execute("COMMIT")
+                        failpoint("write.committed")
                     except BaseException:
                         roll_back(connection)
                         raise
@@ -1092,7 +1148,9 @@ class Queue:
         connection.execute("BEGIN IMMEDIATE")
         try:
             connection.execute(INSERT_ALL)
+            failpoint("enqueue.before-commit")
             connection.execute("COMMIT")
+            failpoint("enqueue.committed")
             return True
         except sqlite3.IntegrityError:
             roll_back(connection)
@@ -1134,6 +1192,8 @@ class Queue:
         with self._writing() as connection:
             refused = [o for o in outcomes if not self._settle(connection, o, settings)]
             claims, more = self._claim(connection, worker, want, now) if want else ([], False)
+            failpoint("exchange.before-commit")
+        failpoint("exchange.committed")
         return refused, claims, more
 
     def _claim(
@@ -1422,6 +1482,10 @@ class Queue:
             fd = open_private(path, os.O_RDWR)
         except FileNotFoundError:
             return False
+        except PermissionError:
+            if sys.platform != "win32":
+                raise
+            return True  # on its way out, or a virus scanner looks at it: ask again later
         try:
             return not try_lock(fd, shared=True)
         finally:
@@ -1503,6 +1567,27 @@ def refuse_untrusted(paths: Iterable[str]) -> None:
             raise HostError("%s belongs to another user: no worker starts on it" % printable(path))
         if info.st_mode & stat.S_IWOTH or (info.st_mode & stat.S_IWGRP and not is_private_group(info.st_gid)):
             raise HostError("%s can be written by other users: chmod go-w it first" % printable(path))
+
+
+NETWORK_FILE_SYSTEMS = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "gluster", "lustre", "ncpfs", "vboxsf", "fuse.ssh")
+
+
+def network_file_system(path: str, mountinfo: str = "/proc/self/mountinfo") -> Optional[str]:
+    """The kind of network file system that holds *path*, None for a local or unknown one."""
+    if sys.platform == "win32":
+        return "a network share" if path.startswith("\\\\") else None
+    try:
+        with open(mountinfo, encoding="utf-8", errors="surrogateescape") as file:
+            mounts = [line.split() for line in file]
+    except OSError:
+        return None  # not Linux
+    best, kind = "", ""
+    for words in mounts:  # proc(5): the fifth word is the place, the kind follows the lone -
+        place = re.sub(r"\\(\d{3})", lambda match: chr(int(match.group(1), 8)), words[4])
+        inside = path == place or path.startswith(place.rstrip("/") + "/")
+        if inside and len(place) >= len(best):
+            best, kind = place, words[words.index("-") + 1]
+    return kind if kind.startswith(NETWORK_FILE_SYSTEMS) else None
 
 
 def is_private_group(gid: int) -> bool:

@@ -75,6 +75,7 @@ BOOT_FAILURES = 3  # workers that die before they began, in a row, that stop the
 READY_SECONDS = 60.0  # how long a background supervisor may take to be ready
 LOG_BYTES = 8 * 1024 * 1024  # a background log larger than this is rotated
 TROUBLE_SECONDS = 5.0  # longest pause between two tries while the database refuses
+WINDOWS_WAITS = 60  # of how many workers Windows can tell the end at once (63, less some)
 
 # The watcher. Its stdin is the run file: moved to 9, where the command's tree inherits it
 # (redirected anew for the command, for shells that close 3 to 9). It outlives the signals
@@ -253,8 +254,11 @@ class Supervisor:
     def rest(self) -> None:
         """Wait for a worker's end, a signal, or the next tick."""
         handles: List[Any] = [worker.process.sentinel for worker in self.workers]
+        if sys.platform == "win32":
+            handles = handles[:WINDOWS_WAITS]
         pause = TICK_SECONDS if self.announced else 0.01
-        multiprocessing.connection.wait(handles + self.wake.handles(), pause)
+        with contextlib.suppress(InterruptedError):  # on Windows Ctrl+C ends the wait so
+            multiprocessing.connection.wait(handles + self.wake.handles(), pause)
         self.wake.clear()
         if self.keeper:
             self.keeper.renew()
@@ -371,7 +375,10 @@ def trim_log(path: str) -> None:
         if info.st_size > LOG_BYTES and os.path.samestat(info, os.stat(path)):
             shutil.copyfile(path, path + ".1")
             os.chmod(path + ".1", storage.PRIVATE_FILE)
-            os.ftruncate(2, 0)  # every writer appends, so none leaves a hole
+            if sys.platform == "win32":
+                os.close(os.open(path, os.O_WRONLY | os.O_TRUNC))  # descriptor 2 may only append
+            else:
+                os.ftruncate(2, 0)  # every writer appends, so none leaves a hole
     except OSError:
         pass
 
@@ -421,7 +428,10 @@ def start_background(queue: Queue, arguments: Sequence[str], name: str) -> int:
     free_signals()
     command = [sys.executable] + subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     environment = {key: value for key, value in os.environ.items() if key not in JOB_VARIABLES}
-    log = os.open(queue.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, storage.PRIVATE_FILE)
+    if sys.platform == "win32":
+        log = open_appending(queue.log_path)
+    else:
+        log = os.open(queue.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, storage.PRIVATE_FILE)
     try:
         begin = os.fstat(log).st_size
         child = detached(command + list(arguments), environment, log)
@@ -444,7 +454,9 @@ def start_background(queue: Queue, arguments: Sequence[str], name: str) -> int:
 def detached(command: List[str], environment: Dict[str, str], log: int) -> subprocess.Popen[bytes]:
     """Start a process that no terminal, shell or parent holds on to."""
     if sys.platform == "win32":
-        flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
+        # A console of its own without a window: without any (DETACHED_PROCESS) each worker,
+        # and many a program that a job starts, would open a window.
+        flags = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
         try:
             return subprocess.Popen(
                 command,
@@ -481,6 +493,7 @@ JOB_VARIABLES = (
     "QUEUECTL_MAX_RETRIES",
     "QUEUECTL_HOME",
     "QUEUECTL_TOKEN",
+    "QUEUECTL_FAILPOINT",
 )
 
 
@@ -554,6 +567,7 @@ class Worker:
 
     def leave(self) -> None:
         self.bell.close()
+        spare_leftovers(self.job_object)
         self.say("worker stopped")
         with contextlib.suppress(OSError):
             self.presence.end()
@@ -602,6 +616,7 @@ class Worker:
         for attempt in self.running[:]:
             outcome = attempt.poll()
             if outcome:
+                storage.failpoint("attempt.ended")
                 self.running.remove(attempt)
                 self.ended.append(outcome)
 
@@ -709,8 +724,10 @@ class Worker:
         if refused:
             self.say("job %s: its claim was lost, so its result was not recorded" % claim.id)
             return
+        storage.failpoint("report.recorded")
         for kind in outcome.useless_files():
             storage.remove(self.queue.attempt_path(claim.token, kind))
+        storage.failpoint("report.removed")
         detail = outcome.kind if outcome.error is None else outcome.error
         if not detail.startswith(outcome.kind):
             detail = "%s: %s" % (outcome.kind, detail)
@@ -809,6 +826,7 @@ class Worker:
         idle = not (self.running or self.ahead or self.stage)
         if not (must_end or idle) or not self.queue.adopt(claim, job["worker"], self.name, time.time()):
             return
+        storage.failpoint("adopt.committed")
         self.running.append(orphan)
         self.say("job %s adopted from %s, which died while it ran" % (claim.id, job["worker"]))
 
@@ -901,6 +919,7 @@ class Bell:
 
 # What the host may have again in a moment; every other refusal to start is the job's own.
 SHORTAGES = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+WINDOWS_SHORTAGES = (1450, 1455)  # of system resources, of memory: no errno has them
 
 
 class CannotStart(Exception):
@@ -941,22 +960,29 @@ class Attempt:
         if not storage.try_lock(self.run_fd):
             raise OSError("the lock of a new file is held by someone else")
         os.write(self.run_fd, ("start %s %.6f\n" % (boot_id(), time.monotonic())).encode("ascii"))
+        storage.failpoint("start.run-file")
         with contextlib.ExitStack() as files:
             output = []
             for kind in ("out", "err"):
-                output.append(storage.open_private(self.queue.attempt_path(claim.token, kind), flags | os.O_WRONLY))
+                path = self.queue.attempt_path(claim.token, kind)
+                if sys.platform == "win32":
+                    output.append(open_appending(path))
+                else:
+                    output.append(storage.open_private(path, flags | os.O_WRONLY))
                 files.callback(os.close, output[-1])
             try:
                 self.child = launch(claim, environment, self.run_fd, output[0], output[1])
             except OSError as error:
-                if error.errno in SHORTAGES:
+                if error.errno in SHORTAGES or getattr(error, "winerror", None) in WINDOWS_SHORTAGES:
                     raise
                 raise CannotStart("cannot start in %s: %s" % (claim.cwd, error.strerror)) from None
             except ValueError as error:
                 raise CannotStart("cannot start: %s" % error) from None
+        storage.failpoint("start.launched")
         self.tree.hold(self.child)
-        if sys.platform == "win32":  # elsewhere the watcher itself says so
+        if sys.platform == "win32":  # elsewhere the watcher itself says so, before the command begins
             os.write(self.run_fd, b"pid %d\n" % self.child.pid)
+            self.tree.resume(self.child)
         self.started = time.time()
         self._set_deadline(settings, time.monotonic())
 
@@ -1040,6 +1066,9 @@ class Attempt:
             if code is None:
                 return False
             self.code = code
+            if sys.platform == "win32" and not self.ending:  # elsewhere the watcher says so
+                with contextlib.suppress(OSError):
+                    os.write(self.run_fd, b"exit %d\n" % code)
             self._let_go()
         elif self.adopted:
             return self._orphan_ended()
@@ -1140,6 +1169,8 @@ class Attempt:
         if self._may_have_left_something(kind):
             held = self.queue.attempt_is_held(self.claim.token)
             outcome.leftovers = self.tree.description() or ("unknown processes" if held else None)
+        if sys.platform == "win32":
+            self.tree.let_go()
         outcome.stdout, outcome.stdout_bytes = self._output("out", bool(outcome.leftovers))
         outcome.stderr, outcome.stderr_bytes = self._output("err", bool(outcome.leftovers))
         return outcome
@@ -1157,8 +1188,10 @@ class Attempt:
         Before a retry that must be certain, so everything is searched. After a success
         two cheap signs will do: the lock is held, or the process group is not empty.
         """
-        if kind != "completed" or sys.platform == "win32":
-            return sys.platform != "win32"
+        if sys.platform == "win32":
+            return bool(self.tree.members())
+        if kind != "completed":
+            return True
         if self.child is not None:
             with contextlib.suppress(OSError):
                 os.killpg(self.child.pid, 0)
@@ -1252,7 +1285,10 @@ def worker_environment() -> Dict[str, str]:
 
 def job_environment(claim: Claim) -> Dict[str, str]:
     """The worker's environment, the job's own, and what tells the job who it is."""
-    environment = dict(worker_environment(), **claim.env)
+    own = claim.env
+    if sys.platform == "win32":  # where Path is PATH
+        own = {name.upper(): value for name, value in own.items()}
+    environment = dict(worker_environment(), **own)
     values = (claim.id, str(claim.attempts), str(claim.max_retries), os.environ.get("QUEUECTL_HOME", ""), claim.token)
     environment.update(zip(JOB_VARIABLES, values))
     return environment
@@ -1267,7 +1303,10 @@ def check_startable(claim: Claim, environment: Dict[str, str]) -> None:
     if isinstance(claim.command, str):
         return
     program = claim.command[0]
-    if os.path.dirname(program):
+    if sys.platform == "win32":
+        if not find_program(program, claim.cwd, environment):
+            raise CannotStart("the program %s was not found" % program)
+    elif os.path.dirname(program):
         path = os.path.join(claim.cwd, program)
         if not os.path.exists(path):
             raise CannotStart("the program %s does not exist" % program)
@@ -1304,7 +1343,20 @@ def launch(
 # ---------------------------------------------------------------- a tree of processes
 
 if sys.platform == "win32":
-    from ctypes import Structure, byref, c_int64, c_size_t, c_uint32, c_uint64, c_void_p, sizeof, windll
+    import msvcrt
+    from ctypes import (
+        GetLastError,
+        Structure,
+        byref,
+        c_int64,
+        c_size_t,
+        c_uint32,
+        c_uint64,
+        c_void_p,
+        create_unicode_buffer,
+        sizeof,
+        windll,
+    )
 
     KILL_ON_JOB_CLOSE = 0x2000
     BREAKAWAY_OK = 0x800
@@ -1330,6 +1382,20 @@ if sys.platform == "win32":
             ("peak_job", c_size_t),
         ]
 
+    def open_appending(path: str) -> int:
+        """Open a file so that all who inherit it append (O_APPEND holds only in our own process)."""
+        access = c_uint32(0x100084)  # FILE_APPEND_DATA, FILE_READ_ATTRIBUTES, SYNCHRONIZE
+        shared, open_always, normal = c_uint32(0x7), c_uint32(0x4), c_uint32(0x80)
+        handle = kernel32.CreateFileW(path, access, shared, None, open_always, normal, None)
+        if handle == c_void_p(-1).value:
+            raise OSError(None, "cannot be opened", path, GetLastError())
+        return msvcrt.open_osfhandle(int(handle), os.O_APPEND)
+
+    class JobProcesses(Structure):
+        """JOBOBJECT_BASIC_PROCESS_ID_LIST of winnt.h."""
+
+        _fields_ = [("assigned", c_uint32), ("listed", c_uint32), ("pids", c_size_t * 1024)]
+
     class JobAccounting(Structure):
         """JOBOBJECT_BASIC_ACCOUNTING_INFORMATION of winnt.h."""
 
@@ -1337,15 +1403,18 @@ if sys.platform == "win32":
 
     kernel32 = windll.kernel32
     kernel32.CreateJobObjectW.restype = kernel32.OpenJobObjectW.restype = c_void_p
-    kernel32.GetCurrentProcess.restype = c_void_p
+    kernel32.GetCurrentProcess.restype = kernel32.OpenProcess.restype = kernel32.CreateFileW.restype = c_void_p
 
-    def new_job_object(name: Optional[str]) -> Any:
+    def new_job_object(name: str) -> Any:
         """A job object whose processes all end when its last handle closes."""
         handle = kernel32.CreateJobObjectW(None, name)
-        limits = JobLimits(flags=KILL_ON_JOB_CLOSE | BREAKAWAY_OK)
-        if not handle or not kernel32.SetInformationJobObject(c_void_p(handle), 9, byref(limits), c_uint32(sizeof(limits))):
+        if not handle or not limit_job_object(c_void_p(handle), KILL_ON_JOB_CLOSE | BREAKAWAY_OK):
             raise OSError("Windows gives no job object")
         return c_void_p(handle)
+
+    def limit_job_object(handle: Any, flags: int) -> bool:
+        limits = JobLimits(flags=flags)
+        return bool(kernel32.SetInformationJobObject(handle, 9, byref(limits), c_uint32(sizeof(limits))))
 
     def own_job_object(worker: str) -> Any:
         """Put this worker into a named job object: what it starts ends with it."""
@@ -1353,6 +1422,10 @@ if sys.platform == "win32":
         if not kernel32.AssignProcessToJobObject(handle, c_void_p(kernel32.GetCurrentProcess())):
             raise OSError("Windows does not let this worker into a job object")
         return handle
+
+    def spare_leftovers(job_object: Any) -> None:
+        """Before a worker leaves in peace: what its jobs left running is left alone."""
+        limit_job_object(job_object, BREAKAWAY_OK)
 
     def job_object_lives(worker: str) -> bool:
         """True while processes of a (dead) worker's job object live."""
@@ -1368,12 +1441,31 @@ if sys.platform == "win32":
         kernel32.QueryInformationJobObject(handle, 1, byref(accounting), c_uint32(sizeof(accounting)), None)
         return int(accounting.active)
 
+    def find_program(program: str, cwd: str, environment: Dict[str, str]) -> Optional[str]:
+        """The file that *program* means in a job: from its directory or its PATH, with or without .exe and such."""
+        if not os.path.dirname(program):
+            return shutil.which(program, path=environment.get("PATH", os.defpath))
+        path = os.path.join(cwd, program)
+        endings = [""] + environment.get("PATHEXT", ".COM;.EXE;.BAT;.CMD").split(";")
+        return next((path + ending for ending in endings if os.path.isfile(path + ending)), None)
+
+    def program_name(pid: int) -> str:
+        """What runs as *pid*, "" where that is unknown."""
+        name = create_unicode_buffer(32768)
+        process = c_void_p(kernel32.OpenProcess(c_uint32(0x1000), 0, c_uint32(pid)))
+        if process:
+            kernel32.QueryFullProcessImageNameW(process, c_uint32(0), name, byref(c_uint32(len(name))))
+            kernel32.CloseHandle(process)
+        return os.path.basename(name.value)
+
     def launch_windows(claim: Claim, environment: Dict[str, str], stdout: int, stderr: int) -> subprocess.Popen[bytes]:
-        """Start the command suspended; Tree.hold puts it into its job object and lets it run."""
+        """Start the command suspended; its Tree puts it into its job object, then lets it run."""
         command: Union[str, List[str]] = claim.command
         if isinstance(command, str):
             shell = environment.get("COMSPEC") or "cmd.exe"
-            command = '%s /d /s /c "%s"' % (shell, command)
+            command = '"%s" /d /s /c "%s"' % (shell, command)
+        else:  # CreateProcess would look with our PATH, from our directory, and only for .exe
+            command = [find_program(command[0], claim.cwd, environment) or command[0]] + command[1:]
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -1385,16 +1477,51 @@ if sys.platform == "win32":
         )
 
     class Tree:
-        """The processes of one attempt: a job object holds them all."""
+        """The processes of one attempt: a job object holds them all, inside that of their worker.
+
+        They end when their worker dies. What a finished attempt left running holds the
+        job object from then on, and so keeps its name, by which `end` finds them.
+        """
 
         def __init__(self, token: str, run_path: str) -> None:
+            self.name = "queuectl-" + token
             self.handle: Any = None
 
         def hold(self, child: subprocess.Popen[bytes]) -> None:
-            self.handle = new_job_object(None)
-            process = c_void_p(int(child._handle))  # type: ignore[attr-defined]
-            kernel32.AssignProcessToJobObject(self.handle, process)
-            windll.ntdll.NtResumeProcess(process)
+            """Raises OSError, and *child* is gone, where Windows refuses."""
+            try:
+                self.handle = new_job_object(self.name)
+                process = c_void_p(int(child._handle))  # type: ignore[attr-defined]
+                if not kernel32.AssignProcessToJobObject(self.handle, process):
+                    raise OSError("Windows does not let a command into a job object")
+            except OSError:
+                child.kill()
+                child.wait()
+                self._close()
+                raise
+
+        def resume(self, child: subprocess.Popen[bytes]) -> None:
+            windll.ntdll.NtResumeProcess(c_void_p(int(child._handle)))  # type: ignore[attr-defined]
+
+        def let_go(self) -> None:
+            """The attempt is over: leave what is left of it alone, in possession of the job object."""
+            if not self.handle:
+                return
+            left = self.members()
+            if left:
+                limit_job_object(self.handle, BREAKAWAY_OK)
+            for pid in left:
+                process = c_void_p(kernel32.OpenProcess(c_uint32(0x40), 0, c_uint32(pid)))
+                if process:
+                    own = c_void_p(kernel32.GetCurrentProcess())
+                    kernel32.DuplicateHandle(own, self.handle, process, byref(c_void_p()), c_uint32(0), 0, c_uint32(2))
+                    kernel32.CloseHandle(process)
+            self._close()
+
+        def _close(self) -> None:
+            if self.handle:
+                kernel32.CloseHandle(self.handle)
+                self.handle = None
 
         def signal(self, gently: bool) -> None:
             """Windows has no way to ask: the tree ends at once."""
@@ -1402,22 +1529,40 @@ if sys.platform == "win32":
                 kernel32.TerminateJobObject(self.handle, c_uint32(1))
 
         def members(self) -> List[int]:
-            return [0] * active_processes(self.handle) if self.handle else []
+            """The pids that live now, less the console that Windows itself gave them."""
+            if not self.handle:
+                return []
+            found = JobProcesses()
+            kernel32.QueryInformationJobObject(self.handle, 3, byref(found), c_uint32(sizeof(found)), None)
+            pids = [int(pid) for pid in found.pids[: found.listed]]
+            return [pid for pid in pids if program_name(pid).lower() != "conhost.exe"]
 
         def description(self) -> str:
-            return "%d processes" % len(self.members())
+            """Who is left, for `show`: pid and name of each."""
+            return ", ".join("pid %d (%s)" % (pid, program_name(pid)) for pid in self.members())
 
         def leader_lives(self, pid: Optional[str]) -> bool:
             return False  # the tree ended with its worker
 
         def end(self, seconds: float) -> str:
-            return ""
+            """End what an earlier attempt left running. Returns who resisted, "" if nobody."""
+            self.handle = c_void_p(kernel32.OpenJobObjectW(c_uint32(0xC), 0, self.name))
+            self.signal(gently=True)
+            deadline = time.monotonic() + KILL_SECONDS
+            while self.members() and time.monotonic() < deadline:
+                time.sleep(0.02)
+            rest = self.description()
+            self._close()
+            return rest
 
 else:
 
     def own_job_object(worker: str) -> Any:
         """Only Windows has these; elsewhere a job outlives its worker."""
         return None
+
+    def spare_leftovers(job_object: Any) -> None:
+        return
 
     def job_object_lives(worker: str) -> bool:
         return False

@@ -1,0 +1,92 @@
+"""A kill between any two effects: nothing is lost, and no command runs to its end twice."""
+
+import os
+import subprocess
+
+import pytest
+from conftest import posix_only, wait_until
+
+import storage
+
+pytestmark = posix_only
+
+# Where a worker dies, and how often each of three commands may have begun by the end.
+WORKER_FAILPOINTS = (
+    "write.before-commit",
+    "write.committed",
+    "exchange.before-commit",
+    "exchange.committed",
+    "start.run-file",
+    "start.launched",
+    "attempt.ended",
+    "report.recorded",
+    "report.removed",
+)
+
+
+def run_with_failpoint(home, name, *words):
+    once = os.path.join(home.path, "died-at-" + name)
+    environment = home.environment({"QUEUECTL_FAILPOINT": "%s:%s" % (name, once)})
+    return once, subprocess.Popen(
+        home.command(*words), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.PIPE
+    )
+
+
+@pytest.mark.parametrize("name", WORKER_FAILPOINTS)
+def test_a_worker_killed_between_two_effects_loses_and_repeats_nothing(home, name):
+    ledger = os.path.join(home.path, "ledger")
+    jobs = [home.add("sleep 0.1; echo %d >> ledger" % number, "--cwd", home.path) for number in range(3)]
+    once, process = run_with_failpoint(home, name, "worker", "start", "--drain", "--backoff-base", "0")
+    log = process.communicate(timeout=60)[1].decode()
+    assert os.path.exists(once), "nobody died at %s" % name
+    assert process.returncode == 0, log
+    assert home.queue.states_of(jobs) == ["completed"] * 3, log
+    with open(ledger) as file:
+        assert sorted(file.read().split()) == ["0", "1", "2"], log
+    assert os.listdir(home.queue.attempts_folder) == [], log
+
+
+def test_a_worker_killed_after_adopting_leaves_the_job_to_the_next(home):
+    job = home.add("sleep 1.5; echo done >> ledger", "--cwd", home.path)
+    first = home.start()
+    home.wait_for_state(job, "processing")
+    wait_until(lambda: os.path.exists(home.queue.attempt_path(home.queue.running_token(job), "out")), "its start")
+    home.run("worker", "stop", "--leave-running")
+    first.wait(20)
+    once, process = run_with_failpoint(home, "adopt.committed", "worker", "start", "--drain")
+    log = process.communicate(timeout=60)[1].decode()
+    assert os.path.exists(once), log
+    assert home.job(job)["attempts"] == 1
+    with open(os.path.join(home.path, "ledger")) as file:
+        assert file.read() == "done\n", log
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("write.before-commit", ("add", "true")),
+        ("write.committed", ("add", "true")),
+        ("enqueue.before-commit", ("enqueue", '[{"command": "true"}, {"command": "true"}]')),
+        ("enqueue.committed", ("enqueue", '[{"command": "true"}, {"command": "true"}]')),
+    ],
+)
+def test_an_enqueue_killed_around_its_commit_is_whole_or_not_at_all(home, name, words):
+    home.run("initdb")
+    once, process = run_with_failpoint(home, name, *words)
+    assert process.communicate(timeout=60)[0] == b""
+    assert os.path.exists(once)
+    expected = 0 if "before" in name else words[1].count("true")
+    assert home.queue.counts()["pending"] == expected
+
+
+def test_a_network_file_system_is_recognised(tmp_path):
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(
+        "22 1 254:0 / / rw - ext4 /dev/vda rw\n"
+        "23 22 0:40 / /home rw,relatime shared:1 - nfs4 server:/home rw\n"
+        "24 23 0:41 / /home/with\\040space rw - tmpfs tmpfs rw\n"
+    )
+    assert storage.network_file_system("/home/me/queuectl.db", str(mounts)) == "nfs4"
+    assert storage.network_file_system("/homes/me/queuectl.db", str(mounts)) is None
+    assert storage.network_file_system("/home/with space/queuectl.db", str(mounts)) is None
+    assert storage.network_file_system("/queuectl.db", str(mounts)) is None
