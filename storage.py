@@ -542,7 +542,9 @@ def failpoint(name: str) -> None:
     if FAILPOINT and FAILPOINT.partition(":")[0] == name:
         with contextlib.suppress(FileExistsError):
             os.close(os.open(FAILPOINT.partition(":")[2], os.O_CREAT | os.O_EXCL))
-            os.kill(os.getpid(), signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+            if sys.platform == "win32":
+                os._exit(9)
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 FAILPOINT = os.environ.get("QUEUECTL_FAILPOINT", "")
@@ -1473,19 +1475,18 @@ class Queue:
         return self._is_held(self.attempt_path(token, "run"))
 
     def is_alive(self, name: str) -> bool:
-        """True while the supervisor or worker *name* lives."""
+        """True while the supervisor or worker *name* lives, or where that cannot be told."""
         return self._is_held(self.life_path(name))
 
     @staticmethod
     def _is_held(path: str) -> bool:
+        """True while *path* is locked. Only evidence counts: no access, no verdict of death."""
         try:
             fd = open_private(path, os.O_RDWR)
         except FileNotFoundError:
-            return False
-        except PermissionError:
-            if sys.platform != "win32":
-                raise
-            return True  # on its way out, or a virus scanner looks at it: ask again later
+            return not os.path.isdir(os.path.dirname(path))
+        except OSError:
+            return True  # no permission now, or (Windows) on its way out: ask again later
         try:
             return not try_lock(fd, shared=True)
         finally:

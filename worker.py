@@ -145,6 +145,7 @@ class Supervisor:
         self.signals: List[int] = []
         self.started = 0
         self.boot_failures = 0
+        self.start_after = 0.0  # monotonic; later only while workers die before they begin
         self.drained = False
         self.announced = False
         self.keeper: Optional[Keeper] = None
@@ -230,11 +231,12 @@ class Supervisor:
         how = "killed by %s" % signal_name(-code) if code < 0 else "exit code %d" % code
         say(self.name, "worker %s died (%s)" % (worker.name, how))
         self.boot_failures = 0 if worker.booted else self.boot_failures + 1
-        if self.boot_failures >= BOOT_FAILURES:
+        self.start_after = time.monotonic() + min(self.boot_failures * 0.2, TROUBLE_SECONDS)
+        if self.boot_failures >= BOOT_FAILURES and os.access(self.queue.workers_folder, os.W_OK | os.X_OK):
             raise HostError("workers cannot start (%s each time): the lines above say why" % how)
 
     def start_missing_workers(self) -> None:
-        while len(self.workers) < self.wanted():
+        while len(self.workers) < self.wanted() and time.monotonic() >= self.start_after:
             self.started += 1
             name = "%s-%d" % (self.name, self.started)
             arguments = (self.queue.path, name, self.name, self.options, self.read_settings)
@@ -272,6 +274,7 @@ class Supervisor:
                 worker.process.join()
         if self.keeper:
             self.keeper.close()
+        self.wake.close()
         for request in REQUESTS + ("ready",):
             with contextlib.suppress(OSError):
                 storage.remove(self.queue.request_path(self.name, request))
@@ -415,6 +418,11 @@ class WakeUp:
             while self.reader.recv(4096):
                 pass
 
+    def close(self) -> None:
+        signal.set_wakeup_fd(-1)
+        self.reader.close()
+        self.writer.close()
+
 
 # ---------------------------------------------------------------- starting in the background
 
@@ -536,12 +544,22 @@ class Worker:
     def run(self) -> None:
         self.settle_in()
         while not self.done():
-            self.heed_requests()
-            self.collect_ended()
-            self.look_around()
-            self.keep_going()
-            self.rest()
+            try:
+                self.one_round()
+            except QueueError as error:
+                self.meet_trouble(str(error))
+                self.bell.wait(self.trouble_pause, self.wake)
+            except OSError as error:  # the disk or its permissions: keep everything, go on
+                self.meet_trouble("%s: %s" % (error.filename, error.strerror))
+                self.bell.wait(self.trouble_pause, self.wake)
         self.leave()
+
+    def one_round(self) -> None:
+        self.heed_requests()
+        self.collect_ended()
+        self.look_around()
+        self.keep_going()
+        self.rest()
 
     # -------------------------------------------------------- coming and going
 
@@ -567,6 +585,7 @@ class Worker:
 
     def leave(self) -> None:
         self.bell.close()
+        self.wake.close()
         spare_leftovers(self.job_object)
         self.say("worker stopped")
         with contextlib.suppress(OSError):
@@ -725,8 +744,9 @@ class Worker:
             self.say("job %s: its claim was lost, so its result was not recorded" % claim.id)
             return
         storage.failpoint("report.recorded")
-        for kind in outcome.useless_files():
-            storage.remove(self.queue.attempt_path(claim.token, kind))
+        with contextlib.suppress(OSError):  # tidy() will
+            for kind in outcome.useless_files():
+                storage.remove(self.queue.attempt_path(claim.token, kind))
         storage.failpoint("report.removed")
         detail = outcome.kind if outcome.error is None else outcome.error
         if not detail.startswith(outcome.kind):
@@ -1219,8 +1239,9 @@ class Attempt:
     def discard(self) -> None:
         """Remove the files of an attempt that did not start."""
         self._let_go()
-        for kind in ("run", "out", "err"):
-            storage.remove(self.queue.attempt_path(self.claim.token, kind))
+        with contextlib.suppress(OSError):
+            for kind in ("run", "out", "err"):
+                storage.remove(self.queue.attempt_path(self.claim.token, kind))
 
 
 OUTPUTS = ("out", "err")
