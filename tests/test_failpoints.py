@@ -47,16 +47,18 @@ def test_a_worker_killed_between_two_effects_loses_and_repeats_nothing(home, nam
 
 
 def test_a_worker_killed_after_adopting_leaves_the_job_to_the_next(home):
-    job = home.add("sleep 1.5; echo done >> ledger", "--cwd", home.path)
+    job = home.add("until [ -e go ]; do sleep 0.05; done; echo done >> ledger", "--cwd", home.path)
     first = home.start()
     home.wait_for_state(job, "processing")
     wait_until(lambda: os.path.exists(home.queue.attempt_path(home.queue.running_token(job), "out")), "its start")
     home.run("worker", "stop", "--leave-running")
     first.wait(20)
     once, process = run_with_failpoint(home, "adopt.committed", "worker", "start", "--drain")
+    wait_until(lambda: os.path.exists(once), "a worker to die after adopting")
+    with open(os.path.join(home.path, "go"), "w"):
+        pass
     log = process.communicate(timeout=60)[1].decode()
-    assert os.path.exists(once), log
-    assert home.job(job)["attempts"] == 1
+    assert home.job(job)["attempts"] == 1, log
     with open(os.path.join(home.path, "ledger")) as file:
         assert file.read() == "done\n", log
 
