@@ -33,6 +33,8 @@ try:
 except ImportError as missing:
     sys.stderr.write("queuectl: error: this Python lacks a part that queuectl needs (%s)\n" % missing)
     sys.exit(3)
+except KeyboardInterrupt:
+    sys.exit(130)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

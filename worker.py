@@ -64,6 +64,7 @@ if TYPE_CHECKING:
 else:
     Options = collections.namedtuple("Options", "workers drain backoff_base poll_interval")
 
+NOW_SIGNAL = int(getattr(signal, "SIGUSR1", 0))  # from the supervisor to its workers
 REQUESTS = ("stop", "now", "leave")  # files that ask a supervisor and its workers to end
 BATCH_MOST = 16  # jobs that one worker claims ahead at the most
 QUICK_SECONDS = 0.003  # a job that takes longer ends the claiming ahead
@@ -91,7 +92,7 @@ queuectl_code=$?
 echo "exit $queuectl_code" >&9
 exit $queuectl_code"""
 EXECUTE = WATCHER % '(exec "$@" 9<&9 2>&8 8>&-)'
-EVALUATE = WATCHER % 'queuectl_text=$1; set --; (eval "$queuectl_text") 9<&9 2>&8 8>&-'
+EVALUATE = WATCHER % '(eval "set --; $1") 9<&9 2>&8 8>&-'
 
 
 # ---------------------------------------------------------------- saying
@@ -196,10 +197,12 @@ class Supervisor:
             self.advance(request)
 
     def wake_workers(self) -> None:
-        """End the sleep of idle workers: they look for the request at once."""
-        if sys.platform != "win32":  # there, terminate() would be the end of it
+        """Say it by signal too: that ends an idle worker's sleep, and works without the folder."""
+        if sys.platform != "win32":
+            number = signal.SIGUSR1 if self.stage == "now" else signal.SIGTERM
             for worker in self.workers:
-                worker.process.terminate()
+                if worker.process.exitcode is None:  # not waited for yet, so the pid is its own
+                    os.kill(worker.process.pid, number)
 
     def advance(self, stage: str) -> None:
         if stage == self.stage or self.stage == "now":
@@ -603,7 +606,7 @@ class Worker:
         self.heeded_at = now
         if os.path.exists(self.queue.request_path(self.supervisor, "leave")):
             self.leave_running()
-        elif os.path.exists(self.queue.request_path(self.supervisor, "now")):
+        elif os.path.exists(self.queue.request_path(self.supervisor, "now")) or NOW_SIGNAL in self.signals:
             self.stop_now()
         elif not self.stage and self._asked_to_stop():
             self.stage = "stop"
@@ -877,6 +880,7 @@ def reset_signals(wake: WakeUp) -> None:
                 signal.signal(number, signal.SIG_DFL)
     wake.catch(signal.SIGTERM)
     wake.catch(signal.SIGHUP)
+    wake.catch(signal.SIGUSR1)
     wake.ignore(signal.SIGINT)  # Ctrl+C reaches the whole terminal: the supervisor decides
     wake.ignore(signal.SIGCHLD)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
