@@ -81,6 +81,9 @@ def check_setting(key, value):
         text = storage.check_text(value, key)
         if not text:
             raise storage.BadInput("db_path is empty")
+        longest = max(len(part.encode("utf-8")) for part in re.split(r"[/\\]", text))
+        if longest > 200 or len(text.encode("utf-8")) > 1000:
+            raise storage.BadInput("db_path: %s is too long" % storage.shown(text))
         return text
     if key == "timeout":
         return None if value is None else storage.check_timeout(value)
@@ -224,7 +227,8 @@ class ConfigFile(object):
 
     def replace(self, content):
         # type: (Fields) -> None
-        partial = "%s.%d.partial" % (self.path, os.getpid())
+        target = os.path.realpath(self.path)  # a symbolic link stays one
+        partial = "%s.%d.partial" % (target, os.getpid())
         try:
             fd = storage.open_private(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             with os.fdopen(fd, "w", encoding="utf-8") as file:
@@ -232,7 +236,7 @@ class ConfigFile(object):
                 file.write("\n")
                 file.flush()
                 os.fsync(file.fileno())
-            storage.replace(partial, self.path)
+            storage.replace(partial, target)
         finally:
             storage.remove(partial)
         storage.sync_folder(self.home)
@@ -310,6 +314,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message):
         # type: (str) -> NoReturn
         message = re.sub("=.*", "=...", message)  # it may be the value of a variable
+        if self.prog.endswith(" add") and re.match("unrecognized arguments: [^-]", message):
+            message += ": put the command line in quotes, or a program and its arguments behind --"
+        if len(message) > 200:
+            message = message[:197] + "..."
         raise storage.BadInput("%s: see `%s --help`" % (message, self.prog))
 
 
@@ -327,6 +335,9 @@ class Call(object):
         # type: (argparse.Namespace, Optional[List[str]]) -> None
         self.options = options
         self.words = words  # what came behind --, None without it
+        for identifier in [getattr(options, "id", None)] + list(getattr(options, "ids", [])):
+            if identifier is not None:
+                storage.check_id(identifier)
         self.home = find_home(options.home)
         self.config = ConfigFile(self.home)
         self.now = time.time()
@@ -424,8 +435,12 @@ def print_text(text):
 
 def tell(text):
     # type: (str) -> None
-    """A word to the person, on standard error."""
-    sys.stderr.write(storage.printable(text) + "\n")
+    """A word to the person, on standard error; that nobody can read it is no failure."""
+    try:
+        sys.stderr.write(storage.printable(text) + "\n")
+        sys.stderr.flush()
+    except OSError:
+        quiet_end(0)
 
 
 def is_terminal(stream):
@@ -452,15 +467,30 @@ def print_table(headings, rows, state_column=None):
 
     cells = [[storage.printable(cell) for cell in row] for row in rows]
     widths = [max([len(row[i]) for row in cells] + [len(headings[i])]) for i in range(len(headings))]
-    room = None
-    if is_terminal(sys.stdout):
-        room = max(10, shutil.get_terminal_size().columns - sum(width + 2 for width in widths[:-1]))
+    columns = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
     for number, row in enumerate([list(headings)] + cells):
-        line = [cell.ljust(width) for cell, width in zip(row, widths)]
-        line[-1] = row[-1] if room is None or len(row[-1]) <= room else row[-1][: room - 3] + "..."
-        if number and state_column is not None:
-            line[state_column] = coloured(line[state_column], row[state_column])
-        print_text("  ".join(line).rstrip() + "\n")
+        line = [cell.ljust(width) for cell, width in zip(row[:-1], widths)] + [row[-1]]
+        text = "  ".join(line).rstrip()
+        if columns is not None:
+            text = fitted(text, columns)
+        if number and state_column is not None and line[state_column] in text:
+            text = text.replace(line[state_column], coloured(line[state_column], row[state_column]), 1)
+        print_text(text + "\n")
+
+
+def fitted(text, columns):
+    # type: (str, int) -> str
+    """*text* cut to a terminal's columns, of which East Asian characters take two."""
+    import unicodedata  # needed only on a terminal
+
+    used, last = 0, len(text)
+    for place, char in enumerate(text):
+        used += 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        if used <= columns - 3:
+            last = place + 1
+        if used > columns:
+            return text[:last] + "..."
+    return text
 
 
 def age_text(seconds):
@@ -643,12 +673,14 @@ def enqueue(call):
         raise storage.BadInput("give one source: JSON, - for standard input, or --file F")
     maker = job_maker(call)
     queue = call.queue()
-    with storage.told(call.home):
-        ensure_home(call.home)
     progress = Progress()
     with open_source(options.text, options.file) as source:
         try:
-            ids = queue.enqueue_all(checked_rows(maker, read_jobs(source, progress)))
+            rows = checked_rows(maker, read_jobs(source, progress))
+            first = [next(rows)]  # what begins with a mistake does not even make a home
+            with storage.told(call.home):
+                ensure_home(call.home)
+            ids = queue.enqueue_all(row for part in (first, rows) for row in part)
         finally:
             progress.end()
     if options.json:
@@ -782,15 +814,20 @@ class LineReader(object):
         self.number = 0
         self.done = 0
         self.total = source_size(source)
-        start = source.peek(2)[:2] if hasattr(source, "peek") else source.getvalue()[:2]
-        utf16 = start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-        self.text = io.TextIOWrapper(source, encoding="utf-16" if utf16 else "utf-8-sig", newline="\n")
+        start = source.peek(3)[:3] if hasattr(source, "peek") else source.getvalue()[:3]
+        if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            try:
+                self.source = io.BytesIO(source.read().decode("utf-16").encode("utf-8"))
+            except UnicodeDecodeError:
+                raise storage.BadInput("line 1: not valid UTF-16: nothing was added")
+        elif start == codecs.BOM_UTF8:
+            source.read(3)
 
     def next_line(self):
         # type: () -> Optional[str]
         """The next line, None at the end."""
         try:
-            line = self.text.readline(LINE_BYTES)
+            line = str(self.source.readline(LINE_BYTES).decode("utf-8"))
         except UnicodeDecodeError:
             raise storage.BadInput("line %d: not valid UTF-8: nothing was added" % (self.number + 1))
         except OSError as error:
@@ -806,9 +843,11 @@ class LineReader(object):
     def rest(self):
         # type: () -> str
         try:
-            return str(self.text.read())
-        except UnicodeDecodeError:
-            raise storage.BadInput("not valid UTF-8: nothing was added")
+            data = self.source.read()
+            return str(data.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            line = self.number + 1 + data.count(b"\n", 0, error.start)
+            raise storage.BadInput("line %d: not valid UTF-8: nothing was added" % line)
         except OSError as error:
             raise storage.HostError("cannot read the jobs: %s" % error.strerror)
 
@@ -1166,7 +1205,7 @@ def cancel(call):
         asked = queue.cancel(unique(call.options.ids), call.now)
     except storage.NoDatabase:
         raise storage.no_such_job(call.options.ids[0])
-    late = []
+    late, missed = [], []
     deadline = time.monotonic() + patience
     for identifier, token in asked:
         while token and queue.running_token(identifier) == token:
@@ -1177,9 +1216,9 @@ def cancel(call):
     for identifier, _ in asked:
         state = queue.states_of([identifier])[0]
         if identifier not in late and state != "cancelled":
-            tell("job %s was %s before the cancel reached it" % (identifier, state))
-            late.append("")
-    late = [identifier for identifier in late if identifier]
+            missed.append("%s was %s" % (identifier, state))
+    if missed:
+        raise storage.QueueError("before the cancel reached it, job %s" % ", job ".join(missed))
     if late:
         raise storage.QueueError("not ended yet: %s: the next worker that starts ends it" % ", ".join(late))
     return 0
@@ -1305,6 +1344,8 @@ def worker_start(call):
     import worker  # with multiprocessing, which other commands do without
 
     options = call.options
+    if options.name is not None and not re.match(r"[A-Za-z0-9]{1,32}\Z", options.name):
+        raise storage.BadInput("--name: %s is not up to 32 letters and digits" % storage.shown(options.name))
     queue, wanted = call.queue(), worker_options(options)
     with storage.told(call.home):
         ensure_home(call.home)
@@ -1375,8 +1416,12 @@ def worker_stop(call):
         tell("no worker is running")
         return 0
     supervisors = unique([member["supervisor"] or member["name"] for member in members])
+    inside = os.environ.get("QUEUECTL_TOKEN") and os.environ.get("QUEUECTL_HOME") == call.home
     how = "now" if call.options.now else "leave" if call.options.leave_running else "stop"
     request_stop(queue, supervisors, how)
+    if inside:
+        tell("stopping; called by a job, which the stop waits for, so this returns at once")
+        return 0
     if how != "stop":
         return await_end(queue, supervisors, call.config().grace + 30)
     progress = Progress()
@@ -1536,7 +1581,7 @@ def run(words):
     # type: (List[str]) -> int
     chosen, options, behind = split_words(words)
     if behind is not None and chosen.name not in ("add", "enqueue"):
-        options, behind = options + behind, None
+        options, behind = options + ["--"] + behind, None
     call = Call(chosen.parser().parse_args(options), behind)
     return chosen.run(call)
 

@@ -246,7 +246,7 @@ def utc_seconds(text: str) -> float:
 
 
 TIME = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?\s*([Zz]|[+-]\d\d:?(?:\d\d)?)?\Z"
+    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?(?: *([Zz]|[+-]\d\d(?::?\d\d)?))?\Z"
 )
 
 
@@ -515,7 +515,7 @@ def check_env(value: object) -> Optional[str]:
     size = 0
     for name, text in value.items():
         if not name or "=" in name:
-            raise BadInput("env: %s is not the name of a variable" % shown(name))
+            raise BadInput("env: %s... is not the name of a variable" % shown(name.partition("=")[0]))
         check_text(name, "env")
         if not isinstance(text, str):
             raise BadInput("env: the value of %s is not text" % shown(name))
@@ -849,7 +849,7 @@ COUNT_STATES = "SELECT state, jobs FROM counts"
 OLDEST_WAITING = (
     "SELECT created_at, id FROM jobs WHERE state = ? AND state <> 'completed' ORDER BY seq LIMIT 1"
 )
-ANY_DUE = "SELECT 1 FROM jobs WHERE lane = 0 LIMIT 1"
+ANY_DUE = "SELECT 1 FROM jobs WHERE lane = 0 ORDER BY priority DESC, next_run_at, seq LIMIT 1"
 NEXT_DUE = "SELECT next_run_at FROM jobs WHERE lane = 1 ORDER BY next_run_at LIMIT 1"
 KNOWN_TOKENS = "SELECT token FROM attempts WHERE token IS NOT NULL"
 
@@ -931,7 +931,7 @@ class Queue:
         os.close(fd)
         with contextlib.closing(self._connect(partial)) as connection:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            self._migrate(connection, 0)
+            self._migrate(connection)
             connection.execute("PRAGMA journal_mode = WAL")
         os.replace(partial, self.path)
         sync_folder(os.path.dirname(self.path))
@@ -983,15 +983,15 @@ class Queue:
                 % (self.path, version, len(MIGRATIONS))
             )
         if version < len(MIGRATIONS):
-            self._migrate(connection, version)
+            self._migrate(connection)
 
-    def _migrate(self, connection: sqlite3.Connection, version: int) -> None:
+    def _migrate(self, connection: sqlite3.Connection) -> None:
         """Bring the schema to the newest version; a step and its number commit together."""
-        if version:
-            self._back_up(connection, version)
         connection.execute("BEGIN IMMEDIATE")
         try:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if 0 < version < len(MIGRATIONS):
+                self._back_up(version)
             for statements in MIGRATIONS[version:]:
                 for statement in statements:
                     connection.execute(fitting(statement))
@@ -1002,14 +1002,18 @@ class Queue:
             roll_back(connection)
             raise
 
-    def _back_up(self, connection: sqlite3.Connection, version: int) -> None:
-        """Copy the database beside itself before its format changes."""
+    def _back_up(self, version: int) -> None:
+        """Copy the database beside itself before its format changes.
+
+        Called with the write lock held, so only one does it; read through a connection
+        of its own, which sees the old format.
+        """
         path = "%s.v%d.backup" % (self.path, version)
         partial = path + ".partial"
         remove(partial)
         os.close(open_private(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL))
-        with contextlib.closing(sqlite3.connect(partial)) as copy:
-            connection.backup(copy)
+        with contextlib.closing(self._connect()) as source, contextlib.closing(sqlite3.connect(partial)) as copy:
+            source.backup(copy)
         os.replace(partial, path)
 
     @contextlib.contextmanager
@@ -1523,10 +1527,20 @@ class Queue:
         for name in self._life_names():
             if name not in held:
                 self._remove_dead_life(name)
+        self._remove_stale_requests()
         files = os.listdir(self.attempts_folder)  # before the tokens: a file follows its claim
         tokens = set(self.known_tokens())
         for token in {entry.split(".")[0] for entry in files} - tokens:
             self.remove_attempt_files(token)
+
+    def _remove_stale_requests(self) -> None:
+        """Requests to supervisors of whom neither they nor a worker lives any more."""
+        wanted = {str(member["supervisor"]) for member in self.members()} | set(self._life_names())
+        for entry in os.listdir(self.workers_folder):
+            name, _, kind = entry.rpartition(".")
+            if kind != "life" and name not in wanted:
+                with contextlib.suppress(OSError):
+                    remove(os.path.join(self.workers_folder, entry))
 
     def _remove_dead_life(self, name: str) -> None:
         try:

@@ -82,7 +82,7 @@ WINDOWS_WAITS = 60  # of how many workers Windows can tell the end at once (63, 
 # (redirected anew for the command, for shells that close 3 to 9). It outlives the signals
 # that end the command, and keeps the shell's own "Killed" out of the job's output.
 # EVALUATE runs text in a fork of the watcher, which saves loading a second shell (a third
-# of the cost of a short job); text that asks for its own pid gets a shell of its own.
+# of the cost of a short job); text that may ask for its own pid gets a shell of its own.
 WATCHER = """exec 9<&0 8>&2 </dev/null 2>/dev/null
 trap : HUP INT QUIT TERM USR1 USR2 ALRM
 echo "pid $$" >&9
@@ -91,6 +91,7 @@ umask "$1"; shift
 queuectl_code=$?
 echo "exit $queuectl_code" >&9
 exit $queuectl_code"""
+NEEDS_OWN_SHELL = re.compile(r"\$\$|PPID|\{\$\}|(?:^|[\s;&|({])(?:\.|source)\s")
 EXECUTE = WATCHER % '(exec "$@" 9<&9 2>&8 8>&-)'
 EVALUATE = WATCHER % '(eval "set --; $1") 9<&9 2>&8 8>&-'
 
@@ -169,7 +170,7 @@ class Supervisor:
         self.read_settings()
         self.presence = Presence(self.queue, self.name, member_details("supervisor", self.name))
         self.keeper = Keeper(self.queue)
-        os.chdir(self.queue.folder)  # spawn fails from a directory that was deleted
+        os.chdir(os.path.abspath(os.sep))  # spawn fails from a directory that was deleted
         free_signals()
         self.wake = WakeUp(self.signals)
         for number in stop_signals():
@@ -184,7 +185,9 @@ class Supervisor:
         """Follow signals, and requests that others left as files."""
         for _ in range(len(self.signals)):
             say(self.name, "%s received" % signal_name(self.signals.pop(0)))
-            self.request("now" if self.stage else "stop")
+            request = "now" if self.stage else "stop"
+            self.request(request)
+            self.advance(request)
         for request in REQUESTS:
             if os.path.exists(self.queue.request_path(self.name, request)):
                 self.advance(request)
@@ -194,7 +197,6 @@ class Supervisor:
             os.close(storage.open_private(self.queue.request_path(self.name, request), os.O_CREAT | os.O_WRONLY))
         except OSError as error:
             say(self.name, "cannot pass the stop on as a file (%s): workers are signalled" % error.strerror)
-            self.advance(request)
 
     def wake_workers(self) -> None:
         """Say it by signal too: that ends an idle worker's sleep, and works without the folder."""
@@ -244,13 +246,24 @@ class Supervisor:
             name = "%s-%d" % (self.name, self.started)
             arguments = (self.queue.path, name, self.name, self.options, self.read_settings)
             process = multiprocessing.get_context("spawn").Process(target=work, args=arguments, name=name)
-            with signals_held_back():
-                process.start()
+            try:
+                with signals_held_back():
+                    process.start()
+            except OSError as error:
+                self.meet_shortage(error)
+                return
             self.workers.append(WorkerProcess(name, process))
+
+    def meet_shortage(self, error: OSError) -> None:
+        """No process or memory for a worker now: fatal at the start, later a reason to wait."""
+        if not self.announced and not self.workers:
+            raise HostError("cannot start a worker: %s" % error.strerror)
+        say(self.name, "cannot start a worker: %s; trying again" % error.strerror)
+        self.start_after = time.monotonic() + TROUBLE_SECONDS
 
     def announce_ready(self) -> None:
         """Tell who started us in the background that every worker is up."""
-        if not self.announced and all(worker.booted for worker in self.workers):
+        if not self.announced and self.workers and all(worker.booted for worker in self.workers):
             self.announced = True
             self.boot_failures = 0
             with contextlib.suppress(OSError):
@@ -258,6 +271,8 @@ class Supervisor:
 
     def rest(self) -> None:
         """Wait for a worker's end, a signal, or the next tick."""
+        if not self.workers and not self.wanted():
+            return
         handles: List[Any] = [worker.process.sentinel for worker in self.workers]
         if sys.platform == "win32":
             handles = handles[:WINDOWS_WAITS]
@@ -568,7 +583,6 @@ class Worker:
 
     def settle_in(self) -> None:
         os.umask(0o077)
-        os.chdir(self.queue.folder)
         self.presence = Presence(self.queue, self.name, member_details("worker", self.supervisor))
         self.wake = WakeUp(self.signals)
         reset_signals(self.wake)
@@ -783,7 +797,7 @@ class Worker:
         elif own.wait(QUICK_SECONDS, self.wake):
             self.batch = min(self.batch * 2, BATCH_MOST)
             return
-        if any([attempt.bound_output() for attempt in self.running]):
+        if True in [attempt.bound_output() for attempt in self.running]:
             return  # it writes fast: look again at once
         own.wait(ADOPTED_TICK_SECONDS if own.adopted or own.ending else TICK_SECONDS, self.wake)
 
@@ -839,13 +853,14 @@ class Worker:
         if not found:
             return
         claim, started = found
+        self.refresh_settings()
         orphan = Attempt(self.queue, claim)
         orphan.adopt(started, self.settings)
         outcome = orphan.poll()
         if outcome:
             self._settle_orphan(outcome)
             return
-        must_end = job["cancel_requested"] or orphan.overdue()
+        must_end = job["cancel_requested"] or orphan.overdue() or orphan.ending
         idle = not (self.running or self.ahead or self.stage)
         if not (must_end or idle) or not self.queue.adopt(claim, job["worker"], self.name, time.time()):
             return
@@ -1018,10 +1033,15 @@ class Attempt:
                 raise CannotStart("not started: an earlier attempt still runs and cannot be ended: %s" % rest)
 
     def adopt(self, started: float, settings: Settings) -> None:
-        """Watch a command that another worker started; its timeout still holds."""
+        """Watch a command that another worker started; its timeout still holds, and its ending."""
         self.adopted = True
         self.started = started
         self._set_deadline(settings, self._started_monotonic())
+        kind, _, error = self._status().get("end", "").partition("|")
+        if kind:
+            self.ending = (kind, error)
+            self.kill_at = time.monotonic() + self.grace
+            self.tree.signal(gently=True)
 
     def _started_monotonic(self) -> float:
         """When the command began on this boot's monotonic clock."""
@@ -1068,7 +1088,8 @@ class Attempt:
 
     def bound_output(self) -> bool:
         """Cut the middle out of output that grew past the limit; True if any was cut."""
-        return any([cut_middle(self.queue.attempt_path(self.claim.token, kind), self.max_output) for kind in OUTPUTS])
+        cut = [cut_middle(self.queue.attempt_path(self.claim.token, kind), self.max_output) for kind in OUTPUTS]
+        return True in cut
 
     def poll(self) -> Optional[Outcome]:
         """What became of the attempt, or None while it goes on."""
@@ -1118,7 +1139,7 @@ class Attempt:
             self.run_fd = -1
 
     def _status(self) -> Dict[str, str]:
-        """The lines of the run file: start, pid, exit (only whole lines count)."""
+        """The lines of the run file: start, pid, end, exit (only whole lines count)."""
         try:
             with open(self.run_path, "rb") as file:
                 text = file.read(65536).decode("ascii", "replace")
@@ -1138,8 +1159,16 @@ class Attempt:
             self._begin_to_end(kind, error)
 
     def _begin_to_end(self, kind: str, error: str) -> None:
+        """Write the wish down first: if we die now, whoever comes next takes it up (adopt)."""
         self.ending = (kind, error)
         self.kill_at = time.monotonic() + self.grace
+        with contextlib.suppress(OSError):
+            fd = storage.open_private(self.run_path, os.O_WRONLY | os.O_APPEND)
+            try:
+                os.write(fd, ("end %s|%s\n" % (kind, error)).encode("utf-8"))
+            finally:
+                os.close(fd)
+        storage.failpoint("end.written")
         self.tree.signal(gently=True)
 
     def _press_on(self) -> None:
@@ -1349,7 +1378,7 @@ def launch(
         return launch_windows(claim, environment, stdout, stderr)
     script, words = EXECUTE, claim.command
     if isinstance(words, str):
-        if "$$" in words or "PPID" in words or "{$}" in words:
+        if NEEDS_OWN_SHELL.search(words):
             words = ["/bin/sh", "-c", " " + words]  # the blank: a leading - would be an option
         else:
             script, words = EVALUATE, [words]
@@ -1424,7 +1453,13 @@ if sys.platform == "win32":
     class JobAccounting(Structure):
         """JOBOBJECT_BASIC_ACCOUNTING_INFORMATION of winnt.h."""
 
-        _fields_ = [("times", c_int64 * 4), ("faults", c_uint32), ("total", c_uint32), ("active", c_uint32), ("ended", c_uint32)]
+        _fields_ = [
+            ("times", c_int64 * 4),
+            ("faults", c_uint32),
+            ("total", c_uint32),
+            ("active", c_uint32),
+            ("ended", c_uint32),
+        ]
 
     kernel32 = windll.kernel32
     kernel32.CreateJobObjectW.restype = kernel32.OpenJobObjectW.restype = c_void_p
