@@ -1,0 +1,468 @@
+"""The database file: first use, upgrades, and the refusal of whatever is not a queue that this version knows."""
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT, Result, posix_only
+
+import queuectl
+import storage
+
+NOW = 1800000000.0
+KNOWN = len(storage.MIGRATIONS)
+NEW_STEP = ["ALTER TABLE jobs ADD COLUMN colour TEXT", "UPDATE jobs SET colour = 'red'"]
+
+# Every command that opens the database, reading or writing.
+COMMANDS = [
+    ("initdb",),
+    ("add", "true"),
+    ("enqueue", '{"command": "true"}'),
+    ("list",),
+    ("status",),
+    ("show", "job"),
+    ("logs", "job"),
+    ("wait",),
+    ("cancel", "job"),
+    ("requeue", "job"),
+    ("dlq", "list"),
+    ("dlq", "retry", "--all"),
+    ("dlq", "purge"),
+    ("prune",),
+]
+
+
+@contextlib.contextmanager
+def raw(path):
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def version_of(path):
+    with raw(path) as connection:
+        return connection.execute("PRAGMA user_version").fetchone()[0]
+
+
+def row_for(identifier, now=NOW):
+    return storage.JobMaker(1, "/", 0o022, now).row({"command": "true", "id": identifier})
+
+
+@pytest.fixture
+def queue(tmp_path):
+    queue = storage.Queue(str(tmp_path / "q.db"))
+    queue.create()
+    queue.enqueue(row_for("job"))
+    return queue
+
+
+@pytest.fixture
+def call(home, capsys):
+    """The command line within this process: the same main, without the price of starting a Python."""
+
+    def run(*words, code):
+        capsys.readouterr()
+        found = queuectl.main(["--home", home.path] + list(words))
+        out, err = capsys.readouterr()
+        assert (found, out) == (code, ""), err
+        assert err.startswith("queuectl: error: ") and err.count("\n") == 1
+        return Result(found, out, err)
+
+    return run
+
+
+def content(path):
+    if os.path.isdir(path):
+        return sorted(os.listdir(path))
+    with open(path, "rb") as file:
+        return file.read()
+
+
+# ---------------------------------------------------------------- what is not a queue of ours
+
+
+def make_newer(home):
+    home.add("true", "--id", "job")
+    with raw(home.db) as connection:
+        connection.execute("PRAGMA user_version = %d" % (KNOWN + 1))
+    return "was written by a newer queuectl (format %d, this one knows %d)" % (KNOWN + 1, KNOWN)
+
+
+def make_much_newer(home):
+    home.add("true", "--id", "job")
+    with raw(home.db) as connection:
+        connection.execute("ALTER TABLE jobs RENAME TO tasks")
+        connection.execute("PRAGMA user_version = 2000000000")
+    return "was written by a newer queuectl"
+
+
+def make_foreign(home):
+    with raw(home.db) as connection:
+        connection.execute("CREATE TABLE songs (title TEXT)")
+        connection.execute("INSERT INTO songs VALUES ('So What')")
+    return "is a database of another program"
+
+
+def make_foreign_with_our_tables(home):
+    with raw(home.db) as connection:
+        connection.execute("CREATE TABLE jobs (id TEXT, command TEXT, state TEXT)")
+        connection.execute("PRAGMA user_version = %d" % KNOWN)
+    return "is a database of another program"
+
+
+def make_text(home):
+    with open(home.db, "w") as file:
+        file.write("these are my notes, not a database\n" * 100)
+    return "is not a database"
+
+
+def make_short_text(home):
+    with open(home.db, "w") as file:
+        file.write("x")
+    return "choose another db_path"
+
+
+def make_truncated(home):
+    home.add("true", "--id", "job")
+    with raw(home.db) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with open(home.db, "r+b") as file:
+        file.truncate(os.path.getsize(home.db) // 2)
+    return "is damaged"
+
+
+def make_damaged(home):
+    """Every page but the first is garbage: the version can still be read, nothing else."""
+    home.add("true", "--id", "job")
+    with raw(home.db) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        page = connection.execute("PRAGMA page_size").fetchone()[0]
+    size = os.path.getsize(home.db)
+    with open(home.db, "r+b") as file:
+        file.seek(page)
+        file.write(b"\xa5" * (size - page))
+    return "is damaged"
+
+
+def make_directory(home):
+    os.mkdir(home.db)
+    with open(os.path.join(home.db, "kept"), "w"):
+        pass
+    return "is a directory"
+
+
+def make_hard_linked(home):
+    home.add("true", "--id", "job")
+    os.link(home.db, home.db + ".link")
+    return "has a second name (hard link)"
+
+
+STRANGERS = [
+    make_newer,
+    make_much_newer,
+    make_foreign,
+    make_foreign_with_our_tables,
+    make_text,
+    make_short_text,
+    make_truncated,
+    make_damaged,
+    make_directory,
+    make_hard_linked,
+]
+
+
+@pytest.mark.parametrize("make", STRANGERS, ids=lambda make: make.__name__[5:])
+def test_what_is_not_a_queue_of_ours_is_refused_in_one_line_and_never_changed(home, call, make):
+    message = make(home)
+    before, beside = content(home.db), set(os.listdir(home.path))
+    for words in (("status",), ("add", "true"), ("worker", "start", "--drain")):
+        error = (home.run if words[0] == "worker" else call)(*words, code=3).stderr
+        assert message in error, words
+        assert os.path.basename(home.db) in error
+        assert content(home.db) == before, "%r has changed it" % (words,)
+    left = set(os.listdir(home.path)) - beside
+    assert left <= {"queuectl.db.d", "queuectl.db-wal", "queuectl.db-shm"}, "something else was made beside it"
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words).replace('{"command": "true"}', "JSON"))
+def test_every_command_refuses_a_newer_database_and_leaves_every_byte(call, home, words):
+    message = make_newer(home)
+    before = content(home.db)
+    assert message in call(*words, code=3).stderr
+    assert content(home.db) == before
+
+
+def test_a_newer_database_is_told_from_a_queue_that_does_not_exist(home):
+    assert "no job" in home.run("show", "job", code=1).stderr
+    make_newer(home)
+    assert "use that one" in home.run("show", "job", code=3).stderr
+
+
+def test_an_empty_file_is_filled_like_a_missing_one(home):
+    with open(home.db, "wb"):
+        pass
+    job = home.add("true")
+    assert home.state(job) == "pending"
+
+
+# ---------------------------------------------------------------- upgrading
+
+
+@pytest.fixture
+def newer_program(monkeypatch):
+    """This program, one version further on."""
+    monkeypatch.setattr(storage, "MIGRATIONS", storage.MIGRATIONS + [NEW_STEP])
+
+
+def backups(queue):
+    folder, name = os.path.split(queue.path)
+    return sorted(entry for entry in os.listdir(folder) if entry.startswith(name) and "backup" in entry)
+
+
+def colours(path):
+    with raw(path) as connection:
+        return [row["colour"] for row in connection.execute("SELECT colour FROM jobs ORDER BY seq")]
+
+
+USES = [
+    lambda queue: queue.counts(),
+    lambda queue: queue.job("job"),
+    lambda queue: queue.cancel(["job"], NOW),
+    lambda queue: queue.enqueue(row_for("other")),
+    lambda queue: queue.enqueue_all([(1, row_for("other"))]),
+]
+
+
+@pytest.mark.parametrize("use", range(len(USES)), ids=["counts", "job", "cancel", "enqueue", "enqueue all"])
+def test_an_older_database_is_upgraded_at_first_use(queue, newer_program, use):
+    USES[use](queue)
+    assert version_of(queue.path) == KNOWN + 1
+    assert colours(queue.path)[0] == "red"
+    assert queue.job("job")["id"] == "job"
+
+
+def test_an_older_database_is_backed_up_beside_itself_before_it_is_upgraded(queue, newer_program):
+    with raw(queue.path) as connection:
+        before = list(connection.iterdump())
+    queue.counts()
+    assert backups(queue) == ["q.db.v%d.backup" % KNOWN]
+    backup = "%s.v%d.backup" % (queue.path, KNOWN)
+    assert version_of(backup) == KNOWN
+    with raw(backup) as connection:
+        assert list(connection.iterdump()) == before
+        assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+
+
+def test_a_backup_can_be_put_back_and_used_by_the_older_program(queue, monkeypatch):
+    monkeypatch.setattr(storage, "MIGRATIONS", storage.MIGRATIONS + [NEW_STEP])
+    queue.enqueue(row_for("made by the newer one".replace(" ", "-")))
+    monkeypatch.undo()
+    with pytest.raises(storage.HostError, match="newer"):
+        queue.counts()
+    for ending in ("", "-wal", "-shm"):
+        storage.remove(queue.path + ending)
+    shutil.copyfile("%s.v%d.backup" % (queue.path, KNOWN), queue.path)
+    assert queue.counts()["pending"] == 1
+    assert queue.enqueue(row_for("again")) == "again"
+
+
+def test_a_database_that_is_up_to_date_is_not_backed_up(queue):
+    queue.counts()
+    queue.enqueue(row_for("other"))
+    assert backups(queue) == []
+
+
+@posix_only
+def test_a_backup_is_private_whatever_the_umask(queue, newer_program):
+    umask = os.umask(0)
+    try:
+        queue.counts()
+    finally:
+        os.umask(umask)
+    assert stat.S_IMODE(os.stat("%s.v%d.backup" % (queue.path, KNOWN)).st_mode) == 0o600
+
+
+@pytest.mark.parametrize("broken", ["ALTER TABLE nothing ADD COLUMN x", "not SQL", "UPDATE jobs SET state = 'dead'"])
+def test_a_failing_step_leaves_the_old_version_intact(queue, monkeypatch, broken):
+    with raw(queue.path) as connection:
+        before = list(connection.iterdump())
+    monkeypatch.setattr(storage, "MIGRATIONS", storage.MIGRATIONS + [NEW_STEP + [broken]])
+    for _ in range(2):
+        with pytest.raises((storage.HostError, sqlite3.IntegrityError)):
+            queue.counts()
+        assert version_of(queue.path) == KNOWN
+        with raw(queue.path) as connection:
+            assert list(connection.iterdump()) == before
+    monkeypatch.undo()
+    assert queue.counts()["pending"] == 1
+    assert queue.enqueue(row_for("other")) == "other"
+
+
+def test_two_steps_are_one_upgrade(queue, monkeypatch):
+    second = ["ALTER TABLE jobs ADD COLUMN size INTEGER"]
+    monkeypatch.setattr(storage, "MIGRATIONS", storage.MIGRATIONS + [NEW_STEP, second])
+    queue.counts()
+    assert version_of(queue.path) == KNOWN + 2
+    assert backups(queue) == ["q.db.v%d.backup" % KNOWN]
+
+
+def test_a_new_database_comes_in_the_newest_version_without_a_backup(tmp_path, newer_program):
+    queue = storage.Queue(str(tmp_path / "new.db"))
+    queue.enqueue(row_for("job"))
+    assert version_of(queue.path) == KNOWN + 1
+    assert backups(queue) == []
+
+
+def test_a_backup_is_of_the_old_version_also_when_another_process_upgrades_first(queue, newer_program, monkeypatch):
+    back_up = storage.Queue._back_up
+
+    def overtaken(self, *arguments):
+        monkeypatch.setattr(storage.Queue, "_back_up", back_up)
+        with contextlib.suppress(storage.HostError):  # shut out by a lock: as good
+            storage.Queue(self.path, busy_seconds=0.2).counts()
+        return back_up(self, *arguments)
+
+    monkeypatch.setattr(storage.Queue, "_back_up", overtaken)
+    queue.counts()
+    assert version_of("%s.v%d.backup" % (queue.path, KNOWN)) == KNOWN
+    assert queue.counts()["pending"] == 1
+
+
+UPGRADER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import storage
+storage.MIGRATIONS.append(%r)
+queue = storage.Queue(sys.argv[2])
+print("ready", flush=True)
+sys.stdin.readline()
+print(queue.counts()["pending"])
+""" % (NEW_STEP,)
+
+
+def all_at_once(script, count, *arguments):
+    """Start *count* Pythons on *script*, wait until all have said "ready", and let them go at once."""
+    words = [sys.executable, "-c", script, ROOT] + list(arguments)
+    pipe = subprocess.PIPE
+    started = [subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe) for _ in range(count)]
+    try:
+        assert [process.stdout.readline().strip() for process in started] == [b"ready"] * count
+        for process in started:
+            process.stdin.write(b"go\n")
+            process.stdin.flush()
+        ended = [process.communicate(timeout=60) for process in started]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+    return [(process.returncode, out.decode().strip(), err.decode()) for process, (out, err) in zip(started, ended)]
+
+
+def test_several_processes_that_upgrade_at_once_make_one_upgrade_and_one_good_backup(queue):
+    ended = all_at_once(UPGRADER, 6, queue.path)
+    assert ended == [(0, "1", "")] * 6
+    assert version_of(queue.path) == KNOWN + 1
+    assert backups(queue) == ["q.db.v%d.backup" % KNOWN]
+    assert version_of("%s.v%d.backup" % (queue.path, KNOWN)) == KNOWN
+
+
+# ---------------------------------------------------------------- first use
+
+
+def test_first_use_by_eight_processes_at_once_works(home):
+    words = [("add", "true", "--id", "job%d" % number) for number in range(4)]
+    words += [("enqueue", '{"command": "true", "id": "job%d"}' % number) for number in range(4, 6)]
+    words += [("status",), ("list",)]
+    pipe = subprocess.PIPE
+    started = [subprocess.Popen(home.command(*one), stdout=pipe, stderr=pipe) for one in words]
+    ended = [process.communicate(timeout=60) for process in started]
+    assert [process.returncode for process in started] == [0] * 8, ended
+    assert sorted(job["id"] for job in home.queue.jobs([], 10)[0]) == ["job%d" % number for number in range(6)]
+    assert home.queue.counts()["pending"] == 6
+
+
+FIRST_USER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import storage
+queue = storage.Queue(sys.argv[2])
+maker = storage.JobMaker(1, "/", 0o022, 1800000000.0)
+rows = [(line, maker.row({"command": "true"})) for line in range(3)]
+print("ready", flush=True)
+sys.stdin.readline()
+print(len(queue.enqueue_all(rows)), queue.counts()["pending"] >= 3)
+"""
+
+
+@pytest.mark.parametrize("round_number", range(2))
+def test_first_use_within_the_same_millisecond_works(tmp_path, round_number):
+    path = str(tmp_path / "first.db")
+    assert all_at_once(FIRST_USER, 8, path) == [(0, "3 True", "")] * 8
+    assert storage.Queue(path).counts()["pending"] == 24
+
+
+def test_nobody_sees_a_database_that_is_only_half_made(home, monkeypatch):
+    seen = []
+    migrate = storage.Queue._migrate
+
+    def watched(self, *arguments):
+        seen.append(home.run("status", "--json").json["pending"])
+        migrate(self, *arguments)
+        seen.append(home.run("list", "--json").json)
+
+    monkeypatch.setattr(storage.Queue, "_migrate", watched)
+    assert home.queue.create()
+    assert seen == [0, []]
+
+
+DIES_HALF_WAY = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+import storage
+class Dying(storage.Queue):
+    def _migrate(self, *arguments):
+        %s
+        os._exit(9)
+Dying(sys.argv[2]).create()
+"""
+
+
+@pytest.mark.parametrize("first", ["pass", "super()._migrate(*arguments)"], ids=["before schema", "after schema"])
+def test_a_first_use_that_dies_half_way_is_made_good_by_the_next(home, first):
+    died = subprocess.run([sys.executable, "-c", DIES_HALF_WAY % first, ROOT, home.db])
+    assert died.returncode == 9
+    assert home.run("status", "--json").json["pending"] == 0
+    job = home.add("true")
+    assert home.state(job) == "pending"
+    assert [entry for entry in os.listdir(home.path) if "partial" in entry] == []
+
+
+def test_initdb_says_whether_there_was_a_queue_and_harms_none(home):
+    assert "created" in home.run("initdb").stderr
+    job = home.add("true")
+    assert "exists already" in home.run("initdb").stderr
+    assert home.state(job) == "pending"
+
+
+@posix_only
+def test_the_database_and_its_folder_are_private_whatever_the_umask(home):
+    for umask in (0o000, 0o777):
+        name = "umask%o.db" % umask
+        home.run("config", "set", "db_path", name)
+        old = os.umask(umask)
+        try:
+            home.add("true")
+        finally:
+            os.umask(old)
+        path = os.path.join(home.path, name)
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+        for folder in ("", "workers", "attempts"):
+            assert stat.S_IMODE(os.stat(os.path.join(path + ".d", folder)).st_mode) == 0o700

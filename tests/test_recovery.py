@@ -1,0 +1,480 @@
+"""Recovery: workers and supervisors are killed, and every job is still dealt with, once, by evidence."""
+
+import collections
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import end_process, posix_only, storage, wait_until
+
+pytestmark = posix_only
+needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks into /proc")
+
+SETTINGS = storage.Settings(**storage.SETTING_DEFAULTS)
+
+# Says that it runs, waits to be let go, says that it is done.
+PATIENT = (
+    'echo "begun-$QUEUECTL_JOB_ID" >> ledger; echo before; while [ ! -e go ]; do sleep 0.03; done;'
+    ' echo "done-$QUEUECTL_JOB_ID" >> ledger; echo after; '
+)
+
+
+def is_running(pid):
+    """True while *pid* lives (a zombie, which only waits to be reaped, does not)."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], stdout=subprocess.PIPE).stdout.strip()
+    return bool(state) and not state.startswith(b"Z")
+
+
+def contents(path):
+    try:
+        with open(path) as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+
+
+def ledger(home):
+    return contents(os.path.join(home.path, "ledger")).split()
+
+
+def add(home, identifier, command, **fields):
+    """Enqueue a job that runs in the home."""
+    fields.update(id=identifier, command=command)
+    home.queue.enqueue(storage.JobMaker(3, home.path, 0o022, time.time()).row(fields))
+
+
+def start(home, *words):
+    return home.start("--backoff-base", "0", *words)
+
+
+def let_go(home):
+    with open(os.path.join(home.path, "go"), "w"):
+        pass
+
+
+def wait_for_entries(home, *entries):
+    wait_until(lambda: set(entries) <= set(ledger(home)), "the ledger to hold %s" % (entries,))
+
+
+def holder(home, identifier):
+    """The name of the worker that holds a running job."""
+    return {job["id"]: job["worker"] for job in home.queue.processing()}.get(identifier)
+
+
+def worker_pid(home, identifier):
+    """The pid of the living worker that holds a running job."""
+    return {worker["name"]: worker["pid"] for worker in home.workers()}[holder(home, identifier)]
+
+
+def kill_everyone(home, process):
+    """Kill the supervisor, then its workers; their jobs live on."""
+    process.kill()
+    process.wait()
+    wait_until(lambda: kill_workers(home) == 0, "all workers to be gone")
+
+
+def kill_workers(home):
+    members = home.queue.members()
+    for member in members:
+        if member["pid"]:
+            end_process(member["pid"])
+    return len(members)
+
+
+def run_file(home, identifier):
+    """The status that the watcher of a running job has written so far: name to value."""
+    text = contents(home.queue.attempt_path(home.queue.running_token(identifier), "run"))
+    return {name: value for name, _, value in (line.partition(" ") for line in text.splitlines())}
+
+
+def claim_as(home, worker, ahead=0):
+    """Claim the next due job under the name of a worker, as if it had died right afterwards."""
+    _, claims, _ = home.queue.exchange(worker, [], 1, time.time() + ahead, SETTINGS)
+    return claims[0]
+
+
+def wait_for_a_look_around(home, name):
+    """Wait until the living workers have dealt with a claim of a dead one, and so looked at all claims."""
+    add(home, name, "true", delay="1h")  # nobody else claims it meanwhile
+    assert claim_as(home, "dead-worker", ahead=7200).id == name
+    home.wait_for_state(name, "completed")
+
+
+# ---------------------------------------------------------------- a killed worker
+
+
+def test_a_job_whose_worker_is_killed_goes_on_is_adopted_and_runs_exactly_once(home):
+    add(home, "job", PATIENT)
+    process = start(home)
+    wait_for_entries(home, "begun-job")
+    dead = holder(home, "job")
+    os.kill(worker_pid(home, "job"), signal.SIGKILL)
+    wait_until(lambda: holder(home, "job") != dead, "another worker to adopt the job")
+    let_go(home)
+    home.wait_for_state("job", "completed")
+    job = home.queue.job("job")
+    assert (job["attempts"], job["exit_code"]) == (1, 0)
+    assert [(a["outcome"], a["stdout"]) for a in job["history"]] == [("completed", b"before\nafter\n")]
+    assert ledger(home) == ["begun-job", "done-job"]
+    assert "died (killed by SIGKILL)" in contents(process.log)
+
+
+def test_a_job_that_kills_its_own_worker_is_adopted_and_runs_exactly_once(home):
+    add(home, "job", "kill -9 $(ps -o ppid= -p $PPID); echo done >> ledger")
+    home.drain()
+    assert (home.state("job"), home.queue.job("job")["attempts"]) == ("completed", 1)
+    assert ledger(home) == ["done"]
+
+
+def test_a_job_that_takes_its_worker_along_each_time_ends_up_dead_and_the_queue_goes_on(home):
+    add(home, "poison", "echo run >> ledger; kill -9 $(ps -o ppid= -p $PPID) 0", max_retries=1)
+    add(home, "next", "true", priority=-1)
+    home.drain()
+    job = home.queue.job("poison")
+    assert (job["state"], job["attempts"]) == ("dead", 2)
+    assert [attempt["outcome"] for attempt in job["history"]] == ["lost", "lost"]
+    assert ledger(home) == ["run", "run"]
+    assert home.state("next") == "completed"
+
+
+def test_an_adopted_job_can_be_cancelled(home):
+    add(home, "job", "echo $$ > pid; echo begun >> ledger; sleep 60")
+    start(home)
+    wait_for_entries(home, "begun")
+    dead = holder(home, "job")
+    os.kill(worker_pid(home, "job"), signal.SIGKILL)
+    wait_until(lambda: holder(home, "job") != dead, "another worker to adopt the job")
+    home.run("cancel", "job")
+    assert home.state("job") == "cancelled"
+    assert not is_running(int(contents(os.path.join(home.path, "pid"))))
+
+
+# ---------------------------------------------------------------- everybody killed, started again later
+
+
+def test_jobs_that_finished_unseen_are_recorded_with_what_they_did(home):
+    ends = {"success": ":", "failure": "exit 3", "signal": "kill -9 $$", "later": "[ $QUEUECTL_ATTEMPT = 2 ]"}
+    for name, end in ends.items():
+        add(home, name, PATIENT + end, max_retries=int(name == "later"))
+    process = start(home, "--count", "4")
+    wait_for_entries(home, *["begun-" + name for name in ends])
+    kill_everyone(home, process)
+    let_go(home)
+    wait_until(lambda: all("exit" in run_file(home, name) for name in ends), "all jobs to end unseen")
+    home.drain()
+    jobs = {name: home.queue.job(name) for name in ends}
+    assert {name: job["state"] for name, job in jobs.items()} == {
+        "success": "completed", "failure": "dead", "signal": "dead", "later": "completed",
+    }
+    assert [jobs[name]["exit_code"] for name in ends] == [0, 3, 137, 0]
+    assert jobs["failure"]["last_error"] == "exit code 3"
+    assert jobs["signal"]["last_error"].startswith("killed by SIGKILL")
+    assert [attempt["outcome"] for attempt in jobs["later"]["history"]] == ["failed", "completed"]
+    assert {name: job["attempts"] for name, job in jobs.items()} == {
+        "success": 1, "failure": 1, "signal": 1, "later": 2,
+    }
+    assert all(job["history"][0]["stdout"] == b"before\nafter\n" for job in jobs.values())
+    expected = {"begun-" + name: job["attempts"] for name, job in jobs.items()}
+    expected.update({"done-" + name: job["attempts"] for name, job in jobs.items()})
+    assert collections.Counter(ledger(home)) == expected
+
+
+def test_a_job_that_still_runs_is_adopted_and_its_timeout_still_holds(home):
+    add(home, "slow", "echo $$ > pid; echo begun >> ledger; sleep 60", timeout=2, max_retries=0)
+    add(home, "patient", PATIENT)
+    process = start(home, "--count", "2")
+    wait_for_entries(home, "begun", "begun-patient")
+    kill_everyone(home, process)
+    assert home.queue.states_of(["slow", "patient"]) == ["processing", "processing"]
+    start(home, "--count", "2")
+    home.wait_for_state("slow", "dead")
+    let_go(home)
+    home.wait_for_state("patient", "completed")
+    slow = home.queue.job("slow")
+    assert slow["last_error"] == "timed out after 2 s"
+    took = storage.utc_seconds(slow["finished_at"]) - storage.utc_seconds(slow["started_at"])
+    assert 2 <= took < 4, "the time before the kill counts"
+    assert not is_running(int(contents(os.path.join(home.path, "pid"))))
+    assert ledger(home).count("begun") == 1
+    assert [ledger(home).count(entry) for entry in ("begun-patient", "done-patient")] == [1, 1]
+    assert home.queue.job("patient")["attempts"] == 1
+
+
+def test_a_job_that_died_with_its_worker_is_a_lost_attempt_and_is_retried(home):
+    command = 'echo "$QUEUECTL_JOB_ID" >> ledger; [ -e go ] || sleep 60'
+    add(home, "retried", command, max_retries=1)
+    add(home, "last", command, max_retries=0)
+    process = start(home, "--count", "2")
+    wait_for_entries(home, "retried", "last")
+    kill_everyone(home, process)
+    for name in ("retried", "last"):
+        os.killpg(int(run_file(home, name)["pid"]), signal.SIGKILL)
+    let_go(home)
+    home.drain()
+    retried, last = home.queue.job("retried"), home.queue.job("last")
+    assert (retried["state"], retried["attempts"]) == ("completed", 2)
+    assert [attempt["outcome"] for attempt in retried["history"]] == ["lost", "completed"]
+    assert (last["state"], last["attempts"]) == ("dead", 1)
+    assert last["last_error"].startswith("lost:")
+    waited = storage.utc_seconds(retried["started_at"]) - storage.utc_seconds(retried["history"][0]["finished_at"])
+    assert waited < 1.9, "--backoff-base 0 holds for lost attempts, too: without it this takes 2 s"
+    assert sorted(ledger(home)) == ["last", "retried", "retried"]
+
+
+@needs_proc
+@pytest.mark.parametrize("detached", [False, True])
+def test_what_is_left_of_a_job_that_died_with_its_worker_is_ended_before_the_retry(home, detached):
+    """Its shells are killed, but a child that gave up the attempt's lock (as Popen's do) lives on."""
+    code = (
+        "import os, subprocess, sys, time\n"
+        "if os.path.exists('child'):\n"
+        "    alive = subprocess.call(['/bin/sh', '-c', 'ps -o stat= -p $(cat child) | grep -v Z'])\n"
+        "    sys.exit(3 if alive == 0 else 0)\n"
+        "child = subprocess.Popen(['sleep', '60'], close_fds=True, start_new_session=%r)\n"
+        "open('child', 'w').write(str(child.pid))\n"
+        "open('leader', 'w').write(str(os.getpid()))\n"
+        "time.sleep(60)"
+    ) % detached
+    add(home, "job", [sys.executable, "-c", code], max_retries=1)
+    process = start(home)
+    leader = int(wait_until(lambda: contents(os.path.join(home.path, "leader")), "the job to run"))
+    child = int(contents(os.path.join(home.path, "child")))
+    watcher = int(run_file(home, "job")["pid"])
+    kill_everyone(home, process)
+    for pid in (watcher, leader):
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not is_running(leader), "the job to die")
+    try:
+        assert is_running(child)
+        home.drain()
+        assert not is_running(child)
+        job = home.queue.job("job")
+        assert job["state"] == "completed", job["last_error"]
+        assert [attempt["outcome"] for attempt in job["history"]] == ["lost", "completed"]
+    finally:
+        end_process(child)
+
+
+# ---------------------------------------------------------------- claims of dead workers
+
+
+def test_a_claim_whose_command_never_started_is_given_back_without_burning_an_attempt(home):
+    for name in ("no-run-file", "no-pid"):
+        add(home, name, "echo %s >> ledger" % name, max_retries=0)
+    claim_as(home, "dead-worker")
+    claim = claim_as(home, "dead-worker")
+    with open(home.queue.attempt_path(claim.token, "run"), "w") as file:
+        file.write("start some-boot 1.0\n")  # the worker died before its watcher said a word
+    with open(home.queue.life_path("dead-worker"), "w") as file:
+        file.write("{}")  # exists, but nobody holds it locked
+    home.drain()
+    for name in ("no-run-file", "no-pid"):
+        job = home.queue.job(name)
+        assert (job["state"], job["attempts"], len(job["history"])) == ("completed", 1, 1)
+    assert sorted(ledger(home)) == ["no-pid", "no-run-file"]
+    assert os.listdir(home.queue.attempts_folder) == []
+
+
+def test_a_pid_that_somebody_else_has_now_proves_nothing_and_is_left_alone(home):
+    add(home, "here", "true", max_retries=1)
+    add(home, "elsewhere", "true", max_retries=0)
+    stranger = subprocess.Popen(["sleep", "60"])
+    try:
+        with open("/proc/sys/kernel/random/boot_id") if os.path.exists("/proc/self") else open(os.devnull) as file:
+            boot = file.read().strip() or "unknown"
+        for boot_id in (boot, "another-boot"):
+            claim = claim_as(home, "dead-worker")
+            with open(home.queue.attempt_path(claim.token, "run"), "w") as file:
+                file.write("start %s 1.0\npid %d\n" % (boot_id, stranger.pid))
+        home.drain()
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+    job = home.queue.job("here")
+    assert (job["state"], [a["outcome"] for a in job["history"]]) == ("completed", ["lost", "completed"])
+    job = home.queue.job("elsewhere")
+    assert (job["state"], job["last_error"]) == ("dead", "lost: the host was restarted while it ran")
+
+
+def test_the_claim_of_a_worker_that_lives_is_never_taken(home):
+    add(home, "job", "true")
+    presence = storage.Presence(home.queue, "living-worker", {"kind": "worker", "pid": os.getpid(), "supervisor": "x"})
+    try:
+        claim_as(home, "living-worker")
+        process = start(home, "--count", "2")
+        wait_for_a_look_around(home, "probe")
+        assert holder(home, "job") == "living-worker"
+    finally:
+        presence.end()
+    home.wait_for_state("job", "completed")
+    assert home.queue.job("job")["attempts"] == 1
+    assert process.poll() is None
+
+
+# ---------------------------------------------------------------- a killed supervisor, a paused worker
+
+
+def test_workers_of_a_killed_supervisor_keep_their_job_finish_it_and_leave(home):
+    add(home, "job", PATIENT)
+    add(home, "never", "echo never >> ledger", delay="10h")
+    process = start(home, "--count", "2")
+    wait_for_entries(home, "begun-job")
+    owner = holder(home, "job")
+    process.kill()
+    process.wait()
+    home.wait_for_workers(1)
+    start(home)
+    wait_for_a_look_around(home, "probe")
+    assert holder(home, "job") == owner, "nobody takes it from a worker that lives"
+    let_go(home)
+    home.wait_for_state("job", "completed")
+    wait_until(lambda: owner not in [worker["name"] for worker in home.workers()], "the old worker to leave")
+    assert ledger(home) == ["begun-job", "done-job"]
+    assert home.queue.job("job")["worker"] == owner
+
+
+def test_the_job_of_a_paused_worker_waits_for_it_and_runs_once(home):
+    add(home, "job", PATIENT)
+    start(home, "--count", "2")
+    wait_for_entries(home, "begun-job")
+    pid = worker_pid(home, "job")
+    os.kill(pid, signal.SIGSTOP)
+    let_go(home)
+    wait_for_entries(home, "done-job")
+    wait_for_a_look_around(home, "probe")
+    assert home.state("job") == "processing"
+    os.kill(pid, signal.SIGCONT)
+    home.wait_for_state("job", "completed")
+    assert ledger(home) == ["begun-job", "done-job"]
+    assert home.queue.job("job")["attempts"] == 1
+
+
+def test_a_paused_worker_that_wakes_late_cannot_finish_a_job_that_it_lost(home):
+    add(home, "job", PATIENT, max_retries=0)
+    process = start(home)
+    wait_for_entries(home, "begun-job")
+    pid = worker_pid(home, "job")
+    os.kill(pid, signal.SIGSTOP)
+    seq = home.queue.processing()[0]["seq"]
+    claim, _ = home.queue.running_attempt(seq, home.queue.running_token("job"))
+    verdict = storage.Outcome(claim, "lost", time.time(), "lost: so the test decided")
+    assert home.queue.exchange("another-worker", [verdict], 0, time.time(), SETTINGS)[0] == []
+    let_go(home)
+    wait_for_entries(home, "done-job")
+    os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: "its claim was lost" in contents(process.log), "the late worker to notice")
+    job = home.queue.job("job")
+    assert (job["state"], job["last_error"]) == ("dead", "lost: so the test decided")
+    assert [attempt["outcome"] for attempt in job["history"]] == ["lost"]
+
+
+# ---------------------------------------------------------------- workers that cannot start
+
+
+def test_a_worker_that_cannot_start_at_all_stops_the_supervisor_with_a_reason(home):
+    add(home, "job", PATIENT)
+    process = start(home, "--count", "2")
+    wait_for_entries(home, "begun-job")
+    home.wait_for_workers(2)
+    busy = holder(home, "job")
+    with open(os.path.join(home.path, "config.json"), "w") as file:
+        file.write('{"max_retries": 3,}')
+    for worker in home.workers():
+        if worker["name"] != busy:
+            os.kill(worker["pid"], signal.SIGKILL)
+    wait_until(lambda: contents(process.log).count(" died (") >= 4, "three more workers to die")
+    let_go(home)
+    wait_until(lambda: process.poll() is not None, "the supervisor to give up")
+    log = contents(process.log)
+    assert process.returncode == 3, log
+    assert "config.json: line 1, column" in log
+    assert "queuectl: error: workers cannot start (exit code 3 each time)" in log
+    assert log.count(" died (") == 4, "one killed, three that could not start, and no loop"
+    assert "Traceback" not in log
+    assert home.queue.states_of(["job"]) == ["completed"], "a worker that could start finishes its job"
+
+
+@needs_proc
+def test_a_python_that_cannot_start_children_stops_the_supervisor_with_a_reason(home, tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os\n"
+        "if b'--multiprocessing-fork' in open('/proc/self/cmdline', 'rb').read():\n"
+        "    os._exit(9)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    process = home.start("--count", "3")
+    wait_until(lambda: process.poll() is not None, "the supervisor to give up")
+    assert process.returncode == 3
+    assert "workers cannot start (exit code 9 each time)" in contents(process.log)
+
+
+# ---------------------------------------------------------------- chaos
+
+
+def processes_with(mark):
+    """The pids of all living processes that carry *mark* in their environment."""
+    found = []
+    for entry in os.listdir("/proc") if os.path.isdir("/proc/self") else []:
+        try:
+            with open("/proc/%s/environ" % entry, "rb") as file:
+                if mark.encode() in file.read():
+                    found.append(int(entry))
+        except (OSError, ValueError):
+            continue
+    return found
+
+
+def kill_one(home, chance, supervisors):
+    """Kill a random worker or supervisor that this test has started; one supervisor always serves."""
+    members = [member for member in home.queue.members() if member["pid"] and member["kind"] != "starting"]
+    kind = "supervisor" if chance.random() < 0.25 else "worker"
+    victims = [member["pid"] for member in members if member["kind"] == kind]
+    if not victims:
+        return False
+    pid = chance.choice(victims)
+    end_process(pid)
+    for process in supervisors[:]:
+        if process.pid == pid:
+            process.wait()
+            supervisors.remove(process)
+            supervisors.append(start(home, "--count", "3"))
+    return True
+
+
+def test_random_kills_of_workers_and_supervisors_lose_nothing_and_repeat_nothing(home, monkeypatch):
+    mark = "QUEUE_TEST_MARK=%d.%d" % (os.getpid(), time.monotonic_ns())
+    monkeypatch.setenv(*mark.split("="))
+    command = (
+        'mkdir "alone-$QUEUECTL_JOB_ID" || { echo overlap >> ledger; exit 1; }; %s'
+        ' echo "$QUEUECTL_JOB_ID" >> ledger; rmdir "alone-$QUEUECTL_JOB_ID"'
+    )
+    pauses = ("", "sleep 0.03;", "sleep 0.1;")
+    jobs = {
+        "j%03d" % n: {"id": "j%03d" % n, "command": command % pauses[n % 3], "cwd": home.path} for n in range(150)
+    }
+    home.run("enqueue", "-", input="\n".join(json.dumps(job) for job in jobs.values()))
+    chance = random.Random(20)
+    supervisors = [start(home, "--count", "3")]
+    kills = 0
+    while kills < 20 and home.queue.counts()["completed"] < 150:
+        reached = min(145, (kills + 1) * 7)
+        wait_until(lambda reached=reached: len(ledger(home)) >= reached, "%d jobs to have run" % reached, 60)
+        time.sleep(chance.random() * 0.03)  # any moment, not only the one after an entry
+        kills += kill_one(home, chance, supervisors)
+    assert kills == 20, "the jobs ran out too early"
+    home.run("wait", "--timeout", "60")
+    home.run("worker", "stop")
+    home.drain()  # also tidies up
+    assert collections.Counter(ledger(home)) == dict.fromkeys(jobs, 1)
+    for job in home.queue.jobs([], 1000)[0]:
+        assert (job["state"], job["attempts"]) == ("completed", 1), job
+    assert [name for name in os.listdir(home.path) if name.startswith("alone-")] == []
+    assert os.listdir(home.queue.workers_folder) == []
+    assert os.listdir(home.queue.attempts_folder) == []
+    wait_until(lambda: processes_with(mark) == [], "every process of the test to be gone")

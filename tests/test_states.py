@@ -1,0 +1,432 @@
+"""The state machine: the legal moves, the refusal of all others, and the counts that follow every move.
+
+Two tables carry this file. REACH says how a job comes into each state by legal moves alone; STEPS says what each
+storage function does to a job in each state. A pair of state and function that STEPS does not name must do nothing.
+"""
+
+import contextlib
+import itertools
+import random
+import sqlite3
+
+import pytest
+
+import storage
+
+NOW = 1800000000.0
+SETTINGS = storage.Settings(**storage.SETTING_DEFAULTS)
+PAIRS = list(itertools.product(storage.STATES, storage.STATES))
+
+
+@pytest.fixture
+def queue(tmp_path):
+    queue = storage.Queue(str(tmp_path / "q.db"))
+    queue.create()
+    return queue
+
+
+def enqueue(queue, max_retries=1, now=NOW, **fields):
+    return queue.enqueue(storage.JobMaker(max_retries, "/", 0o022, now).row(dict({"command": "true"}, **fields)))
+
+
+def claim(queue, now=NOW, want=1, worker="w-1"):
+    return queue.exchange(worker, [], want, now, SETTINGS)[1]
+
+
+def settle(queue, held, kind, now=NOW, unstarted=False):
+    """Record one outcome; True when the storage took it."""
+    outcome = storage.Outcome(held, kind, now)
+    outcome.unstarted = unstarted
+    return not queue.exchange("w-1", [outcome], 0, now, SETTINGS)[0]
+
+
+@contextlib.contextmanager
+def raw(queue):
+    connection = sqlite3.connect(queue.path, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def rows(queue, sql="SELECT * FROM jobs ORDER BY seq"):
+    with raw(queue) as connection:
+        return [dict(row) for row in connection.execute(sql)]
+
+
+def everything(queue):
+    return rows(queue), rows(queue, "SELECT * FROM attempts ORDER BY id")
+
+
+def state_of(queue, identifier):
+    return queue.states_of([identifier])[0]
+
+
+def real_counts(queue):
+    found = dict.fromkeys(storage.STATES, 0)
+    found.update((row["state"], row["n"]) for row in rows(queue, "SELECT state, count(*) n FROM jobs GROUP BY state"))
+    return found
+
+
+# ---------------------------------------------------------------- how a job comes into a state
+
+
+def reach_pending(queue):
+    return enqueue(queue, id="job"), None
+
+
+def reach_processing(queue):
+    enqueue(queue, id="job")
+    return "job", claim(queue)[0]
+
+
+def reach_completed(queue):
+    _, held = reach_processing(queue)
+    settle(queue, held, "completed")
+    return "job", held
+
+
+def reach_failed(queue):
+    _, held = reach_processing(queue)
+    settle(queue, held, "failed")
+    return "job", held
+
+
+def reach_dead(queue):
+    _, held = reach_failed(queue)
+    held = claim(queue, NOW + 10000)[0]
+    settle(queue, held, "failed", NOW + 10000)
+    return "job", held
+
+
+def reach_cancelled(queue):
+    _, held = reach_processing(queue)
+    settle(queue, held, "cancelled")
+    return "job", held
+
+
+REACH = {
+    "pending": reach_pending,
+    "processing": reach_processing,
+    "completed": reach_completed,
+    "failed": reach_failed,
+    "dead": reach_dead,
+    "cancelled": reach_cancelled,
+}
+
+
+# ---------------------------------------------------------------- what each function does in each state
+
+LATER = NOW + 20000.0
+
+
+def lost_claim(held):
+    """A claim that cannot be valid, for jobs that nobody has claimed yet."""
+    if held is not None:
+        return held
+    row = dict.fromkeys(("is_list", "attempts", "timeout", "cwd", "env", "umask"), 0)
+    return storage.Claim(dict(row, seq=1, id="job", command="true", max_retries=1), "0" * 16, 1, 1)
+
+
+def refused(act):
+    """Run *act*; True when it raised QueueError."""
+    try:
+        act()
+    except storage.QueueError:
+        return True
+    return False
+
+
+# Each takes (queue, id, claim) and returns true when the storage accepted it.
+FUNCTIONS = {
+    "claim": lambda queue, job, held: claim(queue, LATER),
+    "complete": lambda queue, job, held: settle(queue, lost_claim(held), "completed", LATER),
+    "fail": lambda queue, job, held: settle(queue, lost_claim(held), "failed", LATER),
+    "time out": lambda queue, job, held: settle(queue, lost_claim(held), "timed out", LATER),
+    "lose": lambda queue, job, held: settle(queue, lost_claim(held), "lost", LATER),
+    "end as cancelled": lambda queue, job, held: settle(queue, lost_claim(held), "cancelled", LATER),
+    "release": lambda queue, job, held: settle(queue, lost_claim(held), "given back", LATER),
+    "release unstarted": lambda queue, job, held: settle(queue, lost_claim(held), "given back", LATER, True),
+    "adopt": lambda queue, job, held: queue.adopt(lost_claim(held), "w-1", "w-2", LATER),
+    "cancel": lambda queue, job, held: not refused(lambda: queue.cancel([job], LATER)),
+    "requeue": lambda queue, job, held: not refused(lambda: queue.requeue([job], ("dead", "cancelled"), LATER)),
+    "dlq retry": lambda queue, job, held: not refused(lambda: queue.requeue([job], ("dead",), LATER)),
+    "dlq retry --all": lambda queue, job, held: queue.requeue_dead(LATER),
+    "forgive clock": lambda queue, job, held: queue.forgive_clock(LATER),
+}
+
+STEPS = {
+    ("pending", "claim"): "processing",
+    ("pending", "cancel"): "cancelled",
+    ("processing", "complete"): "completed",
+    ("processing", "fail"): "failed",
+    ("processing", "time out"): "failed",
+    ("processing", "lose"): "failed",
+    ("processing", "end as cancelled"): "cancelled",
+    ("processing", "release"): "pending",
+    ("processing", "release unstarted"): "pending",
+    ("processing", "adopt"): "processing",
+    ("processing", "cancel"): "processing",
+    ("failed", "claim"): "processing",
+    ("failed", "cancel"): "cancelled",
+    ("dead", "requeue"): "pending",
+    ("dead", "dlq retry"): "pending",
+    ("dead", "dlq retry --all"): "pending",
+    ("cancelled", "requeue"): "pending",
+}
+
+
+@pytest.mark.parametrize("state", storage.STATES)
+def test_every_state_can_be_reached_by_legal_moves(queue, state):
+    job, _ = REACH[state](queue)
+    assert state_of(queue, job) == state
+    assert queue.counts() == dict(dict.fromkeys(storage.STATES, 0), **{state: 1})
+
+
+@pytest.mark.parametrize("state, function", list(itertools.product(storage.STATES, FUNCTIONS)))
+def test_a_storage_function_makes_its_own_moves_and_no_other(queue, state, function):
+    job, held = REACH[state](queue)
+    before = everything(queue)
+    accepted = FUNCTIONS[function](queue, job, held)
+    if (state, function) in STEPS:
+        assert accepted, "%s was refused in %s" % (function, state)
+        assert state_of(queue, job) == STEPS[state, function]
+    else:
+        assert not accepted, "%s was accepted in %s" % (function, state)
+        assert everything(queue) == before, "a refused %s has changed something" % function
+    assert queue.counts() == real_counts(queue)
+
+
+def test_a_failure_without_retries_left_moves_to_dead(queue):
+    enqueue(queue, id="job", max_retries=0)
+    settle(queue, claim(queue)[0], "failed")
+    assert state_of(queue, "job") == "dead"
+
+
+def test_the_functions_make_all_the_moves_that_the_table_draws(queue):
+    made = {(state, end) for (state, _), end in STEPS.items() if state != end} | {("processing", "dead")}
+    assert made == {(start, end) for start, ends in storage.MOVES.items() for end in ends}
+
+
+def test_one_refused_id_leaves_all_the_others_as_they_were(queue):
+    reach_dead(queue)
+    enqueue(queue, id="waiting")
+    before = everything(queue)
+    with pytest.raises(storage.QueueError, match="job is dead already: nothing was cancelled"):
+        queue.cancel(["waiting", "job"], LATER)
+    with pytest.raises(storage.QueueError, match="waiting is pending, not dead: nothing was requeued"):
+        queue.requeue(["job", "waiting"], ("dead",), LATER)
+    with pytest.raises(storage.QueueError, match='no job has the id "nobody"'):
+        queue.cancel(["waiting", "nobody"], LATER)
+    with pytest.raises(storage.QueueError, match='no job has the id "nobody"'):
+        queue.requeue(["job", "nobody"], ("dead",), LATER)
+    assert everything(queue) == before
+
+
+# ---------------------------------------------------------------- the schema
+
+
+@pytest.fixture
+def schema():
+    """The newest schema in memory, by the same statements."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    for statements in storage.MIGRATIONS:
+        for statement in statements:
+            connection.execute(storage.fitting(statement))
+    yield connection
+    connection.close()
+
+
+def columns_of(state):
+    """What the CHECK constraints ask of a row in *state*."""
+    waiting = state in storage.WAITING
+    return {
+        "state": state,
+        "token": "t" if state == "processing" else None,
+        "lane": 0 if waiting else None,
+        "next_run_at": storage.utc_text(NOW) if waiting else None,
+    }
+
+
+def insert(schema, state="pending", **fields):
+    row = dict({"id": "job", "command": "true", "max_retries": 3, "cwd": "/"}, **columns_of(state))
+    row.update({"created_at": storage.utc_text(NOW), "updated_at": storage.utc_text(NOW)}, **fields)
+    names = sorted(row)
+    schema.execute("INSERT INTO jobs (%s) VALUES (:%s)" % (", ".join(names), ", :".join(names)), row)
+
+
+UPDATE = "UPDATE %s jobs SET state = :state, token = :token, lane = :lane, next_run_at = :next_run_at"
+
+
+@pytest.mark.parametrize("clause", ["", "OR IGNORE", "OR REPLACE"])
+@pytest.mark.parametrize("start, end", PAIRS)
+def test_the_schema_lets_a_job_make_exactly_the_moves_of_the_table(schema, start, end, clause):
+    insert(schema, start)
+    if end in storage.MOVES[start]:
+        schema.execute(UPDATE % clause, columns_of(end))
+        expected = end
+    else:
+        with pytest.raises(sqlite3.IntegrityError, match="no such move"):
+            schema.execute(UPDATE % clause, columns_of(end))
+        expected = start
+    assert [row["state"] for row in schema.execute("SELECT state FROM jobs")] == [expected]
+    counts = {row["state"]: row["jobs"] for row in schema.execute("SELECT * FROM counts")}
+    assert counts == dict(dict.fromkeys(storage.STATES, 0), **{expected: 1})
+
+
+@pytest.mark.parametrize("end", storage.STATES)
+def test_a_user_with_sql_cannot_move_a_finished_job_of_a_real_queue(queue, end):
+    reach_completed(queue)
+    before = everything(queue)
+    with raw(queue) as connection, pytest.raises(sqlite3.IntegrityError, match="no such move"):
+        connection.execute(UPDATE % "", columns_of(end))
+    assert everything(queue) == before
+    assert queue.counts() == real_counts(queue)
+
+
+def test_the_moves_name_every_state_and_no_other():
+    assert tuple(storage.MOVES) == storage.STATES
+    assert {end for ends in storage.MOVES.values() for end in ends} <= set(storage.STATES)
+    assert set(storage.WAITING + storage.FINAL + ("processing",)) == set(storage.STATES)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"state": "running"},
+        {"state": None},
+        {"state": "Pending"},
+        {"attempts": -1},
+        {"attempts": None},
+        {"max_retries": -1},
+        {"max_retries": None},
+        {"is_list": 2},
+        {"timeout": 0},
+        {"timeout": -1},
+        {"id": None},
+        {"command": None},
+        {"cwd": None},
+        {"created_at": None},
+        {"token": "t"},
+        {"lane": 2},
+        {"lane": None},
+        {"next_run_at": None},
+        {"lane": None, "next_run_at": None},
+        dict(columns_of("processing"), token=None),
+        dict(columns_of("processing"), lane=0, next_run_at=storage.utc_text(NOW)),
+        dict(columns_of("completed"), token="t"),
+        dict(columns_of("completed"), lane=0, next_run_at=storage.utc_text(NOW)),
+        dict(columns_of("dead"), lane=1, next_run_at=storage.utc_text(NOW)),
+        dict(columns_of("failed"), lane=None, next_run_at=None),
+        dict(columns_of("cancelled"), next_run_at=storage.utc_text(NOW)),
+    ],
+    ids=str,
+)
+def test_a_row_that_contradicts_its_state_is_refused_by_the_schema(schema, fields):
+    with pytest.raises(sqlite3.IntegrityError):
+        insert(schema, **fields)
+    assert not schema.execute("SELECT 1 FROM jobs").fetchall()
+    assert not schema.execute("SELECT 1 FROM counts WHERE jobs <> 0").fetchall()
+
+
+def test_an_id_exists_only_once(schema):
+    insert(schema)
+    with pytest.raises(sqlite3.IntegrityError):
+        insert(schema)
+
+
+# ---------------------------------------------------------------- counts
+
+
+def fill(queue):
+    """One job in every state, and a second one that waits."""
+    for state in ("processing", "completed", "cancelled", "dead", "failed", "pending"):
+        REACH[state](queue)
+        with raw(queue) as connection:
+            connection.execute("UPDATE jobs SET id = ? WHERE id = 'job'", (state,))
+    enqueue(queue, id="second", delay=100)
+    states = {row["id"]: row["state"] for row in rows(queue)}
+    assert states == dict(zip(storage.STATES, storage.STATES), second="pending")
+
+
+@pytest.mark.parametrize("where", ["", " WHERE state = 'dead'", " WHERE id > 'd'", " WHERE 0"])
+def test_counts_stay_right_after_a_raw_delete(queue, where):
+    fill(queue)
+    assert queue.counts() == real_counts(queue)
+    assert sum(queue.counts().values()) == 7
+    with raw(queue) as connection:
+        connection.execute("DELETE FROM jobs" + where)
+    assert queue.counts() == real_counts(queue)
+    orphans = rows(queue, "SELECT id FROM attempts WHERE job NOT IN (SELECT seq FROM jobs)")
+    assert not orphans, "attempts of deleted jobs are left"
+
+
+def test_a_queue_emptied_by_hand_is_simply_empty(home):
+    home.add("true", "--id", "one")
+    home.add("true", "--id", "two", "--delay", "1h")
+    with raw(home.queue) as connection:
+        connection.execute("DELETE FROM jobs")
+    assert home.run("list", "--json").json == []
+    status = home.run("status", "--json").json
+    assert {status[state] for state in storage.STATES} == {0}
+    assert home.add("true", "--id", "one") == "one"
+    assert home.queue.counts()["pending"] == 1
+
+
+def test_counts_follow_an_enqueue_that_fails(queue):
+    enqueue(queue, id="job")
+    maker = storage.JobMaker(1, "/", 0o022, NOW)
+    taken = [(1, maker.row({"command": "true"})), (2, maker.row({"command": "true", "id": "job"}))]
+    with pytest.raises(storage.QueueError, match="line 2: job job exists already: nothing was added"):
+        queue.enqueue_all(taken)
+    assert queue.counts() == real_counts(queue) == dict(dict.fromkeys(storage.STATES, 0), pending=1)
+
+
+VERBS = ("enqueue", "claim", "settle", "settle", "cancel", "requeue", "retry", "adopt", "prune", "sql")
+
+
+def random_step(queue, chance, held, now):
+    """One random transition; *held* are claims, some of them lost long ago."""
+    job = chance.choice(rows(queue, "SELECT id FROM jobs") or [{"id": "nobody"}])["id"]
+    verb = chance.choice(VERBS)
+    if verb == "enqueue":
+        enqueue(queue, chance.randrange(3), now, priority=chance.randrange(3), delay=chance.choice([0, 5]))
+    elif verb == "claim":
+        held.extend(claim(queue, now, chance.randrange(1, 4)))
+    elif verb == "settle" and held:
+        kind = chance.choice(["completed", "failed", "timed out", "lost", "cancelled", "given back"])
+        settle(queue, chance.choice(held), kind, now, kind == "given back" and chance.random() < 0.5)
+    elif verb == "adopt" and held:
+        queue.adopt(chance.choice(held), "w-1", "w-1", now)
+    elif verb == "cancel":
+        refused(lambda: queue.cancel([job], now))
+    elif verb == "requeue":
+        refused(lambda: queue.requeue([job], ("dead", "cancelled"), now))
+    elif verb == "retry":
+        queue.requeue_dead(now)
+    elif verb == "prune":
+        queue.prune([chance.choice(storage.FINAL)], now - 20, lambda count: None)
+    elif verb == "sql" and chance.random() < 0.2:
+        with raw(queue) as connection:
+            connection.execute("DELETE FROM jobs WHERE seq % 7 = 0")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_moves_stay_within_the_table_and_keep_the_counts(queue, seed):
+    chance = random.Random(seed)
+    held, before, made, now = [], {}, set(), NOW
+    for _ in range(150):
+        now += chance.choice([0, 1, 4])
+        random_step(queue, chance, held, now)
+        after = {row["id"]: row for row in rows(queue)}
+        for identifier in before.keys() & after.keys():
+            start, end = before[identifier]["state"], after[identifier]["state"]
+            assert start == end or end in storage.MOVES[start], "%s moved from %s to %s" % (identifier, start, end)
+            made.add((start, end))
+        assert queue.counts() == real_counts(queue)
+        assert all(row["attempts"] <= row["max_retries"] + 1 for row in after.values())
+        assert all(row["attempts"] <= row["runs"] for row in after.values())
+        before = after
+    assert len([pair for pair in made if pair[0] != pair[1]]) >= 6, "the walk went nowhere: %s" % made
