@@ -1,10 +1,12 @@
 # queuectl: `make` prints what there is.
 PYTHON ?= python3
-TOOLS := .tools/$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+TOOLS := $(CURDIR)/.tools/$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 PYTEST = PYTHONPATH=$(TOOLS) $(PYTHON) -m pytest -q -p no:cacheprovider
 CHECKED = queuectl.py storage.py worker.py
 
-.PHONY: help demo test check pytest checkers clean
+CHAOS_SEED ?= 1
+
+.PHONY: help demo test bench chaos check pytest checkers clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/' | awk -F': +' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -12,8 +14,21 @@ help:  ## print this list
 demo:  ## run a dozen jobs of every kind for real, in a temporary home
 	@PYTHON='$(PYTHON)' sh tests/demo.sh
 
+# Two halves side by side, for the tests mostly wait for processes of their own.
+FIRST = $(patsubst %,tests/test_%.py,running stopping cancelling recovery background failpoints readme)
+SECOND = $(filter-out $(FIRST),$(wildcard tests/test_*.py))
+
 test: pytest  ## run the tests (pytest is fetched where it is missing)
-	$(PYTEST) tests
+	@mkdir -p .tools; $(PYTEST) $(FIRST) >.tools/first-half.log 2>&1 & first=$$!; \
+	$(PYTEST) $(SECOND); second=$$?; \
+	wait $$first; first=$$?; cat .tools/first-half.log; \
+	[ $$first -eq 0 ] && [ $$second -eq 0 ]
+
+chaos:  ## two minutes of random kills, stops, full disks and held locks, with a ledger (CHAOS_SEED=N)
+	$(PYTHON) tests/chaos.py --seed $(CHAOS_SEED)
+
+bench:  ## measure the targets against their yardsticks: one table
+	$(PYTHON) tests/bench.py
 
 check: checkers  ## lint, and check the types for linux, darwin and win32
 	PYTHONPATH=$(TOOLS)/check $(PYTHON) -m ruff check --no-cache --isolated --target-version py38 --line-length 120 \

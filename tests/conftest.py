@@ -16,6 +16,11 @@ sys.path.insert(0, ROOT)
 import storage  # noqa: E402
 
 WINDOWS = sys.platform == "win32"
+# A shell starts what it puts in the background with SIGINT ignored, and every child would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+# Where `make test` fetched pytest to; the product must need nothing from there.
+os.environ.pop("PYTHONPATH", None)
+
 posix_only = pytest.mark.skipif(WINDOWS, reason="signals, modes and shells of POSIX")
 
 
