@@ -616,12 +616,13 @@ def add(call):
     return 0
 
 
-def acknowledge(text, what):
-    # type: (str, str) -> None
+def acknowledge(text, what, flush=True):
+    # type: (str, str, bool) -> None
     """Print what was done; a full disk behind stdout must not look as if nothing was."""
     try:
         print_text(text)
-        sys.stdout.flush()
+        if flush:
+            sys.stdout.flush()
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -680,16 +681,32 @@ def enqueue(call):
             first = [next(rows)]  # what begins with a mistake does not even make a home
             with storage.told(call.home):
                 ensure_home(call.home)
-            ids = queue.enqueue_all(row for part in (first, rows) for row in part)
+            ids = queue.enqueue_each(row for part in (first, rows) for row in part)
+            count = print_ids(call, ids, progress)
         finally:
             progress.end()
-    if options.json:
-        call.print_json({"enqueued": len(ids), "ids": ids})
-    elif not options.quiet:
-        acknowledge("".join([identifier + "\n" for identifier in ids]), "%d jobs were added, but their ids" % len(ids))
-        if len(ids) > 1:
-            tell("enqueued %d jobs" % len(ids))
+    if count > 1 and not (options.json or options.quiet):
+        tell("enqueued %d jobs" % count)
     return 0
+
+
+def print_ids(call, ids, progress):
+    # type: (Call, Iterator[str], Progress) -> int
+    """Take up the ids as they come, and print them; returns how many."""
+    if call.options.json:
+        found = list(ids)
+        call.print_json({"enqueued": len(found), "ids": found})
+        return len(found)
+    count = 0
+    for identifier in ids:
+        if not count:
+            progress.end()
+        count += 1
+        if not call.options.quiet:
+            acknowledge(identifier + "\n", "the jobs were added, but their ids", count == 1)
+    if not call.options.quiet:
+        acknowledge("", "the jobs were added, but their ids")
+    return count
 
 
 def open_source(text, path):

@@ -1110,9 +1110,14 @@ class Queue:
         return str(row[0])
 
     def enqueue_all(self, rows: Iterable[Tuple[int, Sequence[Any]]]) -> List[str]:
+        """The same as enqueue_each, with the ids as a list."""
+        return list(self.enqueue_each(rows))
+
+    def enqueue_each(self, rows: Iterable[Tuple[int, Sequence[Any]]]) -> Iterator[str]:
         """Add many jobs, all or none. *rows* are (line number, JobMaker row).
 
-        Returns the ids in order. Raises QueueError when a given id exists or comes twice.
+        Gives the ids in order, the first one when all are safe on the disk; no number of
+        jobs needs more memory. Raises QueueError when a given id exists or comes twice.
         """
         self._ready()
         with told(self.path), contextlib.closing(self._open()) as connection:
@@ -1122,9 +1127,9 @@ class Queue:
                 while not self._insert_all(connection):
                     self._rename_taken(connection)
                 self._checkpoint(connection, CHECKPOINT_BYTES)
-            ids = [row[0] for row in connection.execute("SELECT id FROM incoming ORDER BY rowid")]
-        self.ring()
-        return ids
+            self.ring()
+            for row in connection.execute("SELECT id FROM incoming ORDER BY rowid"):
+                yield row[0]
 
     def _ready(self) -> None:
         """See that the database exists: the first enqueue creates it."""

@@ -601,6 +601,8 @@ class Worker:
         return bool(self.stage) or (self.options.drain and nothing_left(self.queue))
 
     def leave(self) -> None:
+        if sys.platform != "win32":  # a signal that comes now is late, and must not look like a death
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
         self.bell.close()
         self.wake.close()
         spare_leftovers(self.job_object)

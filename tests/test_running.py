@@ -39,14 +39,14 @@ def enqueue(home, jobs, **options):
     home.run("enqueue", "-", input="\n".join(lines), **options)
 
 
-def start_after(home, prelude, *words):
+def start_after(home, prelude, *words, env=None):
     """Start `worker start WORDS` from a Python that first does *prelude*, then becomes queuectl."""
     code = prelude + "\nimport os, sys\nos.execv(sys.argv[1], sys.argv[1:])"
     process = subprocess.Popen(
         [sys.executable, "-c", code] + home.command("worker", "start", *words),
         stdin=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env=home.environment(),
+        env=home.environment(env),
     )
     home.started.append(process)
     return process
@@ -114,7 +114,13 @@ def ran(tmp_path_factory):
             home.run("add", "umask; touch made-%o" % umask, "--id", "umask-%o" % umask, cwd=here)
         finally:
             os.umask(before)
-    home.run("worker", "start", "--drain", "--backoff-base", "0", env={"ONE": "worker", "TWO": "worker"})
+    variables = {"ONE": "worker", "TWO": "worker"}
+    # In a session of their own: `kill -9 0` must not end the tests where jobs have none.
+    process = start_after(home, "import os\nos.setsid()", "--drain", "--backoff-base", "0", env=variables)
+    try:
+        wait_until(lambda: process.poll() is not None, "every job to run", 60)
+    finally:
+        home.clean_up()
     return home
 
 
