@@ -263,7 +263,8 @@ class Supervisor:
 
     def announce_ready(self) -> None:
         """Tell who started us in the background that every worker is up."""
-        if not self.announced and self.workers and all(worker.booted for worker in self.workers):
+        complete = len(self.workers) >= self.options.workers
+        if not self.announced and complete and all(worker.booted for worker in self.workers):
             self.announced = True
             self.boot_failures = 0
             with contextlib.suppress(OSError):

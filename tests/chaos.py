@@ -72,7 +72,9 @@ SETTINGS = {"backoff_base": 0.02, "grace": 0.6, "poll_interval": 0.5}
 # What every job runs, as `job.sh TAG KIND ARGUMENT` in one form or another. /proc/uptime
 # is the clock a shell can read without a process. The lock (7) is inherited by all that a
 # job starts, so the next attempt finds it taken while anything of the last one lives.
-# A success ignores TERM from before its line: what says "end" also exits 0.
+# A success ignores TERM from before its line: what says "end" also exits 0. A job kills by
+# /proc/self, never by $PPID, which is init's once the parent has died; the watcher leads
+# the session, so its pid is nobody else's while the job lives.
 JOB_SCRIPT = r"""#!/bin/sh
 tag=$1 kind=$2 argument=$3
 note() {
@@ -81,7 +83,7 @@ note() {
 }
 pause() { sleep "$1" || exit 143; }
 succeed() { trap '' HUP INT TERM; note end; exit 0; }
-watcher() { read -r stat </proc/self/stat; set -- $stat; watcher=$6; }
+whoami() { read -r stat </proc/self/stat; set -- $stat; self=$1 watcher=$6; }
 if [ "$kind" = later ]; then pause "$argument"; note late; exit; fi
 exec 7>>"$CHAOS_LOCKS/$tag"
 flock -n -E 99 7
@@ -95,9 +97,9 @@ case $kind in
     flaky) [ "$QUEUECTL_ATTEMPT" -gt "$argument" ] || exit 9; succeed ;;
     faltering) pause 0.3; [ "$QUEUECTL_ATTEMPT" -gt "$argument" ] || exit 9; succeed ;;
     exiting) exit "$argument" ;;
-    suicide) sh -c 'kill -KILL $PPID'; sleep 9; exit 99 ;;
-    assassin) watcher; note kill-worker "$watcher"; pause 0.6; succeed ;;
-    poison) watcher; note kill-worker "$watcher"; pause 0.2; kill -KILL "$watcher"; sh -c 'kill -KILL $PPID' ;;
+    suicide) whoami; kill -KILL "$self"; sleep 9; exit 99 ;;
+    assassin) whoami; note kill-worker "$watcher"; pause 0.6; succeed ;;
+    poison) whoami; note kill-worker "$watcher"; pause 0.2; kill -KILL "$watcher" "$self" ;;
     sleeper) pause 30; succeed ;;
     stubborn) trap '' HUP INT TERM; sleep 30; sleep 30; succeed ;;
     parent) "$CHAOS_JOB" "$tag" later "$argument" & succeed ;;

@@ -280,24 +280,34 @@ def test_a_claim_whose_command_never_started_is_given_back_without_burning_an_at
     assert os.listdir(home.queue.attempts_folder) == []
 
 
+@needs_proc
 def test_a_pid_that_somebody_else_has_now_proves_nothing_and_is_left_alone(home):
     add(home, "here", "true", max_retries=1)
     add(home, "elsewhere", "true", max_retries=0)
+    add(home, "held", "true", max_retries=1)
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        boot = file.read().strip()
     stranger = subprocess.Popen(["sleep", "60"])
+    rest = stranger
     try:
-        with open("/proc/sys/kernel/random/boot_id") if os.path.exists("/proc/self") else open(os.devnull) as file:
-            boot = file.read().strip() or "unknown"
-        for boot_id in (boot, "another-boot"):
+        for boot_id in (boot, "another-boot", boot):
             claim = claim_as(home, "dead-worker")
             with open(home.queue.attempt_path(claim.token, "run"), "w") as file:
                 file.write("start %s 1.0\npid %d\n" % (boot_id, stranger.pid))
+                file.flush()
+                if claim.id == "held":  # something of this job lives on, but its watcher is gone
+                    assert storage.try_lock(file.fileno())
+                    rest = subprocess.Popen(["sleep", "60"], stdin=file)
         home.drain()
         assert stranger.poll() is None
+        assert rest.poll() is not None
     finally:
-        stranger.kill()
-        stranger.wait()
-    job = home.queue.job("here")
-    assert (job["state"], [a["outcome"] for a in job["history"]]) == ("completed", ["lost", "completed"])
+        for process in (stranger, rest):
+            process.kill()
+            process.wait()
+    for name in ("here", "held"):
+        job = home.queue.job(name)
+        assert (job["state"], [a["outcome"] for a in job["history"]]) == ("completed", ["lost", "completed"])
     job = home.queue.job("elsewhere")
     assert (job["state"], job["last_error"]) == ("dead", "lost: the host was restarted while it ran")
 
