@@ -1,8 +1,10 @@
 """What every test uses: a home of its own, and one helper that asserts the whole contract of a call."""
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -16,8 +18,11 @@ sys.path.insert(0, ROOT)
 import storage  # noqa: E402
 
 WINDOWS = sys.platform == "win32"
-# A shell starts what it puts in the background with SIGINT ignored, and every child would inherit that.
+# A shell starts what it puts in the background with SIGINT ignored, nohup what it starts with SIGHUP, and
+# every child would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if not WINDOWS:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # Where `make test` fetched pytest to; the product must need nothing from there.
 os.environ.pop("PYTHONPATH", None)
 
@@ -147,6 +152,32 @@ class Home:
             process.wait()
 
 
+def is_running(pid):
+    """True while *pid* lives (a zombie, which only waits to be reaped, does not)."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], stdout=subprocess.PIPE).stdout.strip()
+    return bool(state) and not state.startswith(b"Z")
+
+
+def contents(path):
+    """The text of a file, "" while there is none."""
+    try:
+        with open(path) as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+
+
+def ledger(home):
+    """The words that jobs have appended to the file `ledger` in their home."""
+    return contents(os.path.join(home.path, "ledger")).split()
+
+
+def let_go(home):
+    """Make the file that a patient job waits for."""
+    with open(os.path.join(home.path, "go"), "w"):
+        pass
+
+
 def end_process(pid):
     try:
         os.kill(pid, signal.SIGTERM if WINDOWS else signal.SIGKILL)
@@ -160,3 +191,64 @@ def home(tmp_path):
     os.mkdir(home.path, 0o700)
     yield home
     home.clean_up()
+
+
+# ---------------------------------------------------------------- the storage alone
+
+NOW = 1800000000.0
+SETTINGS = storage.Settings(**storage.SETTING_DEFAULTS)
+
+
+@pytest.fixture
+def queue(tmp_path):
+    queue = storage.Queue(str(tmp_path / "q.db"))
+    queue.create()
+    return queue
+
+
+def claim(queue, now=NOW, want=1, worker="w-1"):
+    return queue.exchange(worker, [], want, now, SETTINGS)[1]
+
+
+def settle(queue, held, kind, now=NOW, unstarted=False):
+    """Record one outcome; True when the storage took it."""
+    outcome = storage.Outcome(held, kind, now)
+    outcome.unstarted = unstarted
+    return not queue.exchange("w-1", [outcome], 0, now, SETTINGS)[0]
+
+
+@contextlib.contextmanager
+def raw(queue):
+    connection = sqlite3.connect(queue.path, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def rows(queue, sql="SELECT * FROM jobs ORDER BY seq"):
+    with raw(queue) as connection:
+        return [dict(row) for row in connection.execute(sql)]
+
+
+def everything(queue):
+    return rows(queue), rows(queue, "SELECT * FROM attempts ORDER BY id")
+
+
+def all_at_once(script, count, *arguments):
+    """Start *count* Pythons on *script*, wait until all have said "ready", and let them go at once."""
+    words = [sys.executable, "-c", script, ROOT] + [str(argument) for argument in arguments]
+    pipe = subprocess.PIPE
+    started = [subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe) for _ in range(count)]
+    try:
+        assert [process.stdout.readline().strip() for process in started] == [b"ready"] * count
+        for process in started:
+            process.stdin.write(b"go\n")
+            process.stdin.flush()
+        ended = [process.communicate(timeout=60) for process in started]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+    return [(process.returncode, out.decode().strip(), err.decode()) for process, (out, err) in zip(started, ended)]

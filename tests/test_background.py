@@ -9,18 +9,10 @@ import sys
 import time
 
 import pytest
-from conftest import SCRIPT, posix_only, storage, wait_until
+from conftest import SCRIPT, contents, posix_only, storage, wait_until
 
 pytestmark = posix_only
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks into /proc")
-
-
-def contents(path):
-    try:
-        with open(path) as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""
 
 
 def supervisor(home):

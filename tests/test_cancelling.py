@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import end_process, posix_only, wait_until
+from conftest import contents, end_process, is_running, posix_only, wait_until
 
 pytestmark = posix_only
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="such processes are found through /proc only")
@@ -85,20 +85,6 @@ note()
 time.sleep(60)
 """
 KINDS = 12
-
-
-def is_running(pid):
-    """True while *pid* lives (a zombie, which only waits to be reaped, does not)."""
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], stdout=subprocess.PIPE).stdout.strip()
-    return bool(state) and not state.startswith(b"Z")
-
-
-def contents(path):
-    try:
-        with open(path) as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""
 
 
 def pids(home):

@@ -1,64 +1,22 @@
 """Claiming: who gets which job, that nobody else does, and that a lost claim can finish nothing."""
 
 import ast
-import contextlib
 import json
 import os
 import random
 import re
 import sqlite3
 import subprocess
-import sys
 import time
 
 import pytest
-from conftest import ROOT, posix_only, wait_until
+from conftest import NOW, SETTINGS, all_at_once, claim, everything, posix_only, raw, rows, settle, wait_until
 
 import storage
-
-NOW = 1800000000.0
-SETTINGS = storage.Settings(**storage.SETTING_DEFAULTS)
-
-
-@pytest.fixture
-def queue(tmp_path):
-    queue = storage.Queue(str(tmp_path / "q.db"))
-    queue.create()
-    return queue
 
 
 def enqueue(queue, now=NOW, **fields):
     return queue.enqueue(storage.JobMaker(1, "/", 0o022, now).row(dict({"command": "true"}, **fields)))
-
-
-def claim(queue, now=NOW, want=1, worker="w-1"):
-    return queue.exchange(worker, [], want, now, SETTINGS)[1]
-
-
-def settle(queue, held, kind, now=NOW, unstarted=False):
-    """Record one outcome; True when the storage took it."""
-    outcome = storage.Outcome(held, kind, now)
-    outcome.unstarted = unstarted
-    return not queue.exchange("w-1", [outcome], 0, now, SETTINGS)[0]
-
-
-@contextlib.contextmanager
-def raw(queue):
-    connection = sqlite3.connect(queue.path, isolation_level=None)
-    connection.row_factory = sqlite3.Row
-    try:
-        yield connection
-    finally:
-        connection.close()
-
-
-def rows(queue, sql="SELECT * FROM jobs ORDER BY seq"):
-    with raw(queue) as connection:
-        return [dict(row) for row in connection.execute(sql)]
-
-
-def everything(queue):
-    return rows(queue), rows(queue, "SELECT * FROM attempts ORDER BY id")
 
 
 # ---------------------------------------------------------------- order
@@ -351,30 +309,17 @@ print(queue.adopt(claim, "w-1", "w-%d" % os.getpid(), time.time()))
 
 
 def processes(script, count, *arguments):
-    """Start *count* Pythons on *script*, wait until all have said "ready", and let them go at once."""
-    words = [sys.executable, "-c", script, ROOT] + [str(argument) for argument in arguments]
-    pipe = subprocess.PIPE
-    started = [subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe) for _ in range(count)]
-    try:
-        assert [process.stdout.readline().strip() for process in started] == [b"ready"] * count
-        for process in started:
-            process.stdin.write(b"go\n")
-            process.stdin.flush()
-        ended = [process.communicate(timeout=60) for process in started]
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
-    assert [error.decode() for _, error in ended] == [""] * count
-    assert [process.returncode for process in started] == [0] * count
-    return [output.decode() for output, _ in ended]
+    """What *count* Pythons on *script*, let go at once, have printed."""
+    ended = all_at_once(script, count, *arguments)
+    assert [(code, error) for code, _, error in ended] == [(0, "")] * count
+    return [output for _, output, _ in ended]
 
 
 def test_of_several_processes_that_adopt_at_once_one_succeeds(queue):
     enqueue(queue)
     claim(queue)
     told = processes(ADOPTER, 4, queue.path)
-    assert sorted(told) == sorted(["True\n"] + ["False\n"] * 3)
+    assert sorted(told) == ["False"] * 3 + ["True"]
 
 
 def test_giving_back_what_never_started_leaves_no_trace_and_burns_no_attempt(queue):
@@ -479,7 +424,7 @@ print("done")
 
 
 def test_sixteen_processes_that_write_at_once_see_no_database_is_locked(queue):
-    assert processes(WRITER, 16, queue.path) == ["done\n"] * 16
+    assert processes(WRITER, 16, queue.path) == ["done"] * 16
     counts = queue.counts()
     assert sum(counts.values()) == 16 * 6 * 3
     assert counts["processing"] == counts["completed"] == 0

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, Result, posix_only
+from conftest import ROOT, Result, all_at_once, posix_only
 
 import queuectl
 import storage
@@ -346,24 +346,6 @@ print("ready", flush=True)
 sys.stdin.readline()
 print(queue.counts()["pending"])
 """ % (NEW_STEP,)
-
-
-def all_at_once(script, count, *arguments):
-    """Start *count* Pythons on *script*, wait until all have said "ready", and let them go at once."""
-    words = [sys.executable, "-c", script, ROOT] + list(arguments)
-    pipe = subprocess.PIPE
-    started = [subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe) for _ in range(count)]
-    try:
-        assert [process.stdout.readline().strip() for process in started] == [b"ready"] * count
-        for process in started:
-            process.stdin.write(b"go\n")
-            process.stdin.flush()
-        ended = [process.communicate(timeout=60) for process in started]
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
-    return [(process.returncode, out.decode().strip(), err.decode()) for process, (out, err) in zip(started, ended)]
 
 
 def test_several_processes_that_upgrade_at_once_make_one_upgrade_and_one_good_backup(queue):

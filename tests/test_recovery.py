@@ -10,7 +10,7 @@ import sys
 import time
 
 import pytest
-from conftest import end_process, posix_only, storage, wait_until
+from conftest import contents, end_process, is_running, ledger, let_go, posix_only, storage, wait_until
 
 pytestmark = posix_only
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks into /proc")
@@ -24,24 +24,6 @@ PATIENT = (
 )
 
 
-def is_running(pid):
-    """True while *pid* lives (a zombie, which only waits to be reaped, does not)."""
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], stdout=subprocess.PIPE).stdout.strip()
-    return bool(state) and not state.startswith(b"Z")
-
-
-def contents(path):
-    try:
-        with open(path) as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""
-
-
-def ledger(home):
-    return contents(os.path.join(home.path, "ledger")).split()
-
-
 def add(home, identifier, command, **fields):
     """Enqueue a job that runs in the home."""
     fields.update(id=identifier, command=command)
@@ -50,11 +32,6 @@ def add(home, identifier, command, **fields):
 
 def start(home, *words):
     return home.start("--backoff-base", "0", *words)
-
-
-def let_go(home):
-    with open(os.path.join(home.path, "go"), "w"):
-        pass
 
 
 def wait_for_entries(home, *entries):

@@ -7,27 +7,13 @@ import subprocess
 import sys
 
 import pytest
-from conftest import Home, end_process, posix_only, storage, wait_until
+from conftest import Home, contents, end_process, is_running, posix_only, storage, wait_until
 
 pytestmark = posix_only
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks into /proc")
 
 BIG = 200 * 1024
 FLOOD = 20 * 1000 * 1000
-
-
-def is_running(pid):
-    """True while *pid* lives (a zombie, which only waits to be reaped, does not)."""
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], stdout=subprocess.PIPE).stdout.strip()
-    return bool(state) and not state.startswith(b"Z")
-
-
-def contents(path):
-    try:
-        with open(path) as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""
 
 
 def enqueue(home, jobs, **options):

@@ -4,59 +4,20 @@ Two tables carry this file. REACH says how a job comes into each state by legal 
 storage function does to a job in each state. A pair of state and function that STEPS does not name must do nothing.
 """
 
-import contextlib
 import itertools
 import random
 import sqlite3
 
 import pytest
+from conftest import NOW, claim, everything, raw, rows, settle
 
 import storage
 
-NOW = 1800000000.0
-SETTINGS = storage.Settings(**storage.SETTING_DEFAULTS)
 PAIRS = list(itertools.product(storage.STATES, storage.STATES))
-
-
-@pytest.fixture
-def queue(tmp_path):
-    queue = storage.Queue(str(tmp_path / "q.db"))
-    queue.create()
-    return queue
 
 
 def enqueue(queue, max_retries=1, now=NOW, **fields):
     return queue.enqueue(storage.JobMaker(max_retries, "/", 0o022, now).row(dict({"command": "true"}, **fields)))
-
-
-def claim(queue, now=NOW, want=1, worker="w-1"):
-    return queue.exchange(worker, [], want, now, SETTINGS)[1]
-
-
-def settle(queue, held, kind, now=NOW, unstarted=False):
-    """Record one outcome; True when the storage took it."""
-    outcome = storage.Outcome(held, kind, now)
-    outcome.unstarted = unstarted
-    return not queue.exchange("w-1", [outcome], 0, now, SETTINGS)[0]
-
-
-@contextlib.contextmanager
-def raw(queue):
-    connection = sqlite3.connect(queue.path, isolation_level=None)
-    connection.row_factory = sqlite3.Row
-    try:
-        yield connection
-    finally:
-        connection.close()
-
-
-def rows(queue, sql="SELECT * FROM jobs ORDER BY seq"):
-    with raw(queue) as connection:
-        return [dict(row) for row in connection.execute(sql)]
-
-
-def everything(queue):
-    return rows(queue), rows(queue, "SELECT * FROM attempts ORDER BY id")
 
 
 def state_of(queue, identifier):

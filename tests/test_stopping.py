@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import Home, posix_only, storage, wait_until
+from conftest import Home, contents, is_running, ledger, let_go, posix_only, storage, wait_until
 
 pytestmark = posix_only
 
@@ -14,32 +14,9 @@ pytestmark = posix_only
 PATIENT = "echo begun >> ledger; while [ ! -e go ]; do sleep 0.03; done; echo done >> ledger"
 
 
-def is_running(pid):
-    """True while *pid* lives (a zombie, which only waits to be reaped, does not)."""
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], stdout=subprocess.PIPE).stdout.strip()
-    return bool(state) and not state.startswith(b"Z")
-
-
-def contents(path):
-    try:
-        with open(path) as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""
-
-
-def ledger(home):
-    return contents(os.path.join(home.path, "ledger")).split()
-
-
 def add(home, command, **fields):
     """Enqueue a job that runs in the home; returns its id."""
     return home.queue.enqueue(storage.JobMaker(3, home.path, 0o022, time.time()).row(dict(fields, command=command)))
-
-
-def let_go(home):
-    with open(os.path.join(home.path, "go"), "w"):
-        pass
 
 
 def wait_for_entry(home, entry):
