@@ -762,10 +762,12 @@ def read_jobs(source, progress):
         yield job
 
 
+DECODER = json.JSONDecoder(object_pairs_hook=unique_keys, parse_constant=refuse_constant)  # json.loads makes one a call
+
+
 def read_values(text, begin):
     # type: (str, int) -> Iterator[Tuple[int, object]]
     """Jobs of arrays and objects that go over several lines, one value after the other."""
-    decoder = json.JSONDecoder(object_pairs_hook=unique_keys, parse_constant=refuse_constant)
     place = 0
     while True:
         place += len(text[place:]) - len(text[place:].lstrip())
@@ -773,7 +775,7 @@ def read_values(text, begin):
             return
         line = begin + text.count("\n", 0, place)
         with json_told(begin):
-            value, place = decoder.raw_decode(text, place)
+            value, place = DECODER.raw_decode(text, place)
         for job in value if isinstance(value, list) else [value]:
             yield line, job
 
@@ -805,7 +807,7 @@ class json_told(object):
 def parse_json(text, line):
     # type: (str, int) -> object
     with json_told(line):
-        return json.loads(text, object_pairs_hook=unique_keys, parse_constant=refuse_constant)
+        return DECODER.decode(text)
 
 
 def is_json(line):

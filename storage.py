@@ -89,7 +89,8 @@ BUSY_SECONDS = 30.0  # how long a write waits for its turn
 CHECKPOINT_BYTES = 4 * 1024 * 1024  # a WAL larger than this is written back
 INLINE_BYTES = 32 * 1024  # output up to this size moves into the database
 PRUNE_ROWS = 500  # deleted per transaction, so that no claim waits long
-VACUUM_PAGES = 1000  # given back per transaction
+VACUUM_PAGES = 500  # given back per transaction
+YIELD_SECONDS = 0.015  # between two transactions of long work: longer than a waiter's longest nap at the gate
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 
@@ -1367,6 +1368,7 @@ class Queue:
                 progress(deleted)
                 if last_seq < 0:
                     break
+                time.sleep(YIELD_SECONDS)
         self._give_space_back()
         return deleted
 
@@ -1396,10 +1398,12 @@ class Queue:
     def _give_space_back(self) -> None:
         while True:
             with self._writing() as connection:
-                connection.execute("PRAGMA incremental_vacuum(%d)" % VACUUM_PAGES).fetchall()
+                for _ in range(VACUUM_PAGES):  # sqlite3 steps this pragma once: a page, whatever N says
+                    connection.execute("PRAGMA incremental_vacuum(1)")
                 left = connection.execute("PRAGMA freelist_count").fetchone()[0]
             if not left:
                 break
+            time.sleep(YIELD_SECONDS)
         with told(self.path), self._gate(), contextlib.closing(self._open()) as connection:
             self._checkpoint(connection, 0)
 

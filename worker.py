@@ -12,9 +12,9 @@ files in the queue's folder (they need no signal, so Windows has them too, and n
 multiprocessing primitive is shared: a killed child would take its lock along).
 
 A worker loops: collect what ended, look around, start what is next, rest. Results that
-end together and the next claims share one transaction; while jobs end within
-QUICK_SECONDS a worker claims up to BATCH_MOST ahead, and gives back what it has not
-started as soon as one takes longer, so no job waits behind a long one.
+end together and the next claims share one transaction. While jobs are short a worker
+claims ahead what it expects to run within AHEAD_SECONDS, and gives back what it has not
+started as soon as one takes longer than QUICK_SECONDS, so no job waits behind a long one.
 
 A job outlives its worker. Its watcher is a shell of the job's own session that waits for
 the command and leaves the exit status in the run file. When a worker is gone (its life
@@ -67,7 +67,8 @@ else:
 NOW_SIGNAL = int(getattr(signal, "SIGUSR1", 0))  # from the supervisor to its workers
 REQUESTS = ("stop", "now", "leave")  # files that ask a supervisor and its workers to end
 BATCH_MOST = 16  # jobs that one worker claims ahead at the most
-QUICK_SECONDS = 0.003  # a job that takes longer ends the claiming ahead
+AHEAD_SECONDS = 0.05  # what it claims ahead it expects to run within this time
+QUICK_SECONDS = 0.02  # a job that takes longer has the rest given back
 TICK_SECONDS = 0.25  # how often a busy worker and the supervisor look at requests
 ADOPTED_TICK_SECONDS = 0.1  # how often a job that is nobody's child is looked at
 LOOK_AROUND_SECONDS = 1.0  # how often cancels and orphans are looked for
@@ -548,7 +549,8 @@ class Worker:
         self.running: List[Attempt] = []  # at most one of its own; any number that it ends for others
         self.ahead: Deque[Claim] = collections.deque()  # claimed, not started
         self.ended: List[Outcome] = []  # not recorded yet
-        self.batch = 1
+        self.batch = 1  # how many to claim
+        self.pace = 0.0  # seconds that a job took of late
         self.stage = ""  # or one of REQUESTS
         self.signals: List[int] = []
         self.looked_at = 0.0
@@ -658,6 +660,13 @@ class Worker:
                 storage.failpoint("attempt.ended")
                 self.running.remove(attempt)
                 self.ended.append(outcome)
+                self.adapt_batch(time.monotonic() - attempt.began)
+
+    def adapt_batch(self, took: float) -> None:
+        """Claim twice as many next time, but no more than fit into AHEAD_SECONDS at the pace of late."""
+        self.pace = max(took, self.pace + (took - self.pace) / 4)
+        fitting = int(AHEAD_SECONDS / max(self.pace, AHEAD_SECONDS / BATCH_MOST))
+        self.batch = max(1, min(self.batch * 2, fitting))
 
     def keep_going(self) -> None:
         """Start the next job, after recording and claiming where that is due."""
@@ -788,18 +797,12 @@ class Worker:
             self.idle()
 
     def watch_running(self) -> None:
-        """Wait for the running job: a moment with results in hand, else until the next tick."""
+        """Wait for the running job, first for a moment with the results of others in hand."""
         own = self.running[0]
-        if (self.ended or self.ahead) and not own.adopted:
-            if own.wait(QUICK_SECONDS, self.wake):
-                self.batch = min(self.batch * 2, BATCH_MOST)
-                return
-            self.batch = 1
-            if time.monotonic() >= self.retry_at:
-                self.trade(claim=False)
-        elif own.wait(QUICK_SECONDS, self.wake):
-            self.batch = min(self.batch * 2, BATCH_MOST)
+        if own.wait(QUICK_SECONDS, self.wake):
             return
+        if (self.ended or self.ahead) and time.monotonic() >= self.retry_at:
+            self.trade(claim=False)
         if True in [attempt.bound_output() for attempt in self.running]:
             return  # it writes fast: look again at once
         own.wait(ADOPTED_TICK_SECONDS if own.adopted or own.ending else TICK_SECONDS, self.wake)
@@ -979,6 +982,7 @@ class Attempt:
         self.run_fd = -1
         self.adopted = False
         self.started = time.time()
+        self.began = time.monotonic()
         self.grace = 0.0
         self.max_output = storage.SETTING_DEFAULTS["max_output"]
         self.timeout: Optional[float] = None
@@ -1193,15 +1197,15 @@ class Attempt:
 
     def _conclude(self) -> Optional[Outcome]:
         """The command ended by itself."""
-        status = self._status()
-        if "exit" in status:
-            self.code = int(status["exit"])
-        elif self.child is not None and sys.platform != "win32":
-            if self.tree.members():  # its watcher was killed, it was not
+        if self.code is None or self.code < 0:  # else our child, the watcher, has told us its exit code
+            status = self._status()
+            if "exit" in status:
+                self.code = int(status["exit"])
+            elif self.adopted:
+                return self._gone()
+            elif sys.platform != "win32" and self.tree.members():  # its watcher was killed, it was not
                 self._begin_to_end("lost", "its shell was %s" % how_it_ended(self.code or 0)[0])
                 return None
-        elif self.adopted:
-            return self._gone()
         code = self.code or 0
         error, name = how_it_ended(code)
         outcome = self._outcome("completed" if code == 0 else "failed", None if code == 0 else error)

@@ -1,0 +1,58 @@
+"""Pruning: the space comes back, in steps short enough that nobody waits long for his turn."""
+
+import contextlib
+import os
+
+import pytest
+from conftest import NOW, SETTINGS, raw
+
+import storage
+
+ROWS = 2000
+
+
+@pytest.fixture
+def finished(queue):
+    """A queue with many finished jobs of a kilobyte each."""
+    maker = storage.JobMaker(0, "/", 0o022, NOW)
+    queue.enqueue_all((line, maker.row({"command": "true " + "x" * 1000})) for line in range(ROWS))
+    outcomes = [storage.Outcome(held, "completed", NOW) for held in queue.exchange("w", [], ROWS, NOW, SETTINGS)[1]]
+    queue.exchange("w", outcomes, 0, NOW, SETTINGS)
+    return queue
+
+
+def pages(queue, what):
+    with raw(queue) as connection:
+        return connection.execute("PRAGMA %s" % what).fetchone()[0]
+
+
+def test_pruned_jobs_give_their_space_back(finished):
+    before = pages(finished, "page_count")
+    assert finished.prune(["completed"], NOW + 1, lambda count: None) == ROWS
+    assert pages(finished, "freelist_count") == 0
+    assert pages(finished, "page_count") < before / 5
+    assert os.path.getsize(finished.path) == pages(finished, "page_count") * pages(finished, "page_size")
+
+
+def test_a_prune_lets_others_in_between_and_takes_few_turns_itself(finished, monkeypatch):
+    turns = []
+    whole = finished._writing
+
+    @contextlib.contextmanager
+    def counted():
+        with whole() as connection:
+            before = connection.total_changes
+            free = connection.execute("PRAGMA freelist_count").fetchone()[0]
+            yield connection
+            freed = free - connection.execute("PRAGMA freelist_count").fetchone()[0]
+            turns.append((connection.total_changes - before, max(freed, 0)))
+
+    monkeypatch.setattr(finished, "_writing", counted)
+    rests = []
+    monkeypatch.setattr(storage.time, "sleep", rests.append)
+    page_count = pages(finished, "page_count")
+    finished.prune(["completed"], NOW + 1, lambda count: None)
+    deleting = -(-ROWS // storage.PRUNE_ROWS)
+    assert max(freed for _, freed in turns) <= storage.VACUUM_PAGES
+    assert len(turns) <= deleting + page_count // storage.VACUUM_PAGES + 2, "a synced transaction for every page"
+    assert len(rests) >= len(turns) - 1 and min(rests) >= storage.YIELD_SECONDS
