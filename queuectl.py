@@ -1373,6 +1373,7 @@ def worker_start(call):
     queue.refuse_unsafe_place()
     storage.refuse_untrusted([call.home, call.config.path, queue.path, queue.folder])
     os.environ["QUEUECTL_HOME"] = call.home
+    name_main_module()
     if not options.background:
         name = options.name or worker.new_supervisor_name()
         with storage.told(queue.folder):
@@ -1385,6 +1386,17 @@ def worker_start(call):
         % (name, pid, wanted.workers, queue.log_path)
     )
     return 0
+
+
+def name_main_module():
+    # type: () -> None
+    """Have spawned workers import this file by name, from Python's cache: by path each would compile it."""
+    main_module = sys.modules["__main__"]
+    name, ending = os.path.splitext(os.path.basename(os.path.realpath(__file__)))
+    if main_module.__dict__.get("main") is main and main_module.__spec__ is None and ending == ".py":
+        from importlib.machinery import ModuleSpec
+
+        main_module.__spec__ = ModuleSpec(name, None)
 
 
 def worker_options(options):

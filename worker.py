@@ -34,7 +34,6 @@ import contextlib
 import errno
 import functools
 import multiprocessing
-import multiprocessing.connection
 import os
 import re
 import select
@@ -273,6 +272,8 @@ class Supervisor:
 
     def rest(self) -> None:
         """Wait for a worker's end, a signal, or the next tick."""
+        import multiprocessing.connection  # loads tempfile and hashlib: no worker needs these
+
         if not self.workers and not self.wanted():
             return
         handles: List[Any] = [worker.process.sentinel for worker in self.workers]
