@@ -1276,6 +1276,26 @@ class Queue:
         with self._reading() as connection:
             return [dict(row) for row in connection.execute(PROCESSING)]
 
+    def look(self, now: float) -> Tuple[List[Fields], Optional[float]]:
+        """What a worker asks again and again: every job under way, and when the next one falls due."""
+        with self._reading() as connection:
+            return [dict(row) for row in connection.execute(PROCESSING)], next_due(connection, now)
+
+    def fingerprint(self) -> Optional[Tuple[float, Tuple[int, ...]]]:
+        """When the database's files last changed (seconds since 1970), and what differs after each commit.
+
+        None where that is no evidence: a file is missing, or Windows, which tells the
+        times of an open file late.
+        """
+        if sys.platform == "win32":
+            return None
+        try:
+            main, wal = os.stat(self.path), os.stat(self.path + "-wal")
+        except OSError:
+            return None
+        changed = max(main.st_mtime, wal.st_mtime)
+        return changed, (main.st_mtime_ns, main.st_size, main.st_ino, wal.st_mtime_ns, wal.st_size, wal.st_ino)
+
     def running_attempt(self, seq: int, token: str) -> Optional[Tuple[Claim, float]]:
         """The claim *token* on job *seq* and when it started, if it still stands."""
         with self._reading() as connection:
@@ -1436,10 +1456,7 @@ class Queue:
     def next_due(self, now: float) -> Optional[float]:
         """When the next waiting job falls due (*now* where one is due); None where none waits."""
         with self._reading() as connection:
-            if connection.execute(ANY_DUE).fetchone():
-                return now
-            row = connection.execute(NEXT_DUE).fetchone()
-        return utc_seconds(row["next_run_at"]) if row else None
+            return next_due(connection, now)
 
     def jobs(self, states: Sequence[str], limit: int) -> Tuple[List[Fields], bool]:
         """The newest *limit* jobs (in *states*, or all), newest last, and whether there are more."""
@@ -1641,6 +1658,13 @@ def failure(
     delay = backoff_delay(settings.backoff_base, claim.attempts, settings.backoff_cap)
     due = utc_text(min(outcome.finished + delay, LAST_TIME))
     return "failed", outcome.exit_code, outcome.error, start, None, end, due, int(delay > 0)
+
+
+def next_due(connection: sqlite3.Connection, now: float) -> Optional[float]:
+    if connection.execute(ANY_DUE).fetchone():
+        return now
+    row = connection.execute(NEXT_DUE).fetchone()
+    return utc_seconds(row["next_run_at"]) if row else None
 
 
 def cancel_wanted(connection: sqlite3.Connection, claim: Claim) -> bool:

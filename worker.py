@@ -71,6 +71,8 @@ QUICK_SECONDS = 0.02  # a job that takes longer has the rest given back
 TICK_SECONDS = 0.25  # how often a busy worker and the supervisor look at requests
 ADOPTED_TICK_SECONDS = 0.1  # how often a job that is nobody's child is looked at
 LOOK_AROUND_SECONDS = 1.0  # how often cancels and orphans are looked for
+SETTLED_SECONDS = 3.0  # how long files must have been at rest before their times are trusted
+FRESH_SECONDS = 10.0  # how long an answer of the database counts at the most
 KILL_SECONDS = 5.0  # how long SIGKILL may take before a process counts as unkillable
 BOOT_FAILURES = 3  # workers that die before they began, in a row, that stop the supervisor
 READY_SECONDS = 60.0  # how long a background supervisor may take to be ready
@@ -560,7 +562,7 @@ class Worker:
         self.trouble_pause = 0.0
         self.shortage_pause = 0.0
         self.retry_at = 0.0
-        self.next_due: Optional[float] = None
+        self.glance = Glance(queue)
         self.clock_offset = time.time() - time.monotonic()
 
     def run(self) -> None:
@@ -705,14 +707,13 @@ class Worker:
         """Ask without a write lock; also find out how long an idle worker may sleep."""
         if self.ended:
             return True
-        self.next_due = None
         try:
-            self.next_due = self.queue.next_due(time.time())
+            self.glance.refresh()
         except QueueError as error:
             self.meet_trouble(str(error))
             return False
         self.trouble_over()
-        return self.next_due is not None and self.next_due <= time.time()
+        return self.glance.next_due is not None and self.glance.next_due <= time.time()
 
     def refresh_settings(self) -> None:
         try:
@@ -811,8 +812,8 @@ class Worker:
     def idle(self) -> None:
         """Wait for the bell, the next due time, or poll_interval."""
         pause = min(self.settings.poll_interval, LOOK_AROUND_SECONDS)
-        if self.next_due is not None:
-            pause = min(pause, max(0.0, self.next_due - time.time()))
+        if self.glance.next_due is not None:
+            pause = min(pause, max(0.0, self.glance.next_due - time.time()))
         if self.options.drain:
             pause = min(pause, 0.1)
         if self.retry_at:
@@ -829,7 +830,8 @@ class Worker:
         self.looked_at = now
         try:
             self._forgive_clock()
-            jobs = self.queue.processing()
+            self.glance.refresh()
+            jobs = self.glance.processing
             mine = {attempt.claim.token: attempt for attempt in self.running}
             for job in jobs:
                 if job["token"] in mine and job["cancel_requested"]:
@@ -906,6 +908,33 @@ def reset_signals(wake: WakeUp) -> None:
     wake.ignore(signal.SIGINT)  # Ctrl+C reaches the whole terminal: the supervisor decides
     wake.ignore(signal.SIGCHLD)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+class Glance:
+    """What the database said last: an idle worker asks every second and would hear the same.
+
+    An answer counts while the files stay as they were. Their times can be as coarse as two
+    seconds, so it counts only if they had been at rest for SETTLED_SECONDS before.
+    """
+
+    def __init__(self, queue: Queue) -> None:
+        self.queue = queue
+        self.processing: List[Dict[str, Any]] = []
+        self.next_due: Optional[float] = None
+        self.seen: Any = None
+        self.asked_at = 0.0
+
+    def refresh(self) -> None:
+        """Ask again if the answer can have changed. Raises HostError."""
+        seen = self.queue.fingerprint()
+        if seen and seen == self.seen and time.monotonic() - self.asked_at < FRESH_SECONDS:
+            return
+        now = time.time()
+        self.seen, self.next_due = None, None
+        self.processing, self.next_due = self.queue.look(now)
+        self.asked_at = time.monotonic()
+        if seen and seen[0] < now - SETTLED_SECONDS:
+            self.seen = seen
 
 
 class Bell:

@@ -571,7 +571,7 @@ def work_6(bench):
     home, shares = bench.home(), []
     home.queue.create()
     with home.working(4):
-        time.sleep(1.5)
+        time.sleep(5)  # until the workers trust that nothing changes
         pids = [pid for _, pid in home.pids()]
         written = sum(map(written_bytes, pids))
         for _ in range(5):
