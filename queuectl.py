@@ -754,8 +754,12 @@ def read_jobs(source, progress):
     if first.lstrip()[:1] == "{" and is_json(first):
         line = first  # type: Optional[str]
         while line is not None:
-            if line.strip():
-                yield reader.number, parse_json(line, reader.number)
+            if not line.isspace():
+                try:
+                    fields = DECODER.decode(line)
+                except JSON_MISTAKES as error:
+                    raise json_refusal(error, reader.number)
+                yield reader.number, fields
             line = reader.next_line()
         return
     for job in read_values(first + reader.rest(), begin):
@@ -774,40 +778,31 @@ def read_values(text, begin):
         if place >= len(text):
             return
         line = begin + text.count("\n", 0, place)
-        with json_told(begin):
+        try:
             value, place = DECODER.raw_decode(text, place)
+        except JSON_MISTAKES as error:
+            raise json_refusal(error, begin)
         for job in value if isinstance(value, list) else [value]:
             yield line, job
 
 
-class json_told(object):
-    """What a broken piece of JSON is told, with the line counted in the whole source."""
-
-    def __init__(self, begin):
-        # type: (int) -> None
-        self.begin = begin
-
-    def __enter__(self):
-        # type: () -> None
-        return
-
-    def __exit__(self, kind, error, trace):
-        # type: (object, Optional[BaseException], object) -> None
-        if isinstance(error, json.JSONDecodeError):
-            line = self.begin + error.lineno - 1
-            raise storage.BadInput("line %d, column %d: %s: nothing was added" % (line, error.colno, error.msg))
-        if isinstance(error, RecursionError):
-            raise storage.BadInput("line %d: JSON is nested too deeply: nothing was added" % self.begin)
-        if isinstance(error, storage.BadInput):
-            raise storage.BadInput("line %d: %s: nothing was added" % (self.begin, error))
-        if isinstance(error, ValueError):
-            raise storage.BadInput("line %d: a number is too long: nothing was added" % self.begin)
+JSON_MISTAKES = (ValueError, RecursionError, storage.BadInput)
 
 
-def parse_json(text, line):
-    # type: (str, int) -> object
-    with json_told(line):
-        return DECODER.decode(text)
+def json_refusal(error, begin):
+    # type: (BaseException, int) -> storage.BadInput
+    """What to say of a broken piece of JSON that began in line *begin* of the source."""
+    place = "line %d" % begin
+    if isinstance(error, json.JSONDecodeError):
+        place = "line %d, column %d" % (begin + error.lineno - 1, error.colno)
+        what = error.msg
+    elif isinstance(error, RecursionError):
+        what = "JSON is nested too deeply"
+    elif isinstance(error, storage.BadInput):
+        what = str(error)
+    else:
+        what = "a number is too long"
+    return storage.BadInput("%s: %s: nothing was added" % (place, what))
 
 
 def is_json(line):
