@@ -89,6 +89,10 @@ def check_setting(key, value):
         return None if value is None else storage.check_timeout(value)
     if key == "backoff_base":
         return check_number(value, key, 0, 1000000000)
+    if key == "durability":
+        if value not in storage.DURABILITIES:
+            raise storage.BadInput("durability: %s is not full or off" % storage.shown(value))
+        return value
     seconds = storage.parse_duration(value, key)
     if key == "poll_interval":
         return check_number(seconds, key, 0.01, 3600)

@@ -26,7 +26,8 @@ other move. Every write is one `BEGIN IMMEDIATE` transaction on a fresh connecti
 the *gate*, a file lock that keeps writers in line (SQLite's own waiting sleeps, and is
 unfair) and makes checkpoints safe: SQLite up to 3.51.2 can lose commits that race a
 PASSIVE checkpoint (its "WAL-reset bug"), so automatic ones are off and ours run behind
-the gate. A commit is synced to disk before the call returns.
+the gate. A commit is synced to disk before the call returns; with the setting durability
+off, those of claims and results are not.
 
 Beside the database `q.db` lies the folder `q.db.d`, private to the user:
 
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+DURABILITIES = ("full", "off")
 STATES = ("pending", "processing", "completed", "failed", "dead", "cancelled")
 WAITING = ("pending", "failed")
 FINAL = ("completed", "dead", "cancelled")
@@ -137,6 +139,7 @@ SETTING_DEFAULTS = {
     "poll_interval": 1,
     "grace": 10,
     "max_output": 100 * 1024 * 1024,
+    "durability": "full",
 }  # type: Fields
 
 if TYPE_CHECKING:
@@ -152,6 +155,7 @@ if TYPE_CHECKING:
         poll_interval: float
         grace: float
         max_output: int
+        durability: str
 
 else:
     Settings = collections.namedtuple("Settings", list(SETTING_DEFAULTS))
@@ -1051,14 +1055,19 @@ class Queue:
                 connection.close()
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """One write transaction: all of it is on the disk afterwards, or none of it."""
+    def _writing(self, synced: bool = True) -> Iterator[sqlite3.Connection]:
+        """One write transaction: all of it is on the disk afterwards, or none of it.
+
+        Not *synced* it survives every kill, but power loss only once a later one is synced.
+        """
         with told(self.path):
             if not os.path.isdir(self.folder) and not os.path.exists(self.path):
                 raise NoDatabase("%s does not exist: `queuectl.py initdb` creates it" % self.path)
             with self._gate():
                 connection = self._open()
                 try:
+                    if not synced:
+                        connection.execute("PRAGMA synchronous = NORMAL")
                     connection.execute("BEGIN IMMEDIATE")
                     try:
                         yield connection
@@ -1201,7 +1210,7 @@ class Queue:
         Returns the outcomes that were refused because their claim was lost, the new
         claims, and whether more due jobs are left for others.
         """
-        with self._writing() as connection:
+        with self._writing(synced=settings.durability == "full") as connection:
             refused = [o for o in outcomes if not self._settle(connection, o, settings)]
             claims, more = self._claim(connection, worker, want, now) if want else ([], False)
             failpoint("exchange.before-commit")

@@ -619,6 +619,8 @@ CONFIG = [
     (["set", "backoff_base", "Infinity"], 2, "Infinity"),
     (["set", "backoff_base", "1e999"], 2, "1e999"),
     (["set", "backoff_base", "two"], 2, "two"),
+    (["set", "durability", "half"], 2, "full or off"),
+    (["set", "durability", "true"], 2, "full or off"),
     (["set", "backoff_cap", "-1"], 2, "backoff_cap"),
     (["set", "backoff_cap", ESCAPE], 2, "\\x1b"),
     (["set", "timeout", "0"], 2, "timeout"),

@@ -529,3 +529,18 @@ def test_what_a_worker_asks_takes_few_steps_among_thousands_of_jobs(filled, ask)
         filled.execute(statement, values).fetchall()
     filled.set_progress_handler(None, 1)
     assert steps[0] < 400, "%d steps of the database engine" % steps[0]
+
+
+@pytest.mark.parametrize("durability, mode", [("full", 2), ("off", 1)])
+def test_results_are_synced_one_by_one_unless_durability_is_off(queue, monkeypatch, durability, mode):
+    seen = []
+
+    def claim_nothing(self, connection, *rest):
+        seen.append(connection.execute("PRAGMA synchronous").fetchone()[0])
+        return [], False
+
+    monkeypatch.setattr(storage.Queue, "_claim", claim_nothing)
+    queue.exchange("w", [], 1, NOW, SETTINGS._replace(durability=durability))
+    with queue._writing() as connection:  # as every other write: an enqueue is always synced
+        assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
+    assert seen == [mode]

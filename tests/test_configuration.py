@@ -27,6 +27,7 @@ CHANGES = {
     "poll_interval": ("0.5", 0.5),
     "grace": ("3", 3.0),
     "max_output": ("1048576", 1048576),
+    "durability": ("off", "off"),
 }
 
 
