@@ -320,9 +320,20 @@ class Parser(argparse.ArgumentParser):
         message = re.sub("=.*", "=...", message)  # it may be the value of a variable
         if self.prog.endswith(" add") and re.match("unrecognized arguments: [^-]", message):
             message += ": put the command line in quotes, or a program and its arguments behind --"
+        if message.startswith("unrecognized arguments: --"):
+            message += self.nearest(message.split()[2])
         if len(message) > 200:
             message = message[:197] + "..."
         raise storage.BadInput("%s: see `%s --help`" % (message, self.prog))
+
+
+    def nearest(self, word):
+        # type: (str) -> str
+        """The option that *word* may have meant, as the end of a message."""
+        import difflib  # needed only to refuse
+
+        near = difflib.get_close_matches(word, list(self._option_string_actions), 1)
+        return " (did you mean %s?)" % near[0] if near else ""
 
 
 def add_common(parser):
@@ -814,8 +825,10 @@ def is_json(line):
     """True where one line is a whole JSON value, so that the source is JSON Lines."""
     try:
         json.loads(line)
+    except json.JSONDecodeError as error:
+        return error.pos < len(line.rstrip())  # broken rather than unfinished: say so for this line
     except (ValueError, RecursionError):
-        return line.rstrip().endswith("}")  # broken rather than unfinished: say so for this line
+        pass
     return True
 
 
@@ -1155,9 +1168,10 @@ def wait(call):
     limit = None if options.timeout is None else storage.parse_duration(options.timeout, "--timeout")
     deadline = None if limit is None else time.monotonic() + limit
     progress, pause, hinted = Progress(), 0.02, False
+    inside = inside_job(call)
     try:
         while True:
-            counts = count_of(queue.states_of(ids)) if ids else queue.counts()
+            counts = count_of(queue.states_of(ids)) if ids else all_others(queue, inside)
             open_jobs = sum(counts[state] for state in storage.STATES if state not in storage.FINAL)
             if not open_jobs or (deadline is not None and time.monotonic() >= deadline):
                 break
@@ -1176,6 +1190,21 @@ def wait(call):
         tell("timed out: %s" % ("1 job is not final" if open_jobs == 1 else "%d jobs are not final" % open_jobs))
         return TIMED_OUT
     return 1 if counts["dead"] or counts["cancelled"] else 0
+
+
+def all_others(queue, inside):
+    # type: (storage.Queue, bool) -> Dict[str, int]
+    """How many jobs are in each state, less the one that asks."""
+    counts = queue.counts()
+    if inside and counts["processing"]:
+        counts["processing"] -= 1
+    return counts
+
+
+def inside_job(call):
+    # type: (Call) -> bool
+    """True when a job of this very queue calls."""
+    return bool(os.environ.get("QUEUECTL_TOKEN")) and os.environ.get("QUEUECTL_HOME") == call.home
 
 
 def count_of(states):
@@ -1446,10 +1475,9 @@ def worker_stop(call):
         tell("no worker is running")
         return 0
     supervisors = unique([member["supervisor"] or member["name"] for member in members])
-    inside = os.environ.get("QUEUECTL_TOKEN") and os.environ.get("QUEUECTL_HOME") == call.home
     how = "now" if call.options.now else "leave" if call.options.leave_running else "stop"
     request_stop(queue, supervisors, how)
-    if inside:
+    if inside_job(call):
         tell("stopping; called by a job, which the stop waits for, so this returns at once")
         return 0
     if how != "stop":

@@ -575,7 +575,7 @@ WORKER = [
     (["-n"], 2, "-n"),
     (["-n", "0"], 2, ""),
     (["-n", "x"], 2, '"x"'),
-    (["--daemn"], 2, "--daemn"),
+    (["--daemn"], 2, "--daemn (did you mean --daemon?)"),
     (["stop", "now"], 2, "now"),
     (["stop", "--timeout", "soon"], 2, "soon"),
     (["stop", "--timeout", "-1"], 2, "--timeout"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -511,6 +512,14 @@ def test_wait_for_all_looks_at_every_job(home):
     assert home.run("wait", code=1).stdout == ""
     home.run("dlq", "purge")
     home.run("wait")
+
+
+def test_wait_within_a_job_waits_for_all_others(home):
+    command = "%s wait --timeout 15" % " ".join(shlex.quote(word) for word in home.command())
+    waiting = home.run("add", command, "--max-retries", "0", env={"PYTHONDONTWRITEBYTECODE": "1"}).id
+    home.add("true")
+    home.drain("--count", "2")
+    assert home.job(waiting)["exit_code"] == 0
 
 
 def test_wait_ends_when_the_job_does(home):

@@ -415,3 +415,22 @@ def test_a_slow_producer_holds_nobody_up(home):
             process.kill()
             process.wait()
     assert home.queue.counts()["pending"] == 1001
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"env": {"A": "1"}\n, "command": "true"}',
+        '{"command": "true",\n "env": {}}',
+        '{\n"command": "true"}\n{"command":\n"true"}',
+        '{"env": {},\n\n"command": "true"\n}\n',
+    ],
+)
+def test_an_object_may_go_over_several_lines(home, text):
+    ids = home.run("enqueue", "-", input=text).stdout.split()
+    assert {home.job(one)["command"] for one in ids} == {"true"}
+
+
+def test_a_broken_line_of_many_is_named(home):
+    refused = home.run("enqueue", "-", input='{"command": "true" "id": "a"}\n{"command": "true"}\n', code=2)
+    assert "line 1, column 20" in refused.stderr
