@@ -31,7 +31,10 @@ try:
 
     import storage
 except ImportError as missing:
-    sys.stderr.write("queuectl: error: this Python lacks a part that queuectl needs (%s)\n" % missing)
+    if missing.name == "storage":
+        sys.stderr.write("queuectl: error: %s: put storage.py and worker.py beside queuectl.py\n" % missing)
+    else:
+        sys.stderr.write("queuectl: error: this Python lacks a part that queuectl needs (%s)\n" % missing)
     sys.exit(3)
 except KeyboardInterrupt:
     sys.exit(130)
@@ -1631,6 +1634,10 @@ def main(argv=None):
             return complain("the system refuses: %s%s" % (error.strerror or error, place), 3)
         except MemoryError:
             return complain("out of memory", 3)
+        except ImportError as error:
+            if debug:
+                raise
+            return complain("%s: queuectl.py, storage.py and worker.py belong together" % error, 3)
     except KeyboardInterrupt:
         return quiet_end(INTERRUPTED)
 

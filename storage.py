@@ -941,14 +941,14 @@ class Queue:
         os.replace(partial, self.path)
         sync_folder(os.path.dirname(self.path))
 
-    def _connect(self, path: Optional[str] = None) -> sqlite3.Connection:
+    def _connect(self, path: Optional[str] = None, options: str = "mode=rw") -> sqlite3.Connection:
         """The one place that opens a connection."""
         name = path or self.path
         if sys.platform == "win32":
             name = name.replace("\\", "/")
         for char, code in (("%", "%25"), ("?", "%3f"), ("#", "%23")):
             name = name.replace(char, code)
-        uri = "file:%s%s?mode=rw" % ("/" if sys.platform == "win32" else "", name)
+        uri = "file:%s%s?%s" % ("/" if sys.platform == "win32" else "", name, options)
         connection = sqlite3.connect(uri, timeout=self.busy_seconds, isolation_level=None, uri=True)
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA synchronous = FULL")
@@ -958,7 +958,7 @@ class Queue:
             connection.execute("PRAGMA checkpoint_fullfsync = 1")
         return connection
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self, options: str = "mode=rw") -> sqlite3.Connection:
         """A connection to the queue as this version knows it. Raises NoDatabase."""
         try:
             info = os.stat(self.path)
@@ -970,7 +970,7 @@ class Queue:
             raise HostError("%s has a second name (hard link), which SQLite cannot keep safe: remove it" % self.path)
         if not info.st_size:
             raise NoDatabase("%s is empty: `queuectl.py initdb` fills it" % self.path)
-        connection = self._connect()
+        connection = self._connect(options=options)
         try:
             self._check_version(connection)
         except BaseException:
@@ -1048,11 +1048,26 @@ class Queue:
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         with told(self.path):
-            connection = self._open()
+            connection = self._open_for_reading()
             try:
                 yield connection
             finally:
                 connection.close()
+
+    def _open_for_reading(self) -> sqlite3.Connection:
+        """The same as _open; also where nothing can be written, if all is in the database itself.
+
+        In WAL mode even a reader makes files beside it, unless told that nothing changes
+        (https://www.sqlite.org/wal.html#read_only_databases).
+        """
+        try:
+            return self._open()
+        except sqlite3.OperationalError:
+            if os.access(self.path, os.W_OK) and os.access(os.path.dirname(self.path), os.W_OK):
+                raise
+            if os.path.exists(self.path + "-wal") and os.path.getsize(self.path + "-wal"):
+                raise
+            return self._open("mode=ro&immutable=1")
 
     @contextlib.contextmanager
     def _writing(self, synced: bool = True) -> Iterator[sqlite3.Connection]:

@@ -483,3 +483,15 @@ def test_it_runs_in_a_directory_of_any_name(tmp_path, name):
     installed.line("worker start --drain")
     assert installed.line("logs job1").stdout == "out\n"
     assert os.path.isfile(os.path.join(installed.path, "queuectl.db"))
+
+
+@pytest.mark.parametrize("copied", [["queuectl.py"], ["queuectl.py", "storage.py"]])
+def test_a_copy_that_lacks_a_file_says_so(tmp_path, copied):
+    for name in copied:
+        shutil.copy(os.path.join(ROOT, name), str(tmp_path))
+    words = [sys.executable, str(tmp_path / "queuectl.py"), "worker", "start", "--drain"]
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    said = done.stderr.decode()
+    assert (done.returncode, done.stdout) == (3, b"")
+    assert said.startswith("queuectl: error: ") and said.count("\n") == 1
+    assert "worker.py" in said

@@ -1,0 +1,186 @@
+"""Trouble with the disk while workers run: it is told, nothing is lost, and they go on by themselves."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+
+import pytest
+from conftest import ROOT, Home, contents, ledger, let_go, posix_only, wait_until
+
+pytestmark = posix_only
+
+# Says that it runs, waits to be let go, says that it is done.
+PATIENT = "echo begun >> ledger; while [ ! -e go ]; do sleep 0.03; done; echo done >> ledger"
+DISK = 8 * 1024 * 1024
+NOBODY = 65534
+
+
+def wait_for_log(process, text):
+    wait_until(lambda: text in contents(process.log), "the log to say %r" % text)
+
+
+def begin(home, place):
+    """Start a worker on a patient job that keeps its ledger in the home *place*; returns worker process and id."""
+    process = home.start("--backoff-base", "0")
+    job = home.add(PATIENT, "--cwd", place.path)
+    wait_until(lambda: "begun" in ledger(place), "the job to run")
+    return process, job
+
+
+# ---------------------------------------------------------------- full
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of our own that is soon full."""
+    place = str(tmp_path / "disk")
+    os.mkdir(place)
+    words = ["mount", "-t", "tmpfs", "-o", "size=%d,mode=0700" % DISK, "none", place]
+    try:
+        mounted = subprocess.call(words, stderr=subprocess.DEVNULL) == 0
+    except OSError:
+        mounted = False
+    if not mounted:
+        pytest.skip("only root may mount a small disk")
+    yield place
+    subprocess.call(["umount", "-l", place])
+
+
+def fill(place):
+    with open(os.path.join(place, "filler"), "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"x" * 4096)
+        except OSError:
+            pass
+
+
+@pytest.fixture
+def full_home(small_disk):
+    home = Home(os.path.join(small_disk, "home"))
+    os.mkdir(home.path, 0o700)
+    yield home
+    home.clean_up()
+
+
+def test_a_full_disk_is_told_and_what_ran_meanwhile_is_recorded_when_there_is_space(full_home, small_disk, tmp_path):
+    home, place = full_home, Home(tmp_path)
+    process, job = begin(home, place)
+    worker = home.workers()[0]["name"]
+    fill(small_disk)
+    before = home.queue.counts()
+    for words in (["add", "x" * 100000], ["enqueue", '[{"command": "%s"}]' % ("x" * 100000)]):
+        assert "the disk is full" in home.run(*words, code=3).stderr
+    assert home.queue.counts() == before
+    let_go(place)
+    wait_until(lambda: "done" in ledger(place), "the job to end")
+    wait_for_log(process, "trying again")
+    os.unlink(os.path.join(small_disk, "filler"))
+    home.wait_for_state(job, "completed")
+    assert home.job(job)["attempts"] == 1
+    assert ledger(place) == ["begun", "done"]
+    assert [member["name"] for member in home.workers()] == [worker], "the same worker goes on"
+    assert home.state(home.add("true")) in ("pending", "processing", "completed")
+    home.run("wait", "--timeout", "20")
+
+
+# ---------------------------------------------------------------- taken away
+
+
+def test_a_database_that_is_deleted_under_idle_workers_is_made_anew_by_the_next_enqueue(home):
+    process = home.start()
+    home.wait_for_workers(1)
+    first = home.add("true")
+    home.wait_for_state(first, "completed")
+    for ending in ("", "-wal", "-shm"):
+        os.unlink(home.db + ending)
+    second = home.add("true")
+    home.wait_for_state(second, "completed")
+    assert home.run("show", first, code=1).stdout == ""
+    assert process.poll() is None
+
+
+def test_a_database_that_is_put_back_from_a_backup_under_idle_workers_is_used(home):
+    process = home.start()
+    home.wait_for_workers(1)
+    first = home.add("true")
+    home.wait_for_state(first, "completed")
+    with sqlite3.connect(home.db) as source, sqlite3.connect(home.db + ".copy") as copy:
+        source.backup(copy)
+    source.close()
+    copy.close()
+    for ending in ("-wal", "-shm"):
+        os.unlink(home.db + ending)
+    os.replace(home.db + ".copy", home.db)
+    second = home.add("true")
+    home.wait_for_state(second, "completed")
+    assert home.state(first) == "completed"
+    assert process.poll() is None
+
+
+# ---------------------------------------------------------------- permission
+
+
+@pytest.fixture
+def nobodys():
+    """A home and a copy of the program that belong to a user without power, and how to run as him."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can take a permission away from another user")
+    place = tempfile.mkdtemp()  # a tmp_path is closed to others by every pytest that starts
+    os.chmod(place, 0o755)
+    home = Home(os.path.join(place, "home"))
+    os.mkdir(home.path, 0o700)
+    installed = os.path.join(place, "program")
+    os.mkdir(installed, 0o755)
+    for name in ("queuectl.py", "storage.py", "worker.py"):
+        shutil.copy(os.path.join(ROOT, name), installed)
+        os.chmod(os.path.join(installed, name), 0o644)
+    os.chown(home.path, NOBODY, NOBODY)
+    script = os.path.join(installed, "queuectl.py")
+    code = "import os, sys; os.setgroups([]); os.setgid(%d); os.setuid(%d); os.execv(sys.argv[1], sys.argv[1:])"
+    for python in (sys.executable, "/usr/bin/python3"):
+        start = [sys.executable, "-c", code % (NOBODY, NOBODY), python, script, "--home", home.path]
+        if subprocess.call(start + ["status"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0:
+            break
+    else:
+        pytest.skip("no Python here can be run by another user")
+    home.command = lambda *words: start + [str(word) for word in words]
+    yield home
+    os.chmod(home.path, 0o700)
+    home.clean_up()
+    shutil.rmtree(place)
+
+
+def test_lost_permission_is_told_and_what_ran_meanwhile_is_recorded_when_it_is_back(nobodys):
+    home = nobodys
+    process, job = begin(home, home)
+    folder = home.db + ".d"
+    os.chmod(home.db, 0)
+    os.chmod(folder, 0)
+    refused = home.run("add", "true", code=3).stderr
+    assert "ermission" in refused
+    let_go(home)
+    wait_until(lambda: "done" in ledger(home), "the job to end")
+    wait_for_log(process, "trying again")
+    os.chmod(folder, 0o700)
+    os.chmod(home.db, 0o600)
+    home.wait_for_state(job, "completed", 40)
+    found = home.job(job)
+    assert (found["attempts"], ledger(home)) == (1, ["begun", "done"])
+    home.run("wait", "--timeout", "20")
+    assert process.poll() is None
+
+
+def test_a_home_that_cannot_be_written_is_told_and_still_read(nobodys):
+    home = nobodys
+    job = home.add("true")
+    os.chmod(home.db, 0o400)
+    os.chmod(home.path, 0o500)
+    assert "read-only" in home.run("add", "true", code=3).stderr
+    assert home.run("list").stdout.count(job) == 1
+    os.chmod(home.path, 0o700)
+    os.chmod(home.db, 0o600)
+    home.add("true")
