@@ -19,9 +19,13 @@ if sys.version_info < (3, 8):
 
 import os
 
-HERE = os.path.dirname(os.path.realpath(__file__))
-if HERE not in sys.path:
-    sys.path.insert(0, HERE)  # -I, -P and PYTHONSAFEPATH leave it out
+SCRIPT = os.path.realpath(__file__)
+LIBRARY = os.path.dirname(SCRIPT)
+if os.path.isfile(LIBRARY):
+    SCRIPT = LIBRARY  # all three in one archive, queuectl.pyz
+HERE = os.path.dirname(SCRIPT)
+if LIBRARY not in sys.path:
+    sys.path.insert(0, LIBRARY)  # -I, -P and PYTHONSAFEPATH leave it out; for an archive it may be relative
 
 try:
     import argparse
@@ -1383,6 +1387,9 @@ START_ARGUMENTS = (
     argument("--drain", action="store_true", help="end once nothing is left to run, retries and delays included"),
     argument("--backoff-base", metavar="X", help="in place of the setting"),
     argument("--poll-interval", metavar="S", help="in place of the setting, seconds"),
+    argument("--max-time", metavar="AGE", help="stop after this long: running jobs finish, nothing new starts"),
+    argument("--ensure", action="store_true", help="only where no supervisor serves this queue already"),
+    argument("--quiet", action="store_true", help="do not say that it was started in the background"),
     argument("--name", help=argparse.SUPPRESS),
 )
 
@@ -1391,12 +1398,12 @@ START_ARGUMENTS = (
 @command("worker", "short for worker start", *START_ARGUMENTS)
 def worker_start(call):
     # type: (Call) -> int
-    import worker  # with multiprocessing, which other commands do without
-
     options = call.options
     if options.name is not None and not re.match(r"[A-Za-z0-9]{1,32}\Z", options.name):
         raise storage.BadInput("--name: %s is not up to 32 letters and digits" % storage.shown(options.name))
     queue, wanted = call.queue(), worker_options(options)
+    if options.ensure and queue.is_served():
+        return 0
     with storage.told(call.home):
         ensure_home(call.home)
     queue.create()
@@ -1404,18 +1411,54 @@ def worker_start(call):
     queue.refuse_unsafe_place()
     storage.refuse_untrusted([call.home, call.config.path, queue.path, queue.folder])
     os.environ["QUEUECTL_HOME"] = call.home
-    name_main_module()
-    if not options.background:
-        name = options.name or worker.new_supervisor_name()
-        with storage.told(queue.folder):
-            worker.Supervisor(queue, name, wanted, call.config).run()
+    start = start_in_background if options.background else serve
+    return ensure_served(call, queue, wanted, start) if options.ensure else start(call, queue, wanted, None)
+
+
+def ensure_served(call, queue, wanted, start):
+    # type: (Call, storage.Queue, Any, Callable[..., int]) -> int
+    """Start a supervisor unless one serves, or another call is about to start one."""
+    with storage.told(queue.folder):
+        lock = queue.try_start_lock()
+    if lock is None:
         return 0
+    held = [lock]
+
+    def let_go():
+        # type: () -> None
+        while held:
+            os.close(held.pop())
+
+    try:
+        return 0 if queue.is_served() else start(call, queue, wanted, let_go)
+    finally:
+        let_go()
+
+
+def serve(call, queue, wanted, when_present):
+    # type: (Call, storage.Queue, Any, Optional[Callable[[], None]]) -> int
+    """Be the supervisor."""
+    import worker
+
+    name_main_module()
+    name = call.options.name or worker.new_supervisor_name()
+    with storage.told(queue.folder):
+        worker.Supervisor(queue, name, wanted, call.config, when_present).run()
+    return 0
+
+
+def start_in_background(call, queue, wanted, when_present):
+    # type: (Call, storage.Queue, Any, Optional[Callable[[], None]]) -> int
+    """Start the supervisor as a process of its own; it is present once this returns."""
+    import worker
+
     name = worker.new_supervisor_name()
     pid = worker.start_background(queue, background_arguments(call, name), name)
-    tell(
-        "started in the background: supervisor %s, pid %d, workers: %d; log: %s"
-        % (name, pid, wanted.workers, queue.log_path)
-    )
+    if not call.options.quiet:
+        tell(
+            "started in the background: supervisor %s, pid %d, workers: %d; log: %s"
+            % (name, pid, wanted.workers, queue.log_path)
+        )
     return 0
 
 
@@ -1432,14 +1475,15 @@ def name_main_module():
 
 def worker_options(options):
     # type: (argparse.Namespace) -> Any
-    import worker
+    import worker  # with multiprocessing, which other commands do without
 
-    base, interval = options.backoff_base, options.poll_interval
+    base, interval, longest = options.backoff_base, options.poll_interval, options.max_time
     return worker.Options(
         workers=storage.check_integer(whole_number(options.count, "--count"), "--count", 1, 1000),
         drain=options.drain,
         backoff_base=None if base is None else check_setting("backoff_base", decimal_number(base, "--backoff-base")),
         poll_interval=None if interval is None else check_setting("poll_interval", interval),
+        max_seconds=None if longest is None else storage.parse_duration(longest, "--max-time"),
     )
 
 
@@ -1447,14 +1491,15 @@ def background_arguments(call, name):
     # type: (Call, str) -> List[str]
     """The command line of the detached supervisor."""
     options = call.options
-    script = os.path.realpath(__file__)
-    words = [script, "--home", call.home, "worker", "start", "--name", name, "--count", options.count]
+    words = [SCRIPT, "--home", call.home, "worker", "start", "--name", name, "--count", options.count]
     if options.drain:
         words.append("--drain")
     if options.backoff_base is not None:
         words += ["--backoff-base", options.backoff_base]
     if options.poll_interval is not None:
         words += ["--poll-interval", options.poll_interval]
+    if options.max_time is not None:
+        words += ["--max-time", options.max_time]
     return words
 
 

@@ -32,6 +32,7 @@ off, those of claims and results are not.
 Beside the database `q.db` lies the folder `q.db.d`, private to the user:
 
     gate            the write gate
+    start           locked by a `worker start --ensure` until its supervisor lives
     bell            a FIFO: an enqueue writes a byte to wake a sleeping worker (a hint only)
     workers/N.life  held locked by the supervisor or worker N for as long as it lives
     workers/N.stop  supervisor N is asked to finish and leave (.now: to end its jobs first,
@@ -1553,6 +1554,22 @@ class Queue:
             if self.is_alive(name):
                 found.append(self._details(name))
         return sorted(found, key=lambda member: (str(member["since"]), str(member["name"])))
+
+    def is_served(self) -> bool:
+        """True while a supervisor lives that nobody has asked to stop."""
+        supervisors = [str(member["name"]) for member in self.members() if member["kind"] == "supervisor"]
+        return any(not self._is_asked_to_stop(name) for name in supervisors)
+
+    def _is_asked_to_stop(self, supervisor: str) -> bool:
+        return any(os.path.exists(self.request_path(supervisor, request)) for request in ("stop", "now", "leave"))
+
+    def try_start_lock(self) -> Optional[int]:
+        """The right to start a supervisor where none serves: a descriptor to close, None where another holds it."""
+        fd = open_private(os.path.join(self.folder, "start"), os.O_RDWR | os.O_CREAT)
+        if try_lock(fd):
+            return fd
+        os.close(fd)
+        return None
 
     def _life_names(self) -> List[str]:
         try:

@@ -59,9 +59,10 @@ if TYPE_CHECKING:
         drain: bool
         backoff_base: Optional[float]
         poll_interval: Optional[float]
+        max_seconds: Optional[float]
 
 else:
-    Options = collections.namedtuple("Options", "workers drain backoff_base poll_interval")
+    Options = collections.namedtuple("Options", "workers drain backoff_base poll_interval max_seconds")
 
 NOW_SIGNAL = int(getattr(signal, "SIGUSR1", 0))  # from the supervisor to its workers
 REQUESTS = ("stop", "now", "leave")  # files that ask a supervisor and its workers to end
@@ -137,13 +138,25 @@ class WorkerProcess:
 
 
 class Supervisor:
-    """Keeps the wanted number of workers alive until asked to stop, or until drained."""
+    """Keeps the wanted number of workers alive until asked to stop, until drained, or until its time is over.
 
-    def __init__(self, queue: Queue, name: str, options: Options, read_settings: Callable[[], Settings]) -> None:
+    It calls *when_present* as soon as others can see that it lives.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        name: str,
+        options: Options,
+        read_settings: Callable[[], Settings],
+        when_present: Optional[Callable[[], None]] = None,
+    ) -> None:
         self.queue = queue
         self.name = name
         self.options = options
         self.read_settings = read_settings
+        self.when_present = when_present
+        self.began = time.monotonic()
         self.workers: List[WorkerProcess] = []
         self.stage = ""  # or one of REQUESTS: what the workers have been asked
         self.signals: List[int] = []
@@ -171,6 +184,8 @@ class Supervisor:
         self.queue.create()
         self.read_settings()
         self.presence = Presence(self.queue, self.name, member_details("supervisor", self.name))
+        if self.when_present:
+            self.when_present()
         self.keeper = Keeper(self.queue)
         os.chdir(os.path.abspath(os.sep))  # spawn fails from a directory that was deleted
         free_signals()
@@ -190,9 +205,16 @@ class Supervisor:
             request = "now" if self.stage else "stop"
             self.request(request)
             self.advance(request)
+        if self.time_is_over() and not self.stage:
+            self.request("stop")
+            self.advance("stop")
         for request in REQUESTS:
             if os.path.exists(self.queue.request_path(self.name, request)):
                 self.advance(request)
+
+    def time_is_over(self) -> bool:
+        limit = self.options.max_seconds
+        return limit is not None and time.monotonic() - self.began >= limit
 
     def request(self, request: str) -> None:
         try:
@@ -264,9 +286,10 @@ class Supervisor:
         self.start_after = time.monotonic() + TROUBLE_SECONDS
 
     def announce_ready(self) -> None:
-        """Tell who started us in the background that every worker is up."""
+        """Tell who started us in the background that every worker is up (or that we are to stop already)."""
         complete = len(self.workers) >= self.options.workers
-        if not self.announced and complete and all(worker.booted for worker in self.workers):
+        up = complete and all(worker.booted for worker in self.workers)
+        if not self.announced and (up or self.stage):
             self.announced = True
             self.boot_failures = 0
             with contextlib.suppress(OSError):
