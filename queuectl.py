@@ -1342,7 +1342,7 @@ def dlq_retry(call):
 @command("dlq purge", "delete all dead jobs and their output", shows=True)
 def dlq_purge(call):
     # type: (Call) -> int
-    return delete_jobs(call, ["dead"], 0)
+    return delete_jobs(call, ["dead"], 0, False)
 
 
 @command(
@@ -1350,6 +1350,7 @@ def dlq_purge(call):
     "delete finished jobs and their output, and give the space back",
     argument("--state", metavar="S[,S]", help="which (default: completed,cancelled)"),
     argument("--older-than", metavar="AGE", default="0", help="only those that finished this long ago: 7d, 12h"),
+    argument("--quiet", action="store_true", help="print nothing when it worked"),
     shows=True
 )
 def prune(call):
@@ -1358,11 +1359,12 @@ def prune(call):
     for state in states:
         if state not in storage.FINAL:
             raise storage.BadInput("jobs that are %s are not finished: cancel them first" % state)
-    return delete_jobs(call, states, storage.parse_duration(call.options.older_than, "--older-than"))
+    age = storage.parse_duration(call.options.older_than, "--older-than")
+    return delete_jobs(call, states, age, call.options.quiet)
 
 
-def delete_jobs(call, states, age):
-    # type: (Call, Sequence[str], float) -> int
+def delete_jobs(call, states, age, quiet):
+    # type: (Call, Sequence[str], float, bool) -> int
     progress = Progress()
     try:
         deleted = call.queue().prune(
@@ -1374,7 +1376,7 @@ def delete_jobs(call, states, age):
         progress.end()
     if call.options.json:
         call.print_json({"deleted": deleted})
-    else:
+    elif not quiet:
         tell("deleted %d jobs" % deleted)
     return 0
 
@@ -1648,6 +1650,88 @@ def initdb(call):
     queue.counts()  # is it ours, and of a version that we know?
     tell("%s %s" % ("created" if new else "exists already:", queue.path))
     return 0
+
+
+# ---------------------------------------------------------------- the host
+
+
+@command(
+    "cron",
+    "print crontab lines (on Windows schtasks commands) that keep workers running",
+    argument("-n", "--count", metavar="N", default="1", help="how many workers (default 1)"),
+)
+def cron(call):
+    # type: (Call) -> int
+    count = storage.check_integer(whole_number(call.options.count, "--count"), "--count", 1, 1000)
+    words = [sys.executable or "python3", SCRIPT]
+    if os.path.realpath(call.home) != HERE:
+        words += ["--home", call.home]
+    for word in words:
+        if not word.isprintable():
+            raise storage.BadInput("%s holds a character that no crontab can carry: rename it" % storage.shown(word))
+    if sys.platform == "win32":
+        print_text(windows_tasks(words, count))
+    else:
+        write_all(1, os.fsencode(crontab(words, count)))  # paths are bytes to cron, whatever stdout can encode
+    return 0
+
+
+CRONTAB = """\
+# Lines for your crontab. This adds them to what stands there:
+#   (crontab -l; {self} cron --count {count}) | crontab -
+# and `crontab -e` changes them or takes them out again. Jobs run with cron's short PATH, unless
+# a line such as PATH=/usr/local/bin:/usr/bin:/bin stands above. `worker stop` lasts until the next minute.
+
+# After a start of the host, and every minute: see that workers run. Nothing happens while they do.
+@reboot       {line} worker start --ensure --background --quiet --count {count}
+* * * * *     {line} worker start --ensure --background --quiet --count {count}
+
+# Where no process may stay, in place of these two (jobs that run longer than a minute may then add up):
+# * * * * *   {line} worker start --drain --max-time 55s --background --quiet --count {count}
+
+# Every ten minutes: look whether all is well. cron mails what it says.
+*/10 * * * *  {line} check
+
+# Once a day: delete what finished more than 30 days ago.
+17 3 * * *    {line} prune --older-than 30d --quiet
+"""
+
+
+def crontab(words, count):
+    # type: (Sequence[str], int) -> str
+    import shlex
+
+    typed = " ".join(shlex.quote(word) for word in words)
+    return CRONTAB.format(self=typed, line=" ".join(cron_word(word) for word in words), count=count)
+
+
+def cron_word(word):
+    # type: (str) -> str
+    """*word* for sh behind any cron: a bare \\% is % for those that unescape it and for those that do not.
+
+    No backslash stands beside another one, which some would make one of.
+    """
+    import shlex
+
+    parts = re.split(r"([%\\])", word)
+    special = {"%": "\\%", "\\": "'\\'", "": ""}
+    return "".join(special[part] if part in special else shlex.quote(part) for part in parts)
+
+
+def windows_tasks(words, count):
+    # type: (Sequence[str], int) -> str
+    """The same for the Windows task scheduler, to be pasted into cmd."""
+    windowless = re.sub(r"python\.exe\Z", "pythonw.exe", words[0])  # else a console flashes up each minute
+    words = [windowless if os.path.isfile(windowless) else words[0]] + list(words[1:])
+    line = " ".join('\\"%s\\"' % word for word in words)
+    tasks = (
+        ("queuectl workers", "/sc minute /mo 1", "worker start --ensure --background --quiet --count %d" % count),
+        ("queuectl check", "/sc minute /mo 10", "check"),
+        ("queuectl prune", "/sc daily /st 03:17", "prune --older-than 30d --quiet"),
+    )
+    lines = ["rem For cmd. `schtasks /delete /tn NAME` takes a task out again."]
+    lines += ['schtasks /create /f /tn "%s" %s /tr "%s %s"' % (name, when, line, rest) for name, when, rest in tasks]
+    return "\n".join(lines) + "\n"
 
 
 # ---------------------------------------------------------------- main
