@@ -6,7 +6,7 @@ CHECKED = queuectl.py storage.py worker.py
 
 CHAOS_SEED ?= 1
 
-.PHONY: help demo test bench chaos check pytest checkers clean
+.PHONY: help demo test dist bench chaos check pytest checkers clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/' | awk -F': +' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -15,7 +15,7 @@ demo:  ## run a dozen jobs of every kind for real, in a temporary home
 	@PYTHON='$(PYTHON)' sh tests/demo.sh
 
 # Two halves side by side, for the tests mostly wait for processes of their own.
-FIRST = $(patsubst %,tests/test_%.py,running stopping cancelling recovery background ensuring cron failpoints readme)
+FIRST = $(patsubst %,tests/test_%.py,running stopping cancelling recovery background ensuring cron dist failpoints readme)
 SECOND = $(filter-out $(FIRST),$(wildcard tests/test_*.py))
 
 test: pytest  ## run the tests (pytest is fetched where it is missing)
@@ -23,6 +23,9 @@ test: pytest  ## run the tests (pytest is fetched where it is missing)
 	$(PYTEST) $(SECOND); second=$$?; \
 	wait $$first; first=$$?; cat .tools/first-half.log; \
 	[ $$first -eq 0 ] && [ $$second -eq 0 ]
+
+dist:  ## build dist/queuectl.pyz, the three files as one
+	$(PYTHON) .ci/dist.py dist/queuectl.pyz
 
 chaos:  ## two minutes of random kills, stops, full disks and held locks, with a ledger (CHAOS_SEED=N)
 	$(PYTHON) tests/chaos.py --seed $(CHAOS_SEED)
@@ -33,7 +36,7 @@ bench:  ## measure the targets against their yardsticks: one table
 check: checkers  ## lint, and check the types for linux, darwin and win32
 	PYTHONPATH=$(TOOLS)/check $(PYTHON) -m ruff check --no-cache --isolated --target-version py38 --line-length 120 \
 	  --select E,F,W,B,I,C4,PIE,SIM,RET --ignore SIM105,SIM115 --per-file-ignores queuectl.py:B904 \
-	  queuectl.py storage.py worker.py tests
+	  queuectl.py storage.py worker.py tests .ci
 	@for platform in linux darwin win32; do \
 	  echo "mypy --strict --platform $$platform"; \
 	  PYTHONPATH=$(TOOLS)/check $(PYTHON) -m mypy --strict --platform $$platform --python-version 3.8 \
@@ -52,4 +55,4 @@ checkers:
 	  echo "fetching mypy and ruff into $(TOOLS)/check"; $(PIP) --target $(TOOLS)/check mypy==1.14.1 ruff; }
 
 clean:  ## remove what make has fetched and what Python has cached
-	rm -rf .tools .mypy_cache .ruff_cache __pycache__ tests/__pycache__
+	rm -rf .tools dist .mypy_cache .ruff_cache __pycache__ tests/__pycache__
