@@ -15,7 +15,7 @@ demo:  ## run a dozen jobs of every kind for real, in a temporary home
 	@PYTHON='$(PYTHON)' sh tests/demo.sh
 
 # Two halves side by side, for the tests mostly wait for processes of their own.
-FIRST = $(patsubst %,tests/test_%.py,running stopping cancelling recovery background ensuring cron dist failpoints readme)
+FIRST = $(patsubst %,tests/test_%.py,running stopping cancelling recovery background ensuring cron dist doctor failpoints readme)
 SECOND = $(filter-out $(FIRST),$(wildcard tests/test_*.py))
 
 test: pytest  ## run the tests (pytest is fetched where it is missing)

@@ -1734,6 +1734,99 @@ def windows_tasks(words, count):
     return "\n".join(lines) + "\n"
 
 
+@command("doctor", "prove in a few seconds that this host can run the queue; exit 1 where it cannot", shows=True)
+def doctor(call):
+    # type: (Call) -> int
+    began = time.monotonic()
+    findings, found = examine(call), []
+    try:
+        for finding in findings:
+            found.append(finding)
+            if not call.options.json:
+                print_finding(finding)
+    finally:
+        findings.close()  # also when nobody reads on: the trial home goes
+    failed = [finding.name for finding in found if finding.ok is False]
+    if call.options.json:
+        rows = [{"name": one.name, "ok": one.ok, "text": one.text, "advice": one.advice or None} for one in found]
+        call.print_json({"ok": not failed, "seconds": round(time.monotonic() - began, 3), "findings": rows})
+    if failed:
+        raise storage.QueueError("this host cannot run the queue yet: %s" % ", ".join(failed))
+    if not call.options.json:
+        print_text("this host can run the queue (%.1f s)\n" % (time.monotonic() - began))
+    return 0
+
+
+def print_finding(finding):
+    # type: (storage.Finding) -> None
+    word, state = {True: ("ok", "completed"), False: ("FAIL", "dead"), None: ("note", "failed")}[finding.ok]
+    text = finding.text + (": " + finding.advice if finding.advice else "")
+    print_text("%s%-13s%s\n" % (coloured("%-6s" % word, state), finding.name, storage.printable(text)))
+    sys.stdout.flush()
+
+
+def examine(call):
+    # type: (Call) -> Any
+    """Finding after finding: the host, a trial home that is thrown away, and the real one."""
+    import worker
+
+    wall, monotonic = time.time(), time.monotonic()
+    yield storage.Finding("python", True, "%d.%d.%d, %s" % (sys.version_info[:3] + (sys.executable,)))
+    yield storage.probe_sqlite()
+    config = storage.tried("config", probe_config, call)
+    yield config
+    queue = storage.Queue(os.path.join(call.home, "queuectl.db")) if config.ok is False else call.queue()
+    paths = [call.home, call.config.path, queue.path, queue.folder]
+    yield storage.tried("home", storage.probe_home, call.home, paths)
+    yield storage.tried("file system", storage.probe_file_system, queue)
+    yield storage.tried("database", storage.probe_database, queue)
+    yield storage.tried("alive", probe_alive, queue)
+    try:
+        with worker.Trial(SCRIPT, LIBRARY, existing_folder(os.path.dirname(queue.path))) as trial:
+            yield storage.tried("space", storage.probe_space, trial.home)
+            yield storage.tried("sync", storage.probe_sync, trial.home)
+            failed = ""
+            for name, probe in trial.probes():  # each builds on what the one before has proved
+                finding = storage.Finding(name, None, "not tried", "see to the %s first" % failed)
+                if not failed:
+                    finding = storage.tried(name, probe)
+                    failed = name if finding.ok is False else ""
+                yield finding
+    except OSError as error:
+        text = "no trial home can be made in %s: %s" % (error.filename, error.strerror)
+        yield storage.Finding("trial", False, text, "make it writable, or choose another home")
+    yield storage.probe_clock(wall, monotonic)
+    yield storage.tried("cron", worker.probe_cron)
+    if sys.platform != "win32":
+        yield storage.tried("bare PATH", worker.probe_bare_path)
+
+
+def probe_config(call):
+    # type: (Call) -> storage.Finding
+    call.config()
+    given = call.config.values()
+    text = "%s sets %s" % (call.config.path, ", ".join(given)) if given else "every setting has its default"
+    return storage.Finding("config", True, text)
+
+
+def probe_alive(queue):
+    # type: (storage.Queue) -> storage.Finding
+    members = queue.members()
+    workers = sum(member["kind"] == "worker" for member in members)
+    if not workers:
+        advice = "`worker start` starts one, `cron` tells how to keep one"
+        return storage.Finding("alive", None, "no worker works on this queue", advice)
+    return storage.Finding("alive", True, "%d workers, supervisors: %d" % (workers, len(members) - workers))
+
+
+def existing_folder(path):
+    # type: (str) -> str
+    """*path*, or what is there of the way to it."""
+    while not os.path.isdir(path) and os.path.dirname(path) != path:
+        path = os.path.dirname(path)
+    return path
+
+
 # ---------------------------------------------------------------- main
 
 

@@ -1523,6 +1523,19 @@ class Queue:
             token: Optional[str] = self._head(connection, identifier)["token"]
             return token
 
+    def damage(self, seconds: float) -> Optional[str]:
+        """What SQLite's quick check complains of, "" if nothing, None if it takes longer than *seconds*."""
+        with self._reading() as connection:
+            deadline = time.monotonic() + seconds
+            connection.set_progress_handler(lambda: int(time.monotonic() > deadline), 100000)
+            try:
+                found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+            except sqlite3.OperationalError as error:
+                if "interrupt" in str(error):
+                    return None
+                raise
+        return "" if found == "ok" else found.replace("\n", " ")
+
     # -------------------------------------------------------- who is alive
 
     def attempt_is_held(self, token: str) -> bool:
@@ -1658,18 +1671,24 @@ def network_file_system(path: str, mountinfo: str = "/proc/self/mountinfo") -> O
     """The kind of network file system that holds *path*, None for a local or unknown one."""
     if sys.platform == "win32":
         return "a network share" if path.startswith("\\\\") else None
+    kind = file_system(path, mountinfo)
+    return kind if kind.startswith(NETWORK_FILE_SYSTEMS) else None
+
+
+def file_system(path: str, mountinfo: str = "/proc/self/mountinfo") -> str:
+    """The kind of file system that holds *path*, "" where the system does not tell (not Linux)."""
     try:
         with open(mountinfo, encoding="utf-8", errors="surrogateescape") as file:
             mounts = [line.split() for line in file]
     except OSError:
-        return None  # not Linux
+        return ""
     best, kind = "", ""
     for words in mounts:  # proc(5): the fifth word is the place, the kind follows the lone -
         place = re.sub(r"\\(\d{3})", lambda match: chr(int(match.group(1), 8)), words[4])
         inside = path == place or path.startswith(place.rstrip("/") + "/")
         if inside and len(place) >= len(best):
             best, kind = place, words[words.index("-") + 1]
-    return kind if kind.startswith(NETWORK_FILE_SYSTEMS) else None
+    return kind
 
 
 def is_private_group(gid: int) -> bool:
@@ -1799,3 +1818,135 @@ def explanation(path: str, message: str) -> str:
         if word in lowered:
             return "%s %s" % (printable(path), text)
     return "%s: %s" % (printable(path), printable(message))
+
+
+# ---------------------------------------------------------------- proving the host (doctor)
+
+SLOW_SYNC_SECONDS = 0.1
+FREE_SYNC_SECONDS = 0.00002  # no disk answers as fast: nothing was synced
+LITTLE_SPACE, ENOUGH_SPACE = 16 << 20, 1 << 30
+CHECK_SECONDS = 5.0  # how long a large database is checked
+
+
+class Finding:
+    """What a probe found. ``ok`` is False where the queue cannot run so, None for what is only good to know."""
+
+    def __init__(self, name: str, ok: Optional[bool], text: str, advice: str = "") -> None:
+        self.name = name
+        self.ok = ok
+        self.text = text
+        self.advice = advice
+
+
+def tried(name: str, probe: Callable[..., Finding], *arguments: Any) -> Finding:
+    """What *probe* finds; that it cannot even be made is a finding too."""
+    try:
+        with told(name):
+            return probe(*arguments)
+    except QueueError as error:
+        return Finding(name, False, str(error))
+
+
+def probe_sqlite() -> Finding:
+    here = sqlite3.sqlite_version_info
+    if here < (3, 7, 17):
+        return Finding(
+            "sqlite", False, sqlite3.sqlite_version, "too old: use a Python whose SQLite is 3.7.17 or newer"
+        )
+    lacking = ["partial indexes"] * (here < (3, 8, 0)) + ["TRUNCATE checkpoints"] * (here < (3, 8, 8))
+    if lacking:
+        text = "%s, without %s" % (sqlite3.sqlite_version, " and ".join(lacking))
+        return Finding("sqlite", None, text, "nothing to do: others are used in their place, somewhat slower")
+    return Finding("sqlite", True, sqlite3.sqlite_version)
+
+
+def probe_home(home: str, paths: Iterable[str]) -> Finding:
+    """Whether *home* is ours, can be written, and keeps what is in it private."""
+    if not os.path.lexists(home):
+        return Finding("home", None, "%s does not exist" % home, "nothing to do: the first add makes it")
+    refuse_untrusted(paths)
+    mode = mode_of_new_file(home)
+    if sys.platform != "win32" and mode & 0o077:
+        text = "%s: a new file there has mode %04o, so others can read it" % (home, mode)
+        return Finding("home", False, text, "use a file system with permissions")
+    if sys.platform != "win32" and os.stat(home).st_mode & 0o077:
+        return Finding("home", None, "%s can be listed by other users" % home, "chmod 700 it; its files are private")
+    return Finding("home", True, "%s is writable%s" % (home, "" if sys.platform == "win32" else " and private"))
+
+
+def mode_of_new_file(folder: str) -> int:
+    path = os.path.join(folder, "doctor-%d.probe" % os.getpid())
+    fd = open_private(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+    try:
+        os.write(fd, b"probe")
+        return stat.S_IMODE(os.fstat(fd).st_mode)
+    finally:
+        os.close(fd)
+        remove(path)
+
+
+def probe_file_system(queue: Queue) -> Finding:
+    queue.refuse_unsafe_place()
+    return Finding("file system", True, file_system(queue.path) or "no network's, as far as can be told")
+
+
+def probe_space(folder: str) -> Finding:
+    import shutil  # needed only here
+
+    free = shutil.disk_usage(folder).free
+    text = "%.1f GiB free" % (free / 2**30) if free >= ENOUGH_SPACE else "%d MiB free" % (free >> 20)
+    if free >= ENOUGH_SPACE:
+        return Finding("space", True, text)
+    return Finding("space", None if free >= LITTLE_SPACE else False, text, "make room, or prune: full, it takes no job")
+
+
+def probe_sync(folder: str) -> Finding:
+    """How long the disk takes to keep something, which each enqueue waits for."""
+    path = os.path.join(folder, "sync.probe")
+    fd = open_private(path, os.O_CREAT | os.O_WRONLY)
+    try:
+        seconds = sorted(sync_seconds(fd) for _ in range(9))[4]
+    finally:
+        os.close(fd)
+        remove(path)
+    text = "%.3g ms (median of 9)" % (seconds * 1000)
+    if seconds < FREE_SYNC_SECONDS:
+        return Finding("sync", None, text, "too fast for a disk: a power cut may take acknowledged jobs along")
+    if seconds > SLOW_SYNC_SECONDS:
+        return Finding("sync", None, text, "slow: each add takes as long; enqueue many jobs in one call")
+    return Finding("sync", True, text)
+
+
+def sync_seconds(fd: int) -> float:
+    os.write(fd, b"x" * 512)
+    began = time.monotonic()
+    os.fsync(fd)
+    return time.monotonic() - began
+
+
+def probe_clock(wall: float, monotonic: float) -> Finding:
+    """Whether the clocks agree since they said *wall* and *monotonic*, and on a year that can be."""
+    now = time.time()
+    drift = (now - wall) - (time.monotonic() - monotonic)
+    text = "%s (%s)" % (time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(now)), time.strftime("%Z"))
+    if not ID_EPOCH <= now < ID_EPOCH + 75 * 365 * 86400:
+        return Finding("clock", False, text, "set the clock: no job would be due when it should")
+    if abs(drift) > 0.5:
+        return Finding("clock", None, "%s, moved by %.1f s meanwhile" % (text, drift), "see what sets it")
+    return Finding("clock", True, text)
+
+
+def probe_database(queue: Queue) -> Finding:
+    """Whether the database at hand is ours, of a version that we know, and whole."""
+    try:
+        damage = queue.damage(CHECK_SECONDS)
+    except NoDatabase:
+        return Finding("database", None, "%s does not exist" % queue.path, "nothing to do: the first add creates it")
+    if damage is None:
+        text = "%s answers; too large to be checked in %d s" % (queue.path, CHECK_SECONDS)
+        return Finding("database", None, text, "`PRAGMA quick_check` in sqlite3 takes the time it needs")
+    if damage:
+        text = "%s is damaged: %s" % (queue.path, damage)
+        return Finding("database", False, text, "restore a backup, or move it away")
+    found = ", ".join("%d %s" % (count, state) for state, count in queue.counts().items() if count)
+    return Finding("database", True, "%s is whole: %s" % (queue.path, found or "no jobs"))

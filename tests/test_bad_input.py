@@ -548,6 +548,8 @@ REST = [
     (["prune", "--older-than", "yesterday"], 2, "yesterday"),
     (["prune", "--older-than", "9" * 30 + "d"], 2, "--older-than"),
     (["status", "--watch"], 2, "--watch"),
+    (["doctor", "now"], 2, "now"),
+    (["doctor", "--fix"], 2, "--fix"),
     (["cron", "daily"], 2, "daily"),
     (["cron", "--count"], 2, "--count"),
     (["cron", "--count", "0"], 2, "between 1 and 1000"),
