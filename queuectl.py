@@ -1781,8 +1781,9 @@ def examine(call):
     yield storage.tried("file system", storage.probe_file_system, queue)
     yield storage.tried("database", storage.probe_database, queue)
     yield storage.tried("alive", probe_alive, queue)
+    folder = existing_folder(os.path.dirname(queue.path))
     try:
-        with worker.Trial(SCRIPT, LIBRARY, existing_folder(os.path.dirname(queue.path))) as trial:
+        with worker.Trial(SCRIPT, LIBRARY, folder) as trial:
             yield storage.tried("space", storage.probe_space, trial.home)
             yield storage.tried("sync", storage.probe_sync, trial.home)
             failed = ""
@@ -1793,7 +1794,7 @@ def examine(call):
                     failed = name if finding.ok is False else ""
                 yield finding
     except OSError as error:
-        text = "no trial home can be made in %s: %s" % (error.filename, error.strerror)
+        text = "no home to try with can be made in %s: %s" % (folder, error.strerror)
         yield storage.Finding("trial", False, text, "make it writable, or choose another home")
     yield storage.probe_clock(wall, monotonic)
     yield storage.tried("cron", worker.probe_cron)

@@ -1865,7 +1865,11 @@ def probe_home(home: str, paths: Iterable[str]) -> Finding:
     if not os.path.lexists(home):
         return Finding("home", None, "%s does not exist" % home, "nothing to do: the first add makes it")
     refuse_untrusted(paths)
-    mode = mode_of_new_file(home)
+    try:
+        mode = mode_of_new_file(home)
+    except OSError as error:
+        text = "%s cannot be written: %s" % (home, error.strerror)
+        return Finding("home", False, text, "chmod u+rwx it, or choose another home")
     if sys.platform != "win32" and mode & 0o077:
         text = "%s: a new file there has mode %04o, so others can read it" % (home, mode)
         return Finding("home", False, text, "use a file system with permissions")

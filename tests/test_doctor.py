@@ -133,13 +133,13 @@ def test_a_broken_configuration_is_told_and_everything_else_tried_all_the_same(h
 def test_a_place_where_nothing_can_be_written_is_told(tmp_path):
     found = failures(Home("/proc/queue"))
     assert list(found) == ["trial"]
-    assert "no trial home can be made in /proc" in found["trial"]
+    assert "no home to try with can be made in /proc: " in found["trial"]
 
 
 def test_a_home_that_is_a_file_is_told(tmp_path):
     home = Home(tmp_path / "file")
     (tmp_path / "file").write_text("no folder")
-    assert "home" in failures(home)
+    assert "file cannot be written: Not a directory" in failures(home)["home"]
     assert os.listdir(str(tmp_path)) == ["file"]
 
 
