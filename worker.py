@@ -1859,8 +1859,8 @@ def send_signal(pid: int, start: str, number: int) -> None:
 
 TRIAL_JOBS = 20  # that each of two callers enqueues
 TRIAL_WORKERS = 2
-TRIAL_TIMEOUT = 2  # seconds, of the job whose tree must end
-TRIAL_SECONDS = 30.0  # longest step
+TRIAL_TIMEOUT = 2.0  # least seconds of the job whose tree must end; more where processes start slowly
+TRIAL_SECONDS = 60.0  # longest step
 # A process in a session of its own, where no signal to a group reaches it. Its lock tells whether it lives.
 ESCAPED = """import os, sys, time
 sys.path.insert(0, sys.argv[1])
@@ -2033,10 +2033,7 @@ class Trial:
 
     def probe_workers(self) -> Finding:
         """Workers start, share these jobs, and record them; beside them runs one whose tree must end."""
-        self.end(self.start("config", "set", "grace", "0.5"))
-        words = ["--id", "tree", "--quiet", "--max-retries", "0", "--timeout", str(TRIAL_TIMEOUT), "--"]
-        escaping = [sys.executable, "-I", "-S", "-c", ESCAPING, ESCAPED, self.library, self.lock_path]
-        self.end(self.start("add", *words, *escaping))
+        self._add_escaping_job()
         began = time.time()
         self.end(self.start("worker", "start", "--drain", "--count", str(TRIAL_WORKERS)))
         took = time.time() - began
@@ -2049,6 +2046,16 @@ class Trial:
         first = min(storage.utc_seconds(job["started_at"]) for job in done) - began
         text = "%d workers ran %d jobs; the first began after %.2f s, all ended after %.1f s"
         return Finding("workers", True, text % (TRIAL_WORKERS, len(done), first, took))
+
+    def _add_escaping_job(self) -> None:
+        """The job whose tree must end at its timeout: a process, and its child in a session of its own."""
+        began = time.monotonic()
+        self.end(self.start("config", "set", "grace", "0.5"))
+        start_seconds = time.monotonic() - began  # of one process, and the job takes two
+        timeout = "%.1f" % min(max(TRIAL_TIMEOUT, 6 * start_seconds), TRIAL_SECONDS / 2)
+        words = ["--id", "tree", "--quiet", "--max-retries", "0", "--timeout", timeout, "--"]
+        escaping = [sys.executable, "-I", "-S", "-c", ESCAPING, ESCAPED, self.library, self.lock_path]
+        self.end(self.start("add", *words, *escaping))
 
     def probe_ending(self) -> Finding:
         """What became of the job that ran into its timeout, and of its child in another session."""
