@@ -373,10 +373,20 @@ class Call(object):
         """One JSON value. Jobs come one per line, so that a list stays greppable."""
         if isinstance(value, list):
             rows = ",\n".join(json.dumps(row) for row in value)
-            text = "[\n%s\n]" % rows if rows else "[]"
+            print_text(json_safe("[\n%s\n]" % rows if rows else "[]"))
         else:
-            text = json.dumps(value, indent=2)
-        print_text(text.replace("\x7f", "\\u007f") + "\n")
+            print_text(json_text(value))
+
+
+def json_text(value):
+    # type: (object) -> str
+    return json_safe(json.dumps(value, indent=2))
+
+
+def json_safe(text):
+    # type: (str) -> str
+    """A line of JSON without the one control character that JSON lets through."""
+    return text.replace("\x7f", "\\u007f") + "\n"
 
 
 def find_home(given):
@@ -594,7 +604,9 @@ JOB_ARGUMENTS = (
     argument("--timeout", metavar="AGE", help="end an attempt that runs longer"),
     argument("--cwd", metavar="DIR", help="run in this directory (default: the current one)"),
     argument("--env", metavar="NAME=VALUE", action="append", help="set a variable for the job (repeatable)"),
+    argument("--unique", metavar="KEY", help="add nothing while another job with this key waits or runs"),
     argument("--quiet", action="store_true", help="print nothing when it worked"),
+    argument("--verbose", action="store_true", help="say so where a key kept a job from being added"),
 )
 
 
@@ -617,6 +629,7 @@ def add(call):
         "delay": options.delay,
         "timeout": options.timeout,
         "cwd": options.cwd,
+        "unique": options.unique,
     }  # type: Fields
     if options.max_retries is not None:
         fields["max_retries"] = whole_number(options.max_retries, "max_retries")
@@ -629,6 +642,8 @@ def add(call):
     with storage.told(call.home):
         ensure_home(call.home)
     identifier = queue.enqueue(row)
+    if options.verbose:
+        tell_holder(identifier)
     if options.json:
         job = queue.job(identifier)
         del job["history"]
@@ -636,6 +651,14 @@ def add(call):
     elif not options.quiet:
         acknowledge(identifier + "\n", "job %s was added, but its id" % identifier)
     return 0
+
+
+def tell_holder(identifier):
+    # type: (str) -> None
+    """Say so where *identifier* stands for a job that was not added."""
+    if isinstance(identifier, storage.Holder):
+        key = storage.shown(identifier.key)
+        tell("job %s with the key %s is %s: nothing was added" % (identifier, key, identifier.state))
 
 
 def acknowledge(text, what, flush=True):
@@ -685,6 +708,7 @@ def parse_variables(pairs):
     argument("text", nargs="?", metavar="JSON", help="the jobs, or - to read them from standard input"),
     argument("--file", metavar="F", help="read them from this file"),
     argument("--quiet", action="store_true", help="print nothing when it worked"),
+    argument("--verbose", action="store_true", help="say which jobs a key kept from being added"),
     shows=True
 )
 def enqueue(call):
@@ -704,31 +728,36 @@ def enqueue(call):
             with storage.told(call.home):
                 ensure_home(call.home)
             ids = queue.enqueue_each(row for part in (first, rows) for row in part)
-            count = print_ids(call, ids, progress)
+            given, added = print_ids(call, ids, progress)
         finally:
             progress.end()
-    if count > 1 and not (options.json or options.quiet):
-        tell("enqueued %d jobs" % count)
+    if given > 1 and not (options.json or options.quiet):
+        tell("enqueued %d jobs" % added)
     return 0
 
 
 def print_ids(call, ids, progress):
-    # type: (Call, Iterator[str], Progress) -> int
-    """Take up the ids as they come, and print them; returns how many."""
-    if call.options.json:
-        found = list(ids)
-        call.print_json({"enqueued": len(found), "ids": found})
-        return len(found)
-    count = 0
+    # type: (Call, Iterator[str], Progress) -> Tuple[int, int]
+    """Take up the ids as they come, and print them; returns how many came, and how many of them are new."""
+    options, found = call.options, []
+    given = held = 0
     for identifier in ids:
-        if not count:
+        if not given:
             progress.end()
-        count += 1
-        if not call.options.quiet:
-            acknowledge(identifier + "\n", "the jobs were added, but their ids", count == 1)
-    if not call.options.quiet:
+        given += 1
+        if isinstance(identifier, storage.Holder):
+            held += 1
+            if options.verbose:
+                tell_holder(identifier)
+        if options.json:
+            found.append(identifier)
+        elif not options.quiet:
+            acknowledge(identifier + "\n", "the jobs were added, but their ids", given == 1)
+    if options.json:
+        call.print_json({"enqueued": given - held, "ids": found})
+    elif not options.quiet:
         acknowledge("", "the jobs were added, but their ids")
-    return count
+    return given, given - held
 
 
 def open_source(text, path):
@@ -1243,6 +1272,171 @@ def status(call):
     return 0
 
 
+# ---------------------------------------------------------------- checking
+
+NEWEST_DEAD = 5  # dead letters that `check` names
+ERROR_CHARACTERS = 100  # of the error of each
+STARTING_SECONDS = 3.0  # a supervisor without a worker has this long to start one
+
+
+@command(
+    "check",
+    "say what is wrong, and nothing when all is well: exit 1 or 0; for cron, which mails it",
+    argument("--waiting", metavar="AGE", default="15m", help="how long a due job may wait (default 15m)"),
+    argument("--min-free", metavar="SIZE", default="256M", help="what the disk must have free (default 256M)"),
+    argument("--expect", metavar="KEY", action="append", help="a job with this unique key must complete"),
+    argument("--every", metavar="AGE", action="append", help="this often; one for all, or one for each --expect"),
+    shows=True
+)
+def check(call):
+    # type: (Call) -> int
+    options = call.options
+    waiting = storage.parse_duration(options.waiting, "--waiting")
+    least = parse_size(options.min_free, "--min-free")
+    expected = parse_expected(options.expect or [], options.every or [])
+    queue = call.queue()
+    problems = work_problems(queue, call.now, waiting) + disk_problems(queue, least)
+    for key, every in expected:
+        problems += expected_problems(queue, call.now, key, every)
+    try:
+        with queue.untold_deaths(NEWEST_DEAD) as (count, jobs):
+            problems += dead_problems(count, jobs)
+            report_problems(call, problems)
+    except BrokenPipeError:
+        return quiet_end(int(bool(problems)))
+    return int(bool(problems))
+
+
+def report_problems(call, problems):
+    # type: (Call, Sequence[Fields]) -> None
+    """Print them to the last byte, or raise: only then do dead letters count as told."""
+    text = "".join(storage.printable(problem["text"]) + "\n" for problem in problems)
+    if call.options.json:
+        text = json_text({"ok": not problems, "problems": problems})
+    acknowledge(text, "what is wrong")
+
+
+def problem(kind, text, **facts):
+    # type: (str, str, **Any) -> Fields
+    return dict(facts, kind=kind, text=text)
+
+
+def work_problems(queue, now, limit):
+    # type: (storage.Queue, float, float) -> List[Fields]
+    """A job that waits too long; nobody there to run it."""
+    found = []
+    due, running, oldest = queue.due_work(now, now - limit)
+    if oldest:
+        since, identifier = oldest
+        text = "job %s waits since %s (%s), due are: %d"
+        text = text % (identifier, since, age_text(now - storage.utc_seconds(since)), due)
+        found.append(problem("waiting", text, id=identifier, since=since, due=due))
+    if (due or running) and not is_served(queue):
+        text = "no worker is alive; jobs due: %d, left running: %d; `%s worker start` starts one"
+        found.append(problem("workers", text % (due, running, PROGRAM), due=due, running=running))
+    return found
+
+
+def is_served(queue):
+    # type: (storage.Queue) -> bool
+    """True where a worker lives; a supervisor gets a moment to replace the one it has lost."""
+    deadline = time.monotonic() + STARTING_SECONDS
+    while not has_worker(queue):
+        if not queue.members() or time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def disk_problems(queue, least):
+    # type: (storage.Queue, int) -> List[Fields]
+    """Too little room beside the database, or where output goes if that is another disk."""
+    import shutil  # needed only here
+
+    found, seen = [], set()
+    folders = (os.path.dirname(queue.path), queue.attempts_folder) if os.path.exists(queue.path) else ()
+    for folder in folders:
+        try:
+            device, free = os.stat(folder).st_dev, shutil.disk_usage(folder).free
+        except OSError:
+            continue
+        if free < least and device not in seen:
+            text = "the disk that holds %s has %s free, less than %s" % (folder, size_text(free), size_text(least))
+            found.append(problem("disk", text, path=folder, free=free, min_free=least))
+        seen.add(device)
+    return found
+
+
+def expected_problems(queue, now, key, every):
+    # type: (storage.Queue, float, str, float) -> List[Fields]
+    last = queue.last_success(key)
+    age = now - storage.utc_seconds(last) if last else 0.0
+    if last and abs(age) <= every:
+        return []
+    when_text = "%s (%s)" % (last, age_text(age) + " ago" if age >= 0 else "in the future") if last else "never"
+    text = "no job with the key %s completed within %s; the last success: %s"
+    text = text % (storage.shown(key), exact_age(every), when_text)
+    return [problem("expected", text, key=key, every=every, last_success=last)]
+
+
+def dead_problems(count, jobs):
+    # type: (int, Sequence[Fields]) -> List[Fields]
+    """One line for all that died since the last check, with the newest by name."""
+    if not count:
+        return []
+    named = ["%s (%s)" % (job["id"], shortened(job["last_error"] or "?")) for job in jobs]
+    text = "new dead letters: %d" % count
+    if named:
+        text += "; %s%s" % ("the newest: " if count > len(named) else "", ", ".join(named))
+    return [problem("dead", text, count=count, jobs=jobs)]
+
+
+def shortened(text):
+    # type: (str) -> str
+    return text if len(text) <= ERROR_CHARACTERS else text[: ERROR_CHARACTERS - 3] + "..."
+
+
+def parse_expected(keys, ages):
+    # type: (Sequence[str], Sequence[str]) -> List[Tuple[str, float]]
+    """Which keys must complete how often."""
+    if bool(keys) != bool(ages):
+        raise storage.BadInput("--expect KEY and --every AGE go together: give both")
+    if len(ages) not in (1, len(keys)) and keys:
+        raise storage.BadInput("give one --every for all, or one for each --expect")
+    for key in keys:
+        storage.check_key(key, "--expect")
+    seconds = [storage.parse_duration(age, "--every") for age in ages]
+    if 0 in seconds:
+        raise storage.BadInput("--every: 0 is never kept: give a length of time such as 26h")
+    return list(zip(keys, seconds * len(keys) if len(seconds) == 1 else seconds))
+
+
+def parse_size(text, name):
+    # type: (str, str) -> int
+    """Bytes: a number, also with K, M, G or T behind it."""
+    match = re.match(r"([0-9]{1,18})([KMGT]?)\Z", text)
+    if not match:
+        raise storage.BadInput("%s: %s is not a size such as 256M, 2G or 1000000" % (name, storage.shown(text)))
+    return int(match.group(1)) << 10 * " KMGT".index(match.group(2) or " ")
+
+
+def size_text(count):
+    # type: (int) -> str
+    for power, unit in ((4, "T"), (3, "G"), (2, "M"), (1, "K")):
+        if count >= 1024**power:
+            return "%.4g%s" % (count / 1024.0**power, unit)
+    return "%d bytes" % count
+
+
+def exact_age(seconds):
+    # type: (float) -> str
+    """A length of time as one gives it: 90m, 26h, 7d."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds % size == 0:
+            return "%d%s" % (seconds // size, unit)
+    return "%gs" % seconds
+
+
 # ---------------------------------------------------------------- deciding
 
 
@@ -1332,10 +1526,12 @@ def dlq_retry(call):
         put_back(call, call.options.ids, ("dead",))
         return 0
     try:
-        count = call.queue().requeue_dead(call.now)
+        count, stay = call.queue().requeue_dead(call.now)
     except storage.NoDatabase:
-        count = 0
+        count = stay = 0
     tell("requeued %d jobs" % count)
+    if stay:
+        tell("left %d jobs dead: another job waits or runs with the same key" % stay)
     return 0
 
 

@@ -21,6 +21,9 @@ failed      The last attempt failed and retries remain; claimed again at next_ru
 dead        Retries are used up: the dead letter queue. Only a person moves it out.
 cancelled   A person took it out. Only a person moves it back.
 
+While a job with a *unique key* is pending, failed or processing it *holds* the key: no other
+with that key is added or requeued. Looked up and inserted in one transaction.
+
 The same arrows stand below as MOVES, and in the schema as a trigger that refuses every
 other move. Every write is one `BEGIN IMMEDIATE` transaction on a fresh connection, behind
 the *gate*, a file lock that keeps writers in line (SQLite's own waiting sleeps, and is
@@ -33,6 +36,7 @@ Beside the database `q.db` lies the folder `q.db.d`, private to the user:
 
     gate            the write gate
     start           locked by a `worker start --ensure` until its supervisor lives
+    check           held while dead letters are told of, so that two do not tell of the same
     bell            a FIFO: an enqueue writes a byte to wake a sleeping worker (a hint only)
     workers/N.life  held locked by the supervisor or worker N for as long as it lives
     workers/N.stop  supervisor N is asked to finish and leave (.now: to end its jobs first,
@@ -101,6 +105,7 @@ PRIVATE_FOLDER = 0o700
 COMMAND_BYTES = 8000 if sys.platform == "win32" else 131000
 ARGUMENTS_BYTES = 30000 if sys.platform == "win32" else 1000000
 SECONDS_LIMIT = 100 * 366 * 86400
+KEY_LENGTH = 200
 FIRST_TIME, LAST_TIME = 0.0, 253402300799.0  # 1970 to 9999
 
 
@@ -179,6 +184,7 @@ class Claim:
         self.cwd: str = row["cwd"]
         self.env: Dict[str, str] = json.loads(row["env"]) if row["env"] else {}
         self.umask: Optional[int] = row["umask"]
+        self.unique_key: Optional[str] = row["unique_key"]
         self.token = token
         self.attempt_id = attempt_id
         self.number = number
@@ -332,7 +338,7 @@ def printable(text: str) -> str:
 
 # ---------------------------------------------------------------- checking jobs
 
-JOB_KEYS = ("id", "command", "max_retries", "priority", "run_at", "delay", "timeout", "cwd", "env")
+JOB_KEYS = ("id", "command", "max_retries", "priority", "run_at", "delay", "timeout", "cwd", "env", "unique")
 OWN_KEYS = frozenset(
     (
         "state",
@@ -357,6 +363,19 @@ ID_EPOCH = 1704067200  # 2024-01-01: keeps ten digits good until 2059
 
 class MadeId(str):
     """An id that queuectl made, and may make anew if it is taken."""
+
+
+class Holder(str):
+    """The id of a job that waits or runs with a key, given where another with that key was not added."""
+
+    key: str
+    state: str
+
+    @classmethod
+    def of(cls, identifier: str, key: str, state: str) -> Holder:
+        holder = cls(identifier)
+        holder.key, holder.state = key, state
+        return holder
 
 
 class IdMaker:
@@ -411,7 +430,7 @@ class JobMaker:
         identifier = get("id")
         run_at, due, lane = self._times(get("run_at"), get("delay"))
         max_retries, priority = get("max_retries"), get("priority")
-        timeout, cwd, env = get("timeout"), get("cwd"), get("env")
+        timeout, cwd, env, key = get("timeout"), get("cwd"), get("env"), get("unique")
         return (
             make_id(self.now) if identifier is None else check_id(identifier),
             command,
@@ -427,6 +446,7 @@ class JobMaker:
             self.umask,
             self.now_text,
             self.now_text,
+            None if key is None else check_key(key),
         )
 
     def _times(self, run_at: object, delay: object) -> Tuple[Optional[str], str, int]:
@@ -495,6 +515,16 @@ def check_integer(value: object, name: str, low: int, high: int) -> int:
     if not low <= value <= high:
         raise BadInput("%s: %s is not between %d and %d" % (name, shown(value), low, high))
     return value
+
+
+def check_key(value: object, name: str = "unique") -> str:
+    """*value* when it can be the key that only one waiting or running job has."""
+    text = check_text(value, name)
+    if not text:
+        raise BadInput("%s is empty" % name)
+    if len(text) > KEY_LENGTH:
+        raise BadInput("%s: %s is longer than %d characters" % (name, shown(text), KEY_LENGTH))
+    return text
 
 
 def check_timeout(value: object) -> float:
@@ -762,29 +792,77 @@ MIGRATIONS = [
         END
         """,
     ],
+    [
+        "ALTER TABLE jobs ADD COLUMN unique_key TEXT",
+        # Only who holds a key stands here: small however many have finished, and nothing
+        # to keep up for jobs without one.
+        "CREATE INDEX jobs_holding ON jobs (unique_key)"
+        " {where:unique_key IS NOT NULL AND state IN ('pending', 'failed', 'processing')}",
+        # A table of its own: prune deletes the jobs. Written by whoever completes one, for a
+        # trigger would cost every finish of every job a tenth.
+        "CREATE TABLE successes (unique_key TEXT PRIMARY KEY, finished_at TEXT NOT NULL)",
+        # How many deaths there were, and up to which of them `check` has told: numbers, for
+        # clocks go back. jobs.death is the number of a job's own last death.
+        "CREATE TABLE deaths (counted INTEGER NOT NULL, reported INTEGER NOT NULL)",
+        "INSERT INTO deaths SELECT jobs, 0 FROM counts WHERE state = 'dead'",
+        "ALTER TABLE jobs ADD COLUMN death INTEGER",
+        "UPDATE jobs SET death = 1 WHERE state = 'dead' AND state <> 'completed'",
+    ],
 ]
 
 # ---------------------------------------------------------------- statements
 
 INSERT_COLUMNS = (
     "id, command, is_list, max_retries, priority, run_at, next_run_at, lane, timeout, cwd, env, umask,"
-    " created_at, updated_at"
+    " created_at, updated_at, unique_key"
 )
-INSERT_JOB = "INSERT INTO jobs (%s) VALUES (%s)" % (INSERT_COLUMNS, ", ".join("?" * 14))
+INSERT_JOB = "INSERT INTO jobs (%s) VALUES (%s)" % (INSERT_COLUMNS, ", ".join("?" * 15))
+
+# Who holds a key: the one job with it that is not final. In the words of the index jobs_holding.
+HOLDS = "state IN ('pending', 'failed', 'processing')"
+FIND_HOLDER = "SELECT id, state FROM jobs WHERE unique_key = ? AND %s LIMIT 1" % HOLDS
 
 # Between reading input and holding the write lock stands a private table: a slow or
 # wrong input then costs nobody else anything, and memory stays flat.
 CREATE_INCOMING = "CREATE TEMP TABLE incoming (line INTEGER, made INTEGER, %s, UNIQUE (id))" % INSERT_COLUMNS
-INSERT_INCOMING = "INSERT INTO incoming VALUES (%s)" % ", ".join("?" * 16)
-INSERT_ALL = "INSERT INTO jobs (%s) SELECT %s FROM incoming ORDER BY rowid" % (INSERT_COLUMNS, INSERT_COLUMNS)
+INSERT_INCOMING = "INSERT INTO incoming VALUES (%s)" % ", ".join("?" * 17)
+INSERT_ALL = "INSERT INTO jobs (%s) SELECT %s FROM incoming WHERE id IS NOT NULL ORDER BY rowid" % (
+    INSERT_COLUMNS,
+    INSERT_COLUMNS,
+)
+LIST_INCOMING = "SELECT id FROM incoming ORDER BY rowid"
 FIND_TAKEN = "SELECT i.rowid, i.id, i.line, i.made FROM incoming i JOIN jobs j ON j.id = i.id ORDER BY i.made, i.rowid"
 RENAME_INCOMING = "UPDATE incoming SET id = ? WHERE rowid = ?"
+
+# The keys among them: the first row with a key leads, those behind it lose their id; so does
+# the leader when a job of the queue holds the key. What has no id is not added.
+CREATE_KEYS = (
+    "CREATE TEMP TABLE incoming_keys (unique_key TEXT PRIMARY KEY, leader INTEGER NOT NULL, holder TEXT, state TEXT)"
+)
+INSERT_KEY = "INSERT OR IGNORE INTO incoming_keys (unique_key, leader) VALUES (?, ?)"
+ANY_KEY = "SELECT 1 FROM incoming_keys LIMIT 1"
+FIND_HOLDERS = (
+    "UPDATE incoming_keys SET"
+    " holder = (SELECT j.id FROM jobs j WHERE j.unique_key = incoming_keys.unique_key AND j.%s),"
+    " state = (SELECT j.state FROM jobs j WHERE j.unique_key = incoming_keys.unique_key AND j.%s)" % (HOLDS, HOLDS)
+)
+DROP_HELD = (
+    "UPDATE incoming SET id = NULL WHERE rowid IN (SELECT leader FROM incoming_keys WHERE holder IS NOT NULL)"
+)
+LIST_INCOMING_AND_HOLDERS = (
+    "SELECT coalesce(k.holder, l.id, i.id) AS id, i.id IS NULL AS held, i.unique_key,"
+    " coalesce(k.state, 'pending') AS state"
+    " FROM incoming i"
+    " LEFT JOIN incoming_keys k ON k.unique_key = i.unique_key"
+    " LEFT JOIN incoming l ON l.rowid = k.leader"
+    " ORDER BY i.rowid"
+)
 
 PROMOTE_DUE = "UPDATE jobs SET lane = 0 WHERE lane = 1 AND next_run_at <= ?"
 # A failed job whose failure lies in the future: the clock went back, so it is due.
 PROMOTE_AFTER_CLOCK_WENT_BACK = "UPDATE jobs SET lane = 0 WHERE lane = 1 AND state = 'failed' AND updated_at > ?"
 
-CLAIM_COLUMNS = "seq, id, command, is_list, attempts, max_retries, timeout, cwd, env, umask, runs"
+CLAIM_COLUMNS = "seq, id, command, is_list, attempts, max_retries, timeout, cwd, env, umask, runs, unique_key"
 FIND_DUE = "SELECT %s FROM jobs WHERE lane = 0 ORDER BY priority DESC, next_run_at, seq LIMIT ?" % CLAIM_COLUMNS
 CLAIM_JOB = (
     "UPDATE jobs"
@@ -814,6 +892,9 @@ FINISH_ATTEMPT = (
     " signal = ?, error = ?, token = ?, leftovers = ?, stdout_bytes = ?, stderr_bytes = ?, stdout = ?, stderr = ?"
     " WHERE id = ? AND outcome = 'running'"
 )
+RECORD_SUCCESS = "INSERT OR REPLACE INTO successes VALUES (?, ?)"
+COUNT_DEATH = "UPDATE deaths SET counted = counted + 1"
+NUMBER_DEATH = "UPDATE jobs SET death = (SELECT counted FROM deaths) WHERE seq = ?"
 DELETE_ATTEMPT = "DELETE FROM attempts WHERE id = ? AND outcome = 'running'"
 CANCEL_WAITING = (
     "UPDATE jobs SET state = 'cancelled', lane = NULL, next_run_at = NULL, finished_at = ?, updated_at = ?,"
@@ -834,14 +915,14 @@ PROCESSING = (
 )
 RUNNING_ATTEMPT = (
     "SELECT j.seq, j.id, j.command, j.is_list, j.attempts, j.max_retries, j.timeout, j.cwd, j.env, j.umask,"
-    " a.id AS attempt_id, a.number, a.started_at, j.token, j.worker, j.cancel_requested"
+    " j.unique_key, a.id AS attempt_id, a.number, a.started_at, j.token, j.worker, j.cancel_requested"
     " FROM jobs j JOIN attempts a ON a.job = j.seq AND a.number = j.runs"
     " WHERE j.seq = ? AND j.token = ? AND j.state = 'processing'"
 )
 
 JOB_COLUMNS = (
     "id, command, is_list, state, attempts, max_retries, priority, run_at, next_run_at, timeout, cwd, env, umask,"
-    " created_at, updated_at, started_at, finished_at, exit_code, last_error, worker"
+    ' unique_key AS "unique", created_at, updated_at, started_at, finished_at, exit_code, last_error, worker'
 )
 LIST_JOBS = "SELECT seq, %s FROM jobs ORDER BY seq DESC LIMIT ?" % JOB_COLUMNS
 LIST_COMPLETED = "SELECT seq, %s FROM jobs WHERE state = 'completed' ORDER BY seq DESC LIMIT ?" % JOB_COLUMNS
@@ -849,7 +930,8 @@ LIST_OPEN = (
     "SELECT seq, %s FROM jobs WHERE state = ? AND state <> 'completed' ORDER BY seq DESC LIMIT ?" % JOB_COLUMNS
 )
 GET_JOB = "SELECT seq, %s FROM jobs WHERE id = ?" % JOB_COLUMNS
-GET_HEAD = "SELECT seq, state, token, worker FROM jobs WHERE id = ?"
+GET_HEAD = "SELECT seq, id, state, token, worker, unique_key FROM jobs WHERE id = ?"
+FIND_DEAD = "SELECT seq, id, unique_key FROM jobs WHERE state = 'dead' AND state <> 'completed' ORDER BY seq"
 GET_ATTEMPTS = "SELECT * FROM attempts WHERE job = ? ORDER BY number"
 COUNT_STATES = "SELECT state, jobs FROM counts"
 OLDEST_WAITING = (
@@ -858,6 +940,27 @@ OLDEST_WAITING = (
 ANY_DUE = "SELECT 1 FROM jobs WHERE lane = 0 ORDER BY priority DESC, next_run_at, seq LIMIT 1"
 NEXT_DUE = "SELECT next_run_at FROM jobs WHERE lane = 1 ORDER BY next_run_at LIMIT 1"
 KNOWN_TOKENS = "SELECT token FROM attempts WHERE token IS NOT NULL"
+
+COUNT_DUE = (
+    "SELECT (SELECT count(*) FROM jobs WHERE lane = 0)"
+    " + (SELECT count(*) FROM jobs WHERE lane = 1 AND next_run_at <= ?) AS due,"
+    " (SELECT jobs FROM counts WHERE state = 'processing') AS running"
+)
+# Waiting since: what was given back keeps its old next_run_at, and has waited only since it was touched.
+OVERDUE = (
+    "SELECT id, max(next_run_at, updated_at) AS since FROM jobs"
+    " WHERE lane = %d AND next_run_at < ? AND updated_at < ?"
+    " ORDER BY since LIMIT 1"
+)
+OVERDUE_IN_LANE = (OVERDUE % 0, OVERDUE % 1)
+LAST_SUCCESS = "SELECT finished_at FROM successes WHERE unique_key = ?"
+UNTOLD_DEATHS = "SELECT counted, counted - reported AS untold, reported FROM deaths"
+NEWEST_DEATHS = (
+    "SELECT id, last_error, finished_at FROM jobs"
+    " WHERE state = 'dead' AND state <> 'completed' AND death > ?"
+    " ORDER BY death DESC, seq DESC LIMIT ?"
+)
+DEATHS_TOLD = "UPDATE deaths SET reported = ? WHERE reported < ?"
 
 
 # ---------------------------------------------------------------- the queue
@@ -1023,9 +1126,9 @@ class Queue:
         os.replace(partial, path)
 
     @contextlib.contextmanager
-    def _gate(self) -> Iterator[None]:
-        """Hold the write gate. Waits its turn for busy_seconds, then raises HostError."""
-        path = os.path.join(self.folder, "gate")
+    def _gate(self, name: str = "gate") -> Iterator[None]:
+        """Hold the write gate (or another). Waits its turn for busy_seconds, then raises HostError."""
+        path = os.path.join(self.folder, name)
         try:
             fd = open_private(path, os.O_RDWR | os.O_CREAT)
         except FileNotFoundError:
@@ -1120,12 +1223,16 @@ class Queue:
     def enqueue(self, row: Sequence[Any]) -> str:
         """Add one job (a JobMaker row) and return its id once it is safe on the disk.
 
-        Raises QueueError when a given id exists; a made one is then made anew.
+        While another job with its key waits or runs nothing is added, and that Holder is
+        returned. Raises QueueError when a given id exists; a made one is then made anew.
         """
         self._ready()
         while True:
             try:
                 with self._writing() as connection:
+                    holder = find_holder(connection, row[-1])
+                    if holder is not None:
+                        return holder
                     connection.execute(INSERT_JOB, row)
                 break
             except sqlite3.IntegrityError:
@@ -1142,20 +1249,26 @@ class Queue:
     def enqueue_each(self, rows: Iterable[Tuple[int, Sequence[Any]]]) -> Iterator[str]:
         """Add many jobs, all or none. *rows* are (line number, JobMaker row).
 
-        Gives the ids in order, the first one when all are safe on the disk; no number of
-        jobs needs more memory. Raises QueueError when a given id exists or comes twice.
+        Gives the ids in order, the first one when all are safe on the disk; a Holder where
+        a job of the queue or an earlier one of these has the key. No number of jobs needs
+        more memory. Raises QueueError when a given id exists or comes twice.
         """
         self._ready()
         with told(self.path), contextlib.closing(self._open()) as connection:
             connection.execute(CREATE_INCOMING)
+            connection.execute(CREATE_KEYS)
             self._take_in(connection, rows)
+            keyed = connection.execute(ANY_KEY).fetchone() is not None
             with self._gate():
-                while not self._insert_all(connection):
-                    self._rename_taken(connection)
+                self._insert_all(connection, keyed)
                 self._checkpoint(connection, CHECKPOINT_BYTES)
             self.ring()
-            for row in connection.execute("SELECT id FROM incoming ORDER BY rowid"):
-                yield row[0]
+            if keyed:
+                for row in connection.execute(LIST_INCOMING_AND_HOLDERS):
+                    yield Holder.of(row["id"], row["unique_key"], row["state"]) if row["held"] else row["id"]
+            else:
+                for row in connection.execute(LIST_INCOMING):
+                    yield row[0]
 
     def _ready(self) -> None:
         """See that the database exists: the first enqueue creates it."""
@@ -1169,8 +1282,10 @@ class Queue:
 
         def numbered() -> Iterator[Tuple[Any, ...]]:
             nonlocal seen
-            for line, row in rows:
+            for number, (line, row) in enumerate(rows, 1):
                 seen = (line, row[0])
+                if row[-1] is not None and not connection.execute(INSERT_KEY, (row[-1], number)).rowcount:
+                    row = (None,) + tuple(row[1:])  # an earlier one has the key
                 yield (line, isinstance(row[0], MadeId)) + tuple(row)
 
         try:
@@ -1179,22 +1294,30 @@ class Queue:
             raise QueueError("line %d: id %s comes twice: nothing was added" % seen) from None
         connection.execute("COMMIT")
 
-    @staticmethod
-    def _insert_all(connection: sqlite3.Connection) -> bool:
-        """Move everything from the private table into the queue; False when an id exists."""
+    def _insert_all(self, connection: sqlite3.Connection, keyed: bool) -> None:
+        """Move everything from the private table into the queue, but those whose key is held."""
         connection.execute("BEGIN IMMEDIATE")
         try:
-            connection.execute(INSERT_ALL)
+            if keyed:
+                connection.execute(FIND_HOLDERS)
+                connection.execute(DROP_HELD)
+            while not self._insert_incoming(connection):
+                self._rename_taken(connection)
             failpoint("enqueue.before-commit")
             connection.execute("COMMIT")
             failpoint("enqueue.committed")
-            return True
-        except sqlite3.IntegrityError:
-            roll_back(connection)
-            return False
         except BaseException:
             roll_back(connection)
             raise
+
+    @staticmethod
+    def _insert_incoming(connection: sqlite3.Connection) -> bool:
+        """False, and nothing inserted, when an id exists."""
+        try:
+            connection.execute(INSERT_ALL)
+        except sqlite3.IntegrityError:
+            return False
+        return True
 
     @staticmethod
     def _rename_taken(connection: sqlite3.Connection) -> None:
@@ -1258,18 +1381,11 @@ class Queue:
     def _settle(connection: sqlite3.Connection, outcome: Outcome, settings: Settings) -> bool:
         """Finish one attempt and move its job on; False when the claim is not its own any more."""
         claim = outcome.claim
-        guard = (claim.seq, claim.token)
         end = utc_text(outcome.finished)
         start = None if outcome.started is None else utc_text(outcome.started)
         if outcome.kind == "given back" and cancel_wanted(connection, claim):
             outcome.kind, outcome.error = "cancelled", "cancelled while it was given back"
-        if outcome.kind == "completed":
-            moved = connection.execute(COMPLETE_JOB, (start, end, end) + guard)
-        elif outcome.kind == "given back":
-            moved = connection.execute(RELEASE_JOB, (int(outcome.unstarted), end) + guard)
-        else:
-            moved = connection.execute(FAIL_JOB, failure(connection, outcome, settings, start) + guard)
-        if moved.rowcount != 1:
+        if not move_on(connection, outcome, settings, start, end):
             return False
         if outcome.unstarted:
             connection.execute(DELETE_ATTEMPT, (claim.attempt_id,))
@@ -1369,7 +1485,8 @@ class Queue:
     def requeue(self, ids: Sequence[str], states: Sequence[str], now: float) -> None:
         """Move jobs in one of *states* back to pending with attempts 0; all or none.
 
-        Raises QueueError when one does not exist or is in another state.
+        Raises QueueError when one does not exist, is in another state, or has a key that
+        a waiting or running job holds.
         """
         with self._writing() as connection:
             heads = [self._head(connection, identifier) for identifier in ids]
@@ -1379,17 +1496,26 @@ class Queue:
                         "job %s is %s, not %s: nothing was requeued" % (identifier, head["state"], " or ".join(states))
                     )
             for head in heads:
-                connection.execute(REQUEUE_JOB, (utc_text(now), utc_text(now), head["seq"]))
+                holder = self._requeue_one(connection, head, now)
+                if holder is not None:
+                    raise key_is_held(head["id"], holder, holder in ids)
         self.ring()
 
-    def requeue_dead(self, now: float) -> int:
-        """Move every dead job back to pending; returns how many."""
+    def requeue_dead(self, now: float) -> Tuple[int, int]:
+        """Move every dead job back to pending; how many, and how many stay because their key is held."""
         with self._writing() as connection:
-            found = connection.execute("SELECT seq FROM jobs WHERE state = 'dead' AND state <> 'completed'").fetchall()
-            for row in found:
-                connection.execute(REQUEUE_JOB, (utc_text(now), utc_text(now), row["seq"]))
+            found = connection.execute(FIND_DEAD).fetchall()
+            stay = sum(self._requeue_one(connection, head, now) is not None for head in found)
         self.ring()
-        return len(found)
+        return len(found) - stay, stay
+
+    @staticmethod
+    def _requeue_one(connection: sqlite3.Connection, head: sqlite3.Row, now: float) -> Optional[Holder]:
+        """Move one job back to pending, unless another holds its key: that one is returned."""
+        holder = find_holder(connection, head["unique_key"])
+        if holder is None:
+            connection.execute(REQUEUE_JOB, (utc_text(now), utc_text(now), head["seq"]))
+        return holder
 
     @staticmethod
     def _head(connection: sqlite3.Connection, identifier: str) -> sqlite3.Row:
@@ -1477,6 +1603,58 @@ class Queue:
             for state in WAITING:
                 oldest += [(row["created_at"], row["id"]) for row in connection.execute(OLDEST_WAITING, (state,))]
         return counts, min(oldest) if oldest else None
+
+    def due_work(self, now: float, before: float) -> Tuple[int, int, Optional[Tuple[str, str]]]:
+        """How many jobs are due, how many are under way; which has been due longest, since before *before*."""
+        limit = utc_text(max(FIRST_TIME, before))
+        waiting: List[Tuple[str, str]] = []
+        try:
+            with self._reading() as connection:
+                counts = connection.execute(COUNT_DUE, (utc_text(now),)).fetchone()
+                for statement in OVERDUE_IN_LANE:
+                    waiting += [(row["since"], row["id"]) for row in connection.execute(statement, (limit, limit))]
+        except NoDatabase:
+            return 0, 0, None
+        return counts["due"], counts["running"], min(waiting) if waiting else None
+
+    def last_success(self, key: str) -> Optional[str]:
+        """When a job with *key* last completed, also one that was pruned since."""
+        row = None
+        with contextlib.suppress(NoDatabase), self._reading() as connection:
+            row = connection.execute(LAST_SUCCESS, (key,)).fetchone()
+        return row["finished_at"] if row else None
+
+    @contextlib.contextmanager
+    def untold_deaths(self, newest: int) -> Iterator[Tuple[int, List[Fields]]]:
+        """How many jobs died since the last time, and the *newest* that are still dead.
+
+        They count as told when the block ends without an error. Each is told once: where
+        there are any, only one process at a time is in the block.
+        """
+        counted, untold, jobs = self._deaths(newest)
+        if not untold:
+            yield 0, []
+            return
+        with contextlib.ExitStack() as held:
+            with told(self.path):  # not around the block: its errors are its own
+                held.enter_context(self._gate("check"))
+            counted, untold, jobs = self._deaths(newest)
+            yield untold, jobs
+            if untold:
+                with self._writing() as connection:
+                    connection.execute(DEATHS_TOLD, (counted, counted))
+
+    def _deaths(self, newest: int) -> Tuple[int, int, List[Fields]]:
+        """Deaths ever, those nobody was told of, and the newest of these."""
+        try:
+            with self._reading() as connection:
+                row = connection.execute(UNTOLD_DEATHS).fetchone()
+                if not row["untold"]:
+                    return row["counted"], 0, []
+                jobs = connection.execute(NEWEST_DEATHS, (row["reported"], min(newest, row["untold"]))).fetchall()
+        except NoDatabase:
+            return 0, 0, []
+        return row["counted"], row["untold"], [dict(job) for job in jobs]
 
     def next_due(self, now: float) -> Optional[float]:
         """When the next waiting job falls due (*now* where one is due); None where none waits."""
@@ -1705,6 +1883,31 @@ def is_private_group(gid: int) -> bool:
     return user.pw_gid == gid and group.gr_name == user.pw_name and not set(group.gr_mem) - {user.pw_name}
 
 
+def move_on(
+    connection: sqlite3.Connection, outcome: Outcome, settings: Settings, start: Optional[str], end: str
+) -> bool:
+    """Move the job of an ended attempt to its next state, and keep for `check` what that means."""
+    claim = outcome.claim
+    guard = (claim.seq, claim.token)
+    state = ""
+    if outcome.kind == "completed":
+        moved = connection.execute(COMPLETE_JOB, (start, end, end) + guard)
+    elif outcome.kind == "given back":
+        moved = connection.execute(RELEASE_JOB, (int(outcome.unstarted), end) + guard)
+    else:
+        values = failure(connection, outcome, settings, start)
+        state = values[0]
+        moved = connection.execute(FAIL_JOB, values + guard)
+    if moved.rowcount != 1:
+        return False
+    if outcome.kind == "completed" and claim.unique_key is not None:
+        connection.execute(RECORD_SUCCESS, (claim.unique_key, end))
+    elif state == "dead":
+        connection.execute(COUNT_DEATH)
+        connection.execute(NUMBER_DEATH, (claim.seq,))
+    return True
+
+
 def failure(
     connection: sqlite3.Connection, outcome: Outcome, settings: Settings, start: Optional[str]
 ) -> Tuple[Any, ...]:
@@ -1732,6 +1935,12 @@ def cancel_wanted(connection: sqlite3.Connection, claim: Claim) -> bool:
     return bool(row and row["cancel_requested"])
 
 
+def find_holder(connection: sqlite3.Connection, key: Optional[str]) -> Optional[Holder]:
+    """The job that waits or runs with *key*."""
+    row = None if key is None else connection.execute(FIND_HOLDER, (key,)).fetchone()
+    return None if key is None or row is None else Holder.of(row["id"], key, row["state"])
+
+
 def fitting(statement: str) -> str:
     """A schema statement for this SQLite: partial indexes exist from 3.8.0."""
     partial = sqlite3.sqlite_version_info >= (3, 8, 0)
@@ -1751,6 +1960,14 @@ def job_fields(row: sqlite3.Row) -> Fields:
 
 def no_such_job(identifier: str) -> QueueError:
     return QueueError("no job has the id %s: `list` shows the newest" % shown(identifier))
+
+
+def key_is_held(identifier: str, holder: Holder, same_call: bool) -> QueueError:
+    if same_call:
+        text = "jobs %s and %s have the same key %s, and only one can wait: nothing was requeued"
+        return QueueError(text % (holder, identifier, shown(holder.key)))
+    text = "job %s has the key %s, which job %s (%s) holds: nothing was requeued"
+    return QueueError(text % (identifier, shown(holder.key), holder, holder.state))
 
 
 def roll_back(connection: sqlite3.Connection) -> None:
