@@ -1318,7 +1318,7 @@ def report_problems(call, problems):
 
 def problem(kind, text, **facts):
     # type: (str, str, **Any) -> Fields
-    return dict(facts, kind=kind, text=text)
+    return dict([("kind", kind), ("text", text)], **facts)
 
 
 def work_problems(queue, now, limit):
@@ -1328,7 +1328,7 @@ def work_problems(queue, now, limit):
     due, running, oldest = queue.due_work(now, now - limit)
     if oldest:
         since, identifier = oldest
-        text = "job %s waits since %s (%s), due are: %d"
+        text = "job %s has been due since %s (%s); jobs due: %d"
         text = text % (identifier, since, age_text(now - storage.utc_seconds(since)), due)
         found.append(problem("waiting", text, id=identifier, since=since, due=due))
     if (due or running) and not is_served(queue):
@@ -1424,7 +1424,7 @@ def size_text(count):
     # type: (int) -> str
     for power, unit in ((4, "T"), (3, "G"), (2, "M"), (1, "K")):
         if count >= 1024**power:
-            return "%.4g%s" % (count / 1024.0**power, unit)
+            return ("%.1f" % (count / 1024.0**power)).replace(".0", "") + unit
     return "%d bytes" % count
 
 
@@ -1525,13 +1525,14 @@ def dlq_retry(call):
     if call.options.ids:
         put_back(call, call.options.ids, ("dead",))
         return 0
+    left = []  # type: List[str]
     try:
-        count, stay = call.queue().requeue_dead(call.now)
+        count = call.queue().requeue_dead(call.now, left)
     except storage.NoDatabase:
-        count = stay = 0
+        count = 0
     tell("requeued %d jobs" % count)
-    if stay:
-        tell("left %d jobs dead: another job waits or runs with the same key" % stay)
+    if left:
+        tell("left %d jobs dead: another job with the same key waits or runs" % len(left))
     return 0
 
 

@@ -184,11 +184,11 @@ class Claim:
         self.cwd: str = row["cwd"]
         self.env: Dict[str, str] = json.loads(row["env"]) if row["env"] else {}
         self.umask: Optional[int] = row["umask"]
-        self.unique_key: Optional[str] = row["unique_key"]
         self.token = token
         self.attempt_id = attempt_id
         self.number = number
         self.leftovers: List[str] = []
+        self.unique_key: Optional[str] = None
 
 
 class Outcome:
@@ -794,17 +794,17 @@ MIGRATIONS = [
     ],
     [
         "ALTER TABLE jobs ADD COLUMN unique_key TEXT",
-        # Only who holds a key stands here: small however many have finished, and nothing
-        # to keep up for jobs without one.
-        "CREATE INDEX jobs_holding ON jobs (unique_key)"
-        " {where:unique_key IS NOT NULL AND state IN ('pending', 'failed', 'processing')}",
-        # A table of its own: prune deletes the jobs. Written by whoever completes one, for a
-        # trigger would cost every finish of every job a tenth.
+        # With the state, so that however many have finished with a key, who holds it is found
+        # at once. One term after WHERE: SQLite 3.8.0 to 3.8.8 cannot prove more.
+        "CREATE INDEX jobs_keyed ON jobs (unique_key, state) {where:unique_key IS NOT NULL}",
+        # A table of its own, for prune deletes the jobs. No trigger writes it, nor the counter
+        # below: the two cost every claim and finish of every job a tenth.
         "CREATE TABLE successes (unique_key TEXT PRIMARY KEY, finished_at TEXT NOT NULL)",
-        # How many deaths there were, and up to which of them `check` has told: numbers, for
-        # clocks go back. jobs.death is the number of a job's own last death.
-        "CREATE TABLE deaths (counted INTEGER NOT NULL, reported INTEGER NOT NULL)",
-        "INSERT INTO deaths SELECT jobs, 0 FROM counts WHERE state = 'dead'",
+        # How many deaths there were, and up to which of them `check` has told (in the row of
+        # 'dead'): numbers, for clocks go back. jobs.death is the number of a job's own last.
+        "ALTER TABLE counts ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE counts ADD COLUMN told INTEGER NOT NULL DEFAULT 0",
+        "UPDATE counts SET deaths = jobs WHERE state = 'dead'",
         "ALTER TABLE jobs ADD COLUMN death INTEGER",
         "UPDATE jobs SET death = 1 WHERE state = 'dead' AND state <> 'completed'",
     ],
@@ -818,9 +818,9 @@ INSERT_COLUMNS = (
 )
 INSERT_JOB = "INSERT INTO jobs (%s) VALUES (%s)" % (INSERT_COLUMNS, ", ".join("?" * 15))
 
-# Who holds a key: the one job with it that is not final. In the words of the index jobs_holding.
+# Who holds a key: the one job with it that is not final. NOT NULL again, for the proof that the index serves.
 HOLDS = "state IN ('pending', 'failed', 'processing')"
-FIND_HOLDER = "SELECT id, state FROM jobs WHERE unique_key = ? AND %s LIMIT 1" % HOLDS
+FIND_HOLDER = "SELECT id, state FROM jobs WHERE unique_key = ? AND unique_key IS NOT NULL AND %s LIMIT 1" % HOLDS
 
 # Between reading input and holding the write lock stands a private table: a slow or
 # wrong input then costs nobody else anything, and memory stays flat.
@@ -842,9 +842,9 @@ CREATE_KEYS = (
 INSERT_KEY = "INSERT OR IGNORE INTO incoming_keys (unique_key, leader) VALUES (?, ?)"
 ANY_KEY = "SELECT 1 FROM incoming_keys LIMIT 1"
 FIND_HOLDERS = (
-    "UPDATE incoming_keys SET"
-    " holder = (SELECT j.id FROM jobs j WHERE j.unique_key = incoming_keys.unique_key AND j.%s),"
-    " state = (SELECT j.state FROM jobs j WHERE j.unique_key = incoming_keys.unique_key AND j.%s)" % (HOLDS, HOLDS)
+    "INSERT OR REPLACE INTO incoming_keys SELECT k.unique_key, k.leader, j.id, j.state"
+    " FROM incoming_keys k CROSS JOIN jobs j ON j.unique_key = k.unique_key"
+    " WHERE j.unique_key IS NOT NULL AND j.%s" % HOLDS
 )
 DROP_HELD = (
     "UPDATE incoming SET id = NULL WHERE rowid IN (SELECT leader FROM incoming_keys WHERE holder IS NOT NULL)"
@@ -893,8 +893,8 @@ FINISH_ATTEMPT = (
     " WHERE id = ? AND outcome = 'running'"
 )
 RECORD_SUCCESS = "INSERT OR REPLACE INTO successes VALUES (?, ?)"
-COUNT_DEATH = "UPDATE deaths SET counted = counted + 1"
-NUMBER_DEATH = "UPDATE jobs SET death = (SELECT counted FROM deaths) WHERE seq = ?"
+COUNT_DEATH = "UPDATE counts SET deaths = deaths + 1 WHERE state = 'dead'"
+NUMBER_DEATH = "UPDATE jobs SET death = (SELECT deaths FROM counts WHERE state = 'dead') WHERE seq = ?"
 DELETE_ATTEMPT = "DELETE FROM attempts WHERE id = ? AND outcome = 'running'"
 CANCEL_WAITING = (
     "UPDATE jobs SET state = 'cancelled', lane = NULL, next_run_at = NULL, finished_at = ?, updated_at = ?,"
@@ -954,13 +954,13 @@ OVERDUE = (
 )
 OVERDUE_IN_LANE = (OVERDUE % 0, OVERDUE % 1)
 LAST_SUCCESS = "SELECT finished_at FROM successes WHERE unique_key = ?"
-UNTOLD_DEATHS = "SELECT counted, counted - reported AS untold, reported FROM deaths"
+UNTOLD_DEATHS = "SELECT deaths, told, deaths - told AS untold FROM counts WHERE state = 'dead'"
 NEWEST_DEATHS = (
     "SELECT id, last_error, finished_at FROM jobs"
     " WHERE state = 'dead' AND state <> 'completed' AND death > ?"
     " ORDER BY death DESC, seq DESC LIMIT ?"
 )
-DEATHS_TOLD = "UPDATE deaths SET reported = ? WHERE reported < ?"
+DEATHS_TOLD = "UPDATE counts SET told = ? WHERE state = 'dead'"
 
 
 # ---------------------------------------------------------------- the queue
@@ -1373,6 +1373,7 @@ class Queue:
         fields = dict(row)
         fields["attempts"] += 1  # counted before it starts: what kills its worker ends up dead
         claim = Claim(fields, token, attempt or 0, number)
+        claim.unique_key = row["unique_key"]
         if number > 1:
             claim.leftovers = [left["token"] for left in connection.execute(FIND_LEFTOVERS, (row["seq"],))]
         return claim
@@ -1444,6 +1445,7 @@ class Queue:
         if not row:
             return None
         claim = Claim(row, row["token"], row["attempt_id"], row["number"])
+        claim.unique_key = row["unique_key"]
         return claim, utc_seconds(row["started_at"])
 
     def adopt(self, claim: Claim, dead_worker: str, worker: str, now: float) -> bool:
@@ -1501,13 +1503,18 @@ class Queue:
                     raise key_is_held(head["id"], holder, holder in ids)
         self.ring()
 
-    def requeue_dead(self, now: float) -> Tuple[int, int]:
-        """Move every dead job back to pending; how many, and how many stay because their key is held."""
+    def requeue_dead(self, now: float, left: Optional[List[str]] = None) -> int:
+        """Move every dead job back to pending; returns how many.
+
+        Those whose key is held stay, and their ids are put into *left*.
+        """
         with self._writing() as connection:
             found = connection.execute(FIND_DEAD).fetchall()
-            stay = sum(self._requeue_one(connection, head, now) is not None for head in found)
+            stay = [head["id"] for head in found if self._requeue_one(connection, head, now) is not None]
+        if left is not None:
+            left += stay
         self.ring()
-        return len(found) - stay, stay
+        return len(found) - len(stay)
 
     @staticmethod
     def _requeue_one(connection: sqlite3.Connection, head: sqlite3.Row, now: float) -> Optional[Holder]:
@@ -1631,30 +1638,27 @@ class Queue:
         They count as told when the block ends without an error. Each is told once: where
         there are any, only one process at a time is in the block.
         """
-        counted, untold, jobs = self._deaths(newest)
-        if not untold:
+        if not self._untold_deaths(0)[1]:
             yield 0, []
             return
         with contextlib.ExitStack() as held:
             with told(self.path):  # not around the block: its errors are its own
                 held.enter_context(self._gate("check"))
-            counted, untold, jobs = self._deaths(newest)
+            deaths, untold, jobs = self._untold_deaths(newest)
             yield untold, jobs
             if untold:
                 with self._writing() as connection:
-                    connection.execute(DEATHS_TOLD, (counted, counted))
+                    connection.execute(DEATHS_TOLD, (deaths,))
 
-    def _deaths(self, newest: int) -> Tuple[int, int, List[Fields]]:
-        """Deaths ever, those nobody was told of, and the newest of these."""
+    def _untold_deaths(self, newest: int) -> Tuple[int, int, List[Fields]]:
+        """Deaths ever, those nobody was told of, and the newest jobs of these."""
         try:
             with self._reading() as connection:
                 row = connection.execute(UNTOLD_DEATHS).fetchone()
-                if not row["untold"]:
-                    return row["counted"], 0, []
-                jobs = connection.execute(NEWEST_DEATHS, (row["reported"], min(newest, row["untold"]))).fetchall()
+                jobs = connection.execute(NEWEST_DEATHS, (row["told"], newest if row["untold"] else 0)).fetchall()
         except NoDatabase:
             return 0, 0, []
-        return row["counted"], row["untold"], [dict(job) for job in jobs]
+        return row["deaths"], row["untold"], [dict(job) for job in jobs]
 
     def next_due(self, now: float) -> Optional[float]:
         """When the next waiting job falls due (*now* where one is due); None where none waits."""
