@@ -211,6 +211,12 @@ ADD = [
     (["true", "--evn=A=%s" % SECRET], 2, "--evn"),
     (["true", "-e", "A=%s" % SECRET], 2, "-e"),
     (["--env", "A=%s" % SECRET, "--id", "../x", "true"], 2, "../x"),
+    (["true", "--unique"], 2, "--unique"),
+    (["true", "--unique", ""], 2, "unique is empty"),
+    (["true", "--unique", "x" * 201], 2, "longer than 200 characters"),
+    (["true", "--unique", ESCAPE * 100], 2, "\\x1b"),
+    (["true", "--unique", NOT_UTF8], 2, "unique"),
+    (["true", "--unique", "free", "--id", "done"], 1, "job done exists already"),
 ]
 
 
@@ -380,6 +386,14 @@ WRONG_VALUES = [
     ("env", {"A": SECRET + "\ud800"}),
     ("env", {"A\0": SECRET}),
     ("env", {"\ud800": SECRET}),
+    ("unique", ""),
+    ("unique", 5),
+    ("unique", True),
+    ("unique", ["k"]),
+    ("unique", {}),
+    ("unique", "a\0b"),
+    ("unique", "\ud800"),
+    ("unique", "\u00e9" * 201),
 ]
 
 
@@ -555,6 +569,28 @@ REST = [
     (["cron", "--count", "0"], 2, "between 1 and 1000"),
     (["cron", "--count", "many"], 2, "many"),
     (["cron", "--json"], 2, "--json"),
+    (["check", "now"], 2, "now"),
+    (["check", "--waiting"], 2, "--waiting"),
+    (["check", "--waiting", ""], 2, "--waiting"),
+    (["check", "--waiting", "long"], 2, "long"),
+    (["check", "--waiting", "-5"], 2, "--waiting"),
+    (["check", "--waiting", "nan"], 2, "nan"),
+    (["check", "--min-free", ""], 2, "--min-free"),
+    (["check", "--min-free", "-1"], 2, "--min-free"),
+    (["check", "--min-free", "1.5G"], 2, "1.5G"),
+    (["check", "--min-free", "256MB"], 2, "such as 256M, 2G or 1000000"),
+    (["check", "--min-free", "\u0663M"], 2, "--min-free"),
+    (["check", "--min-free", "9" * 5000], 2, "--min-free"),
+    (["check", "--min-free", ESCAPE], 2, "\\x1b"),
+    (["check", "--expect", "k"], 2, "go together"),
+    (["check", "--every", "1h"], 2, "go together"),
+    (["check", "--expect", "", "--every", "1h"], 2, "--expect is empty"),
+    (["check", "--expect", "x" * 201, "--every", "1h"], 2, "--expect"),
+    (["check", "--expect", NOT_UTF8, "--every", "1h"], 2, "--expect"),
+    (["check", "--expect", "k", "--every", "0"], 2, "--every: 0"),
+    (["check", "--expect", "k", "--every", "daily"], 2, "daily"),
+    (["check", "--expect", "k", "--every", "1h", "--every", "2h"], 2, "one --every for all"),
+    (["check", "--expect", "a", "--expect", "b", "--expect", "c", "--every", "1h", "--every", "2h"], 2, "--every"),
 ]
 
 

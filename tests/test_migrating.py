@@ -25,6 +25,7 @@ COMMANDS = [
     ("enqueue", '{"command": "true"}'),
     ("list",),
     ("status",),
+    ("check",),
     ("show", "job"),
     ("logs", "job"),
     ("wait",),
