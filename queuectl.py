@@ -1331,13 +1331,13 @@ def work_problems(queue, now, limit):
         text = "job %s has been due since %s (%s); jobs due: %d"
         text = text % (identifier, since, age_text(now - storage.utc_seconds(since)), due)
         found.append(problem("waiting", text, id=identifier, since=since, due=due))
-    if (due or running) and not is_served(queue):
+    if (due or running) and not has_worker_soon(queue):
         text = "no worker is alive; jobs due: %d, left running: %d; `%s worker start` starts one"
         found.append(problem("workers", text % (due, running, PROGRAM), due=due, running=running))
     return found
 
 
-def is_served(queue):
+def has_worker_soon(queue):
     # type: (storage.Queue) -> bool
     """True where a worker lives; a supervisor gets a moment to replace the one it has lost."""
     deadline = time.monotonic() + STARTING_SECONDS
