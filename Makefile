@@ -1,12 +1,12 @@
 # queuectl: `make` prints what there is.
 PYTHON ?= python3
 TOOLS := $(CURDIR)/.tools/$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-PYTEST = PYTHONPATH=$(TOOLS) $(PYTHON) -m pytest -q -p no:cacheprovider
+PYTEST = PYTHONPATH=$(TOOLS) $(PYTHON) -m pytest -q -p no:cacheprovider $(PYTEST_FLAGS)
 CHECKED = queuectl.py storage.py worker.py
 
 CHAOS_SEED ?= 1
 
-.PHONY: help demo test dist bench chaos check pytest checkers clean
+.PHONY: help demo test test-all dist bench chaos check pytest checkers clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/' | awk -F': +' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -26,6 +26,9 @@ test: pytest  ## run the tests (pytest is fetched where it is missing)
 
 dist:  ## build dist/queuectl.pyz, the three files as one
 	$(PYTHON) .ci/dist.py dist/queuectl.pyz
+
+test-all:  ## the tests on every Python found (PYTHONS="..."), and storage on every SQLite given (SQLITES="dir ...")
+	@sh tests/everywhere.sh
 
 chaos:  ## two minutes of random kills, stops, full disks and held locks, with a ledger (CHAOS_SEED=N)
 	$(PYTHON) tests/chaos.py --seed $(CHAOS_SEED)

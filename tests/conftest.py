@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -25,8 +26,13 @@ if not WINDOWS:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # Where `make test` fetched pytest to; the product must need nothing from there.
 os.environ.pop("PYTHONPATH", None)
+# A warning of the product is an error, in every process that a test starts.
+os.environ.setdefault("PYTHONWARNINGS", "error")
 
 posix_only = pytest.mark.skipif(WINDOWS, reason="signals, modes and shells of POSIX")
+
+# What Python says of mistakes, and where a warning comes too late to be an error.
+COMPLAINTS = re.compile(r"Traceback|Exception ignored|\w+Warning: ")
 
 
 class Result:
@@ -97,7 +103,7 @@ class Home:
         stdout = done.stdout.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
         stderr = done.stderr.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
         said = "%r exited %d\nstdout: %s\nstderr: %s" % (words, done.returncode, stdout, stderr)
-        assert "Traceback" not in stderr, said
+        assert not COMPLAINTS.search(stderr), said
         assert done.returncode == code, said
         if code in (2, 3):
             assert stdout == "", said
@@ -151,6 +157,11 @@ class Home:
                 process.kill()
             process.wait()
 
+    def complaints(self):
+        """What the logs of supervisors and workers hold that no program should say."""
+        logs = [process.log for process in self.started if hasattr(process, "log")] + [self.db + ".d/worker.log"]
+        return [text for text in map(contents, logs) if COMPLAINTS.search(text)]
+
 
 def is_running(pid):
     """True while *pid* lives (a zombie, which only waits to be reaped, does not)."""
@@ -161,7 +172,7 @@ def is_running(pid):
 def contents(path):
     """The text of a file, "" while there is none."""
     try:
-        with open(path) as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
     except FileNotFoundError:
         return ""
@@ -191,6 +202,7 @@ def home(tmp_path):
     os.mkdir(home.path, 0o700)
     yield home
     home.clean_up()
+    assert home.complaints() == []
 
 
 # ---------------------------------------------------------------- the storage alone

@@ -153,8 +153,9 @@ def python_that_cannot_start_children(home):
     with open(os.path.join(home.path, "sitecustomize.py"), "w") as file:
         file.write(
             "import os\n"
-            "if b'--multiprocessing-fork' in open('/proc/self/cmdline', 'rb').read():\n"
-            "    os._exit(9)\n"
+            "with open('/proc/self/cmdline', 'rb') as file:\n"
+            "    if b'--multiprocessing-fork' in file.read():\n"
+            "        os._exit(9)\n"
         )
     return "workers cannot start (exit code 9 each time)"
 
