@@ -27,6 +27,15 @@ HERE = os.path.dirname(SCRIPT)
 if LIBRARY not in sys.path:
     sys.path.insert(0, LIBRARY)  # -I, -P and PYTHONSAFEPATH leave it out; for an archive it may be relative
 
+
+def incomplete(missing):
+    # type: (ImportError) -> str
+    """What to say of a module that is not there: one of ours, or one that minimal packages of Python leave out."""
+    if missing.name in ("storage", "worker"):
+        return "%s: queuectl.py, storage.py and worker.py belong together" % missing
+    return "this Python lacks a part that queuectl needs (%s): call queuectl.py with a complete one" % missing
+
+
 try:
     import argparse
     import json
@@ -35,10 +44,7 @@ try:
 
     import storage
 except ImportError as missing:
-    if missing.name == "storage":
-        sys.stderr.write("queuectl: error: %s: put storage.py and worker.py beside queuectl.py\n" % missing)
-    else:
-        sys.stderr.write("queuectl: error: this Python lacks a part that queuectl needs (%s)\n" % missing)
+    sys.stderr.write("queuectl: error: %s\n" % incomplete(missing))
     sys.exit(3)
 except KeyboardInterrupt:
     sys.exit(130)
@@ -402,7 +408,7 @@ def find_home(given):
 def current_directory():
     # type: () -> str
     try:
-        return os.getcwd()
+        return str(storage.check_text(os.getcwd(), "the current directory"))
     except OSError:
         raise storage.HostError("the current directory no longer exists: change to one that does")
 
@@ -2054,10 +2060,10 @@ def main(argv=None):
             return complain("the system refuses: %s%s" % (error.strerror or error, place), 3)
         except MemoryError:
             return complain("out of memory", 3)
-        except ImportError as error:
+        except ImportError as error:  # of what one command alone needs
             if debug:
                 raise
-            return complain("%s: queuectl.py, storage.py and worker.py belong together" % error, 3)
+            return complain(incomplete(error), 3)
     except KeyboardInterrupt:
         return quiet_end(INTERRUPTED)
 

@@ -859,12 +859,12 @@ LIST_INCOMING_AND_HOLDERS = (
     " ORDER BY i.rowid"
 )
 
-PROMOTE_DUE = "UPDATE jobs SET lane = 0 WHERE lane = 1 AND next_run_at <= ?"
+# Each index is named: after an ANALYZE, SQLite up to 3.25 would rather read or sort the whole table.
+PROMOTE_DUE = "UPDATE jobs INDEXED BY jobs_later SET lane = 0 WHERE lane = 1 AND next_run_at <= ?"
 # A failed job whose failure lies in the future: the clock went back, so it is due.
 PROMOTE_AFTER_CLOCK_WENT_BACK = "UPDATE jobs SET lane = 0 WHERE lane = 1 AND state = 'failed' AND updated_at > ?"
 
 CLAIM_COLUMNS = "seq, id, command, is_list, attempts, max_retries, timeout, cwd, env, umask, runs, unique_key"
-# The index is named: after an ANALYZE, SQLite up to 3.25 would rather sort the whole table.
 DUE_IN_ORDER = "FROM jobs INDEXED BY jobs_due WHERE lane = 0 ORDER BY priority DESC, next_run_at, seq"
 FIND_DUE = "SELECT %s %s LIMIT ?" % (CLAIM_COLUMNS, DUE_IN_ORDER)
 CLAIM_JOB = (
@@ -914,7 +914,8 @@ ADOPT_JOB = "UPDATE jobs SET worker = ?, updated_at = ?" + OWN_CLAIM + " AND wor
 
 # "state <> 'completed'" again, in so many words: SQLite's proof that a partial index serves needs it.
 PROCESSING = (
-    "SELECT seq, id, token, worker, cancel_requested FROM jobs WHERE state = 'processing' AND state <> 'completed'"
+    "SELECT seq, id, token, worker, cancel_requested FROM jobs INDEXED BY jobs_open"
+    " WHERE state = 'processing' AND state <> 'completed'"
 )
 RUNNING_ATTEMPT = (
     "SELECT j.seq, j.id, j.command, j.is_list, j.attempts, j.max_retries, j.timeout, j.cwd, j.env, j.umask,"
@@ -930,7 +931,8 @@ JOB_COLUMNS = (
 LIST_JOBS = "SELECT seq, %s FROM jobs ORDER BY seq DESC LIMIT ?" % JOB_COLUMNS
 LIST_COMPLETED = "SELECT seq, %s FROM jobs WHERE state = 'completed' ORDER BY seq DESC LIMIT ?" % JOB_COLUMNS
 LIST_OPEN = (
-    "SELECT seq, %s FROM jobs WHERE state = ? AND state <> 'completed' ORDER BY seq DESC LIMIT ?" % JOB_COLUMNS
+    "SELECT seq, %s FROM jobs INDEXED BY jobs_open WHERE state = ? AND state <> 'completed'"
+    " ORDER BY seq DESC LIMIT ?" % JOB_COLUMNS
 )
 GET_JOB = "SELECT seq, %s FROM jobs WHERE id = ?" % JOB_COLUMNS
 GET_HEAD = "SELECT seq, id, state, token, worker, unique_key FROM jobs WHERE id = ?"
@@ -938,7 +940,8 @@ FIND_DEAD = "SELECT seq, id, unique_key FROM jobs WHERE state = 'dead' AND state
 GET_ATTEMPTS = "SELECT * FROM attempts WHERE job = ? ORDER BY number"
 COUNT_STATES = "SELECT state, jobs FROM counts"
 OLDEST_WAITING = (
-    "SELECT created_at, id FROM jobs WHERE state = ? AND state <> 'completed' ORDER BY seq LIMIT 1"
+    "SELECT created_at, id FROM jobs INDEXED BY jobs_open"
+    " WHERE state = ? AND state <> 'completed' ORDER BY seq LIMIT 1"
 )
 ANY_DUE = "SELECT 1 %s LIMIT 1" % DUE_IN_ORDER
 NEXT_DUE = "SELECT next_run_at FROM jobs INDEXED BY jobs_later WHERE lane = 1 ORDER BY next_run_at LIMIT 1"
@@ -976,7 +979,7 @@ class Queue:
     """
 
     def __init__(self, db_path: str, busy_seconds: float = BUSY_SECONDS) -> None:
-        self.path = os.path.realpath(db_path)
+        self.path = check_text(os.path.realpath(db_path), "the path of the database")
         self.folder = self.path + ".d"
         self.workers_folder = os.path.join(self.folder, "workers")
         self.attempts_folder = os.path.join(self.folder, "attempts")
@@ -1057,12 +1060,13 @@ class Queue:
             name = name.replace(char, code)
         uri = "file:%s%s?%s" % ("/" if sys.platform == "win32" else "", name, options)
         connection = sqlite3.connect(uri, timeout=self.busy_seconds, isolation_level=None, uri=True)
-        connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA wal_autocheckpoint = 0")
-        if sys.platform == "darwin":
-            connection.execute("PRAGMA fullfsync = 1")
-            connection.execute("PRAGMA checkpoint_fullfsync = 1")
+        with closed_on_error(connection):
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
+            if sys.platform == "darwin":
+                connection.execute("PRAGMA fullfsync = 1")
+                connection.execute("PRAGMA checkpoint_fullfsync = 1")
         return connection
 
     def _open(self, options: str = "mode=rw") -> sqlite3.Connection:
@@ -1078,11 +1082,8 @@ class Queue:
         if not info.st_size:
             raise NoDatabase("%s is empty: `queuectl.py initdb` fills it" % self.path)
         connection = self._connect(options=options)
-        try:
+        with closed_on_error(connection):
             self._check_version(connection)
-        except BaseException:
-            connection.close()
-            raise
         return connection
 
     def _check_version(self, connection: sqlite3.Connection) -> None:
@@ -1218,7 +1219,8 @@ class Queue:
         """An idle connection. While one is open, no operation deletes and re-makes the WAL."""
         with told(self.path):
             connection = self._open()
-            connection.execute("SELECT count(*) FROM counts").fetchall()
+            with closed_on_error(connection):
+                connection.execute("SELECT count(*) FROM counts").fetchall()
             return connection
 
     # -------------------------------------------------------- enqueue
@@ -1976,6 +1978,16 @@ def key_is_held(identifier: str, holder: Holder, same_call: bool) -> QueueError:
         return QueueError(text % (holder, identifier, shown(holder.key)))
     text = "job %s has the key %s, which job %s (%s) holds: nothing was requeued"
     return QueueError(text % (identifier, shown(holder.key), holder, holder.state))
+
+
+@contextlib.contextmanager
+def closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
+    """Python 3.13 warns of a connection that is dropped unclosed."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 def roll_back(connection: sqlite3.Connection) -> None:

@@ -81,11 +81,14 @@ LOG_BYTES = 8 * 1024 * 1024  # a background log larger than this is rotated
 TROUBLE_SECONDS = 5.0  # longest pause between two tries while the database refuses
 WINDOWS_WAITS = 60  # of how many workers Windows can tell the end at once (63, less some)
 
+SHELL = "/bin/sh"
 # The watcher. Its stdin is the run file: moved to 9, where the command's tree inherits it
 # (redirected anew for the command, for shells that close 3 to 9). It outlives the signals
 # that end the command, and keeps the shell's own "Killed" out of the job's output.
 # EVALUATE runs text in a fork of the watcher, which saves loading a second shell (a third
-# of the cost of a short job); text that may ask for its own pid gets a shell of its own.
+# of the cost of a short job); text that may ask for its own pid gets a shell of its own,
+# and so does every text where sh is of the ksh or zsh kind: these do not fork there, or
+# keep descriptor 9 from what they start.
 WATCHER = """exec 9<&0 8>&2 </dev/null 2>/dev/null
 trap : HUP INT QUIT TERM USR1 USR2 ALRM
 echo "pid $$" >&9
@@ -96,7 +99,10 @@ echo "exit $queuectl_code" >&9
 exit $queuectl_code"""
 NEEDS_OWN_SHELL = re.compile(r"\$\$|PPID|\{\$\}|(?:^|[\s;&|({])(?:\.|source)\s")
 EXECUTE = WATCHER % '(exec "$@" 9<&9 2>&8 8>&-)'
-EVALUATE = WATCHER % '(eval "set --; $1") 9<&9 2>&8 8>&-'
+EVALUATE = WATCHER % """if [ -z "$KSH_VERSION$YASH_VERSION$ZSH_VERSION" ]
+then (eval "set --; $1") 9<&9 2>&8 8>&-
+else (exec "$0" -c " $1" 9<&9 2>&8 8>&-)
+fi"""
 
 
 # ---------------------------------------------------------------- saying
@@ -1187,7 +1193,7 @@ class Attempt:
             return False
         status = self._status()  # it may have ended between the looks
         if "exit" in status:
-            self.code = int(status["exit"])
+            self.code = status_code(status["exit"])
         elif not self.ending and self.tree.members():
             self._begin_to_end("lost", "its shell was killed")
         return True
@@ -1253,7 +1259,7 @@ class Attempt:
         if self.code is None or self.code < 0:  # else our child, the watcher, has told us its exit code
             status = self._status()
             if "exit" in status:
-                self.code = int(status["exit"])
+                self.code = status_code(status["exit"])
             elif self.adopted:
                 return self._gone()
             elif sys.platform != "win32" and self.tree.members():  # its watcher was killed, it was not
@@ -1368,6 +1374,12 @@ def cut_middle(path: str, limit: int) -> bool:
         return False
 
 
+def status_code(text: str) -> int:
+    """The exit code that a watcher wrote. Of signal N, ksh93 says 256 + N, yash 384 + N, all others 128 + N."""
+    code = int(text)
+    return code if code < 256 else 128 + code % 128
+
+
 def how_it_ended(code: int) -> Tuple[str, Optional[str]]:
     """An exit code (negative: a signal, as Popen says it) in words, and the signal's name.
 
@@ -1439,12 +1451,14 @@ def launch(
     script, words = EXECUTE, claim.command
     if isinstance(words, str):
         if NEEDS_OWN_SHELL.search(words):
-            words = ["/bin/sh", "-c", " " + words]  # the blank: a leading - would be an option
+            words = [SHELL, "-c", " " + words]  # the blank: a leading - would be an option
         else:
             script, words = EVALUATE, [words]
+    elif words[0].startswith("-"):  # an option to `exec`, of which only some shells know --
+        words = [shutil.which(words[0], path=environment.get("PATH", os.defpath)) or words[0]] + words[1:]
     umask = "%04o" % (0o022 if claim.umask is None else claim.umask)
     return subprocess.Popen(
-        ["/bin/sh", "-c", script, "sh", umask] + words,
+        [SHELL, "-c", script, SHELL, umask] + words,
         stdin=run_fd,
         stdout=stdout,
         stderr=stderr,

@@ -52,7 +52,10 @@ class Result:
         return json.loads(self.stdout)
 
 
-def wait_until(condition, what, seconds=20.0):
+PATIENCE = 60.0 if WINDOWS else 20.0  # seconds
+
+
+def wait_until(condition, what, seconds=PATIENCE):
     """Wait for *condition* to return something true, and return it; fails naming *what* was waited for."""
     deadline = time.monotonic() + seconds
     while True:
@@ -119,7 +122,7 @@ class Home:
     def state(self, identifier):
         return self.queue.states_of([identifier])[0]
 
-    def wait_for_state(self, identifier, state, seconds=20.0):
+    def wait_for_state(self, identifier, state, seconds=PATIENCE):
         wait_until(lambda: self.state(identifier) == state, "job %s to be %s" % (identifier, state), seconds)
 
     def start(self, *words):

@@ -391,8 +391,9 @@ def test_a_worker_that_cannot_start_at_all_stops_the_supervisor_with_a_reason(ho
 def test_a_python_that_cannot_start_children_stops_the_supervisor_with_a_reason(home, tmp_path, monkeypatch):
     (tmp_path / "sitecustomize.py").write_text(
         "import os\n"
-        "if b'--multiprocessing-fork' in open('/proc/self/cmdline', 'rb').read():\n"
-        "    os._exit(9)\n"
+        "with open('/proc/self/cmdline', 'rb') as file:\n"
+        "    if b'--multiprocessing-fork' in file.read():\n"
+        "        os._exit(9)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     process = home.start("--count", "3")

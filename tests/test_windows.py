@@ -213,12 +213,12 @@ def test_a_missing_directory_fails_in_words(home, tmp_path):
 
 
 def test_a_timeout_ends_the_whole_tree(home, family):
-    job = home.add(family.command, "--timeout", "8", "--max-retries", "0")
+    job = home.add(family.command, "--timeout", "15", "--max-retries", "0")
     home.start("--drain")
     pids = family.alive()
     family.wait_for_end(pids)
     home.wait_for_state(job, "dead")
-    assert home.job(job)["last_error"] == "timed out after 8 s"
+    assert home.job(job)["last_error"] == "timed out after 15 s"
 
 
 def test_a_cancel_ends_the_whole_tree(home, family):
@@ -330,7 +330,7 @@ def test_a_killed_worker_is_replaced_and_its_attempt_is_lost(home, family):
 
 
 def test_workers_of_a_killed_supervisor_finish_their_job_and_leave(home):
-    job = home.run("add", *one_line("import time", "print('begun', flush=True)", "time.sleep(4)", "print('done')")).id
+    job = home.run("add", *one_line("import time", "print('begun', flush=True)", "time.sleep(12)", "print('done')")).id
     home.run("worker", "start", "--background")
     home.wait_for_state(job, "processing")
     taskkill(members(home, "supervisor")[0]["pid"])
