@@ -189,15 +189,15 @@ class Supervisor:
     def boot(self) -> None:
         self.queue.create()
         self.read_settings()
+        free_signals()
+        self.wake = WakeUp(self.signals)
+        for number in stop_signals():  # before anyone can see that we are here, and ask us to stop
+            self.wake.catch(number)
         self.presence = Presence(self.queue, self.name, member_details("supervisor", self.name))
         if self.when_present:
             self.when_present()
         self.keeper = Keeper(self.queue)
         os.chdir(os.path.abspath(os.sep))  # spawn fails from a directory that was deleted
-        free_signals()
-        self.wake = WakeUp(self.signals)
-        for number in stop_signals():
-            self.wake.catch(number)
         say(self.name, "supervisor started, pid %d, workers: %d" % (os.getpid(), self.options.workers))
 
     def wanted(self) -> int:

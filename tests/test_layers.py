@@ -1,6 +1,7 @@
 """The three rooms: what each file may import and say, and what stays true on every Python that meets it."""
 
 import ast
+import glob
 import os
 import re
 import shutil
@@ -165,23 +166,52 @@ def test_the_program_works_optimised_and_with_warnings_as_errors(home):
         assert (done.returncode, done.stderr) == (0, b"")
 
 
+LACKING = """
+import sys
+sys.modules[sys.argv[1]] = None  # as where a package of the system leaves it out
+sys.path.insert(0, sys.argv[2])
+import queuectl
+sys.exit(queuectl.main(sys.argv[3:]))
+"""
+
+
+@pytest.mark.parametrize(
+    "module, words",
+    [
+        ("sqlite3", ["list"]),
+        ("_sqlite3", ["list"]),
+        ("json", ["list"]),
+        ("multiprocessing", ["worker", "start"]),
+        ("ctypes" if sys.platform == "win32" else "subprocess", ["worker"]),
+    ],
+)
+def test_a_python_that_lacks_a_module_is_told_in_one_line(home, module, words):
+    done = python("-c", LACKING, module, ROOT, "--home", home.path, *words)
+    told = done.stderr.decode().replace("\r\n", "\n")
+    assert (done.returncode, done.stdout) == (3, b"")
+    assert told.startswith("queuectl: error: this Python lacks a part that queuectl needs (") and told.count("\n") == 1
+    assert module in told
+    assert os.listdir(home.path) == []
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_parses_by_the_grammar_of_python_3_8(name):
     ast.parse(source(name), feature_version=(3, 8))
 
 
-def runnable(name):
-    """The path of an old Python that runs here, or None."""
-    path = shutil.which(name)
-    if not path:
-        return None
-    tried = subprocess.run([path, "-c", "pass"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return path if tried.returncode == 0 else None
+def runnable(version):
+    """The path of an old Python that runs here, from PATH or pyenv's folder, or None."""
+    pyenv = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
+    kept = glob.glob(os.path.join(pyenv, "versions", version + ".*", "bin", "python" + version))
+    for path in [shutil.which("python" + version)] + kept:
+        if path and subprocess.run([path, "-c", ""], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0:
+            return path
+    return None
 
 
 @pytest.mark.parametrize("version", ["2.7", "3.5", "3.6", "3.7"])
 def test_an_old_python_is_told_in_one_line_what_is_missing(tmp_path, version):
-    path = runnable("python" + version)
+    path = runnable(version)
     if not path:
         pytest.skip("no Python %s here" % version)
     words = [path, "-B", SCRIPT, "add", "true"]
