@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -102,6 +103,16 @@ def test_text_runs_in_cmd_and_a_list_without_it(home, tmp_path):
     assert home.run("logs", text, "--stderr").stdout.strip() == "two"
     assert home.run("logs", listed).stdout.strip() == ascii(words)
     assert ' "a b" ' in home.run("show", listed).stdout.splitlines()[1]
+
+
+def test_quotes_typed_at_a_cmd_prompt_reach_the_job_as_the_readme_says(home):
+    call = '%s "%s" --home "%s" add ' % (PYTHON, os.path.join(ROOT, "queuectl.py"), home.path)
+    typed = '"\\"%s\\" --version & echo done"' % sys.executable
+    said = subprocess.run(call + typed, shell=True, stdout=subprocess.PIPE, env=home.environment(), timeout=60)
+    job = said.stdout.decode().strip()
+    assert home.job(job)["command"] == '%s --version & echo done' % PYTHON
+    home.drain()
+    assert re.match(r"Python 3\S+\s+done\s*\Z", home.run("logs", job).stdout)
 
 
 def test_json_from_powershell_and_from_a_pipe(home, tmp_path):
