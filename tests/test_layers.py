@@ -204,7 +204,7 @@ def runnable(version):
     pyenv = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
     kept = glob.glob(os.path.join(pyenv, "versions", version + ".*", "bin", "python" + version))
     for path in [shutil.which("python" + version)] + kept:
-        if path and not subprocess.run([path, "-c", ""], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+        if path and not subprocess.run([path, "-c", ""], stderr=subprocess.DEVNULL).returncode:
             return path
     return None
 
