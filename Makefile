@@ -5,8 +5,9 @@ PYTEST = PYTHONPATH=$(TOOLS) $(PYTHON) -m pytest -q -p no:cacheprovider $(PYTEST
 CHECKED = queuectl.py storage.py worker.py
 
 CHAOS_SEED ?= 1
+SEEDS ?= 2000
 
-.PHONY: help demo test test-all dist bench chaos check pytest checkers clean
+.PHONY: help demo test test-all dist simulate bench chaos check pytest checkers clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/' | awk -F': +' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -32,6 +33,9 @@ test-all:  ## the tests on every Python found (PYTHONS="..."), and storage on ev
 
 chaos:  ## two minutes of random kills, stops, full disks and held locks, with a ledger (CHAOS_SEED=N)
 	$(PYTHON) tests/chaos.py --seed $(CHAOS_SEED)
+
+simulate:  ## imaginary workers that die between any two calls of the real storage (SEEDS=N)
+	$(PYTHON) tests/simulate.py --seeds $(SEEDS)
 
 bench:  ## measure the targets against their yardsticks: one table
 	$(PYTHON) tests/bench.py
