@@ -7,7 +7,7 @@ CHECKED = queuectl.py storage.py worker.py
 CHAOS_SEED ?= 1
 SEEDS ?= 2000
 
-.PHONY: help demo test test-all dist simulate bench chaos check pytest checkers clean
+.PHONY: help demo test test-all dist mutants faults simulate bench chaos check pytest checkers clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/' | awk -F': +' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -33,6 +33,12 @@ test-all:  ## the tests on every Python found (PYTHONS="..."), and storage on ev
 
 chaos:  ## two minutes of random kills, stops, full disks and held locks, with a ledger (CHAOS_SEED=N)
 	$(PYTHON) tests/chaos.py --seed $(CHAOS_SEED)
+
+mutants: pytest  ## plant faults into copies of the product, one at a time, and see which test notices (four minutes)
+	PYTHONPATH=$(TOOLS) $(PYTHON) tests/mutants.py
+
+faults:  ## fail, or kill at, every system call of every command that writes (strace, long)
+	$(PYTHON) tests/faults.py
 
 simulate:  ## imaginary workers that die between any two calls of the real storage (SEEDS=N)
 	$(PYTHON) tests/simulate.py --seeds $(SEEDS)

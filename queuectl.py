@@ -223,6 +223,7 @@ class ConfigFile(object):
                         del content[old]
                 if not remove:
                     content[key] = value
+                self.remove_what_a_kill_left()
                 self.replace(content)
             finally:
                 os.close(fd)
@@ -254,9 +255,20 @@ class ConfigFile(object):
                 file.flush()
                 os.fsync(file.fileno())
             storage.replace(partial, target)
-        finally:
-            storage.remove(partial)
+        except BaseException:
+            try:
+                storage.remove(partial)
+            except OSError:
+                pass  # the next call does; why the writing failed is what must be told
+            raise
         storage.sync_folder(self.home)
+
+    def remove_what_a_kill_left(self):
+        # type: () -> None
+        """Half-written files of calls that were killed; whoever holds the lock is the only one to write any."""
+        for name in os.listdir(self.home):
+            if re.match(r"config\.json\.\d+\.partial\Z", name):
+                storage.remove(os.path.join(self.home, name))
 
 
 def ensure_home(home):
@@ -1467,9 +1479,11 @@ def cancel(call):
                 late.append(identifier)
                 break
             time.sleep(0.05)
-    for identifier, _ in asked:
+    for identifier, token in asked:
+        if not token or identifier in late:
+            continue  # cancelled already, or not yet
         state = queue.states_of([identifier])[0]
-        if identifier not in late and state != "cancelled":
+        if state != "cancelled":
             missed.append("%s was %s" % (identifier, state))
     if missed:
         raise storage.QueueError("before the cancel reached it, job %s" % ", job ".join(missed))

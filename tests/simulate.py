@@ -357,9 +357,7 @@ class World:
     def requeue(self):
         jobs = self.some_jobs()
         ids, states = [job.id for job in jobs], ("dead", "cancelled")
-        self.by_hand(
-            "requeue", jobs, states, lambda: self.queue.requeue(ids, states, self.now), self.account.requeue
-        )
+        self.by_hand("requeue", jobs, states, lambda: self.queue.requeue(ids, states, self.now), self.account.requeue)
 
     def retry_dead(self):
         jobs = [job for job in self.account.jobs.values() if job.state == "dead"]

@@ -2,11 +2,16 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
 from conftest import contents, end_process, is_running, posix_only, wait_until
+
+import queuectl
+import storage
+import worker
 
 pytestmark = posix_only
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="such processes are found through /proc only")
@@ -122,6 +127,20 @@ def test_a_cancelled_job_never_runs(home):
     assert contents(os.path.join(home.path, "ledger")) == ""
 
 
+def test_a_cancel_of_what_waits_is_done_with_its_commit(home, monkeypatch, capsys):
+    """Nothing is read after it: a disk that fails then must not make a cancel look undone."""
+    job = home.add("true")
+
+    def fail(*arguments):
+        raise storage.HostError("the disk fails")
+
+    for name in ("states_of", "running_token", "job"):
+        monkeypatch.setattr(storage.Queue, name, fail)
+    assert queuectl.main(["--home", home.path, "cancel", job]) == 0, capsys.readouterr().err
+    monkeypatch.undo()
+    assert home.state(job) == "cancelled"
+
+
 def test_a_failed_job_that_waits_for_its_retry_can_be_cancelled(home):
     job = home.add("exit 1")
     process = home.start("--backoff-base", "1000", "--drain")
@@ -213,6 +232,22 @@ def test_cancelling_signals_nobody_else(home):
         lookalike.wait()
 
 
+def test_a_process_that_has_the_pid_of_an_ended_one_is_never_signalled(home):
+    stranger = subprocess.Popen(["sleep", "60"])
+    try:
+        tree = worker.Tree("0123456789abcdef", os.path.join(home.path, "run"))
+        tree.known = {stranger.pid: "1"}  # when the one began that had this pid before
+        assert stranger.pid not in tree.members()
+        tree.known = {stranger.pid: "1"}
+        tree.signal(gently=False)
+        worker.send_signal(stranger.pid, "1", signal.SIGKILL)
+        with pytest.raises(subprocess.TimeoutExpired):
+            stranger.wait(0.3)
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
 def test_a_cancelled_job_that_leaves_politely_is_cancelled_and_not_retried(home):
     job = home.add("trap 'echo bye; exit 0' TERM; echo on > begun; while :; do sleep 0.03; done", "--cwd", home.path)
     home.start()
@@ -220,6 +255,7 @@ def test_a_cancelled_job_that_leaves_politely_is_cancelled_and_not_retried(home)
     home.run("cancel", job)
     assert home.state(job) == "cancelled"
     assert home.run("logs", job).stdout == "bye\n"
+    assert home.job(job)["history"][0]["exit_code"] == 0, "the shell that watches it outlives the signal, and says so"
 
 
 def test_a_cancelled_job_can_be_requeued_and_runs_from_the_start(home):

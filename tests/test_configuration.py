@@ -388,6 +388,14 @@ def test_a_set_that_cannot_be_written_leaves_the_old_file_and_no_rubbish(home, m
 
 
 @posix_only
+def test_a_set_removes_what_a_killed_one_left_half_written(home, call):
+    left = os.path.join(home.path, "config.json.123.partial")
+    with open(left, "w") as file:
+        file.write("{")
+    call("config", "set", "max_retries", "5")
+    assert not os.path.exists(left)
+
+
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
 def test_the_file_is_private_whatever_the_umask(home, umask):
     old = os.umask(umask)

@@ -304,6 +304,15 @@ def test_the_claim_of_a_worker_that_lives_is_never_taken(home):
     assert process.poll() is None
 
 
+def test_without_access_to_the_evidence_nobody_is_taken_for_dead(home):
+    add(home, "job", "true")
+    claim = claim_as(home, "worker")
+    for path in (home.queue.life_path("worker"), home.queue.attempt_path(claim.token, "run")):
+        os.symlink("nowhere", path)  # cannot be opened, by root neither
+    assert home.queue.is_alive("worker")
+    assert home.queue.attempt_is_held(claim.token)
+
+
 # ---------------------------------------------------------------- a killed supervisor, a paused worker
 
 
