@@ -7,7 +7,7 @@ CHECKED = queuectl.py storage.py worker.py
 CHAOS_SEED ?= 1
 SEEDS ?= 2000
 
-.PHONY: help demo test test-all dist mutants faults simulate bench chaos check pytest checkers clean
+.PHONY: help demo test test-all dist powercut mutants faults simulate bench chaos check pytest checkers clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/' | awk -F': +' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -39,6 +39,9 @@ mutants: pytest  ## plant faults into copies of the product, one at a time, and 
 
 faults:  ## fail, or kill at, every system call of every command that writes (strace, long)
 	$(PYTHON) tests/faults.py
+
+powercut:  ## cut the power of an ext4 file system under a busy queue, eight times (root on Linux)
+	$(PYTHON) tests/powercut.py
 
 simulate:  ## imaginary workers that die between any two calls of the real storage (SEEDS=N)
 	$(PYTHON) tests/simulate.py --seeds $(SEEDS)

@@ -1047,7 +1047,12 @@ class Queue:
         with contextlib.closing(self._connect(partial)) as connection:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             self._migrate(connection)
-            connection.execute("PRAGMA journal_mode = WAL")
+            mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        if mode != "wal":  # SQLite refuses this without an error
+            raise HostError(
+                "%s cannot be created: the disk is full, or its file system is not one for SQLite's WAL"
+                % printable(self.path)
+            )
         os.replace(partial, self.path)
         sync_folder(os.path.dirname(self.path))
 

@@ -380,6 +380,12 @@ MUTANTS = [
         "test_cancelling.py::test_a_cancel_of_what_waits_is_done_with_its_commit",
     ),
     Mutant(
+        "a database without its WAL is taken into use",
+        13,
+        [("storage.py", '        if mode != "wal":', '        if mode == "none":')],
+        "test_migrating.py::test_a_database_that_cannot_have_a_wal_is_not_made",
+    ),
+    Mutant(
         "a killed config set leaves rubbish for ever",
         13,
         [("queuectl.py", "                self.remove_what_a_kill_left()\n", "")],

@@ -428,6 +428,28 @@ def test_a_first_use_that_dies_half_way_is_made_good_by_the_next(home, first):
     assert [entry for entry in os.listdir(home.path) if "partial" in entry] == []
 
 
+class NoWal:
+    """A connection whose SQLite cannot begin a WAL, and says so only by the mode that it names."""
+
+    def __init__(self, connection):
+        self.connection = connection
+        self.close = connection.close
+
+    def execute(self, statement, *values):
+        return self.connection.execute(statement.replace("= WAL", "= DELETE"), *values)
+
+
+def test_a_database_that_cannot_have_a_wal_is_not_made(home, monkeypatch):
+    connect = storage.Queue._connect
+    with monkeypatch.context() as patch:
+        patch.setattr(storage.Queue, "_connect", lambda *arguments: NoWal(connect(*arguments)))
+        with pytest.raises(storage.HostError, match="cannot be created: the disk is full"):
+            home.queue.create()
+    assert not os.path.exists(home.db)
+    assert home.queue.create()
+    assert [name for name in os.listdir(home.path) if "partial" in name] == []
+
+
 def test_initdb_says_whether_there_was_a_queue_and_harms_none(home):
     assert "created" in home.run("initdb").stderr
     job = home.add("true")
