@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """chaos: two minutes of everything going wrong, with a ledger that says what really happened.
 
-    python3 tests/chaos.py [--seed N] [--seconds 110] [--jobs N] [--json FILE]
+    python3 tests/chaos.py [--seed N | --seeds 1-10] [--seconds 110] [--jobs N] [--json FILE]
 
 The idea. Jobs keep their own books: each execution appends one line to a ledger when it
 starts and one when it has succeeded, and holds a lock of its job for as long as anything
@@ -19,7 +19,7 @@ beyond the command line is the documented database and the two documented folder
     Killer        SIGKILL and SIGSTOP for workers, supervisors, or all of a supervisor
     Executioner   kills the worker of a job that asks for it in the ledger
     Stopper       worker stop in all its forms, and stop signals
-    Meddler       cancels, prunes, holds the database's lock
+    Meddler       cancels, requeues, prunes, holds the database's lock
     Filler        fills the disk and frees it
     Landlord      starts supervisors where some are missing
     Audit         compares the accounts
@@ -66,8 +66,9 @@ SMALL_DISK = 12 * 1024 * 1024
 SMALL_SHARE = 0.15  # of the jobs go to the arena whose disk runs full
 INLINE_BYTES = 32 * 1024  # larger output stays in a file (README)
 
-# A config that makes two minutes long: quick retries, short grace.
-SETTINGS = {"backoff_base": 0.02, "grace": 0.6, "poll_interval": 0.5}
+# A config that makes two minutes long: quick retries, short grace, output that is soon too much.
+MAX_OUTPUT = 1000000
+SETTINGS = {"backoff_base": 0.02, "grace": 0.6, "poll_interval": 0.5, "max_output": MAX_OUTPUT}
 
 # What every job runs, as `job.sh TAG KIND ARGUMENT` in one form or another. /proc/uptime
 # is the clock a shell can read without a process. The lock (7) is inherited by all that a
@@ -94,6 +95,9 @@ case $kind in
     short | long) pause "$argument"; succeed ;;
     reader) cat; succeed ;;
     talker) head -c "$argument" /dev/zero | tr '\0' x; succeed ;;
+    flood) head -c "$argument" /dev/zero | tr '\0' x; succeed ;;
+    binary) printf '\377\376\200\033[2J\n\303'; succeed ;;
+    signalled) whoami; kill -"$argument" "$self"; sleep 9; exit 99 ;;
     flaky) [ "$QUEUECTL_ATTEMPT" -gt "$argument" ] || exit 9; succeed ;;
     faltering) pause 0.3; [ "$QUEUECTL_ATTEMPT" -gt "$argument" ] || exit 9; succeed ;;
     exiting) exit "$argument" ;;
@@ -153,6 +157,16 @@ KINDS = [
     Kind("long", 55, seconds_between(1, 2)),
     Kind("reader", 30),
     Kind("talker", 50, one_of(1, 4096, 32768, 32769, 300000)),
+    Kind("flood", 10, one_of(2500000, 6000000)),
+    Kind("binary", 15),
+    Kind(
+        "signalled",
+        25,
+        one_of("HUP", "INT", "TERM", "USR1", "ALRM", "PIPE", "SEGV"),
+        state="dead",
+        retries=(0, 1),
+        exit_codes=(129, 130, 143, 138, 142, 141, 139),
+    ),
     Kind("flaky", 80, one_of(1, 2)),
     Kind("faltering", 40, one_of(1, 2)),
     Kind("exiting", 50, one_of(1, 7, 77, 120), state="dead", retries=(0, 1, 2), exit_codes=(1, 7, 77, 120)),
@@ -167,6 +181,7 @@ KINDS = [
     Kind("untidy", 20, seconds_between(0.5, LATE_SECONDS)),
     Kind("missing", 8, state="dead", retries=(0, 1), exit_codes=ANY_CODE),
 ]
+BINARY = b"\xff\xfe\x80\x1b[2J\n\xc3".hex().upper()
 FORMS = ("text", "exec", "dollars", "sourced", "list", "shell list")
 TAG = re.compile(r"\bj\d+\.\d+\.\d+\b")
 
@@ -360,6 +375,7 @@ class Arena:
         self.violations = []
         self.cancels_asked = set()
         self.cancels_acknowledged = set()
+        self.requeues = collections.Counter()  # id -> how often it was acknowledged
         self.pruned = {}  # id -> Record as it was before a prune that was allowed to take it
         self.began = self.ends_at = 0.0
 
@@ -745,12 +761,15 @@ class Stopper(Agent):
 
 
 class Meddler(Agent):
-    """Cancels, prunes, looks, and holds the database's lock from outside."""
+    """Cancels, requeues, prunes, looks, and holds the database's lock from outside.
+
+    One thread, so that of a cancel and a requeue it is known which came last.
+    """
 
     pauses = (0.2, 1.5)
 
     def act(self):
-        self.choose({self.cancel: 10, self.prune: 2, self.look: 2, self.hold_lock: 2})
+        self.choose({self.cancel: 10, self.requeue: 5, self.prune: 2, self.look: 2, self.hold_lock: 2})
 
     def cancel(self):
         ids = self.rng.sample(self.recent_ids(), min(self.rng.randint(1, 3), len(self.recent_ids())))
@@ -765,6 +784,25 @@ class Meddler(Agent):
             with arena.guard:
                 arena.cancels_acknowledged.update(set(ids) - too_late)
                 arena.counts["jobs cancelled"] += len(ids) - len(too_late)
+
+    def requeue(self):
+        """All of them go back or none; a dead one may go by another name for it."""
+        try:
+            with self.arena.connect() as connection:
+                rows = connection.execute("SELECT id, state FROM jobs WHERE state IN ('dead', 'cancelled')").fetchall()
+        except sqlite3.Error:
+            return
+        chosen = self.rng.sample(rows, min(len(rows), self.rng.randint(1, 3)))
+        if not chosen:
+            return
+        ids, arena = [row["id"] for row in chosen], self.arena
+        dead = all(row["state"] == "dead" for row in chosen)
+        verb = ["dlq", "retry"] if dead and self.rng.random() < 0.5 else ["requeue"]
+        if arena.call(verb + ids, allowed=(0, 1)).code == 0:
+            with arena.guard:
+                arena.requeues.update(ids)
+                arena.cancels_acknowledged.difference_update(ids)
+                arena.counts["jobs requeued"] += len(ids)
 
     def recent_ids(self):
         with self.arena.guard:
@@ -868,7 +906,8 @@ def read_records(arena):
         attempts = collections.defaultdict(list)
         for row in connection.execute(
             "SELECT job, number, outcome, started_at, finished_at, exit_code, signal, error, worker, token, leftovers,"
-            " stdout_bytes, stderr_bytes FROM attempts ORDER BY job, number"
+            " stdout_bytes, stderr_bytes, CASE WHEN stdout_bytes < 16 THEN hex(stdout) END AS content"
+            " FROM attempts ORDER BY job, number"
         ):
             attempts[row["job"]].append(dict(row))
         return [Record(row, attempts[row["seq"]]) for row in connection.execute("SELECT * FROM jobs ORDER BY seq")]
@@ -1009,8 +1048,17 @@ class Audit:
             self.accuse("wrong result", job.tag, "%s attempts, not %d" % (row["attempts"], kind.attempts(job)))
         elif not starts and kind.name != "missing":
             self.accuse("lost", job.tag, "%s, but it never ran" % record.state)
-        elif kind.name == "talker" and record.attempts[-1]["stdout_bytes"] != int(job.argument):
+        elif record.state == "completed" and not self.arena.disk:  # a full one takes no output
+            self.check_output(job, record.attempts[-1])
+
+    def check_output(self, job, attempt):
+        size, written = attempt["stdout_bytes"], job.argument
+        if job.kind.name == "talker" and size != int(written):
             self.accuse("wrong result", job.tag, "its output is not as long as what it wrote")
+        elif job.kind.name == "flood" and not MAX_OUTPUT / 4 < size <= MAX_OUTPUT:
+            self.accuse("wrong result", job.tag, "%d bytes of its output are kept" % size)
+        elif job.kind.name == "binary" and attempt["content"] != BINARY:
+            self.accuse("wrong result", job.tag, "its output is %s" % attempt["content"])
 
     def check_overlap(self, job, entries):
         """The lock was taken, or something of an attempt spoke after the next one had begun."""
@@ -1028,15 +1076,18 @@ class Audit:
     def check_numbers(self, job, record, starts):
         """Each execution has its record, and its number; none is beyond the limit."""
         numbers = [entry.attempt for entry in starts]
+        series = 1 + self.arena.requeues[record.id]
         given_back = len(record.outcomes("given back"))
         if len({entry.token for entry in starts}) < len(starts):
             self.accuse("overlapping", job.tag, "one claim was executed twice")
         elif len(starts) > len(record.attempts):
             text = "%d executions, but only %d are on record" % (len(starts), len(record.attempts))
             self.accuse("invented", job.tag, text)
-        elif len(record.attempts) - given_back > job.max_retries + 1:
+        elif len(record.attempts) - given_back > (job.max_retries + 1) * series:
             self.accuse("wrong result", job.tag, "more attempts than its retries allow")
-        elif numbers != sorted(numbers) or not all(1 <= number <= job.max_retries + 1 for number in numbers):
+        elif sum(later < earlier for earlier, later in zip(numbers, numbers[1:])) >= series or not all(
+            1 <= number <= job.max_retries + 1 for number in numbers
+        ):
             self.accuse("wrong result", job.tag, "told its attempts that they are number %s" % numbers)
         elif record.outcomes("running") and record.state != "processing":
             self.accuse("stuck", job.tag, "final, but an attempt is on record as running")
@@ -1293,12 +1344,17 @@ def print_report(report, out):
 def parse_arguments():
     parser = argparse.ArgumentParser(description="Kill, pause, stop, lock and starve queuectl, then audit it.")
     parser.add_argument("--seed", type=int, default=None, help="repeats a plan (default: at random)")
+    parser.add_argument("--seeds", metavar="A-B", help="several, one after the other, and their total")
     parser.add_argument("--seconds", type=float, default=110, help="how long it takes in all, about (default 110)")
     parser.add_argument("--jobs", type=int, default=2600, help="how many are asked for (default 2600)")
     parser.add_argument("--json", metavar="FILE", help="write the report there, too")
     options = parser.parse_args()
     if options.seed is None:
         options.seed = random.SystemRandom().randrange(1000000)
+    first, _, last = (options.seeds or str(options.seed)).partition("-")
+    if not (first + (last or first)).isdigit():
+        parser.error("--seeds: 1-10 is expected")
+    options.seeds = range(int(first), int(last or first) + 1)
     return options
 
 
@@ -1309,6 +1365,29 @@ def main():
         print("chaos needs Linux with /proc, and util-linux: %s" % (", ".join(missing) or sys.platform))
         return 2
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(2))
+    reports = []
+    for seed in options.seeds:
+        options.seed = seed
+        reports.append(run_seed(options))
+    if len(reports) > 1:
+        print_total(reports, print)
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump(reports if len(reports) > 1 else reports[0], file, indent=1)
+    if any(report["violations"] for report in reports):
+        return 1
+    return 2 if any(report["errors"] for report in reports) else 0
+
+
+def print_total(reports, out):
+    """Of several seeds: what happened, and whether anything broke."""
+    sums = [sum(report[name] for report in reports) for name in ("jobs", "kills")]
+    broken = sum(len(report["violations"]) for report in reports)
+    out("%d seeds: %d jobs, %d kills, %d violations" % (len(reports), sums[0], sums[1], broken))
+
+
+def run_seed(options):
+    """Chaos with one seed, told; returns its report."""
     folder = tempfile.mkdtemp(prefix="queuectl-chaos-")
     began = time.monotonic()
     arenas = []
@@ -1331,14 +1410,11 @@ def main():
         "errors": errors,
     }
     print_report(report, print)
-    if options.json:
-        with open(options.json, "w") as file:
-            json.dump(report, file, indent=1)
     if violations or errors:
         print("ledger, log and home are kept in %s" % folder)
     else:
         shutil.rmtree(folder)
-    return 2 if errors and not violations else 1 if violations else 0
+    return report
 
 
 if __name__ == "__main__":

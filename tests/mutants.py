@@ -16,6 +16,7 @@ import concurrent.futures
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ COPIED = ("queuectl.py", "storage.py", "worker.py", "config.json", "README.md", 
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
 UNNOTICED = ("passed", "skipped", "no such check")
 LIMIT_SECONDS = 120  # a check that takes longer has noticed, too: something hangs
+ALL_SECONDS = 900  # all checks on the unharmed copy
 
 
 class Mutant:
@@ -431,7 +433,7 @@ def copy_of_product(folder):
             shutil.copy(source, target)
 
 
-def run_check(folder, checks):
+def run_check(folder, checks, seconds=LIMIT_SECONDS):
     """Run checks in *folder*: "passed", or which one failed."""
     words = PYTEST + [os.path.join("tests", check) for check in checks]
     environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1")
@@ -439,9 +441,9 @@ def run_check(folder, checks):
         words, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
     )
     try:
-        output = child.communicate(timeout=LIMIT_SECONDS)[0].decode("utf-8", "replace")
+        output = child.communicate(timeout=seconds)[0].decode("utf-8", "replace")
     except subprocess.TimeoutExpired:
-        child.terminate()
+        child.send_signal(signal.SIGINT)  # so that it still ends what its test has started
         child.communicate()
         return "%s (hung)" % checks[0]
     if child.returncode == 0:
@@ -468,7 +470,7 @@ def check_the_checks(mutants):
     checks = sorted({check for mutant in mutants for check in mutant.checks})
     with tempfile.TemporaryDirectory(prefix="queuectl-mutant-") as folder:
         copy_of_product(folder)
-        return run_check(folder, checks)
+        return run_check(folder, checks, ALL_SECONDS)
 
 
 def print_row(number, name, verdict, seconds):

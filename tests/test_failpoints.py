@@ -64,7 +64,7 @@ def test_a_worker_killed_after_adopting_leaves_the_job_to_the_next(home):
 
 
 def test_a_worker_killed_while_it_ends_a_job_leaves_the_ending_to_the_next(home):
-    job = home.add("[ -e begun ] && exit 0; echo on > begun; sleep 60", "--cwd", home.path)
+    job = home.add("[ -e begun ] && exit 0; echo on > begun; sleep 15", "--cwd", home.path)
     once, process = run_with_failpoint(home, "end.written", "worker", "start")
     wait_until(lambda: os.path.exists(os.path.join(home.path, "begun")), "the job to run")
     home.run("worker", "stop", "--now")
