@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 
 PROGRAM = "queuectl.py"
 LINE_BYTES = 16 * 1024 * 1024  # longest line of JSON Lines
+JSON_LEVELS = 900  # of lists and objects in each other: what every Python can read
 SHOWN_BYTES = 16 * 1024  # of output that `show` prints per stream
 JSON_BYTES = 1024 * 1024  # of output that `show --json` carries per stream
 INTERRUPTED = 130
@@ -826,6 +827,7 @@ def read_jobs(source, progress):
             if not line.isspace():
                 try:
                     fields = DECODER.decode(line)
+                    check_depth(fields, line)
                 except JSON_MISTAKES as error:
                     raise json_refusal(error, reader.number)
                 yield reader.number, fields
@@ -849,6 +851,7 @@ def read_values(text, begin):
         line = begin + text.count("\n", 0, place)
         try:
             value, place = DECODER.raw_decode(text, place)
+            check_depth(value, text)
         except JSON_MISTAKES as error:
             raise json_refusal(error, begin)
         for job in value if isinstance(value, list) else [value]:
@@ -872,6 +875,19 @@ def json_refusal(error, begin):
     else:
         what = "a number is too long"
     return storage.BadInput("%s: %s: nothing was added" % (place, what))
+
+
+def check_depth(value, text):
+    # type: (object, str) -> None
+    """Raise RecursionError for JSON that is nested too deeply: Python 3.14 reads what others refuse."""
+    if text.count("[") + text.count("{") <= JSON_LEVELS:
+        return
+    level = [value]  # type: List[Any]
+    for _ in range(JSON_LEVELS):
+        parts = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, (dict, list))]
+        level = [inner for part in parts for inner in part]
+    if level:
+        raise RecursionError
 
 
 def is_json(line):
@@ -2056,9 +2072,7 @@ def main(argv=None):
     prepare_streams()
     try:
         try:
-            code = run(words)
-            sys.stdout.flush()
-            return code
+            return run(words)
         except BrokenPipeError:
             return quiet_end(0)
         except storage.QueueError as error:
@@ -2084,11 +2098,16 @@ def main(argv=None):
 
 def run(words):
     # type: (List[str]) -> int
-    chosen, options, behind = split_words(words)
-    if behind is not None and chosen.name not in ("add", "enqueue"):
-        options, behind = options + ["--"] + behind, None
-    call = Call(chosen.parser().parse_args(options), behind)
-    return chosen.run(call)
+    try:
+        chosen, options, behind = split_words(words)
+        if behind is not None and chosen.name not in ("add", "enqueue"):
+            options, behind = options + ["--"] + behind, None
+        code = chosen.run(Call(chosen.parser().parse_args(options), behind))
+    except SystemExit:  # after --help or --version
+        sys.stdout.flush()
+        raise
+    sys.stdout.flush()
+    return code
 
 
 def complain(text, code):

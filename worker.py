@@ -1397,7 +1397,7 @@ def how_it_ended(code: int) -> Tuple[str, Optional[str]]:
 def boot_id() -> str:
     """What differs after every start of the host, where the system tells."""
     try:
-        with open("/proc/sys/kernel/random/boot_id") as file:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read().strip()
     except OSError:
         return "unknown"
@@ -1835,7 +1835,7 @@ def holds_lock(pid: int, path: str) -> bool:
     try:
         for fd in os.listdir("/proc/%d/fd" % pid):
             if os.readlink("/proc/%d/fd/%s" % (pid, fd)) == path:
-                with open("/proc/%d/fdinfo/%s" % (pid, fd)) as file:
+                with open("/proc/%d/fdinfo/%s" % (pid, fd), encoding="ascii") as file:
                     if re.search(r"^lock:.*FLOCK.*WRITE", file.read(), re.M):
                         return True
     except OSError:

@@ -266,6 +266,8 @@ JSON_TEXT = [
     ('[{"command": "true", "priority": -%s}]' % ("9" * 5000), 2, "line 1"),
     ('{"command": "true", "priority": 1%s}' % ("0" * 4000), 2, "priority"),
     ("[" * 10000, 2, "line 1"),
+    ('{"command": "true", "state": %s%s}' % ("[" * 920, "]" * 920), 2, "nested too deeply"),
+    ('[{"command": "true", "state": %s%s}]' % ("[" * 920, "]" * 920), 2, "nested too deeply"),
     ('{"a":' * 10000, 2, "line 1"),
     ("[" * 10000 + "]" * 10000, 2, "line 1"),
     ('{"command": %s"true"%s}' % ("[" * 10000, "]" * 10000), 2, "line 1"),

@@ -183,6 +183,7 @@ ENVIRONMENTS = [
     {"PYTHONIOENCODING": "cp1252"},
     {"PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": "1"},
     {"HOME": "/nonexistent", "TMPDIR": "/nonexistent", "PATH": "/nonexistent"},
+    {"PYTHONWARNDEFAULTENCODING": "1"},
     {"TZ": "Asia/Kolkata", "COLUMNS": "x", "TERM": "no-such-terminal"},
 ]
 
