@@ -15,15 +15,20 @@ help:  ## print this list
 demo:  ## run a dozen jobs of every kind for real, in a temporary home
 	@PYTHON='$(PYTHON)' sh tests/demo.sh
 
-# Two halves side by side, for the tests mostly wait for processes of their own.
-FIRST = $(patsubst %,tests/test_%.py,running stopping cancelling recovery background ensuring cron dist doctor failpoints readme)
-SECOND = $(filter-out $(FIRST),$(wildcard tests/test_*.py))
+# Three files at a time, the longest first, for the tests mostly wait for processes of their own.
+LONG = $(patsubst %,tests/test_%.py,running bad_input stopping recovery doctor hosts cancelling claiming)
+TESTS = $(LONG) $(filter-out $(LONG),$(wildcard tests/test_*.py))
+LOGS = $(TOOLS)/logs
 
 test: pytest  ## run the tests (pytest is fetched where it is missing)
-	@mkdir -p .tools; $(PYTEST) $(FIRST) >.tools/first-half.log 2>&1 & first=$$!; \
-	$(PYTEST) $(SECOND); second=$$?; \
-	wait $$first; first=$$?; cat .tools/first-half.log; \
-	[ $$first -eq 0 ] && [ $$second -eq 0 ]
+	@rm -rf $(LOGS); mkdir -p $(LOGS); \
+	printf '%s\n' $(TESTS) | xargs -P 3 -I FILE sh -c '\
+	  $(PYTEST) FILE >$(LOGS)/$$(basename FILE) 2>&1; code=$$?; \
+	  if [ $$code -eq 0 ]; then echo "FILE: $$(tail -n 1 $(LOGS)/$$(basename FILE))"; \
+	  else cat $(LOGS)/$$(basename FILE); fi; exit $$code'; code=$$?; \
+	sed -n 's/,//g; /^[0-9].* in [0-9.]*s/p' $(LOGS)/* | awk '{ for (i = 2; i <= NF; i++) sum[$$i] += $$(i - 1) } \
+	  END { printf "%d passed, %d failed, %d skipped\n", sum["passed"], sum["failed"] + sum["error"] + sum["errors"], sum["skipped"] }'; \
+	exit $$code
 
 dist:  ## build dist/queuectl.pyz, the three files as one
 	$(PYTHON) .ci/dist.py dist/queuectl.pyz

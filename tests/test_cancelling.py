@@ -27,25 +27,29 @@ def note():
 def fork():
     return os.fork() == 0
 
+def stay():
+    time.sleep(60)
+    os._exit(0)
+
 kind = "own session"
 if fork():
     os.setsid()
     note()
-    time.sleep(60)
+    stay()
 
 kind = "own session, closed descriptors"
 if fork():
     os.setsid()
     os.closerange(0, 64)
     note()
-    time.sleep(60)
+    stay()
 
 kind = "forked twice"
 if fork():
     os.setsid()
     if fork():
         note()
-        time.sleep(60)
+        stay()
     os._exit(0)
 
 kind = "forked twice, closed descriptors"
@@ -55,7 +59,7 @@ if fork():
         os.chdir(".")
         os.closerange(0, 64)
         note()
-        time.sleep(60)
+        stay()
     os._exit(0)
 
 kind = "ignores TERM"
@@ -64,14 +68,14 @@ if fork():
     for name in ("TERM", "HUP", "INT"):
         signal.signal(getattr(signal, "SIG" + name), signal.SIG_IGN)
     note()
-    time.sleep(60)
+    stay()
 
 kind = "stopped"
 if fork():
     import signal
     note()
     os.kill(os.getpid(), signal.SIGSTOP)
-    time.sleep(60)
+    stay()
 
 started = [
     ["empty environment", "env -i /bin/sh -c 'echo empty environment $$ >> pids; exec sleep 60'"],
