@@ -2000,7 +2000,7 @@ def print_finding(finding):
 
 def examine(call):
     # type: (Call) -> Any
-    """Finding after finding: the host, a trial home that is thrown away, and the real one."""
+    """Finding after finding: the host, the real home, a home that is thrown away."""
     import worker
 
     wall, monotonic = time.time(), time.monotonic()
@@ -2009,22 +2009,12 @@ def examine(call):
     config = storage.tried("config", probe_config, call)
     yield config
     queue = storage.Queue(os.path.join(call.home, "queuectl.db")) if config.ok is False else call.queue()
-    paths = [call.home, call.config.path, queue.path, queue.folder]
-    yield storage.tried("home", storage.probe_home, call.home, paths)
-    yield storage.tried("file system", storage.probe_file_system, queue)
-    yield storage.tried("database", storage.probe_database, queue)
-    yield storage.tried("alive", probe_alive, queue)
+    for name, probe in probes_of_home(call, queue):
+        yield storage.tried(name, probe)
     folder = existing_folder(os.path.dirname(queue.path))
     try:
         with worker.Trial(SCRIPT, LIBRARY, folder) as trial:
-            yield storage.tried("space", storage.probe_space, trial.home)
-            yield storage.tried("sync", storage.probe_sync, trial.home)
-            failed = ""
-            for name, probe in trial.probes():  # each builds on what the one before has proved
-                finding = storage.Finding(name, None, "not tried", "see to the %s first" % failed)
-                if not failed:
-                    finding = storage.tried(name, probe)
-                    failed = name if finding.ok is False else ""
+            for finding in trial.findings():
                 yield finding
     except OSError as error:
         text = "no home to try with can be made in %s: %s" % (folder, error.strerror)
@@ -2033,6 +2023,17 @@ def examine(call):
     yield storage.tried("cron", worker.probe_cron)
     if sys.platform != "win32":
         yield storage.tried("bare PATH", worker.probe_bare_path)
+
+
+def probes_of_home(call, queue):
+    # type: (Call, storage.Queue) -> List[Tuple[str, Callable[[], storage.Finding]]]
+    paths = [call.home, call.config.path, queue.path, queue.folder]
+    return [
+        ("home", lambda: storage.probe_home(call.home, paths)),
+        ("file system", lambda: storage.probe_file_system(queue)),
+        ("database", lambda: storage.probe_database(queue)),
+        ("alive", lambda: probe_alive(queue)),
+    ]
 
 
 def probe_config(call):

@@ -2111,7 +2111,7 @@ def probe_home(home: str, paths: Iterable[str]) -> Finding:
         mode = mode_of_new_file(home)
     except OSError as error:
         text = "%s cannot be written: %s" % (home, error.strerror)
-        return Finding("home", False, text, "chmod u+rwx it, or choose another home")
+        return Finding("home", False, text, "see its permissions and the free space")
     if sys.platform != "win32" and mode & 0o077:
         text = "%s: a new file there has mode %04o, so others can read it" % (home, mode)
         return Finding("home", False, text, "use a file system with permissions")

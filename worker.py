@@ -2001,14 +2001,22 @@ class Trial:
             finally:
                 os.close(fd)
 
-    def probes(self) -> List[Tuple[str, Callable[[], Finding]]]:
-        """In this order: each builds on what the one before left."""
-        return [
-            ("locks", functools.partial(probe_locks, self.home)),
+    def findings(self) -> Iterator[Finding]:
+        """Each of these builds on what the one before has proved: after a failure no other is tried."""
+        yield storage.tried("space", storage.probe_space, self.home)
+        yield storage.tried("sync", storage.probe_sync, self.home)
+        failed = ""
+        for name, probe in (
+            ("locks", lambda: probe_locks(self.home)),
             ("writers", self.probe_writers),
             ("workers", self.probe_workers),
             ("ending", self.probe_ending),
-        ]
+        ):
+            finding = Finding(name, None, "not tried", "see to the %s first" % failed)
+            if not failed:
+                finding = storage.tried(name, probe)
+                failed = name if finding.ok is False else ""
+            yield finding
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
         """Start one command line of ours with pipes."""
