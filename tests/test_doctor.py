@@ -15,6 +15,7 @@ from conftest import ROOT, Home, posix_only, wait_until
 import storage
 import worker
 
+PATIENCE = 240  # seconds: on a busy host a process may take long to start, and it starts a dozen
 LINUX = sys.platform == "linux"
 ESSENTIAL = ["python", "sqlite", "config", "home", "file system", "database", "alive", "space", "sync", "locks"]
 ESSENTIAL += ["writers", "workers", "ending", "clock", "cron"]
@@ -50,7 +51,7 @@ def no_trace(home):
 
 def failures(home, env=None):
     """What a call with exit code 1 finds wrong: {name: text and advice}."""
-    done = home.run("doctor", "--json", code=1, env=env)
+    done = home.run("doctor", "--json", code=1, env=env, timeout=PATIENCE)
     value = done.json
     assert value["ok"] is False
     found = {row["name"]: "%s: %s" % (row["text"], row["advice"]) for row in value["findings"] if row["ok"] is False}
@@ -62,9 +63,9 @@ def test_a_host_that_can_run_the_queue_is_told_so_and_nothing_of_its_queue_chang
     home.add("exit 0")
     os.chmod(home.path, 0o750)
     before = names(home), home.queue.jobs((), 9)
-    value = home.run("doctor", "--json").json
+    value = home.run("doctor", "--json", timeout=PATIENCE).json
     assert value["ok"] is True
-    assert 0 < value["seconds"] < 60
+    assert 0 < value["seconds"] < PATIENCE
     found = {row["name"]: row for row in value["findings"]}
     assert [name for name in found if name != "bare PATH"] == ESSENTIAL
     assert set(found["sync"]) == {"name", "ok", "text", "advice"}
@@ -81,7 +82,7 @@ def test_a_host_that_can_run_the_queue_is_told_so_and_nothing_of_its_queue_chang
 
 def test_people_get_a_line_for_each_finding_and_a_verdict(home):
     home.run("worker", "start", "--background", "--count", "2")
-    lines = home.run("doctor").stdout.splitlines()
+    lines = home.run("doctor", timeout=PATIENCE).stdout.splitlines()
     assert lines[-1].startswith("this host can run the queue (")
     assert [line[6:19].strip() for line in lines[: len(ESSENTIAL)]] == ESSENTIAL
     assert {line.split()[0] for line in lines[:-1]} <= {"ok", "note"}
@@ -92,7 +93,7 @@ def test_people_get_a_line_for_each_finding_and_a_verdict(home):
 
 def test_a_home_that_is_not_there_is_no_failure_and_is_not_made(tmp_path):
     fresh = Home(tmp_path / "not" / "yet")
-    found = {row["name"]: row for row in fresh.run("doctor", "--json").json["findings"]}
+    found = {row["name"]: row for row in fresh.run("doctor", "--json", timeout=PATIENCE).json["findings"]}
     assert (found["home"]["ok"], found["database"]["ok"], found["ending"]["ok"]) == (None, None, True)
     assert os.listdir(str(tmp_path)) == []
 
