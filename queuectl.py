@@ -668,7 +668,8 @@ def add(call):
         del job["history"]
         call.print_json(job)
     elif not options.quiet:
-        acknowledge(identifier + "\n", "job %s was added, but its id" % identifier)
+        how = "is there already" if isinstance(identifier, storage.Holder) else "was added"
+        acknowledge(identifier + "\n", "job %s %s, but its id" % (identifier, how))
     return 0
 
 

@@ -94,6 +94,15 @@ def test_the_key_is_shown_and_travels_to_another_home(home, tmp_path):
     assert other.job(job)["unique"] == key
 
 
+@posix_only
+def test_an_id_that_cannot_be_printed_does_not_claim_that_a_job_was_added(home):
+    job = home.add("exit 0", "--unique", "k")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(home.command("add", "exit 0", "--unique", "k"), stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 3
+    assert b"job %s is there already" % job.encode() in done.stderr
+
+
 # ---------------------------------------------------------------- who holds a key
 
 
