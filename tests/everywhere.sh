@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 logs=.tools/everywhere
 mkdir -p "$logs"
 rm -f "$logs"/*
-STORAGE="states claiming migrating retrying times"
+STORAGE="states claiming migrating retrying times unique pruning check"
 
 # The real file behind a command's name, if it is Python and runs (pyenv's shims often do not).
 real() { "$1" -c 'import sys; print(sys.executable)' 2>/dev/null; }
@@ -76,6 +76,7 @@ done
 for python in $(find_old_pythons); do
     attempt "python-$(version "$python")" is_refused "$python"
 done
+first=${first:-$(real python3)}  # PYTHONS="" runs the SQLites alone
 for folder in ${SQLITES-}; do
     name=sqlite-$(LD_LIBRARY_PATH=$folder "$first" -c 'import sqlite3; print(sqlite3.sqlite_version)') ||
         name=sqlite-in-$(basename "$folder")
