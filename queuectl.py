@@ -1702,7 +1702,7 @@ def name_main_module():
     # type: () -> None
     """Have spawned workers import this file by name, from Python's cache: by path each would compile it."""
     main_module = sys.modules["__main__"]
-    name, ending = os.path.splitext(os.path.basename(os.path.realpath(__file__)))
+    name, ending = os.path.splitext(os.path.basename(SCRIPT))
     if main_module.__dict__.get("main") is main and main_module.__spec__ is None and ending == ".py":
         from importlib.machinery import ModuleSpec
 

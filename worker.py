@@ -75,6 +75,7 @@ LOOK_AROUND_SECONDS = 1.0  # how often cancels and orphans are looked for
 SETTLED_SECONDS = 3.0  # how long files must have been at rest before their times are trusted
 FRESH_SECONDS = 10.0  # how long an answer of the database counts at the most
 KILL_SECONDS = 5.0  # how long SIGKILL may take before a process counts as unkillable
+SHORT_LIFE_SECONDS = 1.0  # a worker that dies sooner is replaced after a pause, not in a spin
 BOOT_FAILURES = 3  # workers that die before they began, in a row, that stop the supervisor
 READY_SECONDS = 60.0  # how long a background supervisor may take to be ready
 LOG_BYTES = 8 * 1024 * 1024  # a background log larger than this is rotated
@@ -140,6 +141,7 @@ class WorkerProcess:
     def __init__(self, name: str, process: Any) -> None:
         self.name = name
         self.process = process
+        self.began = time.monotonic()
         self.booted = False
 
 
@@ -266,7 +268,9 @@ class Supervisor:
         how = "killed by %s" % signal_name(-code) if code < 0 else "exit code %d" % code
         say(self.name, "worker %s died (%s)" % (worker.name, how))
         self.boot_failures = 0 if worker.booted else self.boot_failures + 1
-        self.start_after = time.monotonic() + min(self.boot_failures * 0.2, TROUBLE_SECONDS)
+        now = time.monotonic()
+        pause = SHORT_LIFE_SECONDS / 2 if now - worker.began < SHORT_LIFE_SECONDS else 0.0
+        self.start_after = now + min(max(pause, self.boot_failures * 0.2), TROUBLE_SECONDS)
         if self.boot_failures >= BOOT_FAILURES and os.access(self.queue.workers_folder, os.W_OK | os.X_OK):
             raise HostError("workers cannot start (%s each time): the lines above say why" % how)
 

@@ -163,7 +163,12 @@ def test_locks_that_hold_nobody_back_are_told(home):
 
 @pytest.mark.skipif(not LINUX, reason="looks into /proc")
 def test_a_python_that_cannot_start_workers_is_told(home):
-    text = "import os\nif b'--multiprocessing-fork' in open('/proc/self/cmdline', 'rb').read():\n    os._exit(9)\n"
+    text = (
+        "import os\n"
+        "with open('/proc/self/cmdline', 'rb') as file:\n"
+        "    if b'--multiprocessing-fork' in file.read():\n"
+        "        os._exit(9)\n"
+    )
     found = failures(home, lend(home, text))
     assert list(found) == ["locks"]
     assert "ended as soon as it was started" in found["locks"]
@@ -208,7 +213,7 @@ def test_a_child_that_outlives_its_job_is_told_and_ended_after_all(changed):
 
 
 def test_jobs_that_are_lost_between_two_writers_are_told(changed):
-    changed.change("storage.py", "FROM incoming ORDER BY rowid\"", "FROM incoming ORDER BY rowid LIMIT 19\"")
+    changed.change("storage.py", 'IS NOT NULL ORDER BY rowid"', 'IS NOT NULL ORDER BY rowid LIMIT 19"')
     assert "two callers enqueued 20 jobs each, and 38 are there" in failures(changed)["writers"]
     no_trace(changed)
 
