@@ -19,6 +19,8 @@ sys.path.insert(0, ROOT)
 import storage  # noqa: E402
 
 WINDOWS = sys.platform == "win32"
+# Without the site module: the product needs nothing from it, and packages that hook into it can take most of a call.
+PYTHON = [sys.executable, "-S"]
 # A shell starts what it puts in the background with SIGINT ignored, nohup what it starts with SIGHUP, and
 # every child would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -73,6 +75,7 @@ class Home:
     def __init__(self, path):
         self.path = str(path)
         self.started = []
+        self.python = PYTHON
 
     @property
     def db(self):
@@ -83,7 +86,7 @@ class Home:
         return storage.Queue(self.db)
 
     def command(self, *words):
-        return [sys.executable, SCRIPT, "--home", self.path] + [str(word) for word in words]
+        return self.python + [SCRIPT, "--home", self.path] + [str(word) for word in words]
 
     def environment(self, extra=None):
         found = {key: value for key, value in os.environ.items() if not key.startswith("QUEUECTL_")}
@@ -253,7 +256,7 @@ def everything(queue):
 
 def all_at_once(script, count, *arguments):
     """Start *count* Pythons on *script*, wait until all have said "ready", and let them go at once."""
-    words = [sys.executable, "-c", script, ROOT] + [str(argument) for argument in arguments]
+    words = PYTHON + ["-c", script, ROOT] + [str(argument) for argument in arguments]
     pipe = subprocess.PIPE
     started = [subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe) for _ in range(count)]
     try:

@@ -150,6 +150,7 @@ def writable_home(home):
 
 
 def python_that_cannot_start_children(home):
+    home.python = [sys.executable]
     with open(os.path.join(home.path, "sitecustomize.py"), "w") as file:
         file.write(
             "import os\n"

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, SCRIPT, Home, posix_only, wait_until
+from conftest import PYTHON, ROOT, SCRIPT, Home, posix_only, wait_until
 
 import queuectl
 import storage
@@ -35,7 +35,7 @@ class Installation(Home):
 
     def command(self, *words):
         script = "queuectl.py" if self.cwd == self.path else os.path.join(self.path, "queuectl.py")
-        return [sys.executable, script] + [str(word) for word in words]
+        return PYTHON + [script] + [str(word) for word in words]
 
     def run(self, *words, **options):
         self.cwd = next(self.places)

@@ -9,7 +9,7 @@ import sys
 import threading
 
 import pytest
-from conftest import ROOT, Result, posix_only, wait_until
+from conftest import PYTHON, ROOT, Result, posix_only, wait_until
 
 import queuectl
 import storage
@@ -470,7 +470,7 @@ def run_script(script, *words, cwd=None, home=None):
     environment = {key: value for key, value in os.environ.items() if not key.startswith("QUEUECTL_")}
     if home is not None:
         environment["QUEUECTL_HOME"] = str(home)
-    command = [sys.executable, str(script)] + [str(word) for word in words]
+    command = PYTHON + [str(script)] + [str(word) for word in words]
     done = subprocess.run(command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode("utf-8")

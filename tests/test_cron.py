@@ -4,10 +4,9 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 
 import pytest
-from conftest import ROOT, WINDOWS, Home, posix_only, wait_until
+from conftest import PYTHON, ROOT, WINDOWS, Home, posix_only, wait_until
 
 import queuectl
 
@@ -26,7 +25,7 @@ class CopiedHome(Home):
             shutil.copy(os.path.join(ROOT, name), self.path)
 
     def command(self, *words):
-        return [sys.executable, os.path.join(self.path, "queuectl.py")] + [str(word) for word in words]
+        return PYTHON + [os.path.join(self.path, "queuectl.py")] + [str(word) for word in words]
 
 
 @pytest.fixture

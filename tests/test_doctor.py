@@ -10,7 +10,7 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT, Home, posix_only, wait_until
+from conftest import PYTHON, ROOT, Home, posix_only, wait_until
 
 import storage
 import worker
@@ -148,6 +148,7 @@ def lend(home, text):
     """An environment whose Python runs *text* at its start."""
     folder = os.path.join(home.path, "lent")
     os.mkdir(folder)
+    home.python = [sys.executable]
     with open(os.path.join(folder, "sitecustomize.py"), "w") as file:
         file.write(text)
     return {"PYTHONPATH": folder}
@@ -187,7 +188,7 @@ class ChangedHome(Home):
             file.write(text.replace(old, new))
 
     def command(self, *words):
-        return [sys.executable, os.path.join(self.path, "queuectl.py")] + [str(word) for word in words]
+        return PYTHON + [os.path.join(self.path, "queuectl.py")] + [str(word) for word in words]
 
 
 @pytest.fixture

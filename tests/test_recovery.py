@@ -413,6 +413,7 @@ def test_a_worker_that_cannot_start_at_all_stops_the_supervisor_with_a_reason(ho
 
 @needs_proc
 def test_a_python_that_cannot_start_children_stops_the_supervisor_with_a_reason(home, tmp_path, monkeypatch):
+    home.python = [sys.executable]
     (tmp_path / "sitecustomize.py").write_text(
         "import os\n"
         "with open('/proc/self/cmdline', 'rb') as file:\n"
