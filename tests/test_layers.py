@@ -151,7 +151,7 @@ def test_a_frequent_command_imports_nothing_that_it_does_not_need(home, words):
 
 
 def test_the_program_works_isolated_and_without_site_packages(home):
-    job = home.add("true")
+    job = home.add("exit 0")
     done = python("-I", "-S", SCRIPT, "--home", home.path, "status")
     assert done.returncode == 0, done.stderr
     assert done.stderr == b""
