@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from conftest import Home, posix_only, wait_until
+from conftest import WINDOWS, Home, posix_only, wait_until
 
 import storage
 
@@ -515,9 +515,11 @@ def test_wait_for_all_looks_at_every_job(home):
 
 
 def test_wait_within_a_job_waits_for_all_others(home):
-    command = "%s wait --timeout 15" % " ".join(shlex.quote(word) for word in home.command())
+    words = home.command()
+    typed = subprocess.list2cmdline(words) if WINDOWS else " ".join(shlex.quote(word) for word in words)
+    command = "%s wait --timeout 15" % typed
     waiting = home.run("add", command, "--max-retries", "0", env={"PYTHONDONTWRITEBYTECODE": "1"}).id
-    home.add("true")
+    home.add("exit 0")
     home.drain("--count", "2")
     assert home.job(waiting)["exit_code"] == 0
 
