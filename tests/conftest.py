@@ -32,6 +32,11 @@ os.environ.pop("PYTHONPATH", None)
 os.environ.setdefault("PYTHONWARNINGS", "error")
 
 posix_only = pytest.mark.skipif(WINDOWS, reason="signals, modes and shells of POSIX")
+long = pytest.mark.long
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: a whole matrix of the like; left out by `make test`, not by `make test-long`")
 
 # What Python says of mistakes, and where a warning comes too late to be an error.
 COMPLAINTS = re.compile(r"Traceback|Exception ignored|\w+Warning: ")

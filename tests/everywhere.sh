@@ -46,7 +46,7 @@ attempt() {
     printf '%-6s  %-24s  %4d s  %s\n' $verdict "$name" $(($(date +%s) - began)) "$said" | tee -a "$logs/summary"
 }
 
-all_tests() { make -s test PYTHON="$1" PYTEST_FLAGS="-W error"; }
+all_tests() { make -s test-long PYTHON="$1" PYTEST_FLAGS="-W error"; }
 
 storage_tests() {
     files=

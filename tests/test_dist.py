@@ -7,7 +7,7 @@ import sys
 import zipfile
 
 import pytest
-from conftest import ROOT, Home, end_process, posix_only, storage, wait_until
+from conftest import ROOT, Home, end_process, long, posix_only, storage, wait_until
 
 BUILDER = os.path.join(ROOT, ".ci", "dist.py")
 
@@ -23,11 +23,10 @@ def archive(tmp_path_factory):
 class OneFile(Home):
     """A home that holds nothing but the archive, called in a way of the test's choice."""
 
-    python = sys.executable
     script = None
 
     def command(self, *words):
-        return [self.python, self.script] + [str(word) for word in words]
+        return self.python + [self.script] + [str(word) for word in words]
 
 
 @pytest.fixture
@@ -63,6 +62,7 @@ def test_jobs_run_from_one_file_whose_home_is_where_it_lies(one):
     assert os.path.isfile(one.db)
 
 
+@long
 @posix_only
 @pytest.mark.parametrize("flags", [[], ["-I", "-S"], ["-W", "error", "-X", "dev"]], ids=" ".join)
 def test_one_file_can_be_called_by_a_relative_path_through_a_link_and_isolated(one, tmp_path, flags):
@@ -112,6 +112,7 @@ def test_the_lines_of_cron_name_the_one_file(one):
     assert len(one.workers()) == 1
 
 
+@long
 def test_a_module_that_lies_beside_the_one_file_is_not_taken_for_its_own(one):
     for name in ("storage.py", "worker.py", "queuectl.py"):
         with open(os.path.join(one.path, name), "w") as file:
@@ -129,12 +130,13 @@ def runnable(name):
     return path
 
 
+@long
 @pytest.mark.parametrize("version", ["3.8", "3.9", "3.10", "3.12", "3.13", "3.14"])
 def test_one_file_runs_jobs_on_every_python(one, version):
     path = runnable("python" + version)
     if not path:
         pytest.skip("no Python %s here" % version)
-    one.python = path
+    one.python = [path]
     job = one.add("exit 0")
     one.run("worker", "start", "--background", "--drain")
     one.wait_for_state(job, "completed")
@@ -149,5 +151,5 @@ def test_an_old_python_is_told_in_one_line_by_the_one_file_too(one, version):
     path = shutil.which("python" + version)
     if not path or subprocess.run([path, "-c", "pass"], stderr=subprocess.DEVNULL).returncode:
         pytest.skip("no Python %s here" % version)
-    one.python = path
+    one.python = [path]
     assert "this is Python %s, and 3.8 or newer is needed" % version in one.run("status", code=3).stderr

@@ -10,7 +10,7 @@ import sys
 import time
 
 import pytest
-from conftest import PYTHON, ROOT, Home, posix_only, wait_until
+from conftest import PYTHON, ROOT, Home, long, posix_only, wait_until
 
 import storage
 import worker
@@ -80,6 +80,7 @@ def test_a_host_that_can_run_the_queue_is_told_so_and_nothing_of_its_queue_chang
     no_trace(home)
 
 
+@long
 def test_people_get_a_line_for_each_finding_and_a_verdict(home):
     home.run("worker", "start", "--background", "--count", "2")
     lines = home.run("doctor", timeout=PATIENCE).stdout.splitlines()
@@ -91,6 +92,7 @@ def test_people_get_a_line_for_each_finding_and_a_verdict(home):
     no_trace(home)
 
 
+@long
 def test_a_home_that_is_not_there_is_no_failure_and_is_not_made(tmp_path):
     fresh = Home(tmp_path / "not" / "yet")
     found = {row["name"]: row for row in fresh.run("doctor", "--json", timeout=PATIENCE).json["findings"]}
@@ -101,6 +103,7 @@ def test_a_home_that_is_not_there_is_no_failure_and_is_not_made(tmp_path):
 # ---------------------------------------------------------------- what cannot be
 
 
+@long
 @posix_only
 def test_a_home_that_others_can_write_and_a_damaged_database_are_told_at_once(home):
     for number in range(20):
@@ -117,6 +120,7 @@ def test_a_home_that_others_can_write_and_a_damaged_database_are_told_at_once(ho
     no_trace(home)
 
 
+@long
 def test_a_broken_configuration_is_told_and_everything_else_tried_all_the_same(home):
     with open(os.path.join(home.path, "config.json"), "w") as file:
         file.write('{"max_retries": }')
@@ -137,6 +141,7 @@ def test_a_place_where_nothing_can_be_written_is_told(tmp_path):
     assert "no home to try with can be made in /proc: " in found["trial"]
 
 
+@long
 def test_a_home_that_is_a_file_is_told(tmp_path):
     home = Home(tmp_path / "file")
     (tmp_path / "file").write_text("no folder")
@@ -201,6 +206,7 @@ def changed(tmp_path):
     changed.clean_up()
 
 
+@long
 @pytest.mark.skipif(not LINUX, reason="looks into /proc")
 def test_a_child_that_outlives_its_job_is_told_and_ended_after_all(changed):
     """As if nothing but the session of a job could be seen."""
@@ -222,6 +228,7 @@ def test_jobs_that_are_lost_between_two_writers_are_told(changed):
 # ---------------------------------------------------------------- leaving
 
 
+@long
 @posix_only
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_doctor_leaves_nothing_behind(home, number):

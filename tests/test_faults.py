@@ -12,7 +12,7 @@ import sys
 
 import faults
 import pytest
-from conftest import posix_only, wait_until
+from conftest import long, posix_only, wait_until
 
 pytestmark = posix_only
 SPREAD = {"first add": 3, "add": 3, "enqueue": 3, "config set": 2, "cancel": 2, "requeue": 1, "prune": 2, "worker": 4}
@@ -20,6 +20,7 @@ WHY_NOT = faults.why_not()
 needs_strace = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "-")
 
 
+@long
 @needs_strace
 @pytest.mark.parametrize("name", SPREAD)
 def test_a_system_call_that_fails_or_kills_breaks_no_promise(name):

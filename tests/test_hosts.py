@@ -8,7 +8,7 @@ import sys
 import tempfile
 
 import pytest
-from conftest import COMPLAINTS, NOW, ROOT, SCRIPT, SETTINGS, claim, posix_only, wait_until
+from conftest import COMPLAINTS, NOW, ROOT, SCRIPT, SETTINGS, claim, long, posix_only, wait_until
 
 import storage
 import worker
@@ -58,6 +58,7 @@ def ran(queue, command, **fields):
     return outcome.exit_code, (outcome.stdout or b"").decode(), (outcome.stderr or b"").decode()
 
 
+@long
 def test_every_shell_keeps_exit_code_streams_and_arguments(shell, queue):
     assert ran(queue, "echo out; echo err >&2; cat; exit 3") == (3, "out\n", "err\n")
     assert ran(queue, "echo $# \"$*\" 'a b' $((1 + 1)); umask -S") == (0, "0  a b 2\nu=rwx,g=rx,o=\n", "")
@@ -68,6 +69,7 @@ def test_every_shell_keeps_exit_code_streams_and_arguments(shell, queue):
     assert ran(queue, "no-such-command-here")[0] == 127
 
 
+@long
 def test_no_shell_takes_a_command_that_begins_with_a_dash_for_an_option(shell, queue, tmp_path):
     odd = tmp_path / "-odd"
     odd.write_text('#!/bin/sh\necho "odd $1"\n')
@@ -78,6 +80,7 @@ def test_no_shell_takes_a_command_that_begins_with_a_dash_for_an_option(shell, q
     assert ran(queue, ["-odd", "list"], env=env) == (0, "odd list\n", "")
 
 
+@long
 def test_no_shell_dies_of_a_syntax_error_before_it_has_told_the_status(shell, queue):
     for command in ("if", "echo 'open", "echo $(", "case x in"):
         attempt = started(queue, command)
@@ -85,12 +88,14 @@ def test_no_shell_dies_of_a_syntax_error_before_it_has_told_the_status(shell, qu
         assert code > 0 and error["exit"] == str(code), command
 
 
+@long
 def test_every_shell_tells_the_signal_that_ended_a_command_and_adds_no_word_to_its_output(shell, queue):
     for command in ("kill -KILL $$", ["/bin/sh", "-c", "kill -KILL $$"], "ulimit -c 0; exec sh -c 'kill -KILL $$'"):
         outcome = finished(started(queue, command))
         assert (outcome.signal, outcome.exit_code, outcome.stderr) == ("SIGKILL", 137, None), command
 
 
+@long
 def test_every_shell_outlives_the_signals_that_end_its_command(shell, queue):
     for command, codes in (("sleep 60", [143]), ("trap '' TERM HUP; while :; do sleep 0.05; done", [137, -9])):
         attempt = started(queue, command)
@@ -101,6 +106,7 @@ def test_every_shell_outlives_the_signals_that_end_its_command(shell, queue):
         assert attempt._leader_ended() and attempt.code in codes
 
 
+@long
 @needs_proc
 def test_under_every_shell_a_command_has_default_signals_and_nothing_open_but_its_lock(shell, queue):
     for command in ("grep ^Sig /proc/self/status; ls -l /proc/self/fd", "grep ^Sig /proc/self/status; echo $$"):
@@ -111,6 +117,7 @@ def test_under_every_shell_a_command_has_default_signals_and_nothing_open_but_it
         assert {name.rpartition(".")[2] for name in opened} <= {"out", "err", "run"}
 
 
+@long
 def test_under_every_shell_what_a_command_left_running_holds_its_lock(shell, queue):
     attempt = started(queue, "sleep 60 & echo done")
     outcome = finished(attempt)
@@ -119,6 +126,7 @@ def test_under_every_shell_what_a_command_left_running_holds_its_lock(shell, que
     assert not queue.attempt_is_held(attempt.claim.token)
 
 
+@long
 def test_every_shell_leaves_the_status_to_whoever_adopts_the_job(shell, queue):
     attempt = started(queue, "while [ ! -e go ]; do sleep 0.02; done; exit 3")
     child = attempt.child
@@ -168,6 +176,7 @@ def whole_life(home, **how):
 FLAGS = ["", "-I", "-I -S -E -B", "-O", "-OO", "-bb", "-X dev", "-X utf8=0", "-P", "-X warn_default_encoding"]
 
 
+@long
 @pytest.mark.parametrize("flags", FLAGS)
 def test_it_runs_under_every_flag_of_python(tmp_path, flags):
     if subprocess.run([sys.executable] + flags.split() + ["-c", ""], stderr=subprocess.DEVNULL).returncode:
@@ -188,6 +197,7 @@ ENVIRONMENTS = [
 ]
 
 
+@long
 @pytest.mark.parametrize("env", ENVIRONMENTS, ids=lambda env: " ".join(sorted(env)) or "empty")
 def test_it_runs_in_every_environment_and_makes_no_directory_named_tilde(tmp_path, env):
     here = tmp_path / "here"
@@ -202,6 +212,7 @@ def through_a_shell(home, redirection, *words):
     return subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
 
 
+@long
 @pytest.mark.parametrize("redirection", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full 2>/dev/full"])
 @pytest.mark.parametrize("way", ["--drain", "--background"])
 def test_workers_start_with_closed_or_full_streams_and_their_jobs_have_whole_ones(home, redirection, way):

@@ -14,7 +14,6 @@ pytestmark = posix_only
 
 # Says that it runs, waits to be let go, says that it is done.
 PATIENT = "echo begun >> ledger; while [ ! -e go ]; do sleep 0.03; done; echo done >> ledger"
-DISK = 8 * 1024 * 1024
 NOBODY = 65534
 
 
@@ -28,63 +27,6 @@ def begin(home, place):
     job = home.add(PATIENT, "--cwd", place.path)
     wait_until(lambda: "begun" in ledger(place), "the job to run")
     return process, job
-
-
-# ---------------------------------------------------------------- full
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of our own that is soon full."""
-    place = str(tmp_path / "disk")
-    os.mkdir(place)
-    words = ["mount", "-t", "tmpfs", "-o", "size=%d,mode=0700" % DISK, "none", place]
-    try:
-        mounted = subprocess.call(words, stderr=subprocess.DEVNULL) == 0
-    except OSError:
-        mounted = False
-    if not mounted:
-        pytest.skip("only root may mount a small disk")
-    yield place
-    subprocess.call(["umount", "-l", place])
-
-
-def fill(place):
-    with open(os.path.join(place, "filler"), "wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"x" * 4096)
-        except OSError:
-            pass
-
-
-@pytest.fixture
-def full_home(small_disk):
-    home = Home(os.path.join(small_disk, "home"))
-    os.mkdir(home.path, 0o700)
-    yield home
-    home.clean_up()
-
-
-def test_a_full_disk_is_told_and_what_ran_meanwhile_is_recorded_when_there_is_space(full_home, small_disk, tmp_path):
-    home, place = full_home, Home(tmp_path)
-    process, job = begin(home, place)
-    worker = home.workers()[0]["name"]
-    fill(small_disk)
-    before = home.queue.counts()
-    for words in (["add", "x" * 100000], ["enqueue", '[{"command": "%s"}]' % ("x" * 100000)]):
-        assert "the disk is full" in home.run(*words, code=3).stderr
-    assert home.queue.counts() == before
-    let_go(place)
-    wait_until(lambda: "done" in ledger(place), "the job to end")
-    wait_for_log(process, "trying again")
-    os.unlink(os.path.join(small_disk, "filler"))
-    home.wait_for_state(job, "completed")
-    assert home.job(job)["attempts"] == 1
-    assert ledger(place) == ["begun", "done"]
-    assert [member["name"] for member in home.workers()] == [worker], "the same worker goes on"
-    assert home.state(home.add("true")) in ("pending", "processing", "completed")
-    home.run("wait", "--timeout", "20")
 
 
 # ---------------------------------------------------------------- taken away
