@@ -7,7 +7,7 @@ CHECKED = queuectl.py storage.py worker.py
 CHAOS_SEED ?= 1
 SEEDS ?= 2000
 
-.PHONY: help demo test test-long test-all dist powercut mutants faults simulate bench chaos check pytest checkers clean
+.PHONY: help demo test test-long test-all dist powercut mutants faults simulate bench bench-full chaos check pytest checkers clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/' | awk -F': +' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -55,8 +55,11 @@ powercut:  ## cut the power of an ext4 file system under a busy queue, eight tim
 simulate:  ## imaginary workers that die between any two calls of the real storage (SEEDS=N)
 	$(PYTHON) tests/simulate.py --seeds $(SEEDS)
 
-bench:  ## measure the targets against their yardsticks: one table
-	$(PYTHON) tests/bench.py
+bench:  ## measure the targets against their yardsticks: one table, and the same as .tools/bench.json
+	@mkdir -p .tools; $(PYTHON) tests/bench.py --json .tools/bench.json
+
+bench-full:  ## the same with a million jobs of a kind, more turns, and other queues beside it (long)
+	@mkdir -p .tools; $(PYTHON) tests/bench.py --full --json .tools/bench-full.json
 
 check: checkers  ## lint, and check the types for linux, darwin and win32
 	PYTHONPATH=$(TOOLS)/check $(PYTHON) -m ruff check --no-cache --isolated --target-version py38 --line-length 120 \
