@@ -8,7 +8,20 @@ It must stay readable for Python 2.7 and 3.6, so that these can be told what is 
 no annotations and no f-strings here, types stand in comments.
 """
 
+import os
 import sys
+
+
+def leave_quietly(kind, error, trace):
+    # type: (Any, BaseException, Any) -> None
+    """In place of the traceback when Ctrl+C comes before main can see to it, while this file is still loading."""
+    if issubclass(kind, KeyboardInterrupt):
+        os._exit(130)
+    sys.__excepthook__(kind, error, trace)
+
+
+if __name__ == "__main__":
+    sys.excepthook = leave_quietly
 
 if sys.version_info < (3, 8):
     sys.stderr.write(
@@ -16,8 +29,6 @@ if sys.version_info < (3, 8):
         % sys.version_info[:2]
     )
     sys.exit(3)
-
-import os
 
 SCRIPT = os.path.realpath(__file__)
 LIBRARY = os.path.dirname(SCRIPT)
@@ -46,8 +57,6 @@ try:
 except ImportError as missing:
     sys.stderr.write("queuectl: error: %s\n" % incomplete(missing))
     sys.exit(3)
-except KeyboardInterrupt:
-    sys.exit(130)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
