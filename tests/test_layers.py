@@ -247,7 +247,7 @@ def test_the_front_end_is_pure_ascii_for_pythons_that_expect_it():
 
 def test_the_version_is_looked_at_before_anything_that_an_old_python_lacks():
     body = ast.parse(source("queuectl.py")).body
-    check = next(place for place, node in enumerate(body) if isinstance(node, ast.If))
+    check = next(place for place, node in enumerate(body) if "version_info" in ast.dump(node))
     before = [alias.name for node in body[:check] if isinstance(node, ast.Import) for alias in node.names]
-    assert before == ["sys"]
-    assert "version_info" in ast.dump(body[check])
+    assert before == ["os", "sys"], "what every Python has, and nothing of ours"
+    assert isinstance(body[check], ast.If)
