@@ -41,7 +41,7 @@ attempt() {
     began=$(date +%s)
     echo "== $name"
     if "$@" >"$logs/$name.log" 2>&1; then verdict=ok; else verdict=FAILED; fi
-    said=$(grep -E '[0-9]+ (passed|failed|error)|^As expected|^refused' "$logs/$name.log" | tr '\n' ';')
+    said=$(grep -E '[0-9]+ (passed|failed|error)|^As expected|^refused' "$logs/$name.log" | tail -n 1)
     [ $verdict = ok ] || tail -n 15 "$logs/$name.log"
     printf '%-6s  %-24s  %4d s  %s\n' $verdict "$name" $(($(date +%s) - began)) "$said" | tee -a "$logs/summary"
 }
