@@ -245,11 +245,14 @@ def backoff_delay(base: float, attempt: int, cap: float) -> float:
         return float(cap)
 
 
+EPOCH = datetime.datetime(1970, 1, 1)  # time.gmtime knows no year after 3000 on Windows
+
+
 def utc_text(seconds: float) -> str:
     """A wall-clock time (seconds since 1970) as ISO 8601 UTC with microseconds and Z."""
     micros = int(round(seconds * 1000000))
     whole, part = divmod(micros, 1000000)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + ".%06dZ" % part
+    return (EPOCH + datetime.timedelta(seconds=whole)).isoformat() + ".%06dZ" % part
 
 
 def utc_seconds(text: str) -> float:
