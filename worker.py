@@ -596,6 +596,7 @@ class Worker:
         self.shortage_pause = 0.0
         self.retry_at = 0.0
         self.glance = Glance(queue)
+        self.rung = False  # the bell, just now
         self.clock_offset = time.time() - time.monotonic()
 
     def run(self) -> None:
@@ -737,8 +738,12 @@ class Worker:
             self.queue.ring()
 
     def _something_due(self) -> bool:
-        """Ask without a write lock; also find out how long an idle worker may sleep."""
-        if self.ended:
+        """Ask without a write lock; also find out how long an idle worker may sleep.
+
+        Not after the bell: that something is due is then likely enough to try at once.
+        """
+        if self.ended or self.rung:
+            self.rung, self.glance.is_stale = False, True
             return True
         try:
             self.glance.refresh()
@@ -849,9 +854,12 @@ class Worker:
             pause = min(pause, max(0.0, self.glance.next_due - time.time()))
         if self.options.drain:
             pause = min(pause, 0.1)
-        if self.retry_at:
-            pause = max(0.01, self.retry_at - time.monotonic())
-        self.bell.wait(max(pause, 0.001), self.wake)
+        now = time.monotonic()
+        if now < self.retry_at:
+            pause = max(0.01, self.retry_at - now)
+        elif self.glance.is_stale:  # the bell was rung in vain, or for later: ask first
+            return
+        self.rung = self.bell.wait(max(pause, 0.001), self.wake)
 
     # -------------------------------------------------------- the jobs of others
 
@@ -954,11 +962,13 @@ class Glance:
         self.queue = queue
         self.processing: List[Dict[str, Any]] = []
         self.next_due: Optional[float] = None
+        self.is_stale = False
         self.seen: Any = None
         self.asked_at = 0.0
 
     def refresh(self) -> None:
         """Ask again if the answer can have changed. Raises HostError."""
+        self.is_stale = False
         seen = self.queue.fingerprint()
         if seen and seen == self.seen and time.monotonic() - self.asked_at < FRESH_SECONDS:
             return
@@ -984,19 +994,21 @@ class Bell:
             with contextlib.suppress(OSError):  # without it, polling remains
                 self.fd = os.open(queue.bell_path, os.O_RDWR | os.O_NONBLOCK)
 
-    def wait(self, seconds: float, wake: WakeUp) -> None:
-        """Return when the bell rings, a signal arrives, or after *seconds*."""
+    def wait(self, seconds: float, wake: WakeUp) -> bool:
+        """Return True when the bell rings, False when a signal arrives or after *seconds*."""
         if sys.platform == "win32":
-            self._watch_wal(seconds)
-            return
+            return self._watch_wal(seconds)
         deadline = time.monotonic() + seconds
         watched = [wake.reader.fileno()] + ([self.fd] if self.fd >= 0 else [])
         while seconds > 0:
             ready = select.select(watched, [], [], seconds)[0]
             wake.clear()
-            if self.fd not in ready or self._take():
-                return
+            if self.fd not in ready:
+                return False
+            if self._take():
+                return True
             seconds = deadline - time.monotonic()
+        return False
 
     def _take(self) -> bool:
         """True for the one worker that gets what the bell holds."""
@@ -1004,11 +1016,14 @@ class Bell:
             return bool(os.read(self.fd, 65536))
         return False
 
-    def _watch_wal(self, seconds: float) -> None:
+    def _watch_wal(self, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
         before = self._wal()
-        while time.monotonic() < deadline and self._wal() == before:
+        while self._wal() == before:
+            if time.monotonic() >= deadline:
+                return False
             time.sleep(0.015)
+        return True
 
     def _wal(self) -> Optional[Tuple[int, int]]:
         try:
