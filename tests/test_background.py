@@ -254,4 +254,5 @@ def test_one_enqueue_of_many_jobs_wakes_every_idle_worker(home):
         spreads.append(max(starts) - min(starts))
         for name in glob.glob(os.path.join(home.path, "here-*")):
             os.unlink(name)
-    assert min(spreads) < 0.8, "the bell is passed on; polling alone takes up to a second"
+    # Polling alone spreads three starts over a second: two turns of five below 0.15 s are then one chance in thirty.
+    assert sorted(spreads)[1] < 0.15, "the bell is passed on: %r" % spreads
