@@ -110,8 +110,8 @@ MUTANTS = [
         [
             (
                 "storage.py",
-                'FIND_DUE = "SELECT %s FROM jobs WHERE lane = 0 ',
-                'FIND_DUE = "SELECT %s FROM jobs WHERE lane >= 0 ',
+                "FROM jobs INDEXED BY jobs_due WHERE lane = 0 ORDER",
+                "FROM jobs WHERE lane >= 0 ORDER",
             )
         ],
         SIMULATION,
@@ -197,8 +197,8 @@ MUTANTS = [
         [
             (
                 "worker.py",
-                "EVALUATE = WATCHER % '(eval \"set --; $1\") 9<&9 2>&8 8>&-'",
-                "EVALUATE = WATCHER % '(eval \"set --; $1\") 9<&- 2>&8 8>&-'",
+                'then (eval "set --; $1") 9<&9 2>&8 8>&-',
+                'then (eval "set --; $1") 9<&- 2>&8 8>&-',
             )
         ],
         "test_running.py::test_a_job_holds_nothing_open_but_its_output_and_its_lock",
@@ -215,15 +215,14 @@ MUTANTS = [
         [
             (
                 "worker.py",
-                "        status = self._status()\n"
-                '        if "exit" in status:\n'
-                '            self.code = int(status["exit"])\n'
-                "        elif self.child is not None",
-                "        status = self._status()\n"
-                '        if "exit" in status and not self.adopted:\n'
-                '            self.code = int(status["exit"])\n'
-                "        elif self.child is not None",
-            )
+                '            self.code = status_code(status["exit"])\n        elif not self.ending',
+                "            pass\n        elif not self.ending",
+            ),
+            (
+                "worker.py",
+                '            if "exit" in status:\n',
+                '            if "exit" in status and not self.adopted:\n',
+            ),
         ],
         "test_recovery.py::test_jobs_that_finished_unseen_are_recorded_with_what_they_did",
     ),
@@ -283,7 +282,7 @@ MUTANTS = [
     Mutant(
         "what was claimed ahead is kept behind a long job",
         8,
-        [("worker.py", "                self.trade(claim=False)\n", "                pass\n")],
+        [("worker.py", "            self.trade(claim=False)\n", "            pass\n")],
         "test_running.py::test_a_job_that_a_worker_claimed_ahead_does_not_wait_behind_a_long_one",
     ),
     Mutant(
