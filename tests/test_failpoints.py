@@ -2,11 +2,13 @@
 
 import os
 import subprocess
+import sys
 
 import pytest
-from conftest import posix_only, wait_until
+from conftest import ROOT, posix_only, wait_until
 
 import storage
+import worker
 
 pytestmark = posix_only
 
@@ -105,3 +107,21 @@ def test_a_network_file_system_is_recognised(tmp_path):
     assert storage.network_file_system("/homes/me/queuectl.db", str(mounts)) is None
     assert storage.network_file_system("/home/with space/queuectl.db", str(mounts)) is None
     assert storage.network_file_system("/queuectl.db", str(mounts)) is None
+
+
+def test_a_worker_killed_while_it_cuts_output_leaves_head_and_tail(tmp_path):
+    path, killed = str(tmp_path / "output"), str(tmp_path / "killed")
+    text = b"".join(b"%07d\n" % number for number in range(10000))
+    with open(path, "wb") as file:
+        file.write(text)
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import worker; worker.cut_middle(sys.argv[2], 40000)"
+    died = subprocess.run(
+        [sys.executable, "-c", code, ROOT, path], env=dict(os.environ, QUEUECTL_FAILPOINT="cut.copied:" + killed)
+    )
+    assert died.returncode == -9 and os.path.exists(killed)
+    assert worker.cut_middle(path, 40000)
+    with open(path, "rb") as file:
+        kept = file.read()
+    assert kept.startswith(text[:10000]) and kept.endswith(text[-10000:])
+    assert len(kept) < 20100 and b"bytes left out here" in kept
+    assert not worker.cut_middle(path, 40000)
