@@ -1961,9 +1961,9 @@ def comes_free(fd: int) -> bool:
 class Trial:
     """This program run for real, in a home of its own that is gone afterwards, with all that it started."""
 
-    def __init__(self, script: str, library: str, folder: str) -> None:
+    def __init__(self, script: str, modules: str, folder: str) -> None:
         self.script = script
-        self.library = library
+        self.modules = modules
         self.folder = folder
         self.children: List[subprocess.Popen[bytes]] = []
         self.handlers: Dict[int, Any] = {}
@@ -2101,7 +2101,7 @@ class Trial:
         start_seconds = time.monotonic() - began  # of one process, and the job takes two
         timeout = "%.1f" % min(max(TRIAL_TIMEOUT, 6 * start_seconds), TRIAL_SECONDS / 2)
         words = ["--id", "tree", "--quiet", "--max-retries", "0", "--timeout", timeout, "--"]
-        escaping = [sys.executable, "-I", "-S", "-c", ESCAPING, ESCAPED, self.library, self.lock_path]
+        escaping = [sys.executable, "-I", "-S", "-c", ESCAPING, ESCAPED, self.modules, self.lock_path]
         self.end(self.start("add", *words, *escaping))
 
     def probe_ending(self) -> Finding:
