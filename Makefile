@@ -16,7 +16,7 @@ demo:  ## run a dozen jobs of every kind for real, in a temporary home
 	@PYTHON='$(PYTHON)' sh tests/demo.sh
 
 # Four files at a time, the longest first, for the tests mostly wait for processes of their own.
-LONG = $(patsubst %,tests/test_%.py,command_line looking running recovery cancelling claiming bad_input stopping submitting failpoints)
+LONG = $(patsubst %,tests/test_%.py,command_line looking running recovery clock cancelling claiming bad_input stopping submitting failpoints)
 TESTS = $(LONG) $(filter-out $(LONG),$(wildcard tests/test_*.py))
 LOGS = $(TOOLS)/logs
 WHICH = not long
