@@ -481,7 +481,8 @@ def print_overview(start=""):
     for name, one in COMMANDS.items():
         if name.startswith(start):
             lines.append("  %-13s %s" % (name, one.text))
-    lines += ["", "  --version     print the version", "  --debug       show tracebacks"]
+    lines += ["", "  --home DIR    where queue and settings are (default: beside %s)" % PROGRAM]
+    lines += ["  --version     print the version", "  --debug       show tracebacks"]
     print_text("\n".join(lines) + "\n")
 
 
@@ -628,8 +629,8 @@ JOB_ARGUMENTS = (
     argument("--max-retries", metavar="N", help="retries after the first attempt"),
     argument("--priority", metavar="N", help="higher runs first (default 0)"),
     argument("--run-at", metavar="TIME", help="not before this ISO 8601 time (local unless it ends in Z or an offset)"),
-    argument("--delay", metavar="AGE", help="not before this long from now: 90, 90s, 10m, 1h30m"),
-    argument("--timeout", metavar="AGE", help="end an attempt that runs longer"),
+    argument("--delay", metavar="DURATION", help="not before this long from now: 90, 90s, 10m, 1h30m"),
+    argument("--timeout", metavar="DURATION", help="end an attempt that runs longer"),
     argument("--cwd", metavar="DIR", help="run in this directory (default: the current one)"),
     argument("--env", metavar="NAME=VALUE", action="append", help="set a variable for the job (repeatable)"),
     argument("--unique", metavar="KEY", help="add nothing while another job with this key waits or runs"),
@@ -1239,7 +1240,7 @@ def terminal_text(data):
     "wait",
     "wait until jobs are final; exit 0 if all completed, 1 if not, 124 on timeout",
     argument("ids", metavar="ID", nargs="*"),
-    argument("--timeout", metavar="AGE", help="give up after this long"),
+    argument("--timeout", metavar="DURATION", help="give up after this long"),
     shows=True
 )
 def wait(call):
@@ -1269,7 +1270,10 @@ def wait(call):
     if open_jobs:
         tell("timed out: %s" % ("1 job is not final" if open_jobs == 1 else "%d jobs are not final" % open_jobs))
         return TIMED_OUT
-    return 1 if counts["dead"] or counts["cancelled"] else 0
+    missed = ["%d %s" % (counts[state], state) for state in ("dead", "cancelled") if counts[state]]
+    if missed:
+        tell("not all completed: %s" % ", ".join(missed))
+    return 1 if missed else 0
 
 
 def all_others(queue, inside):
@@ -1311,6 +1315,8 @@ def status(call):
     waiting = "-"
     if oldest:
         waiting = "%s, enqueued %s ago" % (oldest[1], age_text(call.now - storage.utc_seconds(oldest[0])))
+        due_in = storage.utc_seconds(oldest[2]) - call.now
+        waiting += ", due in %s" % age_text(due_in) if due_in > 0 else ""
     print_text("%-16s%s\n" % ("oldest waiting", waiting))
     print_text("%-16s%s\n" % ("database", storage.printable(queue.path)))
     return 0
@@ -1329,7 +1335,7 @@ STARTING_SECONDS = 3.0  # a supervisor without a worker has this long to start o
     argument("--waiting", metavar="AGE", default="15m", help="how long a due job may wait (default 15m)"),
     argument("--min-free", metavar="SIZE", default="256M", help="what the disk must have free (default 256M)"),
     argument("--expect", metavar="KEY", action="append", help="a job with this unique key must complete"),
-    argument("--every", metavar="AGE", action="append", help="this often; one for all, or one for each --expect"),
+    argument("--every", metavar="DURATION", action="append", help="this often; one for all, or one for each --expect"),
     shows=True
 )
 def check(call):
@@ -1444,7 +1450,7 @@ def parse_expected(keys, ages):
     # type: (Sequence[str], Sequence[str]) -> List[Tuple[str, float]]
     """Which keys must complete how often."""
     if bool(keys) != bool(ages):
-        raise storage.BadInput("--expect KEY and --every AGE go together: give both")
+        raise storage.BadInput("--expect KEY and --every DURATION go together: give both")
     if len(ages) not in (1, len(keys)) and keys:
         raise storage.BadInput("give one --every for all, or one for each --expect")
     for key in keys:
@@ -1567,7 +1573,7 @@ def dlq_list(call):
 def dlq_retry(call):
     # type: (Call) -> int
     if bool(call.options.ids) == call.options.all:
-        raise storage.BadInput("give the ids of dead jobs, or --all")
+        raise storage.BadInput("give either the ids of dead jobs or --all")
     if call.options.ids:
         put_back(call, call.options.ids, ("dead",))
         return 0
@@ -1632,7 +1638,7 @@ START_ARGUMENTS = (
     argument("--drain", action="store_true", help="end once nothing is left to run, retries and delays included"),
     argument("--backoff-base", metavar="X", help="in place of the setting"),
     argument("--poll-interval", metavar="S", help="in place of the setting, seconds"),
-    argument("--max-time", metavar="AGE", help="stop after this long: running jobs finish, nothing new starts"),
+    argument("--max-time", metavar="DURATION", help="stop after this long: running jobs finish, nothing new starts"),
     argument("--ensure", action="store_true", help="only where no supervisor serves this queue already"),
     argument("--quiet", action="store_true", help="do not say that it was started in the background"),
     argument("--name", help=argparse.SUPPRESS),
@@ -1753,7 +1759,7 @@ def background_arguments(call, name):
     "stop every supervisor of this queue: finish what runs, take nothing new",
     argument("--now", action="store_true", help="end running jobs and give them back"),
     argument("--leave-running", action="store_true", help="leave running jobs to the next worker (not on Windows)"),
-    argument("--timeout", metavar="AGE", help="end running jobs after this long"),
+    argument("--timeout", metavar="DURATION", help="end running jobs after this long"),
 )
 def worker_stop(call):
     # type: (Call) -> int

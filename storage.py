@@ -943,7 +943,7 @@ FIND_DEAD = "SELECT seq, id, unique_key FROM jobs WHERE state = 'dead' AND state
 GET_ATTEMPTS = "SELECT * FROM attempts WHERE job = ? ORDER BY number"
 COUNT_STATES = "SELECT state, jobs FROM counts"
 OLDEST_WAITING = (
-    "SELECT created_at, id FROM jobs INDEXED BY jobs_open"
+    "SELECT created_at, id, next_run_at FROM jobs INDEXED BY jobs_open"
     " WHERE state = ? AND state <> 'completed' ORDER BY seq LIMIT 1"
 )
 ANY_DUE = "SELECT 1 %s LIMIT 1" % DUE_IN_ORDER
@@ -1614,14 +1614,15 @@ class Queue:
             found.update((row["state"], row["jobs"]) for row in connection.execute(COUNT_STATES))
         return found
 
-    def overview(self) -> Tuple[Dict[str, int], Optional[Tuple[str, str]]]:
-        """Counts per state; when the oldest waiting job was created, and its id."""
+    def overview(self) -> Tuple[Dict[str, int], Optional[Tuple[str, str, str]]]:
+        """Counts per state; when the oldest waiting job was created, its id, and when it is due."""
         counts = dict.fromkeys(STATES, 0)
-        oldest: List[Tuple[str, str]] = []
+        oldest: List[Tuple[str, str, str]] = []
         with contextlib.suppress(NoDatabase), self._reading() as connection:
             counts.update((row["state"], row["jobs"]) for row in connection.execute(COUNT_STATES))
             for state in WAITING:
-                oldest += [(row["created_at"], row["id"]) for row in connection.execute(OLDEST_WAITING, (state,))]
+                found = connection.execute(OLDEST_WAITING, (state,))
+                oldest += [(row["created_at"], row["id"], row["next_run_at"]) for row in found]
         return counts, min(oldest) if oldest else None
 
     def due_work(self, now: float, before: float) -> Tuple[int, int, Optional[Tuple[str, str]]]:

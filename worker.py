@@ -242,13 +242,13 @@ class Supervisor:
         if stage == self.stage or self.stage == "now":
             return
         self.stage = stage
-        self.wake_workers()
         if stage == "leave":
             say(self.name, "stopping: running jobs go on without a worker, for the next one to adopt")
         elif stage == "stop":
             say(self.name, "stopping: running jobs finish, nothing new starts (again to end them)")
         else:
             say(self.name, "stopping now: running jobs are ended and given back")
+        self.wake_workers()
 
     def bury_dead_workers(self) -> None:
         for worker in self.workers[:]:

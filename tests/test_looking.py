@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -124,7 +125,7 @@ def test_status_counts_every_state(ran):
     shown = ran.run("status").stdout
     for words in (["pending", "1"], ["completed", "9"], ["dead", "2"], ["failed", "0"], ["cancelled", "1"]):
         assert words in [line.split() for line in shown.splitlines()]
-    assert "waiting" in shown
+    assert re.search(r"^oldest waiting +waiting, enqueued \d+s ago, due in \d", shown, re.M), shown
     assert os.path.realpath(ran.db) in shown
 
 
@@ -509,7 +510,9 @@ def test_wait_for_all_of_an_empty_queue_is_done_at_once(home):
 def test_wait_for_all_looks_at_every_job(home):
     home.run("enqueue", '[{"command": "exit 0"}, {"command": "exit 1", "max_retries": 0}]')
     home.drain()
-    assert home.run("wait", code=1).stdout == ""
+    done = home.run("wait", code=1)
+    assert done.stdout == ""
+    assert done.stderr == "not all completed: 1 dead\n"
     home.run("dlq", "purge")
     home.run("wait")
 
