@@ -283,7 +283,9 @@ class ConfigFile(object):
 
 def ensure_home(home):
     # type: (str) -> None
-    os.makedirs(home, storage.PRIVATE_FOLDER, exist_ok=True)
+    if not os.path.isdir(home):
+        os.makedirs(home, storage.PRIVATE_FOLDER, exist_ok=True)
+        os.chmod(home, storage.PRIVATE_FOLDER)  # a umask may have taken even the owner's bits
 
 
 def unique_keys(pairs):
@@ -1657,10 +1659,9 @@ def worker_start(call):
         return 0
     with storage.told(call.home):
         ensure_home(call.home)
+    queue.refuse_untrusted(call.home, call.config.path)  # before SQLite takes in what lies there
     queue.create()
     queue.counts()  # is it ours, whole, and of a version that we know?
-    queue.refuse_unsafe_place()
-    storage.refuse_untrusted([call.home, call.config.path, queue.path, queue.folder])
     os.environ["QUEUECTL_HOME"] = call.home
     start = start_in_background if options.background else serve
     return ensure_served(call, queue, wanted, start) if options.ensure else start(call, queue, wanted, None)
@@ -2043,9 +2044,8 @@ def examine(call):
 
 def probes_of_home(call, queue):
     # type: (Call, storage.Queue) -> List[Tuple[str, Callable[[], storage.Finding]]]
-    paths = [call.home, call.config.path, queue.path, queue.folder]
     return [
-        ("home", lambda: storage.probe_home(call.home, paths)),
+        ("home", lambda: storage.probe_home(call.home, call.config.path, queue)),
         ("file system", lambda: storage.probe_file_system(queue)),
         ("database", lambda: storage.probe_database(queue)),
         ("alive", lambda: probe_alive(queue)),

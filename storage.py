@@ -30,7 +30,7 @@ the *gate*, a file lock that keeps writers in line (SQLite's own waiting sleeps,
 unfair) and makes checkpoints safe: SQLite up to 3.51.2 can lose commits that race a
 PASSIVE checkpoint (its "WAL-reset bug"), so automatic ones are off and ours run behind
 the gate. A commit is synced to disk before the call returns; with the setting durability
-off, those of claims and results are not.
+off, those of claims and results are not. (A foreign writer, say the sqlite3 shell, knows no gate.)
 
 Beside the database `q.db` lies the folder `q.db.d`, private to the user:
 
@@ -94,6 +94,7 @@ MOVES = {
 
 BUSY_SECONDS = 30.0  # how long a write waits for its turn
 CHECKPOINT_BYTES = 4 * 1024 * 1024  # a WAL larger than this is written back
+HAS_TRUNCATE = sqlite3.sqlite_version_info >= (3, 8, 8)  # else the first commit after a checkpoint cuts the WAL
 INLINE_BYTES = 32 * 1024  # output up to this size moves into the database
 PRUNE_ROWS = 500  # deleted per transaction, so that no claim waits long
 VACUUM_PAGES = 500  # given back per transaction
@@ -617,7 +618,12 @@ def try_lock(fd: int, shared: bool = False) -> bool:
 def open_private(path: str, flags: int) -> int:
     """os.open that creates with mode 0600 whatever the umask, and follows no link."""
     flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-    return os.open(path, flags, PRIVATE_FILE)
+    fd = os.open(path, flags, PRIVATE_FILE)
+    if sys.platform != "win32" and flags & os.O_CREAT:
+        info = os.fstat(fd)
+        if info.st_mode & PRIVATE_FILE != PRIVATE_FILE and info.st_uid == os.geteuid():
+            os.fchmod(fd, PRIVATE_FILE)  # a umask took even the owner's bits
+    return fd
 
 
 class Presence:
@@ -865,7 +871,9 @@ LIST_INCOMING_AND_HOLDERS = (
 # Each index is named: after an ANALYZE, SQLite up to 3.25 would rather read or sort the whole table.
 PROMOTE_DUE = "UPDATE jobs INDEXED BY jobs_later SET lane = 0 WHERE lane = 1 AND next_run_at <= ?"
 # A failed job whose failure lies in the future: the clock went back, so it is due.
-PROMOTE_AFTER_CLOCK_WENT_BACK = "UPDATE jobs SET lane = 0 WHERE lane = 1 AND state = 'failed' AND updated_at > ?"
+IN_THE_FUTURE = "WHERE lane = 1 AND state = 'failed' AND updated_at > ?"
+ANY_FAILED_IN_THE_FUTURE = "SELECT 1 FROM jobs INDEXED BY jobs_later %s LIMIT 1" % IN_THE_FUTURE
+PROMOTE_FAILED_IN_THE_FUTURE = "UPDATE jobs INDEXED BY jobs_later SET lane = 0 %s" % IN_THE_FUTURE
 
 CLAIM_COLUMNS = "seq, id, command, is_list, attempts, max_retries, timeout, cwd, env, umask, runs, unique_key"
 DUE_IN_ORDER = "FROM jobs INDEXED BY jobs_due WHERE lane = 0 ORDER BY priority DESC, next_run_at, seq"
@@ -989,6 +997,7 @@ class Queue:
         self.bell_path = os.path.join(self.folder, "bell")
         self.log_path = os.path.join(self.folder, "worker.log")
         self.busy_seconds = busy_seconds
+        self.place_is_safe = False  # until it has been looked at
 
     def life_path(self, name: str) -> str:
         return os.path.join(self.workers_folder, name + ".life")
@@ -1005,9 +1014,10 @@ class Queue:
 
     def create(self) -> bool:
         """Create the database and its folder where they are missing; True if it was new."""
-        if not os.path.exists(self.path):
-            self.refuse_unsafe_place()
+        self.refuse_unsafe_place()
         with told(self.path):
+            with contextlib.suppress(FileNotFoundError):
+                self._refuse_no_file(os.stat(self.path))
             self._make_folders()
             with self._gate():
                 new = not os.path.exists(self.path) or not os.path.getsize(self.path)
@@ -1017,12 +1027,20 @@ class Queue:
 
     def refuse_unsafe_place(self) -> None:
         """Raise HostError where the database lies on a network file system."""
+        if self.place_is_safe:
+            return
         kind = network_file_system(self.path)
+        self.place_is_safe = not kind
         if kind:
             raise HostError(
                 "%s is on a network file system (%s), where locks and WAL are not safe:"
                 " config set db_path to a local disk" % (printable(self.path), kind)
             )
+
+    def refuse_untrusted(self, home: str, config: str) -> None:
+        """Raise HostError where another user could make a worker of this queue run something."""
+        files = [self.path + ending for ending in ("", "-wal", "-shm")]
+        refuse_untrusted(os.path.dirname(self.path), [home, config, self.folder] + files)
 
     def _make_folders(self) -> None:
         for folder in (self.folder, self.workers_folder, self.attempts_folder):
@@ -1056,8 +1074,16 @@ class Queue:
                 "%s cannot be created: the disk is full, or its file system is not one for SQLite's WAL"
                 % printable(self.path)
             )
+        self._put_aside_what_is_of_another()
         os.replace(partial, self.path)
         sync_folder(os.path.dirname(self.path))
+
+    def _put_aside_what_is_of_another(self) -> None:
+        """The log of a database that was deleted or moved away: SQLite would replay it into the new one."""
+        for ending in ("-wal", "-journal"):
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(self.path + ending, self.path + ending + ".orphan")  # it may hold the only copy of jobs
+        remove(self.path + "-shm")
 
     def _connect(self, path: Optional[str] = None, options: str = "mode=rw") -> sqlite3.Connection:
         """The one place that opens a connection."""
@@ -1075,42 +1101,53 @@ class Queue:
             if sys.platform == "darwin":
                 connection.execute("PRAGMA fullfsync = 1")
                 connection.execute("PRAGMA checkpoint_fullfsync = 1")
+            if not HAS_TRUNCATE:
+                connection.execute("PRAGMA journal_size_limit = %d" % (CHECKPOINT_BYTES // 2)).fetchall()
         return connection
 
-    def _open(self, options: str = "mode=rw") -> sqlite3.Connection:
-        """A connection to the queue as this version knows it. Raises NoDatabase."""
+    def _open(self, options: str = "mode=rw", gated: bool = False) -> sqlite3.Connection:
+        """A connection to the queue as this version knows it. Raises NoDatabase.
+
+        *gated* says that the caller holds the gate, behind which an older format is upgraded.
+        """
         try:
             info = os.stat(self.path)
         except FileNotFoundError:
             raise NoDatabase("%s does not exist: `queuectl.py initdb` creates it" % self.path) from None
-        if stat.S_ISDIR(info.st_mode):
-            raise HostError("%s is a directory, not a database" % self.path)
+        self._refuse_no_file(info)
         if info.st_nlink > 1:
             raise HostError("%s has a second name (hard link), which SQLite cannot keep safe: remove it" % self.path)
         if not info.st_size:
             raise NoDatabase("%s is empty: `queuectl.py initdb` fills it" % self.path)
         connection = self._connect(options=options)
         with closed_on_error(connection):
-            self._check_version(connection)
+            if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+                raise HostError("%s is a database of another program: choose another db_path" % self.path)
+            if self._version(connection) < len(MIGRATIONS):
+                with contextlib.nullcontext() if gated else self._gate():
+                    self._migrate(connection)
         return connection
 
-    def _check_version(self, connection: sqlite3.Connection) -> None:
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-            raise HostError("%s is a database of another program: choose another db_path" % self.path)
+    def _refuse_no_file(self, info: os.stat_result) -> None:
+        if not stat.S_ISREG(info.st_mode):
+            what = "a directory" if stat.S_ISDIR(info.st_mode) else "a device or pipe"
+            raise HostError("%s is %s, not a database: choose another db_path" % (self.path, what))
+
+    def _version(self, connection: sqlite3.Connection) -> int:
+        """The format of the database. Raises HostError for one that this program does not know."""
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         if version > len(MIGRATIONS):
             raise HostError(
                 "%s was written by a newer queuectl (format %d, this one knows %d): use that one"
                 % (self.path, version, len(MIGRATIONS))
             )
-        if version < len(MIGRATIONS):
-            self._migrate(connection)
+        return version
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         """Bring the schema to the newest version; a step and its number commit together."""
         connection.execute("BEGIN IMMEDIATE")
         try:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            version = self._version(connection)  # again: another may have been first
             if 0 < version < len(MIGRATIONS):
                 self._back_up(version)
             for statements in MIGRATIONS[version:]:
@@ -1194,8 +1231,9 @@ class Queue:
         with told(self.path):
             if not os.path.isdir(self.folder) and not os.path.exists(self.path):
                 raise NoDatabase("%s does not exist: `queuectl.py initdb` creates it" % self.path)
+            self.refuse_unsafe_place()
             with self._gate():
-                connection = self._open()
+                connection = self._open(gated=True)
                 try:
                     if not synced:
                         connection.execute("PRAGMA synchronous = NORMAL")
@@ -1218,7 +1256,7 @@ class Queue:
             if os.stat(self.path + "-wal").st_size <= more_than_bytes:
                 return
             connection.execute("PRAGMA busy_timeout = 0")  # a reader is not waited for: next time
-            mode = "TRUNCATE" if sqlite3.sqlite_version_info >= (3, 8, 8) else "RESTART"
+            mode = "TRUNCATE" if HAS_TRUNCATE else "RESTART"
             connection.execute("PRAGMA wal_checkpoint(%s)" % mode).fetchall()
         except (OSError, sqlite3.OperationalError):
             pass  # the commit stands; the WAL is only larger than it need be
@@ -1284,7 +1322,8 @@ class Queue:
                     yield row[0]
 
     def _ready(self) -> None:
-        """See that the database exists: the first enqueue creates it."""
+        """See that the database exists, where one may: the first enqueue creates it."""
+        self.refuse_unsafe_place()
         if not os.path.exists(self.path) or not os.path.getsize(self.path):
             self.create()
 
@@ -1469,8 +1508,11 @@ class Queue:
 
     def forgive_clock(self, now: float) -> None:
         """After the wall clock went back: retries that would wait for it are due."""
+        with self._reading() as connection:
+            if not connection.execute(ANY_FAILED_IN_THE_FUTURE, (utc_text(now),)).fetchone():
+                return
         with self._writing() as connection:
-            connection.execute(PROMOTE_AFTER_CLOCK_WENT_BACK, (utc_text(now),))
+            connection.execute(PROMOTE_FAILED_IN_THE_FUTURE, (utc_text(now),))
 
     def known_tokens(self) -> List[str]:
         """Tokens whose files in the attempts folder still mean something."""
@@ -1587,15 +1629,15 @@ class Queue:
         return deleted, rows[-1]["seq"]
 
     def _give_space_back(self) -> None:
-        while True:
+        left, before = 1, 0
+        while left and left != before:  # it stays where auto_vacuum was turned off
+            before = left
             with self._writing() as connection:
                 for _ in range(VACUUM_PAGES):  # sqlite3 steps this pragma once: a page, whatever N says
                     connection.execute("PRAGMA incremental_vacuum(1)")
                 left = connection.execute("PRAGMA freelist_count").fetchone()[0]
-            if not left:
-                break
             time.sleep(YIELD_SECONDS)
-        with told(self.path), self._gate(), contextlib.closing(self._open()) as connection:
+        with told(self.path), self._gate(), contextlib.closing(self._open(gated=True)) as connection:
             self._checkpoint(connection, 0)
 
     def remove_attempt_files(self, token: str) -> None:
@@ -1805,14 +1847,15 @@ class Queue:
                 self._remove_dead_life(name)
         self._remove_stale_requests()
         files = os.listdir(self.attempts_folder)  # before the tokens: a file follows its claim
-        tokens = set(self.known_tokens())
+        tokens = set(self.known_tokens()) if files else set()
         for token in {entry.split(".")[0] for entry in files} - tokens:
             self.remove_attempt_files(token)
 
     def _remove_stale_requests(self) -> None:
         """Requests to supervisors of whom neither they nor a worker lives any more."""
+        entries = os.listdir(self.workers_folder)  # before the names: a request follows its supervisor
         wanted = {str(member["supervisor"]) for member in self.members()} | set(self._life_names())
-        for entry in os.listdir(self.workers_folder):
+        for entry in entries:
             name, _, kind = entry.rpartition(".")
             if kind != "life" and name not in wanted:
                 with contextlib.suppress(OSError):
@@ -1841,26 +1884,31 @@ class Queue:
 # ---------------------------------------------------------------- helpers of the queue
 
 
-def refuse_untrusted(paths: Iterable[str]) -> None:
+def refuse_untrusted(folder: str, paths: Iterable[str]) -> None:
     """Raise HostError for a path that another user owns or can write: he could run commands as us.
 
+    The *folder* of the database may be root's, but who can write there could put a log beside it.
     A group may write where it is the user's own private one (umask 002 on many systems).
     Nothing is checked on Windows, whose permissions Python does not show.
     """
     if sys.platform == "win32":
         return
-    for path in paths:
+    for path in [folder] + list(paths):
         try:
             info = os.stat(path)
         except OSError:
             continue
-        if info.st_uid != os.geteuid():
+        if info.st_uid != os.geteuid() and (info.st_uid or path != folder):
             raise HostError("%s belongs to another user: no worker starts on it" % printable(path))
         if info.st_mode & stat.S_IWOTH or (info.st_mode & stat.S_IWGRP and not is_private_group(info.st_gid)):
-            raise HostError("%s can be written by other users: chmod go-w it first" % printable(path))
+            advice = "choose a db_path elsewhere" if info.st_mode & stat.S_ISVTX else "chmod go-w it first"
+            raise HostError("%s can be written by other users: %s" % (printable(path), advice))
 
 
-NETWORK_FILE_SYSTEMS = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "gluster", "lustre", "ncpfs", "vboxsf", "fuse.ssh")
+NETWORK_FILE_SYSTEMS = (
+    *("nfs", "cifs", "smb", "9p", "afs", "ceph", "gluster", "lustre", "ncpfs", "beegfs", "gpfs", "ocfs2", "gfs2"),
+    *("ssh", "s3fs", "rclone", "davfs", "vboxsf", "vmhgfs", "prl_fs", "drvfs"),
+)
 
 
 def network_file_system(path: str, mountinfo: str = "/proc/self/mountinfo") -> Optional[str]:
@@ -1868,7 +1916,7 @@ def network_file_system(path: str, mountinfo: str = "/proc/self/mountinfo") -> O
     if sys.platform == "win32":
         return "a network share" if path.startswith("\\\\") else None
     kind = file_system(path, mountinfo)
-    return kind if kind.startswith(NETWORK_FILE_SYSTEMS) else None
+    return kind if re.sub(r"^fuse\.", "", kind).startswith(NETWORK_FILE_SYSTEMS) else None
 
 
 def file_system(path: str, mountinfo: str = "/proc/self/mountinfo") -> str:
@@ -2052,7 +2100,7 @@ EXPLANATIONS = (
     ("read-only", "is read-only: check its permissions and those of its directory"),
     ("unable to open", "cannot be opened: check the permissions of it and of its directory"),
     ("not a database", "is not a database: move it away, or choose another db_path"),
-    ("malformed", "is damaged: it was left as it is; restore a backup, or move it away"),
+    ("malformed", "is damaged: it was left as it is; restore a backup, or move it away with its -wal"),
     ("disk i/o", "cannot be read or written (disk I/O error): check the disk, then try again"),
 )
 
@@ -2106,11 +2154,11 @@ def probe_sqlite() -> Finding:
     return Finding("sqlite", True, sqlite3.sqlite_version)
 
 
-def probe_home(home: str, paths: Iterable[str]) -> Finding:
+def probe_home(home: str, config: str, queue: Queue) -> Finding:
     """Whether *home* is ours, can be written, and keeps what is in it private."""
     if not os.path.lexists(home):
         return Finding("home", None, "%s does not exist" % home, "nothing to do: the first add makes it")
-    refuse_untrusted(paths)
+    queue.refuse_untrusted(home, config)
     try:
         mode = mode_of_new_file(home)
     except OSError as error:

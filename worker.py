@@ -22,7 +22,8 @@ file is no longer locked: the kernel's word, not a clock's), any other worker de
 became of its jobs, in this order:
 
     no run file or no "pid" line, and the lock free   it never started: given back
-    "exit N" in the run file                          it finished unseen: recorded
+    "exit N" in the run file                          it finished unseen: recorded (one that was
+                                                      being ended, as what it was ended for)
     the run file is locked                            it still runs: adopted by an idle worker
     otherwise                                         it died: a lost attempt
 """
@@ -65,7 +66,7 @@ else:
     Options = collections.namedtuple("Options", "workers drain backoff_base poll_interval max_seconds")
 
 NOW_SIGNAL = int(getattr(signal, "SIGUSR1", 0))  # from the supervisor to its workers
-REQUESTS = ("stop", "now", "leave")  # files that ask a supervisor and its workers to end
+REQUESTS = ("stop", "leave", "now")  # files that ask a supervisor and its workers to end: a later one outdoes
 BATCH_MOST = 16  # jobs that one worker claims ahead at the most
 AHEAD_SECONDS = 0.05  # what it claims ahead it expects to run within this time
 QUICK_SECONDS = 0.02  # a job that takes longer has the rest given back
@@ -75,6 +76,7 @@ LOOK_AROUND_SECONDS = 1.0  # how often cancels and orphans are looked for
 SETTLED_SECONDS = 3.0  # how long files must have been at rest before their times are trusted
 FRESH_SECONDS = 10.0  # how long an answer of the database counts at the most
 KILL_SECONDS = 5.0  # how long SIGKILL may take before a process counts as unkillable
+PS_SECONDS = 2.0  # how far the start of a process that `ps` tells may be off (it tells whole seconds)
 SHORT_LIFE_SECONDS = 1.0  # a worker that dies sooner is replaced after a pause, not in a spin
 BOOT_FAILURES = 3  # workers that die before they began, in a row, that stop the supervisor
 READY_SECONDS = 60.0  # how long a background supervisor may take to be ready
@@ -239,7 +241,7 @@ class Supervisor:
                     os.kill(worker.process.pid, number)
 
     def advance(self, stage: str) -> None:
-        if stage == self.stage or self.stage == "now":
+        if self.stage and REQUESTS.index(stage) <= REQUESTS.index(self.stage):
             return
         self.stage = stage
         if stage == "leave":
@@ -267,7 +269,7 @@ class Supervisor:
             return
         how = "killed by %s" % signal_name(-code) if code < 0 else "exit code %d" % code
         say(self.name, "worker %s died (%s)" % (worker.name, how))
-        self.boot_failures = 0 if worker.booted else self.boot_failures + 1
+        self.boot_failures = 0 if worker.booted or self.stage else self.boot_failures + 1
         now = time.monotonic()
         pause = SHORT_LIFE_SECONDS / 2 if now - worker.began < SHORT_LIFE_SECONDS else 0.0
         self.start_after = now + min(max(pause, self.boot_failures * 0.2), TROUBLE_SECONDS)
@@ -281,6 +283,7 @@ class Supervisor:
             arguments = (self.queue.path, name, self.name, self.options, self.read_settings)
             process = multiprocessing.get_context("spawn").Process(target=work, args=arguments, name=name)
             try:
+                start_helper_of_spawn()
                 with signals_held_back():
                     process.start()
             except OSError as error:
@@ -324,10 +327,13 @@ class Supervisor:
 
     def leave(self) -> None:
         """See the workers off, also when the supervisor itself has failed."""
-        if self.workers:
+        if self.workers and not self.stage:
             self.request("stop")
-            for worker in self.workers:
-                worker.process.join()
+            self.advance("stop")
+        while self.workers:
+            self.heed_requests()
+            self.bury_dead_workers()
+            self.rest()
         if self.keeper:
             self.keeper.close()
         self.wake.close()
@@ -407,13 +413,22 @@ def free_signals() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
+def start_helper_of_spawn() -> None:
+    """See that multiprocessing's resource tracker runs: to start it unblocks SIGINT and SIGTERM (3.8 to 3.12)."""
+    if sys.platform != "win32":
+        from multiprocessing import resource_tracker
+
+        resource_tracker.ensure_running()
+
+
 @contextlib.contextmanager
 def signals_held_back() -> Iterator[None]:
     """Start a child that gets no signal before it can handle one (it unblocks them itself)."""
     if sys.platform == "win32":
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+    held = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1]
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, held)
     try:
         yield
     finally:
@@ -495,7 +510,7 @@ def start_background(queue: Queue, arguments: Sequence[str], name: str) -> int:
     if sys.platform == "win32":
         log = open_appending(queue.log_path)
     else:
-        log = os.open(queue.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, storage.PRIVATE_FILE)
+        log = storage.open_private(queue.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
         begin = os.fstat(log).st_size
         child = detached(command + list(arguments), environment, log)
@@ -595,6 +610,7 @@ class Worker:
         self.trouble_pause = 0.0
         self.shortage_pause = 0.0
         self.retry_at = 0.0
+        self.puzzles: Set[str] = set()  # tokens of orphans whose files cannot be read
         self.glance = Glance(queue)
         self.rung = False  # the bell, just now
         self.clock_offset = time.time() - time.monotonic()
@@ -623,14 +639,15 @@ class Worker:
 
     def settle_in(self) -> None:
         os.umask(0o077)
-        self.presence = Presence(self.queue, self.name, member_details("worker", self.supervisor))
         self.wake = WakeUp(self.signals)
         reset_signals(self.wake)
         self.bell = Bell(self.queue)
         self.job_object = own_job_object(self.name)
+        self.presence = Presence(self.queue, self.name, member_details("worker", self.supervisor))
         self.say("worker started, pid %d" % os.getpid())
         with contextlib.suppress(HostError, OSError):
             self.queue.tidy()
+            self.queue.forgive_clock(time.time())  # it may have gone back while no worker ran
 
     def done(self) -> bool:
         """True when a stopping worker holds nothing any more, or a draining one has nothing left."""
@@ -660,19 +677,16 @@ class Worker:
         if now - self.heeded_at < TICK_SECONDS / 5 and not self.signals:
             return
         self.heeded_at = now
-        if os.path.exists(self.queue.request_path(self.supervisor, "leave")):
-            self.leave_running()
-        elif os.path.exists(self.queue.request_path(self.supervisor, "now")) or NOW_SIGNAL in self.signals:
+        signals = [self.signals.pop(0) for _ in range(len(self.signals))]
+        if self._is_asked_to("now") or NOW_SIGNAL in signals:
             self.stop_now()
-        elif not self.stage and self._asked_to_stop():
+        elif self._is_asked_to("leave"):
+            self.leave_running()
+        elif not self.stage and (signals or self._is_asked_to("stop") or not self.queue.is_alive(self.supervisor)):
             self.stage = "stop"
-        del self.signals[:]
 
-    def _asked_to_stop(self) -> bool:
-        """By a file, by a signal, or by the death of the supervisor."""
-        if self.signals or os.path.exists(self.queue.request_path(self.supervisor, "stop")):
-            return True
-        return not self.queue.is_alive(self.supervisor)
+    def _is_asked_to(self, request: str) -> bool:
+        return os.path.exists(self.queue.request_path(self.supervisor, request))
 
     def leave_running(self) -> None:
         """Let go of what runs: without our life file, it is the next worker's to adopt."""
@@ -693,6 +707,8 @@ class Worker:
     def collect_ended(self) -> None:
         for attempt in self.running[:]:
             outcome = attempt.poll()
+            if attempt.defies_news():
+                self.say("job %s cannot be ended: still alive: %s" % (attempt.claim.id, attempt.tree.description()))
             if outcome:
                 storage.failpoint("attempt.ended")
                 self.running.remove(attempt)
@@ -794,10 +810,10 @@ class Worker:
         except CannotStart as error:
             self.ended.append(Outcome(claim, "failed", time.time(), str(error)))
             attempt.discard()
-        except OSError as error:  # no memory, no processes, no disk: not the job's fault
+        except (OSError, QueueError) as error:  # no memory, no processes, no disk: not the job's fault
             self.ended.append(unstarted(claim))
             attempt.discard()
-            self.meet_shortage("cannot start a job (%s)" % (error.strerror or error))
+            self.meet_shortage("cannot start a job (%s)" % (getattr(error, "strerror", None) or error))
         else:
             self.shortage_pause = 0.0
             self.running.append(attempt)
@@ -895,7 +911,12 @@ class Worker:
             if worker not in alive:
                 alive[worker] = self.queue.is_alive(worker) or job_object_lives(worker)
             if not alive[worker]:
-                self._decide(job)
+                try:
+                    self._decide(job)
+                except OSError as error:  # its files cannot be read now: no evidence, no verdict
+                    if job["token"] not in self.puzzles:
+                        self.say("job %s: what became of it cannot be read (%s); trying again" % (job["id"], error))
+                    self.puzzles.add(job["token"])
 
     def _decide(self, job: Dict[str, Any]) -> None:
         """Find out by evidence what became of an orphan: settle it, or adopt it if it runs."""
@@ -1040,6 +1061,23 @@ class Bell:
 # ---------------------------------------------------------------- one attempt
 
 
+def read_status(run_path: str) -> Dict[str, str]:
+    """The lines of a run file: start, pid, end, exit (only whole lines count)."""
+    try:
+        with open(run_path, "rb") as file:
+            text = file.read(65536).decode("ascii", "replace")
+    except FileNotFoundError:
+        return {}
+    lines = text.split("\n")[:-1]
+    return {name: value for name, _, value in (line.partition(" ") for line in lines)}
+
+
+def began_monotonic(status: Dict[str, str]) -> Optional[float]:
+    """When an attempt began on the monotonic clock of this boot, None for one of another boot."""
+    words = status.get("start", "").split()
+    return float(words[1]) if len(words) == 2 and words[0] == boot_id() else None
+
+
 # What the host may have again in a moment; every other refusal to start is the job's own.
 SHORTAGES = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 WINDOWS_SHORTAGES = (1450, 1455)  # of system resources, of memory: no errno has them
@@ -1068,6 +1106,7 @@ class Attempt:
         self.ending: Optional[Tuple[str, str]] = None  # kind and error once it is being ended
         self.kill_at = 0.0
         self.killed_at: Optional[float] = None
+        self.told = False  # that it defies SIGKILL
         self.code: Optional[int] = None  # of the command's own process, once it has ended
         self.tree = Tree(claim.token, self.run_path)
 
@@ -1114,6 +1153,8 @@ class Attempt:
         """End what earlier attempts of this job left running, before it runs again."""
         for token in self.claim.leftovers:
             rest = Tree(token, self.queue.attempt_path(token, "run")).end(2.0)
+            if not rest and self.queue.attempt_is_held(token):
+                rest = "unknown processes"
             if rest:
                 raise CannotStart("not started: an earlier attempt still runs and cannot be ended: %s" % rest)
 
@@ -1130,10 +1171,8 @@ class Attempt:
 
     def _started_monotonic(self) -> float:
         """When the command began on this boot's monotonic clock."""
-        words = self._status().get("start", "").split()
-        if len(words) == 2 and words[0] == boot_id():
-            return float(words[1])
-        return time.monotonic() - max(0.0, time.time() - self.started)
+        began = began_monotonic(self._status())
+        return time.monotonic() - max(0.0, time.time() - self.started) if began is None else began
 
     def _set_deadline(self, settings: Settings, begin: float) -> None:
         self.grace = settings.grace
@@ -1148,12 +1187,13 @@ class Attempt:
 
     def wait(self, seconds: float, wake: WakeUp) -> bool:
         """Wait until the command's own process ends (True), a signal, or *seconds*."""
-        if self.deadline is not None:
+        if self.deadline is not None and not self.ending:
             seconds = min(seconds, max(0.001, self.deadline - time.monotonic()))
+        lingers = self.child is None or (self.ending is not None and self.code is not None)
         if sys.platform == "win32":
-            return self._wait_windows(seconds)
+            return self._wait_windows(seconds, lingers)
         until = time.monotonic() + seconds
-        while self.child is None or self.child.poll() is None:
+        while lingers or (self.child is not None and self.child.poll() is None):
             left = until - time.monotonic()
             if left <= 0 or (wake.noted and left > QUICK_SECONDS):
                 return False
@@ -1161,8 +1201,8 @@ class Attempt:
             wake.clear()
         return True
 
-    def _wait_windows(self, seconds: float) -> bool:
-        if self.child is None:
+    def _wait_windows(self, seconds: float, lingers: bool) -> bool:
+        if lingers or self.child is None:
             time.sleep(seconds)
             return False
         try:
@@ -1213,9 +1253,13 @@ class Attempt:
         status = self._status()  # it may have ended between the looks
         if "exit" in status:
             self.code = status_code(status["exit"])
-        elif not self.ending and self.tree.members():
+        elif not self.ending and self._tree_lives():
             self._begin_to_end("lost", "its shell was killed")
         return True
+
+    def _tree_lives(self) -> bool:
+        """True while anything of the attempt lives: by its lock, which tells also where nobody can be found."""
+        return self.queue.attempt_is_held(self.claim.token) or bool(self.tree.members())
 
     def _let_go(self) -> None:
         """Close our copy of the run lock: from here only the job's own tree holds it."""
@@ -1224,14 +1268,7 @@ class Attempt:
             self.run_fd = -1
 
     def _status(self) -> Dict[str, str]:
-        """The lines of the run file: start, pid, end, exit (only whole lines count)."""
-        try:
-            with open(self.run_path, "rb") as file:
-                text = file.read(65536).decode("ascii", "replace")
-        except FileNotFoundError:
-            return {}
-        lines = text.split("\n")[:-1]
-        return {name: value for name, _, value in (line.partition(" ") for line in lines)}
+        return read_status(self.run_path)
 
     # -------------------------------------------------------- ending
 
@@ -1261,9 +1298,16 @@ class Attempt:
             self.killed_at = self.killed_at or time.monotonic()
             self.tree.signal(gently=False)
 
+    def defies_news(self) -> bool:
+        """True once, when the command's own process outlives SIGKILL: it sleeps in the kernel, say on a dead disk."""
+        if self.told or self.code is not None or self.killed_at is None:
+            return False
+        self.told = time.monotonic() > self.killed_at + KILL_SECONDS
+        return self.told
+
     def _poll_ending(self) -> Optional[Outcome]:
         """The leader is gone; wait for the rest of the tree."""
-        if self.queue.attempt_is_held(self.claim.token) or self.tree.members():
+        if self._tree_lives():
             self._press_on()
             if self.killed_at is None or time.monotonic() < self.killed_at + KILL_SECONDS:
                 return None
@@ -1281,7 +1325,7 @@ class Attempt:
                 self.code = status_code(status["exit"])
             elif self.adopted:
                 return self._gone()
-            elif sys.platform != "win32" and self.tree.members():  # its watcher was killed, it was not
+            elif sys.platform != "win32" and self._tree_lives():  # its watcher was killed, it was not
                 self._begin_to_end("lost", "its shell was %s" % how_it_ended(self.code or 0)[0])
                 return None
         code = self.code or 0
@@ -1760,11 +1804,26 @@ else:
             if self.child is not None and self.child.returncode is None:
                 leader = self.child.pid  # not reaped, so nobody else has this pid or session
                 found |= {pid for pid, process in table.items() if leader in (pid, process.session)}
-            found |= {pid for pid in table if self._carries(pid)}
-            found |= holders(self.run_path, table)
+            if has_proc():
+                found |= {pid for pid in table if self._carries(pid)}
+                found |= holders(self.run_path, table)
+            elif self.child is None:
+                found |= self._group_of_watcher(table)
             found = with_descendants(found, table) - {os.getpid()}
             self.known = {pid: table[pid].start for pid in found}
             return sorted(found)
+
+        def _group_of_watcher(self, table: Dict[int, Process]) -> Set[int]:
+            """Where there is no /proc: the watcher that the run file names, if it began at that time, and its group."""
+            status = read_status(self.run_path)
+            began = began_monotonic(status)
+            leader = table.get(int(status["pid"])) if status.get("pid", "").isdigit() else None
+            if leader is None or began is None:
+                return set()
+            age = time.time() - seconds_of_ps(leader.start)
+            if abs(time.monotonic() - began - age) > PS_SECONDS or leader.session != int(status["pid"]):
+                return set()
+            return {pid for pid, process in table.items() if process.session == leader.session}
 
         def _carries(self, pid: int) -> bool:
             """True when *pid* has our cookie in its environment."""
@@ -1785,7 +1844,7 @@ else:
             if not pid_text or not pid_text.isdigit():
                 return True  # it has not begun to speak; its lock says that it lives
             pid = int(pid_text)
-            if os.path.isdir("/proc/self"):
+            if has_proc():
                 return self._carries(pid)
             return pid in process_table()
 
@@ -1817,10 +1876,14 @@ class Process:
 
 def process_table() -> Dict[int, Process]:
     """Every living process by pid, zombies left out."""
-    if os.path.isdir("/proc/self"):
+    if has_proc():
         found = ((int(entry), linux_process(entry)) for entry in os.listdir("/proc") if entry.isdigit())
         return {pid: process for pid, process in found if process}
     return ps_table()
+
+
+def has_proc() -> bool:
+    return os.path.isdir("/proc/self")
 
 
 def linux_process(pid: str) -> Optional[Process]:
@@ -1841,7 +1904,10 @@ def ps_table() -> Dict[int, Process]:
     """The process table where there is no /proc (macOS, BSD); the group stands in for the session."""
     found = {}
     listing = subprocess.run(
-        ["ps", "-axo", "pid=,ppid=,pgid=,stat=,lstart=,comm="], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ["ps", "-axo", "pid=,ppid=,pgid=,stat=,lstart=,comm="],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=dict(os.environ, LC_ALL="C", TZ="UTC0"),  # what lstart looks like must not vary
     ).stdout.decode("utf-8", "replace")
     for line in listing.splitlines():
         words = line.split(None, 9)
@@ -1850,8 +1916,15 @@ def ps_table() -> Dict[int, Process]:
     return found
 
 
+def seconds_of_ps(lstart: str) -> float:
+    """What `ps` calls lstart (Mon Nov 23 09:15:00 2026, in UTC) as seconds since 1970."""
+    import calendar  # needed only where there is no /proc
+
+    return calendar.timegm(time.strptime(lstart, "%a %b %d %H:%M:%S %Y"))
+
+
 def holders(path: str, table: Dict[int, Process]) -> Set[int]:
-    """The processes that inherited the lock on *path* (none where there is no /proc to tell)."""
+    """The processes that inherited the lock on *path*."""
     return {pid for pid in table if holds_lock(pid, path)}
 
 
@@ -1881,17 +1954,24 @@ def send_signal(pid: int, start: str, number: int) -> None:
     """Signal *pid* if it is still the process that began at *start*, and nobody else."""
     if sys.platform == "win32":
         raise NotImplementedError
+    handle = pidfd(pid)  # holds the identity between the look and the signal, where the kernel has that
     with contextlib.suppress(OSError):
-        if sys.platform == "linux" and hasattr(os, "pidfd_open") and hasattr(signal, "pidfd_send_signal"):
-            handle = os.pidfd_open(pid)  # holds the identity between the look and the signal
-            try:
-                process = linux_process(str(pid))
-                if process and process.start == start:
-                    signal.pidfd_send_signal(handle, number)
-            finally:
-                os.close(handle)
-        elif process_table().get(pid, Process(0, 0, "", "")).start == start:
-            os.kill(pid, number)
+        process = process_table().get(pid) if handle is None else linux_process(str(pid))
+        if process and process.start == start:
+            if sys.platform == "linux" and handle is not None and hasattr(signal, "pidfd_send_signal"):
+                signal.pidfd_send_signal(handle, number)
+            else:
+                os.kill(pid, number)
+    if handle is not None:
+        os.close(handle)
+
+
+def pidfd(pid: int) -> Optional[int]:
+    """A handle on *pid*; None where the system has none (before Linux 5.3), or refuses it (old containers)."""
+    if sys.platform == "linux" and hasattr(os, "pidfd_open"):
+        with contextlib.suppress(OSError):
+            return int(os.pidfd_open(pid))
+    return None
 
 
 # ---------------------------------------------------------------- proving the host (doctor)

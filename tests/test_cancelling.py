@@ -1,5 +1,6 @@
 """Cancelling: what waits never runs, what runs is ended with its whole tree, and nobody else is touched."""
 
+import errno
 import json
 import os
 import signal
@@ -234,6 +235,25 @@ def test_cancelling_signals_nobody_else(home):
             end_process(pid)
         lookalike.kill()
         lookalike.wait()
+
+
+@pytest.mark.parametrize("refusal", [errno.ENOSYS, errno.EPERM, errno.EMFILE])
+def test_where_the_kernel_gives_no_pidfd_a_process_is_ended_all_the_same(monkeypatch, refusal):
+    def refused(pid):
+        raise OSError(refusal, os.strerror(refusal))
+
+    monkeypatch.setattr(os, "pidfd_open", refused, raising=False)
+    process = subprocess.Popen(["sleep", "60"])
+    try:
+        start = worker.process_table()[process.pid].start
+        worker.send_signal(process.pid, "1", signal.SIGKILL)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.3)
+        worker.send_signal(process.pid, start, signal.SIGKILL)
+        assert process.wait(20) == -signal.SIGKILL
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_process_that_has_the_pid_of_an_ended_one_is_never_signalled(home):

@@ -106,6 +106,20 @@ def test_a_retry_does_not_wait_for_a_clock_that_went_back(home, clock):
     assert ledger(home) == ["x", "x"]
 
 
+def test_a_retry_does_not_wait_for_a_clock_that_went_back_while_no_worker_ran(home, clock):
+    home.run("config", "set", "backoff_base", "3")
+    job = home.add('echo x >>"$QUEUECTL_HOME/ledger"; test -e "$QUEUECTL_HOME/go"', "--max-retries", "1")
+    clock.move(DAY)
+    process = home.start()
+    home.wait_for_state(job, "failed")
+    home.run("worker", "stop")
+    assert process.wait(20) == 0
+    clock.move(0)
+    let_go(home)
+    home.start()
+    home.wait_for_state(job, "completed")
+
+
 def test_a_clock_that_goes_ahead_burns_no_retries(home, clock):
     home.run("config", "set", "backoff_base", "3")
     job = home.add('echo x >>"$QUEUECTL_HOME/ledger"; test -e "$QUEUECTL_HOME/go"', "--max-retries", "3")

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, posix_only, wait_until
+from conftest import NOW, ROOT, posix_only, wait_until
 
 import storage
 import worker
@@ -107,6 +107,33 @@ def test_a_network_file_system_is_recognised(tmp_path):
     assert storage.network_file_system("/homes/me/queuectl.db", str(mounts)) is None
     assert storage.network_file_system("/home/with space/queuectl.db", str(mounts)) is None
     assert storage.network_file_system("/queuectl.db", str(mounts)) is None
+
+
+@pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "9p", "fuse.glusterfs", "fuse.sshfs", "fuse.ceph"])
+def test_a_network_file_system_of_every_kind_is_recognised(tmp_path, kind):
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text("22 1 254:0 / / rw - %s server:/ rw\n" % kind)
+    assert storage.network_file_system("/queuectl.db", str(mounts)) == kind
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "overlay", "tmpfs", "zfs", "fuseblk", "fuse.gocryptfs"])
+def test_a_local_file_system_is_not_taken_for_one(tmp_path, kind):
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text("22 1 254:0 / / rw - %s device rw\n" % kind)
+    assert storage.network_file_system("/queuectl.db", str(mounts)) is None
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_nothing_is_written_to_a_queue_on_a_network_file_system(queue, monkeypatch, exists):
+    if not exists:
+        os.unlink(queue.path)
+    monkeypatch.setattr(storage, "network_file_system", lambda path: "nfs4")
+    elsewhere = storage.Queue(queue.path)
+    row = storage.JobMaker(0, "/", 0o022, NOW).row({"command": "true"})
+    for write in (lambda: elsewhere.enqueue(row), lambda: elsewhere.enqueue_all([(1, row)])):
+        with pytest.raises(storage.HostError, match="is on a network file system"):
+            write()
+    assert os.path.exists(queue.path) == exists
 
 
 def test_a_worker_killed_while_it_cuts_output_leaves_head_and_tail(tmp_path):

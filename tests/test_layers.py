@@ -20,7 +20,8 @@ FORBIDDEN = {
 }
 # What the Pythons 3.8 to 3.14 all have, of all that these files need.
 STANDARD = {
-    *("__future__", "argparse", "codecs", "collections", "contextlib", "ctypes", "datetime", "difflib", "errno"),
+    *("__future__", "argparse", "calendar", "codecs", "collections", "contextlib", "ctypes"),
+    *("datetime", "difflib", "errno"),
     *("fcntl", "functools", "grp", "importlib", "io", "json", "msvcrt", "multiprocessing", "os", "pwd", "re"),
     *("select", "shlex"),
     *("shutil", "signal", "socket", "sqlite3", "stat", "subprocess", "sys", "tempfile", "threading", "time", "typing"),

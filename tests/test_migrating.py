@@ -471,3 +471,86 @@ def test_the_database_and_its_folder_are_private_whatever_the_umask(home):
         assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
         for folder in ("", "workers", "attempts"):
             assert stat.S_IMODE(os.stat(os.path.join(path + ".d", folder)).st_mode) == 0o700
+
+
+# ---------------------------------------------------------------- what lies in the place of a database
+
+
+@posix_only
+def test_the_log_of_a_deleted_database_is_put_aside_and_brings_no_job_back(tmp_path):
+    """A killed supervisor leaves the log; SQLite would replay it into the new database."""
+    queue = storage.Queue(str(tmp_path / "q.db"))
+    queue.create()
+    keeper = queue.keeper()
+    for number in range(3):
+        queue.enqueue(row_for("old-%d" % number))
+    for ending in ("-wal", "-shm"):
+        shutil.copy(queue.path + ending, queue.path + ending + ".left")
+    keeper.close()
+    os.unlink(queue.path)
+    for ending in ("-wal", "-shm"):
+        os.replace(queue.path + ending + ".left", queue.path + ending)
+    size = os.path.getsize(queue.path + "-wal")
+    queue.enqueue(row_for("new"))
+    assert [job["id"] for job in queue.jobs([], 10)[0]] == ["new"]
+    assert os.path.getsize(queue.path + "-wal.orphan") == size, "it may be the only copy of jobs"
+    with raw(queue.path) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+
+
+@posix_only
+def test_a_pipe_in_the_place_of_a_database_is_refused_and_stays(tmp_path):
+    path = str(tmp_path / "q.db")
+    os.mkfifo(path)
+    with pytest.raises(storage.HostError, match="is a device or pipe, not a database"):
+        storage.Queue(path).enqueue(row_for("job"))
+    assert stat.S_ISFIFO(os.stat(path).st_mode)
+    assert os.listdir(str(tmp_path)) == ["q.db"]
+
+
+def test_a_directory_in_the_place_of_a_database_is_refused_and_nothing_is_made_beside_it(tmp_path):
+    os.mkdir(str(tmp_path / "q.db"))
+    with pytest.raises(storage.HostError, match="is a directory, not a database"):
+        storage.Queue(str(tmp_path / "q.db")).create()
+    assert os.listdir(str(tmp_path)) == ["q.db"]
+
+
+def test_an_upgrade_waits_for_the_gate(queue, monkeypatch):
+    """Else its commit could race a checkpoint."""
+    monkeypatch.setattr(storage, "MIGRATIONS", storage.MIGRATIONS + [NEW_STEP])
+    late = storage.Queue(queue.path, busy_seconds=0.1)
+    with queue._gate():
+        with pytest.raises(storage.HostError, match="locked by another queuectl"):
+            late.counts()
+        assert version_of(queue.path) == KNOWN
+    late.counts()
+    assert version_of(queue.path) == KNOWN + 1
+
+
+def test_an_upgrade_that_comes_second_to_a_newer_one_changes_nothing(queue):
+    with queue._gate():
+        connection = queue._connect()
+    with contextlib.closing(connection), raw(queue.path) as newer:
+        newer.execute("PRAGMA user_version = %d" % (KNOWN + 7))
+        with pytest.raises(storage.HostError, match="newer queuectl"):
+            queue._migrate(connection)
+    assert version_of(queue.path) == KNOWN + 7
+
+
+@posix_only
+@pytest.mark.parametrize("umask", [0o777, 0o277, 0o077, 0])
+def test_what_is_made_is_private_and_usable_whatever_the_umask(tmp_path, umask):
+    """As another user than root, who may do everything: the modes are looked at."""
+    home = tmp_path / "home"
+    before = os.umask(umask)
+    try:
+        queuectl.main(["--home", str(home), "config", "set", "grace", "3"])
+        queuectl.main(["--home", str(home), "add", "true", "--quiet"])
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(os.stat(str(home)).st_mode) == 0o700
+    for folder, _, names in os.walk(str(home)):
+        for name in names:
+            info = os.stat(os.path.join(folder, name))
+            if not stat.S_ISFIFO(info.st_mode):
+                assert stat.S_IMODE(info.st_mode) == 0o600, name

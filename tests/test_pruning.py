@@ -56,3 +56,18 @@ def test_a_prune_lets_others_in_between_and_takes_few_turns_itself(finished, mon
     assert max(freed for _, freed in turns) <= storage.VACUUM_PAGES
     assert len(turns) <= deleting + page_count // storage.VACUUM_PAGES + 2, "a synced transaction for every page"
     assert len(rests) >= len(turns) - 1 and min(rests) >= storage.YIELD_SECONDS
+
+
+def test_a_database_that_cannot_shrink_is_pruned_all_the_same(queue):
+    """Somebody rebuilt it without auto_vacuum: free pages stay, and prune ends."""
+    with raw(queue) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("PRAGMA auto_vacuum = NONE")
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA journal_mode = WAL")
+    maker = storage.JobMaker(0, "/", 0o022, NOW)
+    queue.enqueue_all((line, maker.row({"command": "echo " + "x" * 2000})) for line in range(100))
+    queue.cancel([job["id"] for job in queue.jobs([], 100)[0]], NOW)
+    assert queue.prune(["cancelled"], NOW + 1, lambda count: None) == 100
+    with raw(queue) as connection:
+        assert connection.execute("PRAGMA freelist_count").fetchone()[0] > 0

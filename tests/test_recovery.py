@@ -1,6 +1,7 @@
 """Recovery: workers and supervisors are killed, and every job is still dealt with, once, by evidence."""
 
 import collections
+import contextlib
 import json
 import os
 import random
@@ -504,3 +505,129 @@ def test_a_worker_that_died_young_is_replaced_after_a_pause_and_not_in_a_spin(qu
     now = time.monotonic()
     supervisor.judge(dead, -9)
     assert supervisor.start_after - now == pytest.approx(pause, abs=0.3)
+
+
+# ---------------------------------------------------------------- where little can be seen of other processes
+
+
+@pytest.fixture
+def no_proc(monkeypatch):
+    """As on macOS and BSD: no /proc, so only `ps` and the locks tell."""
+    monkeypatch.setattr(worker, "has_proc", lambda: False)
+    monkeypatch.setattr(worker, "pidfd", lambda pid: None)
+
+
+@pytest.fixture
+def orphan(queue):
+    """A running attempt whose worker is gone: (the attempt as the next worker sees it, its watcher)."""
+    queue.enqueue(storage.JobMaker(0, "/", 0o022, time.time()).row({"command": "sleep 60; exit 0"}))
+    claim = queue.exchange("dead", [], 1, time.time(), SETTINGS)[1][0]
+    first = worker.Attempt(queue, claim)
+    first.start(SETTINGS)
+    watcher = first.child
+    wait_until(lambda: "pid" in worker.read_status(first.run_path), "the watcher to speak")
+    first._let_go()
+    adopted = worker.Attempt(queue, claim)
+    adopted.adopt(time.time(), SETTINGS)
+    yield adopted, watcher
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(watcher.pid, signal.SIGKILL)
+    watcher.wait()
+
+
+def outcome_of(attempt, watcher):
+    """Poll an attempt to its end, as a worker does."""
+    return wait_until(lambda: (watcher.poll(), attempt.poll())[1], "the attempt to end")
+
+
+def test_an_orphan_is_ended_also_where_there_is_no_proc(orphan, no_proc):
+    attempt, watcher = orphan
+    assert attempt.poll() is None
+    assert watcher.pid in attempt.tree.members()
+    attempt.end("cancelled", "cancelled while it ran")
+    outcome = outcome_of(attempt, watcher)
+    assert (outcome.kind, outcome.leftovers) == ("cancelled", None)
+
+
+def test_without_proc_a_process_that_began_at_another_time_is_not_taken_for_the_watcher(orphan, no_proc):
+    attempt, watcher = orphan
+    with open(attempt.run_path, "w") as file:
+        file.write("start %s %.6f\npid %d\n" % (worker.boot_id(), time.monotonic() - 600, watcher.pid))
+    assert attempt.tree.members() == []
+
+
+def test_a_lock_that_is_held_is_proof_of_life_where_nobody_can_be_found(orphan, monkeypatch):
+    """The watcher was killed, the command was not, and nothing shows who it is: no second run beside it."""
+    attempt, watcher = orphan
+    children = [pid for pid in attempt.tree.members() if pid != watcher.pid]
+    monkeypatch.setattr(worker.Tree, "members", lambda self: [])
+    monkeypatch.setattr(worker, "KILL_SECONDS", 0.3)
+    attempt.grace = 0.1
+    os.kill(watcher.pid, signal.SIGKILL)
+    watcher.wait()
+    try:
+        assert attempt.poll() is None, "something of it holds the lock"
+        outcome = outcome_of(attempt, watcher)
+        assert (outcome.kind, outcome.leftovers) == ("lost", "unknown processes")
+        attempt.claim.leftovers = [attempt.claim.token]
+        again = worker.Attempt(attempt.queue, attempt.claim)
+        with pytest.raises(worker.CannotStart, match="still runs and cannot be ended: unknown processes"):
+            again.start(SETTINGS)
+    finally:
+        for pid in children:
+            end_process(pid)
+
+
+def test_an_attempt_that_is_being_ended_is_looked_at_now_and_then_not_without_pause(orphan):
+    attempt, watcher = orphan
+    attempt.child = watcher
+    attempt.ending = ("timed out", "timed out after 1 s")
+    wake = worker.WakeUp([])
+    try:
+        attempt.deadline = time.monotonic() - 5
+        began = time.monotonic()
+        assert attempt.wait(0.2, wake) is False, "its leader lives"
+        assert time.monotonic() - began >= 0.19
+        os.kill(watcher.pid, signal.SIGKILL)
+        attempt.code = watcher.wait()
+        began = time.monotonic()
+        assert attempt.wait(0.2, wake) is False, "its leader is gone, others are not"
+        assert time.monotonic() - began >= 0.19
+    finally:
+        wake.close()
+
+
+def a_worker(queue):
+    options = worker.Options(1, False, None, None, None)
+    return worker.Worker(queue, "w-1", "w", options, lambda: SETTINGS)
+
+
+def test_a_job_whose_lock_is_refused_by_the_system_is_given_back(queue, monkeypatch, capfd):
+    queue.enqueue(storage.JobMaker(0, "/", 0o022, time.time()).row({"command": "true"}))
+    claim = queue.exchange("w-1", [], 1, time.time(), SETTINGS)[1][0]
+
+    def refuse(fd, shared=False):
+        raise storage.HostError("file locks do not work here (No locks available): use a local file system")
+
+    here = a_worker(queue)
+    with monkeypatch.context() as patched:
+        patched.setattr(storage, "try_lock", refuse)
+        here.start(claim)
+    assert [(outcome.kind, outcome.unstarted) for outcome in here.ended] == [("given back", True)]
+    assert here.running == []
+    assert "cannot start a job (file locks do not work here" in capfd.readouterr().err
+
+
+def test_an_orphan_whose_files_cannot_be_read_is_told_once_and_judged_when_they_can(queue, capfd):
+    queue.enqueue(storage.JobMaker(0, "/", 0o022, time.time()).row({"command": "true", "id": "job"}))
+    claim = queue.exchange("dead", [], 1, time.time(), SETTINGS)[1][0]
+    run_path = queue.attempt_path(claim.token, "run")
+    os.mkdir(run_path)
+    here = a_worker(queue)
+    for _ in range(3):
+        here._look_after_orphans(queue.processing())
+    assert capfd.readouterr().err.count("what became of it cannot be read") == 1
+    assert queue.states_of(["job"]) == ["processing"]
+    os.rmdir(run_path)
+    here._look_after_orphans(queue.processing())
+    assert queue.states_of(["job"]) == ["pending"]

@@ -366,3 +366,61 @@ def test_stop_waits_for_the_workers_of_a_supervisor_that_was_killed(home):
     assert home.state(job) == "completed"
     assert home.queue.members() == []
 
+
+
+# ---------------------------------------------------------------- stops that come early, twice, or to one that fails
+
+
+@pytest.mark.parametrize("pause", [0.05, 0.15, 0.25, 0.35])
+def test_a_supervisor_that_is_stopped_twice_while_its_workers_begin_ends_well(home, pause):
+    process = home.start("--count", "4")
+    wait_for_log(process, "supervisor started")
+    time.sleep(pause)  # anywhere in the start of its workers
+    process.send_signal(signal.SIGTERM)
+    wait_for_log(process, "SIGTERM received")
+    process.send_signal(signal.SIGTERM)
+    assert leave(process) == 0
+    assert "died" not in contents(process.log)
+    assert_nothing_is_left(home)
+
+
+def test_a_supervisor_that_gives_up_still_hears_that_it_should_hurry(home):
+    job = add(home, "echo begun >> ledger; sleep 60")
+    process = home.start("--count", "2")
+    home.wait_for_workers(2)
+    wait_for_entry(home, "begun")
+    busy = {job["worker"] for job in home.queue.processing()}
+    with open(os.path.join(home.path, "config.json"), "w") as file:
+        file.write("broken")
+    idle = next(member for member in home.workers() if member["name"] not in busy)
+    os.kill(idle["pid"], signal.SIGKILL)
+    wait_for_log(process, "stopping: running jobs finish")
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)
+    assert leave(process) == 3
+    assert "workers cannot start" in contents(process.log)
+    os.unlink(os.path.join(home.path, "config.json"))
+    assert home.state(job) == "pending"
+
+
+def test_of_several_requests_the_strongest_holds_and_is_told_once(home):
+    add(home, PATIENT)
+    process = home.start()
+    wait_for_entry(home, "begun")
+    pid = home.workers()[0]["pid"]
+    supervisor = next(member["name"] for member in home.queue.members() if member["kind"] == "supervisor")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        for request in ("leave", "stop"):
+            with open(home.queue.request_path(supervisor, request), "w"):
+                pass
+        wait_for_log(process, "stopping: running jobs go on")
+        with open(home.queue.request_path(supervisor, "now"), "w"):
+            pass
+        wait_for_log(process, "stopping now")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert leave(process) == 0
+    assert contents(process.log).count("stopping") <= 3, contents(process.log)
+    assert home.queue.counts()["pending"] == 1
+    assert_nothing_is_left(home)

@@ -5,6 +5,8 @@ import os
 import pytest
 from conftest import posix_only
 
+import storage
+
 needs_root = pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can give files away")
 pytestmark = [posix_only, needs_root]
 SOMEBODY = 12345
@@ -15,15 +17,19 @@ def path_of(home, which):
     paths = {
         "home": home.path,
         "database": home.db,
+        "log": home.db + "-wal",
         "folder": home.db + ".d",
         "config": os.path.join(home.path, "config.json"),
     }
+    if which == "log":
+        with open(home.db + "-wal", "wb"):
+            pass
     if which == "config":
         home.run("config", "set", "grace", "5")
     return paths[which]
 
 
-WHICH = ["home", "database", "folder", "config"]
+WHICH = ["home", "database", "log", "folder", "config"]
 
 
 @pytest.mark.parametrize("which", WHICH)
@@ -43,6 +49,33 @@ def test_no_worker_starts_on_what_other_users_can_write(home, which, mode):
     os.chown(path, 0, SOMEBODY)
     os.chmod(path, mode)
     assert "%s can be written by other users" % path in home.run("worker", "start", "--drain", code=3).stderr
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777])
+def test_no_worker_starts_where_others_could_put_a_log_beside_the_database(home, tmp_path, mode):
+    """SQLite would replay it: jobs of theirs would run as ours."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    os.chmod(str(shared), mode)
+    home.run("config", "set", "db_path", str(shared / "q.db"))
+    home.add("true")
+    said = home.run("worker", "start", "--drain", code=3).stderr
+    assert "%s can be written by other users" % shared in said
+    assert ("choose a db_path elsewhere" in said) == (mode == 0o1777)
+
+
+def test_a_database_may_lie_in_a_folder_of_root_and_of_nobody_else(tmp_path, monkeypatch):
+    queue = storage.Queue(str(tmp_path / "q.db"))
+    queue.create()
+    monkeypatch.setattr(os, "geteuid", lambda: SOMEBODY)
+    for path in (queue.path, queue.folder, str(tmp_path / "home")):
+        if not os.path.exists(path):
+            os.mkdir(path)
+        os.chown(path, SOMEBODY, SOMEBODY)
+    queue.refuse_untrusted(str(tmp_path / "home"), str(tmp_path / "none"))
+    os.chown(str(tmp_path), SOMEBODY + 1, SOMEBODY)
+    with pytest.raises(storage.HostError, match="belongs to another user"):
+        queue.refuse_untrusted(str(tmp_path / "home"), str(tmp_path / "none"))
 
 
 def test_a_group_that_is_the_users_own_may_write(home):
