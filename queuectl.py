@@ -65,9 +65,10 @@ if TYPE_CHECKING:
     Fields = Dict[str, Any]
 
 PROGRAM = "queuectl.py"
-LINE_BYTES = 16 * 1024 * 1024  # longest line of JSON Lines
+LINE_BYTES = 16 * 1024 * 1024  # longest line of JSON Lines (an array may be longer)
 JSON_LEVELS = 900  # of lists and objects in each other: what every Python can read
 SHOWN_BYTES = 16 * 1024  # of output that `show` prints per stream
+CHUNK_BYTES = 64 * 1024  # that `logs` reads at once
 JSON_BYTES = 1024 * 1024  # of output that `show --json` carries per stream
 INTERRUPTED = 130
 EINVAL = 22
@@ -104,6 +105,8 @@ def check_setting(key, value):
         text = storage.check_text(value, key)
         if not text:
             raise storage.BadInput("db_path is empty")
+        if os.path.normpath(text) in (".", "..", "config.json"):
+            raise storage.BadInput("db_path: %s is no place for a database" % storage.shown(text))
         longest = max(len(part.encode("utf-8")) for part in re.split(r"[/\\]", text))
         if longest > 200 or len(text.encode("utf-8")) > 1000:
             raise storage.BadInput("db_path: %s is too long" % storage.shown(text))
@@ -204,9 +207,13 @@ class ConfigFile(object):
         except FileNotFoundError:
             return {}
         except OSError as error:
-            raise self.broken(error.strerror or "cannot be read")
+            raise storage.HostError("cannot read %s: %s" % (storage.printable(self.path), error.strerror))
         except UnicodeDecodeError as error:
             raise self.broken("not UTF-8 at byte %d" % error.start)
+        except Unwanted as error:
+            place = max(0, text.rfind(error.words))
+            line, column = text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
+            raise self.broken("line %d, column %d: %s" % (line, column, error))
         except json.JSONDecodeError as error:
             raise self.broken("line %d, column %d: %s" % (error.lineno, error.colno, error.msg))
         except (ValueError, RecursionError, storage.BadInput) as error:
@@ -288,6 +295,15 @@ def ensure_home(home):
         os.chmod(home, storage.PRIVATE_FOLDER)  # a umask may have taken even the owner's bits
 
 
+class Unwanted(storage.BadInput):
+    """JSON that Python would take: *words* are what stands in the text."""
+
+    def __init__(self, message, words):
+        # type: (str, str) -> None
+        super(Unwanted, self).__init__(message)
+        self.words = words
+
+
 def unique_keys(pairs):
     # type: (List[Tuple[str, Any]]) -> Fields
     """An object of JSON; raises BadInput for a key that comes twice."""
@@ -295,13 +311,13 @@ def unique_keys(pairs):
     if len(fields) != len(pairs):
         names = [name for name, _ in pairs]
         twice = [name for name in names if names.count(name) > 1][0]
-        raise storage.BadInput("the key %s comes twice" % storage.shown(twice))
+        raise Unwanted("the key %s comes twice" % storage.shown(twice), json.dumps(twice, ensure_ascii=False))
     return fields
 
 
 def refuse_constant(name):
     # type: (str) -> NoReturn
-    raise storage.BadInput("%s is not a number that JSON knows" % name)
+    raise Unwanted("%s is not a number that JSON knows" % name, name)
 
 
 # ---------------------------------------------------------------- commands: the frame
@@ -354,11 +370,14 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message):
         # type: (str) -> NoReturn
-        message = re.sub("=.*", "=...", message)  # it may be the value of a variable
-        if self.prog.endswith(" add") and re.match("unrecognized arguments: [^-]", message):
-            message += ": put the command line in quotes, or a program and its arguments behind --"
-        if message.startswith("unrecognized arguments: --"):
-            message += self.nearest(message.split()[2])
+        message = re.sub("(?s)=.*", "=...", message)  # it may be the value of a variable
+        start = "unrecognized arguments: "
+        message = message.replace(start + "-- ", start)
+        if message.startswith(start + "-"):
+            option = message.split()[2]  # and no more of them: what follows may be a secret, too
+            message = start + option + self.nearest(option)
+        elif message.startswith(start) and self.prog.endswith(" add"):
+            message = "more than one word: put the command line in quotes, or a program and its arguments behind --"
         if len(message) > 200:
             message = message[:197] + "..."
         raise storage.BadInput("%s: see `%s --help`" % (message, self.prog))
@@ -456,9 +475,12 @@ def split_words(argv):
             print_overview()
             raise SystemExit(0)
         raise storage.BadInput("no command is given: `%s --help` lists them" % PROGRAM)
-    two = " ".join(rest[:2])
+    second = 1
+    while second < len(rest) and rest[second].startswith(("--home", "--debug")):
+        second += 2 if rest[second] == "--home" else 1
+    two = " ".join(rest[:1] + rest[second : second + 1])
     if two in COMMANDS:
-        return COMMANDS[two], argv[:place] + rest[2:], behind
+        return COMMANDS[two], argv[:place] + rest[1:second] + rest[second + 1 :], behind
     group = [name for name in COMMANDS if name.startswith(rest[0] + " ")]
     if group and len(rest) > 1 and not rest[1].startswith("-"):
         raise storage.unknown_name("command", two, group)
@@ -491,9 +513,14 @@ def print_overview(start=""):
 # ---------------------------------------------------------------- output
 
 
-def print_text(text):
-    # type: (str) -> None
-    sys.stdout.write(text)
+def print_text(text, flush=False):
+    # type: (str, bool) -> None
+    try:
+        sys.stdout.write(text)
+        if flush:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        quiet_end(0)  # nobody reads on: into nothing from here, and the exit code still tells
 
 
 def tell(text):
@@ -678,10 +705,10 @@ def add(call):
     if options.json:
         job = queue.job(identifier)
         del job["history"]
-        call.print_json(job)
-    elif not options.quiet:
+    if options.json or not options.quiet:
         how = "is there already" if isinstance(identifier, storage.Holder) else "was added"
-        acknowledge(identifier + "\n", "job %s %s, but its id" % (identifier, how))
+        text = json_text(job) if options.json else identifier + "\n"
+        acknowledge(text, "job %s %s, but its id" % (identifier, how))
     return 0
 
 
@@ -697,7 +724,7 @@ def acknowledge(text, what, flush=True):
     # type: (str, str, bool) -> None
     """Print what was done; a full disk behind stdout must not look as if nothing was."""
     try:
-        print_text(text)
+        sys.stdout.write(text)
         if flush:
             sys.stdout.flush()
     except BrokenPipeError:
@@ -786,7 +813,7 @@ def print_ids(call, ids, progress):
         elif not options.quiet:
             acknowledge(identifier + "\n", "the jobs were added, but their ids", given == 1)
     if options.json:
-        call.print_json({"enqueued": given - held, "ids": found})
+        acknowledge(json_text({"enqueued": given - held, "ids": found}), "the jobs were added, but their ids")
     elif not options.quiet:
         acknowledge("", "the jobs were added, but their ids")
     return given, given - held
@@ -810,14 +837,14 @@ def open_source(text, path):
 
 
 def checked_rows(maker, jobs):
-    # type: (storage.JobMaker, Iterable[Tuple[int, object]]) -> Iterator[Tuple[int, Sequence[Any]]]
+    # type: (storage.JobMaker, Iterable[Tuple[object, object]]) -> Iterator[Tuple[object, Sequence[Any]]]
     """Rows for the queue; a mistake names its line."""
     count = 0
     for line, fields in jobs:
         try:
             row = maker.row(fields)
         except storage.BadInput as error:
-            raise storage.BadInput("line %d: %s: nothing was added" % (line, error))
+            raise storage.BadInput("line %s: %s: nothing was added" % (line, error))
         count += 1
         yield line, row
     if not count:
@@ -825,12 +852,12 @@ def checked_rows(maker, jobs):
 
 
 def read_jobs(source, progress):
-    # type: (Any, Progress) -> Iterator[Tuple[int, object]]
-    """Pairs of line number and job of a source: JSON Lines flat in memory, else all at once."""
+    # type: (Any, Progress) -> Iterator[Tuple[object, object]]
+    """Pairs of line (and number in an array) and job: JSON Lines flat in memory, else all at once."""
     reader = LineReader(source, progress)
-    first = reader.next_line()
+    first = reader.next_line(True)
     while first is not None and not first.strip():
-        first = reader.next_line()
+        first = reader.next_line(True)
     if first is None:
         return
     begin = reader.number
@@ -854,23 +881,28 @@ DECODER = json.JSONDecoder(object_pairs_hook=unique_keys, parse_constant=refuse_
 
 
 def read_values(text, begin):
-    # type: (str, int) -> Iterator[Tuple[int, object]]
+    # type: (str, int) -> Iterator[Tuple[object, object]]
     """Jobs of arrays and objects that go over several lines, one value after the other."""
-    place = 0
+    place, end, line = 0, 0, begin
     while True:
-        place += len(text[place:]) - len(text[place:].lstrip())
+        place = WHITE_SPACE.match(text, end).end()  # type: ignore[union-attr]
         if place >= len(text):
             return
-        line = begin + text.count("\n", 0, place)
+        line += text.count("\n", end, place)
         try:
-            value, place = DECODER.raw_decode(text, place)
-            check_depth(value, text)
-        except JSON_MISTAKES as error:
+            value, end = DECODER.raw_decode(text, place)
+            check_depth(value, text[place:end])
+        except json.JSONDecodeError as error:
             raise json_refusal(error, begin)
-        for job in value if isinstance(value, list) else [value]:
-            yield line, job
+        except JSON_MISTAKES as error:
+            raise json_refusal(error, line)
+        jobs = value if isinstance(value, list) else [value]
+        for number, job in enumerate(jobs, 1):
+            yield "%d, job %d" % (line, number) if len(jobs) > 1 else line, job
+        line += text.count("\n", place, end)
 
 
+WHITE_SPACE = re.compile(r"\s*")
 JSON_MISTAKES = (ValueError, RecursionError, storage.BadInput)
 
 
@@ -937,17 +969,21 @@ class LineReader(object):
         elif start == codecs.BOM_UTF8:
             source.read(3)
 
-    def next_line(self):
-        # type: () -> Optional[str]
-        """The next line, None at the end."""
+    def next_line(self, first=False):
+        # type: (bool) -> Optional[str]
+        """The next line, None at the end; of an array that begins in the *first* line all that is longer than one."""
         try:
-            line = str(self.source.readline(LINE_BYTES).decode("utf-8"))
+            data = self.source.readline(LINE_BYTES + 1)
+            if len(data) > LINE_BYTES:
+                if not first or data.lstrip()[:1] != b"[":
+                    text = "line %d is longer than %d bytes: nothing was added"
+                    raise storage.BadInput(text % (self.number + 1, LINE_BYTES))
+                data += self.source.read()
+            line = str(data.decode("utf-8"))
         except UnicodeDecodeError:
             raise storage.BadInput("line %d: not valid UTF-8: nothing was added" % (self.number + 1))
         except OSError as error:
             raise storage.HostError("cannot read the jobs: %s" % error.strerror)
-        if len(line) >= LINE_BYTES:
-            raise storage.BadInput("line %d is longer than %d characters" % (self.number + 1, LINE_BYTES))
         self.number += 1
         self.done += len(line)
         if self.number % 1000 == 0:
@@ -1037,7 +1073,7 @@ def show(call):
         if name != "history":
             print_text("%-14s%s\n" % (name, storage.printable(field_text(job, name, value))))
     for attempt in job["history"]:
-        show_attempt(queue, attempt)
+        show_attempt(queue, job["id"], attempt)
     return 0
 
 
@@ -1049,12 +1085,12 @@ def field_text(job, name, value):
     if name == "env":
         return ", ".join(sorted(value)) + " (values not shown)" if value else "-"
     if name == "timeout" and value is not None:
-        return "%g s" % value
+        return number_text(value) + " s"
     return "-" if value is None else str(value)
 
 
-def show_attempt(queue, attempt):
-    # type: (storage.Queue, Fields) -> None
+def show_attempt(queue, identifier, attempt):
+    # type: (storage.Queue, str, Fields) -> None
     facts = ["started " + attempt["started_at"]]
     if attempt["finished_at"]:
         took = storage.utc_seconds(attempt["finished_at"]) - storage.utc_seconds(attempt["started_at"])
@@ -1074,7 +1110,7 @@ def show_attempt(queue, attempt):
         if output.size:
             print_text("  %s, %d bytes:\n" % (stream, output.size))
             if len(text) < output.size:
-                print_text("    ... (`logs %s` shows all of it)\n" % "ID")
+                print_text("    ... (`logs %s --attempt %d` shows all of it)\n" % (identifier, attempt["number"]))
             for line in output_text(text).splitlines():
                 print_text("    %s\n" % storage.printable(line))
 
@@ -1154,14 +1190,14 @@ def logs(call):
         number = storage.check_integer(whole_number(options.attempt, "--attempt"), "--attempt", 1, 10**9)
     follower = Follower(call.queue(), options.id, number, options.stderr)
     follower.print_new()
-    if number is not None and follower.attempt is None and (follower.ended() or not options.follow):
-        raise storage.QueueError("job %s has no attempt %d" % (options.id, number))
     pause = 0.02
     while options.follow and not follower.ended():
         time.sleep(pause)
         pause = pause * 1.2 if pause < 0.2 else pause
         if follower.print_new():
             pause = 0.02
+    if number is not None and follower.attempt is None:
+        raise storage.QueueError("job %s has no attempt %d" % (options.id, number))
     return 0
 
 
@@ -1206,9 +1242,11 @@ class Follower(object):
         # type: (Output, str, Any) -> bool
         printed = False
         while True:
-            data = output.read(self.offsets[stream], 65536)
+            data = output.read(self.offsets[stream], CHUNK_BYTES)
             if not data:
                 return printed
+            if len(data) == CHUNK_BYTES:
+                data = data[: data.rfind(b"\n") + 1] or data  # whole lines, so that no character is cut in two
             self.offsets[stream] += len(data)
             printed = True
             if is_terminal(target):
@@ -1247,14 +1285,13 @@ def terminal_text(data):
 )
 def wait(call):
     # type: (Call) -> int
-    queue, ids, options = call.queue(), call.options.ids, call.options
+    queue, ids, options = call.queue(), unique(call.options.ids), call.options
     limit = None if options.timeout is None else storage.parse_duration(options.timeout, "--timeout")
     deadline = None if limit is None else time.monotonic() + limit
     progress, pause, hinted = Progress(), 0.02, False
-    inside = inside_job(call)
     try:
         while True:
-            counts = count_of(queue.states_of(ids)) if ids else all_others(queue, inside)
+            counts = count_of(queue.states_of(ids)) if ids else all_others(queue)
             open_jobs = sum(counts[state] for state in storage.STATES if state not in storage.FINAL)
             if not open_jobs or (deadline is not None and time.monotonic() >= deadline):
                 break
@@ -1278,19 +1315,23 @@ def wait(call):
     return 1 if missed else 0
 
 
-def all_others(queue, inside):
-    # type: (storage.Queue, bool) -> Dict[str, int]
+def all_others(queue):
+    # type: (storage.Queue) -> Dict[str, int]
     """How many jobs are in each state, less the one that asks."""
     counts = queue.counts()
-    if inside and counts["processing"]:
+    if counts["processing"] and inside_job(queue):
         counts["processing"] -= 1
     return counts
 
 
-def inside_job(call):
-    # type: (Call) -> bool
-    """True when a job of this very queue calls."""
-    return bool(os.environ.get("QUEUECTL_TOKEN")) and os.environ.get("QUEUECTL_HOME") == call.home
+def inside_job(queue):
+    # type: (storage.Queue) -> bool
+    """True when a job of this very queue calls, not what an attempt that has ended left running."""
+    identifier, token = os.environ.get("QUEUECTL_JOB_ID"), os.environ.get("QUEUECTL_TOKEN")
+    try:
+        return bool(identifier and token) and queue.running_token(identifier or "") == token
+    except storage.QueueError:
+        return False
 
 
 def count_of(states):
@@ -1486,7 +1527,7 @@ def exact_age(seconds):
     for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
         if seconds % size == 0:
             return "%d%s" % (seconds // size, unit)
-    return "%gs" % seconds
+    return number_text(seconds) + "s"
 
 
 # ---------------------------------------------------------------- deciding
@@ -1509,7 +1550,7 @@ def cancel(call):
     deadline = time.monotonic() + patience
     for identifier, token in asked:
         while token and queue.running_token(identifier) == token:
-            if time.monotonic() > deadline or not has_worker(queue):
+            if time.monotonic() > deadline or not has_worker_soon(queue):
                 late.append(identifier)
                 break
             time.sleep(0.05)
@@ -1522,7 +1563,8 @@ def cancel(call):
     if missed:
         raise storage.QueueError("before the cancel reached it, job %s" % ", job ".join(missed))
     if late:
-        raise storage.QueueError("not ended yet: %s: the next worker that starts ends it" % ", ".join(late))
+        hope = "its worker goes on trying" if has_worker(queue) else "the next worker that starts ends it"
+        raise storage.QueueError("not ended yet: %s: %s" % (", ".join(late), hope))
     return 0
 
 
@@ -1626,7 +1668,7 @@ def delete_jobs(call, states, age, quiet):
     finally:
         progress.end()
     if call.options.json:
-        call.print_json({"deleted": deleted})
+        acknowledge(json_text({"deleted": deleted}), "the jobs were deleted, but their number")
     elif not quiet:
         tell("deleted %d jobs" % deleted)
     return 0
@@ -1768,6 +1810,8 @@ def worker_stop(call):
     limit = None if call.options.timeout is None else storage.parse_duration(call.options.timeout, "--timeout")
     if call.options.now and call.options.leave_running:
         raise storage.BadInput("--now and --leave-running contradict each other: give one of them")
+    if limit is not None and (call.options.now or call.options.leave_running):
+        raise storage.BadInput("--timeout says how long running jobs may finish: it goes with neither of the others")
     if call.options.leave_running and sys.platform == "win32":
         raise storage.BadInput("--leave-running: on Windows a job ends with its worker")
     members = queue.members()
@@ -1777,7 +1821,7 @@ def worker_stop(call):
     supervisors = unique([member["supervisor"] or member["name"] for member in members])
     how = "now" if call.options.now else "leave" if call.options.leave_running else "stop"
     request_stop(queue, supervisors, how)
-    if inside_job(call):
+    if inside_job(queue):
         tell("stopping; called by a job, which the stop waits for, so this returns at once")
         return 0
     if how != "stop":
@@ -1869,7 +1913,13 @@ def setting_text(value):
     # type: (object) -> str
     if value is None:
         return "none"
-    return "%g" % value if isinstance(value, float) else storage.printable(str(value))
+    return number_text(value) if isinstance(value, float) else storage.printable(str(value))
+
+
+def number_text(value):
+    # type: (float) -> str
+    """A number with all its digits, as `config set` and --timeout take it back."""
+    return "%d" % value if value == int(value) else repr(value)
 
 
 @command("config set", "change a setting", argument("key", metavar="KEY"), argument("value", metavar="VALUE"))
@@ -1995,7 +2045,7 @@ def doctor(call):
             if not call.options.json:
                 print_finding(finding)
     finally:
-        findings.close()  # also when nobody reads on: the trial home goes
+        findings.close()  # also after Ctrl+C: the trial home goes
     failed = [finding.name for finding in found if finding.ok is False]
     if call.options.json:
         rows = [{"name": one.name, "ok": one.ok, "text": one.text, "advice": one.advice or None} for one in found]
@@ -2011,8 +2061,7 @@ def print_finding(finding):
     # type: (storage.Finding) -> None
     word, state = {True: ("ok", "completed"), False: ("FAIL", "dead"), None: ("note", "failed")}[finding.ok]
     text = finding.text + (": " + finding.advice if finding.advice else "")
-    print_text("%s%-13s%s\n" % (coloured("%-6s" % word, state), finding.name, storage.printable(text)))
-    sys.stdout.flush()
+    print_text("%s%-13s%s\n" % (coloured("%-6s" % word, state), finding.name, storage.printable(text)), flush=True)
 
 
 def examine(call):
@@ -2093,21 +2142,18 @@ def main(argv=None):
         except BrokenPipeError:
             return quiet_end(0)
         except storage.QueueError as error:
-            if debug:
-                raise
+            show_trace(debug)
             return complain(str(error), error.exit_code)
         except OSError as error:
             if sys.platform == "win32" and error.errno == EINVAL and not error.filename:
                 return quiet_end(0)  # what Windows says of a closed pipe
-            if debug:
-                raise
+            show_trace(debug)
             place = " (%s)" % error.filename if error.filename else ""
             return complain("the system refuses: %s%s" % (error.strerror or error, place), 3)
         except MemoryError:
             return complain("out of memory", 3)
         except ImportError as error:  # of what one command alone needs
-            if debug:
-                raise
+            show_trace(debug)
             return complain(incomplete(error), 3)
     except KeyboardInterrupt:
         return quiet_end(INTERRUPTED)
@@ -2123,8 +2169,20 @@ def run(words):
     except SystemExit:  # after --help or --version
         sys.stdout.flush()
         raise
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # nobody reads, but the work was done, well or not
+        return quiet_end(code)
     return code
+
+
+def show_trace(debug):
+    # type: (bool) -> None
+    """Where the error at hand came from, for those who want to know."""
+    if debug:
+        import traceback  # needed only here
+
+        traceback.print_exc()
 
 
 def complain(text, code):

@@ -1293,12 +1293,12 @@ class Queue:
         self.ring()
         return str(row[0])
 
-    def enqueue_all(self, rows: Iterable[Tuple[int, Sequence[Any]]]) -> List[str]:
+    def enqueue_all(self, rows: Iterable[Tuple[object, Sequence[Any]]]) -> List[str]:
         """The same as enqueue_each, with the ids as a list."""
         return list(self.enqueue_each(rows))
 
-    def enqueue_each(self, rows: Iterable[Tuple[int, Sequence[Any]]]) -> Iterator[str]:
-        """Add many jobs, all or none. *rows* are (line number, JobMaker row).
+    def enqueue_each(self, rows: Iterable[Tuple[object, Sequence[Any]]]) -> Iterator[str]:
+        """Add many jobs, all or none. *rows* are (line number or "LINE, job N", JobMaker row).
 
         Gives the ids in order, the first one when all are safe on the disk; a Holder where
         a job of the queue or an earlier one of these has the key. No number of jobs needs
@@ -1328,9 +1328,9 @@ class Queue:
             self.create()
 
     @staticmethod
-    def _take_in(connection: sqlite3.Connection, rows: Iterable[Tuple[int, Sequence[Any]]]) -> None:
+    def _take_in(connection: sqlite3.Connection, rows: Iterable[Tuple[object, Sequence[Any]]]) -> None:
         connection.execute("BEGIN")
-        seen = (0, "")  # the row on its way in, for the message
+        seen: Tuple[object, str] = (0, "")  # the row on its way in, for the message
 
         def numbered() -> Iterator[Tuple[Any, ...]]:
             nonlocal seen
@@ -1343,7 +1343,7 @@ class Queue:
         try:
             connection.executemany(INSERT_INCOMING, numbered())
         except sqlite3.IntegrityError:
-            raise QueueError("line %d: id %s comes twice: nothing was added" % seen) from None
+            raise QueueError("line %s: id %s comes twice: nothing was added" % seen) from None
         connection.execute("COMMIT")
 
     def _insert_all(self, connection: sqlite3.Connection, keyed: bool) -> None:
@@ -1376,7 +1376,7 @@ class Queue:
         """Make other ids for those that another enqueue has made too; a given one is refused."""
         for found in connection.execute(FIND_TAKEN).fetchall():
             if not found["made"]:
-                raise QueueError("line %d: job %s exists already: nothing was added" % (found["line"], found["id"]))
+                raise QueueError("line %s: job %s exists already: nothing was added" % (found["line"], found["id"]))
             connection.execute(RENAME_INCOMING, (make_id(time.time()), found["rowid"]))
 
     def ring(self) -> None:

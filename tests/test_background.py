@@ -10,7 +10,7 @@ import sys
 import time
 
 import pytest
-from conftest import SCRIPT, contents, posix_only, storage, wait_until
+from conftest import SCRIPT, contents, let_go, posix_only, storage, wait_until
 
 pytestmark = posix_only
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks into /proc")
@@ -195,6 +195,32 @@ def test_workers_started_by_a_job_in_the_background_are_not_ended_with_the_job(h
         other.run("worker", "stop")
     finally:
         other.clean_up()
+
+
+@pytest.mark.parametrize("spelling", ["%s", "%s/", "%s/../home"])
+def test_a_job_that_waits_for_all_does_not_wait_for_itself_however_it_spells_its_home(home, spelling):
+    words = [sys.executable, "-S", SCRIPT, "--home", spelling % home.path, "wait", "--timeout", "15"]
+    job = home.add(" ".join(words))
+    home.start()
+    home.wait_for_state(job, "completed")
+
+
+def test_what_a_finished_job_left_running_waits_and_stops_like_anybody_else(home):
+    """It still has the job's variables, but the attempt that they name is over."""
+    words = " ".join([sys.executable, "-S", SCRIPT, "--home", home.path])
+    left = "(while [ ! -e go ]; do sleep 0.05; done; %s wait --timeout 0.1; echo $? > waited;" % words
+    left += " %s worker stop --now; echo $? > stopped) >/dev/null 2>&1 & true" % words
+    starter = home.add(left, "--cwd", home.path)
+    process = home.start()
+    home.wait_for_state(starter, "completed")
+    slow = home.add("sleep 60")
+    home.wait_for_state(slow, "processing")
+    let_go(home)
+    waited = wait_until(lambda: contents(os.path.join(home.path, "waited")), "the wait of what was left to end")
+    assert waited == "124\n", "a job runs"
+    wait_until(lambda: contents(os.path.join(home.path, "stopped")), "its stop to return")
+    assert home.queue.members() == [], "it returned when all was stopped"
+    assert process.wait(20) == 0
 
 
 # ---------------------------------------------------------------- private files

@@ -152,7 +152,10 @@ ADD = [
     ([" \t\n"], 2, "command is empty"),
     (["--"], 2, "the list names no program"),
     (["--", ""], 2, "the list names no program"),
-    (["echo", "two words"], 2, "two words"),
+    (["echo", "two words"], 2, "more than one word"),
+    (["x", "--env", "A=b", "--evn", "SECRET=-----BEGIN\n" + SECRET], 2, "unrecognized arguments: --evn (did you mean"),
+    (["x", "--env", "TOKEN", SECRET], 2, "more than one word"),
+    (["x", "--nothing", SECRET], 2, "unrecognized arguments: --nothing"),
     (["echo", "--", "echo"], 2, "give one command"),
     (["echo", LONG], 2, ""),
     ([NOT_UTF8], 2, "not valid UTF-8"),
@@ -291,6 +294,10 @@ JSON_TEXT = [
     ('{"command": "true"}\n\n{"command": "true", "priority": "x"}\n', 2, "line 3: priority"),
     ('[\n{"command": "true"},\n{"command": oops}\n]', 2, "line 3, column 13"),
     ('{\n"command":\noops}', 2, "line 3, column 1"),
+    ('[{"command": "true"},\n{"commnd": "z"}]', 2, 'line 1, job 2: unknown key "commnd"'),
+    ('{"command": "true"}\n\n[{"command": "true"}, {"command": 5}]', 2, "line 3: "),
+    ('{\n"command": "true"}\n{\n"command": "true",\n"priority": NaN}', 2, "line 3: NaN"),
+    ('[{"id": "a", "command": "true"}, {"id": "a", "command": "true"}]', 1, "line 1, job 2: id a comes twice"),
 ]
 
 
@@ -680,6 +687,9 @@ CONFIG = [
     (["set", "worker_poll_interval", "3601"], 2, "poll_interval"),
     (["set", "poll_interval", NOT_UTF8], 2, "poll_interval"),
     (["set", "db_path", ""], 2, "db_path is empty"),
+    (["set", "db_path", "."], 2, "no place for a database"),
+    (["set", "db_path", "a/../.."], 2, "no place for a database"),
+    (["set", "db_path", "config.json"], 2, "no place for a database"),
     (["set", "db_path", NOT_UTF8], 2, "db_path"),
     (["unset"], 2, "KEY"),
     (["unset", "max_retires"], 2, "did you mean max_retries?"),

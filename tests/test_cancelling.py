@@ -309,3 +309,12 @@ def test_a_cancel_without_any_worker_is_kept_for_the_next_one(home):
     home.start()
     home.wait_for_state(job, "cancelled")
     assert not is_running(pid)
+
+
+def test_a_cancel_waits_for_the_worker_that_a_living_supervisor_puts_in_place_of_a_killed_one(home):
+    job = home.add("echo on > begun; sleep 60", "--cwd", home.path)
+    home.start()
+    wait_until(lambda: contents(os.path.join(home.path, "begun")), "the job to run")
+    end_process(home.workers()[0]["pid"])
+    home.run("cancel", job)
+    assert home.state(job) == "cancelled"

@@ -402,11 +402,15 @@ def reads_database(pid):
         return True
 
 
-def test_debug_shows_the_traceback_that_is_hidden_otherwise(kept):
-    words = kept.command("--debug", "show", "nobody")
+@pytest.mark.parametrize(
+    "words, code", [(["show", "nobody"], 1), (["show", "a b"], 2), (["--home", "queuectl.py", "list"], 3)]
+)
+def test_debug_shows_the_traceback_that_is_hidden_otherwise_and_changes_nothing_else(kept, words, code):
+    words = kept.command("--debug", *words)
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=kept.path, env=kept.environment())
     assert b"Traceback" in done.stderr
-    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(b"queuectl: error: ")
+    assert done.returncode == code
 
 
 # ---------------------------------------------------------------- where it has to run

@@ -579,3 +579,25 @@ def test_the_database_path_is_relative_to_home(home, tmp_path):
     home.run("config", "set", "db_path", str(tmp_path / "absolute.db"))
     home.run("add", "true")
     assert (tmp_path / "absolute.db").exists()
+
+
+@pytest.mark.parametrize("text", ["1234567", "0.1234567", "100000000"])
+def test_a_number_is_shown_with_all_its_digits(home, text):
+    home.run("config", "set", "backoff_cap", text)
+    assert home.run("config", "get", "backoff_cap").stdout == text + "\n"
+    home.run("config", "set", "backoff_cap", home.run("config", "get", "backoff_cap").stdout.strip())
+
+
+@pytest.mark.parametrize(
+    "text, place",
+    [('{\n  "grace": 5,\n  "grace": 6\n}', "line 3, column 3"), ('{\n\n"grace": NaN}', "line 3, column 10")],
+)
+def test_what_python_would_read_and_we_do_not_is_told_with_its_place(home, text, place):
+    with open(os.path.join(home.path, "config.json"), "w") as file:
+        file.write(text)
+    assert place in home.run("config", "get", code=3).stderr
+
+
+@pytest.mark.parametrize("words", [["worker", "--home", "H", "stop"], ["config", "--home", "H", "get"]])
+def test_home_may_stand_between_the_two_words_of_a_command(home, words):
+    home.run(*[home.path if word == "H" else word for word in words])

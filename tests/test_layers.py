@@ -25,6 +25,7 @@ STANDARD = {
     *("fcntl", "functools", "grp", "importlib", "io", "json", "msvcrt", "multiprocessing", "os", "pwd", "re"),
     *("select", "shlex"),
     *("shutil", "signal", "socket", "sqlite3", "stat", "subprocess", "sys", "tempfile", "threading", "time", "typing"),
+    "traceback",
     "unicodedata",
 }
 

@@ -507,6 +507,20 @@ def test_wait_for_all_of_an_empty_queue_is_done_at_once(home):
     assert home.run("wait").stdout == ""
 
 
+def test_wait_counts_a_job_that_is_named_twice_once(home):
+    job = home.add("exit 0")
+    done = home.run("wait", job, job, "--timeout", "0.1", "--json", code=124)
+    assert done.json["pending"] == 1
+    assert done.stderr.endswith("timed out: 1 job is not final\n")
+
+
+def test_logs_of_an_attempt_that_never_came_is_not_done(home):
+    job = home.add("exit 0")
+    home.drain()
+    for words in ([], ["--follow"]):
+        assert "has no attempt 5" in home.run("logs", job, "--attempt", "5", *words, code=1).stderr
+
+
 def test_wait_for_all_looks_at_every_job(home):
     home.run("enqueue", '[{"command": "exit 0"}, {"command": "exit 1", "max_retries": 0}]')
     home.drain()
@@ -621,6 +635,39 @@ def test_a_full_disk_behind_standard_output_is_an_error(ran, words):
     assert "queuectl: error: " in said
     assert "No space left" in said
     assert "Exception ignored" not in said and "Traceback" not in said
+
+
+@posix_only
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+@pytest.mark.parametrize(
+    "words, done",
+    [
+        (["add", "exit 0", "--json"], "was added, but its id"),
+        (["enqueue", '{"command": "true"}', "--json"], "the jobs were added, but their ids"),
+        (["prune", "--json"], "the jobs were deleted, but their number"),
+    ],
+    ids=label,
+)
+def test_a_full_disk_behind_standard_output_hides_nothing_that_was_done(home, words, done):
+    said = through_a_shell(home, ">/dev/full", *words)
+    assert said.returncode == 3
+    assert done.encode() in said.stderr and b"could not be printed" in said.stderr
+
+
+@posix_only
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_left_changes_no_exit_code(home, unbuffered):
+    home.add("exit 0")
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        words = home.command("wait", "--timeout", "0.1", "--json")
+        environment = home.environment({"PYTHONUNBUFFERED": unbuffered})
+        done = subprocess.run(words, stdout=writer, stderr=subprocess.PIPE, env=environment)
+    finally:
+        os.close(writer)
+    assert done.returncode == 124
+    assert b"Traceback" not in done.stderr
 
 
 @posix_only

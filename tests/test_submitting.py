@@ -10,6 +10,7 @@ import time
 import pytest
 from conftest import SCRIPT, WINDOWS, Home, wait_until
 
+import queuectl
 import storage
 
 GENERATED = 12  # characters of a generated id
@@ -434,3 +435,39 @@ def test_an_object_may_go_over_several_lines(home, text):
 def test_a_broken_line_of_many_is_named(home):
     refused = home.run("enqueue", "-", input='{"command": "true" "id": "a"}\n{"command": "true"}\n', code=2)
     assert "line 1, column 20" in refused.stderr
+
+
+# ---------------------------------------------------------------- large input that is not JSON Lines
+
+
+def test_an_array_in_one_line_may_be_longer_than_any_line_of_json_lines(home, monkeypatch):
+    monkeypatch.setattr(queuectl, "LINE_BYTES", 1000)
+    text = json.dumps([{"command": "echo %d" % number} for number in range(200)])
+    source = os.path.join(home.path, "jobs.json")
+    with open(source, "w") as file:
+        file.write(text)
+    assert queuectl.main(["--home", home.path, "enqueue", "--quiet", "--file", source]) == 0
+    assert home.queue.counts()["pending"] == 200
+
+
+@pytest.mark.parametrize("letter", ["x", "\u00e9"], ids=["ascii", "two bytes"])
+def test_a_line_that_is_too_long_is_named_whatever_it_is_made_of(home, monkeypatch, capsys, letter):
+    monkeypatch.setattr(queuectl, "LINE_BYTES", 1000)
+    source = os.path.join(home.path, "jobs.jsonl")
+    with open(source, "w", encoding="utf-8") as file:
+        file.write('{"command": "true"}\n{"command": "%s"}\n' % (letter * 995))
+    assert queuectl.main(["--home", home.path, "enqueue", "--file", source]) == 2
+    assert "line 2 is longer than 1000 bytes: nothing was added" in capsys.readouterr().err
+
+
+def test_objects_over_several_lines_are_read_in_time_that_grows_with_their_number():
+    """Twenty times as many take less than a hundred times as long (a quadratic reader: four hundred)."""
+
+    def seconds_for(count):
+        text = '{\n  "command": "true"\n}\n' * count
+        began = time.process_time()
+        assert sum(1 for _ in queuectl.read_values(text, 1)) == count
+        return time.process_time() - began
+
+    few = min(seconds_for(500) for _ in range(5))
+    assert min(seconds_for(10000) for _ in range(2)) < 100 * few
