@@ -153,7 +153,8 @@ MUTANTS = [
             (
                 "storage.py",
                 "        os.lseek(self.fd, 0, os.SEEK_SET)\n",
-                "        os.lseek(self.fd, 0, os.SEEK_SET)\n        os.set_inheritable(self.fd, True)\n",
+                "        os.lseek(self.fd, 0, os.SEEK_SET)\n"
+                "        os.set_inheritable(os.dup(os.dup(self.fd)), True)\n",  # the watcher may use one number itself
             ),
             (
                 "worker.py",
@@ -288,7 +289,7 @@ MUTANTS = [
     Mutant(
         "workers outlive their supervisor",
         8,
-        [("worker.py", "        return not self.queue.is_alive(self.supervisor)\n", "        return False\n")],
+        [("worker.py", " or not self.queue.is_alive(self.supervisor)):", "):")],
         "test_recovery.py::test_workers_of_a_killed_supervisor_keep_their_job_finish_it_and_leave",
     ),
     Mutant(
@@ -308,7 +309,7 @@ MUTANTS = [
         9,
         [
             ("worker.py", "if pid in table and table[pid].start == start}", "if pid in table}"),
-            ("worker.py", "                if process and process.start == start:\n", "                if process:\n"),
+            ("worker.py", "        if process and process.start == start:\n", "        if process:\n"),
         ],
         "test_cancelling.py::test_a_process_that_has_the_pid_of_an_ended_one_is_never_signalled",
     ),
@@ -316,8 +317,7 @@ MUTANTS = [
         "only the process group is ended",
         9,
         [
-            ("worker.py", "            found |= {pid for pid in table if self._carries(pid)}\n", ""),
-            ("worker.py", "            found |= holders(self.run_path, table)\n", ""),
+            ("worker.py", "            if has_proc():\n                found |=", "            if False:\n                found |="),
             ("worker.py", "            found = with_descendants(found, table) - {os.getpid()}\n", ""),
         ],
         "test_cancelling.py::test_a_timeout_ends_the_whole_tree",
@@ -404,6 +404,42 @@ MUTANTS = [
             ("worker.py", "    wake.ignore(signal.SIGCHLD)\n", "    signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"),
         ],
         "test_running.py::test_a_job_has_default_signals_whatever_its_worker_was_started_with",
+    ),
+    Mutant(
+        "a held lock is no proof of life",
+        5,
+        [("worker.py", "return self.queue.attempt_is_held(self.claim.token) or bool(", "return bool(")],
+        "test_recovery.py::test_a_lock_that_is_held_is_proof_of_life_where_nobody_can_be_found",
+    ),
+    Mutant(
+        "a process without a pidfd is spared",
+        9,
+        [("worker.py", "                os.kill(pid, number)\n    if handle", "                pass\n    if handle")],
+        "test_cancelling.py::test_where_the_kernel_gives_no_pidfd_a_process_is_ended_all_the_same",
+    ),
+    Mutant(
+        "a new database takes in the log of the one before",
+        14,
+        [("storage.py", "        self._put_aside_what_is_of_another()\n", "")],
+        "test_migrating.py::test_the_log_of_a_deleted_database_is_put_aside_and_brings_no_job_back",
+    ),
+    Mutant(
+        "workers start where others can put a log beside the database",
+        17,
+        [("storage.py", "    for path in [folder] + list(paths):\n", "    for path in paths:\n")],
+        "test_trust.py::test_no_worker_starts_where_others_could_put_a_log_beside_the_database",
+    ),
+    Mutant(
+        "an upgrade passes the gate by",
+        14,
+        [("storage.py", "contextlib.nullcontext() if gated else self._gate()", "contextlib.nullcontext()")],
+        "test_migrating.py::test_an_upgrade_waits_for_the_gate",
+    ),
+    Mutant(
+        "retries wait for a clock that went back while nobody looked",
+        21,
+        [("worker.py", "            self.queue.forgive_clock(time.time())  # it may", "            pass  # it may")],
+        "test_clock.py::test_a_retry_does_not_wait_for_a_clock_that_went_back_while_no_worker_ran",
     ),
     Mutant(
         "retries wait for a clock that went back",

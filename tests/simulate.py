@@ -56,11 +56,11 @@ class SimulatedQueue(storage.Queue):
     kept = None
     fresh = False
 
-    def _open(self):
+    def _open(self, options="mode=rw", gated=False):
         if self.fresh:
-            return storage.Queue._open(self)
+            return storage.Queue._open(self, options, gated)
         if self.kept is None:
-            self.kept = storage.Queue._open(self)
+            self.kept = storage.Queue._open(self, options, gated)
         return Unclosed(self.kept)
 
     def enqueue_all(self, rows):
