@@ -154,7 +154,7 @@ MUTANTS = [
                 "storage.py",
                 "        os.lseek(self.fd, 0, os.SEEK_SET)\n",
                 "        os.lseek(self.fd, 0, os.SEEK_SET)\n"
-                "        os.set_inheritable(os.dup(os.dup(self.fd)), True)\n",  # the watcher may use one number itself
+                "        os.set_inheritable(os.dup(os.dup(self.fd)), True)\n",  # the watcher uses 8 and 9 itself
             ),
             (
                 "worker.py",
