@@ -317,7 +317,7 @@ MUTANTS = [
         "only the process group is ended",
         9,
         [
-            ("worker.py", "            if has_proc():\n                found", "            if False:\n                found"),
+            ("worker.py", "if has_proc():\n                found", "if False:\n                found"),
             ("worker.py", "            found = with_descendants(found, table) - {os.getpid()}\n", ""),
         ],
         "test_cancelling.py::test_a_timeout_ends_the_whole_tree",
