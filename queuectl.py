@@ -925,6 +925,8 @@ def json_refusal(error, begin):
 def check_depth(value, text):
     # type: (object, str) -> None
     """Raise RecursionError for JSON that is nested too deeply: Python 3.14 reads what others refuse."""
+    if len(text) <= JSON_LEVELS:
+        return
     if text.count("[") + text.count("{") <= JSON_LEVELS:
         return
     level = [value]  # type: List[Any]

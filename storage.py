@@ -382,16 +382,28 @@ class Holder(str):
         return holder
 
 
+ID_PAIRS = [one + two for one in ID_DIGITS for two in ID_DIGITS]
+
+
 class IdMaker:
     """Makes ids: ten base-32 digits of time (microseconds), then two at random."""
 
     def __init__(self) -> None:
         self.last = 0
+        self.random: Iterator[int] = iter(())
 
     def __call__(self, now: float) -> MadeId:
-        self.last = max(self.last + 1, int((now - ID_EPOCH) * 1000000))
-        number = ((self.last & (1 << 50) - 1) << 10) | int.from_bytes(os.urandom(2), "big") & 1023
-        return MadeId("".join([ID_DIGITS[number >> shift & 31] for shift in range(55, -1, -5)]))
+        self.last = micros = max(self.last + 1, int((now - ID_EPOCH) * 1000000))
+        pairs = [ID_PAIRS[micros >> shift & 1023] for shift in (40, 30, 20, 10, 0)]
+        pairs.append(ID_PAIRS[self._random() & 1023])
+        return MadeId("".join(pairs))
+
+    def _random(self) -> int:
+        """Sixteen random bits, fetched from the system by the hundred."""
+        for number in self.random:
+            return number
+        self.random = iter(memoryview(os.urandom(256)).cast("H"))
+        return next(self.random)
 
 
 make_id = IdMaker()
