@@ -519,8 +519,17 @@ def print_text(text, flush=False):
         sys.stdout.write(text)
         if flush:
             sys.stdout.flush()
-    except BrokenPipeError:
-        quiet_end(0)  # nobody reads on: into nothing from here, and the exit code still tells
+    except OSError as error:
+        if not is_closed_pipe(error):
+            raise
+        quiet_end(0)  # into nothing from here, and the exit code still tells
+
+
+def is_closed_pipe(error):
+    # type: (OSError) -> bool
+    """True where nobody reads what we print any more (on Windows that is EINVAL)."""
+    windows = sys.platform == "win32" and error.errno == EINVAL and not error.filename
+    return isinstance(error, BrokenPipeError) or windows
 
 
 def tell(text):
@@ -976,7 +985,7 @@ class LineReader(object):
         """The next line, None at the end; of an array that begins in the *first* line all that is longer than one."""
         try:
             data = self.source.readline(LINE_BYTES + 1)
-            if len(data) > LINE_BYTES:
+            if len(data) > LINE_BYTES and data[-1:] != b"\n":
                 if not first or data.lstrip()[:1] != b"[":
                     text = "line %d is longer than %d bytes: nothing was added"
                     raise storage.BadInput(text % (self.number + 1, LINE_BYTES))
@@ -1330,8 +1339,14 @@ def inside_job(queue):
     # type: (storage.Queue) -> bool
     """True when a job of this very queue calls, not what an attempt that has ended left running."""
     identifier, token = os.environ.get("QUEUECTL_JOB_ID"), os.environ.get("QUEUECTL_TOKEN")
+    if not identifier or not token:
+        return False
     try:
-        return bool(identifier and token) and queue.running_token(identifier or "") == token
+        return queue.running_token(storage.check_id(identifier)) == token
+    except (storage.NoDatabase, storage.BadInput):
+        return False
+    except storage.HostError:
+        return True  # it cannot be told now: rather leave too early than wait for oneself
     except storage.QueueError:
         return False
 
@@ -1812,8 +1827,8 @@ def worker_stop(call):
     limit = None if call.options.timeout is None else storage.parse_duration(call.options.timeout, "--timeout")
     if call.options.now and call.options.leave_running:
         raise storage.BadInput("--now and --leave-running contradict each other: give one of them")
-    if limit is not None and (call.options.now or call.options.leave_running):
-        raise storage.BadInput("--timeout says how long running jobs may finish: it goes with neither of the others")
+    if limit is not None and call.options.leave_running:
+        raise storage.BadInput("--timeout and --leave-running contradict each other: give one of them")
     if call.options.leave_running and sys.platform == "win32":
         raise storage.BadInput("--leave-running: on Windows a job ends with its worker")
     members = queue.members()
@@ -1822,8 +1837,9 @@ def worker_stop(call):
         return 0
     supervisors = unique([member["supervisor"] or member["name"] for member in members])
     how = "now" if call.options.now else "leave" if call.options.leave_running else "stop"
+    inside = inside_job(queue)
     request_stop(queue, supervisors, how)
-    if inside_job(queue):
+    if inside:
         tell("stopping; called by a job, which the stop waits for, so this returns at once")
         return 0
     if how != "stop":
@@ -1921,7 +1937,9 @@ def setting_text(value):
 def number_text(value):
     # type: (float) -> str
     """A number with all its digits, as `config set` and --timeout take it back."""
-    return "%d" % value if value == int(value) else repr(value)
+    if value == int(value):
+        return "%d" % value
+    return ("%.12f" % value).rstrip("0") if "e" in repr(value) else repr(value)
 
 
 @command("config set", "change a setting", argument("key", metavar="KEY"), argument("value", metavar="VALUE"))
@@ -2141,14 +2159,12 @@ def main(argv=None):
     try:
         try:
             return run(words)
-        except BrokenPipeError:
-            return quiet_end(0)
         except storage.QueueError as error:
             show_trace(debug)
             return complain(str(error), error.exit_code)
         except OSError as error:
-            if sys.platform == "win32" and error.errno == EINVAL and not error.filename:
-                return quiet_end(0)  # what Windows says of a closed pipe
+            if is_closed_pipe(error):
+                return quiet_end(0)
             show_trace(debug)
             place = " (%s)" % error.filename if error.filename else ""
             return complain("the system refuses: %s%s" % (error.strerror or error, place), 3)
@@ -2173,8 +2189,10 @@ def run(words):
         raise
     try:
         sys.stdout.flush()
-    except BrokenPipeError:  # nobody reads, but the work was done, well or not
-        return quiet_end(code)
+    except OSError as error:
+        if not is_closed_pipe(error):
+            raise
+        return quiet_end(code)  # the work was done, well or not
     return code
 
 

@@ -631,11 +631,17 @@ def open_private(path: str, flags: int) -> int:
     """os.open that creates with mode 0600 whatever the umask, and follows no link."""
     flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     fd = os.open(path, flags, PRIVATE_FILE)
-    if sys.platform != "win32" and flags & os.O_CREAT:
+    if flags & os.O_CREAT:
+        restore_owner_bits(fd)
+    return fd
+
+
+def restore_owner_bits(fd: int) -> None:
+    """Make a file of ours usable again if a umask took even its owner's bits."""
+    if sys.platform != "win32":
         info = os.fstat(fd)
         if info.st_mode & PRIVATE_FILE != PRIVATE_FILE and info.st_uid == os.geteuid():
-            os.fchmod(fd, PRIVATE_FILE)  # a umask took even the owner's bits
-    return fd
+            os.fchmod(fd, PRIVATE_FILE)
 
 
 class Presence:
@@ -883,7 +889,7 @@ LIST_INCOMING_AND_HOLDERS = (
 # Each index is named: after an ANALYZE, SQLite up to 3.25 would rather read or sort the whole table.
 PROMOTE_DUE = "UPDATE jobs INDEXED BY jobs_later SET lane = 0 WHERE lane = 1 AND next_run_at <= ?"
 # A failed job whose failure lies in the future: the clock went back, so it is due.
-IN_THE_FUTURE = "WHERE lane = 1 AND state = 'failed' AND updated_at > ?"
+IN_THE_FUTURE = "WHERE lane = 1 AND next_run_at > '' AND state = 'failed' AND updated_at > ?"
 ANY_FAILED_IN_THE_FUTURE = "SELECT 1 FROM jobs INDEXED BY jobs_later %s LIMIT 1" % IN_THE_FUTURE
 PROMOTE_FAILED_IN_THE_FUTURE = "UPDATE jobs INDEXED BY jobs_later SET lane = 0 %s" % IN_THE_FUTURE
 
@@ -1093,8 +1099,13 @@ class Queue:
     def _put_aside_what_is_of_another(self) -> None:
         """The log of a database that was deleted or moved away: SQLite would replay it into the new one."""
         for ending in ("-wal", "-journal"):
-            with contextlib.suppress(FileNotFoundError):
-                os.replace(self.path + ending, self.path + ending + ".orphan")  # it may hold the only copy of jobs
+            orphan = self.path + ending
+            if os.path.lexists(orphan) and os.path.getsize(orphan):  # it may hold the only copy of jobs
+                number = 1
+                while os.path.lexists("%s.orphan%d" % (orphan, number)):
+                    number += 1
+                replace(orphan, "%s.orphan%d" % (orphan, number))
+            remove(orphan)
         remove(self.path + "-shm")
 
     def _connect(self, path: Optional[str] = None, options: str = "mode=rw") -> sqlite3.Connection:
@@ -1519,12 +1530,16 @@ class Queue:
             return moved.rowcount == 1
 
     def forgive_clock(self, now: float) -> None:
-        """After the wall clock went back: retries that would wait for it are due."""
+        """After the wall clock went back: retries that would wait for it are due.
+
+        A second is left for the failures of others between the caller's look at the clock and here.
+        """
+        future = (utc_text(now + 1.0),)
         with self._reading() as connection:
-            if not connection.execute(ANY_FAILED_IN_THE_FUTURE, (utc_text(now),)).fetchone():
+            if not connection.execute(ANY_FAILED_IN_THE_FUTURE, future).fetchone():
                 return
         with self._writing() as connection:
-            connection.execute(PROMOTE_FAILED_IN_THE_FUTURE, (utc_text(now),))
+            connection.execute(PROMOTE_FAILED_IN_THE_FUTURE, future)
 
     def known_tokens(self) -> List[str]:
         """Tokens whose files in the attempts folder still mean something."""
@@ -1905,12 +1920,12 @@ def refuse_untrusted(folder: str, paths: Iterable[str]) -> None:
     """
     if sys.platform == "win32":
         return
-    for path in [folder] + list(paths):
+    for path, owners in [(folder, (os.geteuid(), 0))] + [(path, (os.geteuid(),)) for path in paths]:
         try:
             info = os.stat(path)
         except OSError:
             continue
-        if info.st_uid != os.geteuid() and (info.st_uid or path != folder):
+        if info.st_uid not in owners:
             raise HostError("%s belongs to another user: no worker starts on it" % printable(path))
         if info.st_mode & stat.S_IWOTH or (info.st_mode & stat.S_IWGRP and not is_private_group(info.st_gid)):
             advice = "choose a db_path elsewhere" if info.st_mode & stat.S_ISVTX else "chmod go-w it first"

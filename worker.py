@@ -510,7 +510,8 @@ def start_background(queue: Queue, arguments: Sequence[str], name: str) -> int:
     if sys.platform == "win32":
         log = open_appending(queue.log_path)
     else:
-        log = storage.open_private(queue.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        log = os.open(queue.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, storage.PRIVATE_FILE)
+        storage.restore_owner_bits(log)
     try:
         begin = os.fstat(log).st_size
         child = detached(command + list(arguments), environment, log)
@@ -680,7 +681,7 @@ class Worker:
         signals = [self.signals.pop(0) for _ in range(len(self.signals))]
         if self._is_asked_to("now") or NOW_SIGNAL in signals:
             self.stop_now()
-        elif self._is_asked_to("leave"):
+        elif self._is_asked_to("leave") and self.stage != "now":
             self.leave_running()
         elif not self.stage and (signals or self._is_asked_to("stop") or not self.queue.is_alive(self.supervisor)):
             self.stage = "stop"
@@ -898,11 +899,10 @@ class Worker:
             self.meet_trouble(str(error))
 
     def _forgive_clock(self) -> None:
-        offset = time.time() - time.monotonic()
-        if offset < self.clock_offset - 1:
+        before, self.clock_offset = self.clock_offset, time.time() - time.monotonic()
+        if self.clock_offset < before - 1:
             self.say("the clock went back: retries that would wait for it are due now")
             self.queue.forgive_clock(time.time())
-        self.clock_offset = offset
 
     def _look_after_orphans(self, jobs: Sequence[Dict[str, Any]]) -> None:
         alive: Dict[str, bool] = {}
@@ -1061,6 +1061,18 @@ class Bell:
 # ---------------------------------------------------------------- one attempt
 
 
+def is_locked(run_path: str) -> bool:
+    """True while somebody holds the lock of a run file. Raises OSError where that cannot be told."""
+    try:
+        fd = storage.open_private(run_path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        return not storage.try_lock(fd, shared=True)
+    finally:
+        os.close(fd)
+
+
 def read_status(run_path: str) -> Dict[str, str]:
     """The lines of a run file: start, pid, end, exit (only whole lines count)."""
     try:
@@ -1152,9 +1164,13 @@ class Attempt:
     def _end_leftovers(self) -> None:
         """End what earlier attempts of this job left running, before it runs again."""
         for token in self.claim.leftovers:
-            rest = Tree(token, self.queue.attempt_path(token, "run")).end(2.0)
-            if not rest and self.queue.attempt_is_held(token):
-                rest = "unknown processes"
+            run_path = self.queue.attempt_path(token, "run")
+            rest = Tree(token, run_path).end(2.0)
+            deadline = time.monotonic() + KILL_SECONDS
+            while not rest and is_locked(run_path):  # also by one that is dying: its threads let go last
+                if time.monotonic() > deadline:
+                    rest = "unknown processes"
+                time.sleep(0.02)
             if rest:
                 raise CannotStart("not started: an earlier attempt still runs and cannot be ended: %s" % rest)
 

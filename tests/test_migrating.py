@@ -493,7 +493,15 @@ def test_the_log_of_a_deleted_database_is_put_aside_and_brings_no_job_back(tmp_p
     size = os.path.getsize(queue.path + "-wal")
     queue.enqueue(row_for("new"))
     assert [job["id"] for job in queue.jobs([], 10)[0]] == ["new"]
-    assert os.path.getsize(queue.path + "-wal.orphan") == size, "it may be the only copy of jobs"
+    assert os.path.getsize(queue.path + "-wal.orphan1") == size, "it may be the only copy of jobs"
+    os.unlink(queue.path)
+    for ending, content in (("-wal", b"another log"), ("-journal", b"")):
+        with open(queue.path + ending, "wb") as file:
+            file.write(content)
+    queue.create()
+    assert os.path.getsize(queue.path + "-wal.orphan1") == size, "an older one stays"
+    assert os.path.getsize(queue.path + "-wal.orphan2") == len(b"another log")
+    assert not os.path.exists(queue.path + "-journal.orphan1"), "an empty one is nothing to keep"
     with raw(queue.path) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
 

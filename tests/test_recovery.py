@@ -2,12 +2,14 @@
 
 import collections
 import contextlib
+import errno
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -576,6 +578,44 @@ def test_a_lock_that_is_held_is_proof_of_life_where_nobody_can_be_found(orphan, 
     finally:
         for pid in children:
             end_process(pid)
+
+
+@pytest.fixture
+def leftover(queue):
+    """A claim whose job has an earlier attempt with leftovers: (the claim, the path of that attempt's lock)."""
+    queue.enqueue(storage.JobMaker(0, "/", 0o022, time.time()).row({"command": "true"}))
+    claim = queue.exchange("w-1", [], 1, time.time(), SETTINGS)[1][0]
+    claim.leftovers = ["0123456789abcdef"]
+    return claim, queue.attempt_path("0123456789abcdef", "run")
+
+
+def test_a_leftover_that_is_dying_is_waited_for_and_costs_no_attempt(queue, leftover):
+    """The lock outlives the process that `ps` calls dead: its other threads let go last."""
+    claim, path = leftover
+    fd = storage.open_private(path, os.O_RDWR | os.O_CREAT)
+    assert storage.try_lock(fd)
+    timer = threading.Timer(0.4, os.close, [fd])
+    timer.start()
+    attempt = worker.Attempt(queue, claim)
+    attempt.start(SETTINGS)
+    timer.join()
+    assert attempt.child.wait(20) == 0
+    attempt.discard()
+
+
+def test_a_leftover_that_nobody_can_ask_after_now_costs_no_attempt(queue, leftover, monkeypatch):
+    claim, path = leftover
+    whole = storage.open_private
+
+    def refuse(name, flags):
+        if name == path:
+            raise OSError(errno.EMFILE, "Too many open files", name)
+        return whole(name, flags)
+
+    here = a_worker(queue)
+    monkeypatch.setattr(storage, "open_private", refuse)
+    here.start(claim)
+    assert [(outcome.kind, outcome.unstarted) for outcome in here.ended] == [("given back", True)]
 
 
 def test_an_attempt_that_is_being_ended_is_looked_at_now_and_then_not_without_pause(orphan):
