@@ -426,7 +426,7 @@ MUTANTS = [
     Mutant(
         "workers start where others can put a log beside the database",
         17,
-        [("storage.py", "    for path in [folder] + list(paths):\n", "    for path in paths:\n")],
+        [("storage.py", "[(folder, (os.geteuid(), 0))] + [(path", "[(path")],
         "test_trust.py::test_no_worker_starts_where_others_could_put_a_log_beside_the_database",
     ),
     Mutant(
@@ -447,8 +447,8 @@ MUTANTS = [
         [
             (
                 "storage.py",
-                "lane = 1 AND state = 'failed' AND updated_at > ?",
-                "lane = 1 AND state = 'failed' AND updated_at > ? AND 0",
+                "AND state = 'failed' AND updated_at > ?",
+                "AND state = 'failed' AND updated_at > ? AND 0",
             )
         ],
         SIMULATION,
