@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """bench: how fast the queue is, as ratios to yardsticks that run beside it.
 
-    python3 tests/bench.py [--quick | --full] [--only 1,3,5] [--json FILE] [--dir DIR]
+    python3 tests/bench.py [--quick | --full] [--only 1,3,5 | --beside] [--json FILE] [--dir DIR]
 
 Machines differ and are noisy, so no figure stands alone: every work is done by the queue
 and by a yardstick (a bare loop, xargs, an interpreter that imports three modules), turn
@@ -900,7 +900,8 @@ def print_report(facts, rows, growth, others):
     print(", ".join("%s %s" % (name, value) for name, value in facts.items()))
     print()
     headings = ("no", "work", "ours", "yardstick", "ratio", "spread", "turns", "target", "reached", "note")
-    print_table(headings, [row.cells() for row in rows])
+    if rows:
+        print_table(headings, [row.cells() for row in rows])
     if growth:
         print()
         cells = [
@@ -931,11 +932,15 @@ def parse_options(argv):
     size.add_argument("--quick", action="store_true", help="seconds: does it run at all?")
     size.add_argument("--full", action="store_true", help="a million jobs, more turns, other queues beside it")
     parser.add_argument("--only", metavar="N[,N]", help="only these works (1 to 12)")
+    parser.add_argument("--beside", action="store_true", help="only the other queues that are installed")
     parser.add_argument("--json", metavar="FILE", help="write the figures there too")
     parser.add_argument("--dir", metavar="DIR", help="work in a new folder there: a disk, not memory")
     options = parser.parse_args(argv)
+    if options.beside:
+        options.only = ""
+    words = list(map(str, WORKS)) if options.only is None else options.only.split(",")
     try:
-        options.numbers = sorted(WORKS) if options.only is None else [int(word) for word in options.only.split(",")]
+        options.numbers = sorted(int(word) for word in words if word)
     except ValueError:
         parser.error("--only takes numbers such as 1,3,5")
     if not set(options.numbers) <= set(WORKS):
@@ -953,7 +958,7 @@ def main(argv=None):
         rows = measure(bench, options.numbers)
         if options.only is None:
             growth_rows(bench)
-        others = beside(bench) if options.full and options.only is None else []
+        others = beside(bench) if options.beside or (options.full and options.only is None) else []
         facts["seconds"] = round(time.monotonic() - bench.began)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
