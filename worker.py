@@ -70,7 +70,8 @@ REQUESTS = ("stop", "leave", "now")  # files that ask a supervisor and its worke
 BATCH_MOST = 16  # jobs that one worker claims ahead at the most
 AHEAD_SECONDS = 0.05  # what it claims ahead it expects to run within this time
 QUICK_SECONDS = 0.02  # a job that takes longer has the rest given back
-TICK_SECONDS = 0.25  # how often a busy worker and the supervisor look at requests
+TICK_SECONDS = 0.25  # how often a busy worker looks at requests
+SUPERVISOR_TICK_SECONDS = 0.5  # the same for a supervisor, whom signals and dying workers wake at once
 ADOPTED_TICK_SECONDS = 0.1  # how often a job that is nobody's child is looked at
 LOOK_AROUND_SECONDS = 1.0  # how often cancels and orphans are looked for
 SETTLED_SECONDS = 3.0  # how long files must have been at rest before their times are trusted
@@ -317,7 +318,7 @@ class Supervisor:
         handles: List[Any] = [worker.process.sentinel for worker in self.workers]
         if sys.platform == "win32":
             handles = handles[:WINDOWS_WAITS]
-        pause = TICK_SECONDS if self.announced else 0.01
+        pause = SUPERVISOR_TICK_SECONDS if self.announced else 0.01
         with contextlib.suppress(InterruptedError):  # on Windows Ctrl+C ends the wait so
             multiprocessing.connection.wait(handles + self.wake.handles(), pause)
         self.wake.clear()

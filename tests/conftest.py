@@ -21,11 +21,12 @@ import storage  # noqa: E402
 WINDOWS = sys.platform == "win32"
 # Without the site module: the product needs nothing from it, and packages that hook into it can take most of a call.
 PYTHON = [sys.executable, "-S"]
-# A shell starts what it puts in the background with SIGINT ignored, nohup what it starts with SIGHUP, and
-# every child would inherit that.
+# A shell starts what it puts in the background with SIGINT and SIGQUIT ignored, nohup what it starts with
+# SIGHUP, and every child would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if not WINDOWS:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 # Where `make test` fetched pytest to; the product must need nothing from there.
 os.environ.pop("PYTHONPATH", None)
 # As users have it: without its cache Python compiles the three files in every process.
