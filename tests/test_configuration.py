@@ -403,6 +403,7 @@ def test_a_set_removes_what_a_killed_one_left_half_written(home, call):
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+@posix_only
 def test_the_file_is_private_whatever_the_umask(home, umask):
     old = os.umask(umask)
     try:

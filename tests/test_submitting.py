@@ -465,9 +465,9 @@ def test_objects_over_several_lines_are_read_in_time_that_grows_with_their_numbe
 
     def seconds_for(count):
         text = '{\n  "command": "true"\n}\n' * count
-        began = time.process_time()
+        began = time.perf_counter()
         assert sum(1 for _ in queuectl.read_values(text, 1)) == count
-        return time.process_time() - began
+        return time.perf_counter() - began
 
     few = min(seconds_for(500) for _ in range(5))
     assert min(seconds_for(10000) for _ in range(2)) < 100 * few
