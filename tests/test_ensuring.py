@@ -168,8 +168,9 @@ def test_max_time_ends_a_drain_that_waits_for_a_later_job_and_a_drain_ends_befor
 
 def test_max_time_holds_in_the_background_too(home):
     home.run("worker", "start", "--background", "--max-time", "0.5s", "--count", "2")
-    wait_until(lambda: home.queue.members() == [], "the workers to leave in time")
-    assert contents(home.queue.log_path).rstrip().endswith("supervisor stopped")
+    log = home.queue.log_path
+    wait_until(lambda: contents(log).rstrip().endswith("supervisor stopped"), "the supervisor to leave in time")
+    assert home.queue.members() == []
 
 
 def test_a_background_start_whose_time_is_over_before_its_workers_are_up_is_no_failure(home):

@@ -86,7 +86,8 @@ def test_the_key_is_shown_and_travels_to_another_home(home, tmp_path):
     key = "caf\u00e9 \x1b[31m"
     job = home.add("exit 0", "--unique", key)
     plain = home.add("exit 0")
-    assert "unique        caf\u00e9 \\x1b[31m\n" in home.run("show", job).stdout
+    shown = home.run("show", job, env={"PYTHONIOENCODING": "utf-8"}).stdout  # Windows writes its own into a pipe
+    assert "unique        caf\u00e9 \\x1b[31m\n" in shown
     listed = home.run("list", "--json")
     assert [one["unique"] for one in listed.json] == [key, None]
     other = Home(tmp_path / "other")
