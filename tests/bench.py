@@ -801,9 +801,7 @@ def spooler_rate(bench, jobs):
 def nq_rate(bench, jobs):
     """nq runs one job at a time: two queues side by side, submitting included."""
     script = "i=0; while [ $i -lt %d ]; do nq -q true; i=$((i+1)); done; nq -w" % (jobs // 2)
-    folders = [os.path.join(bench.folder, "nq%d" % number) for number in range(2)]
-    for folder in folders:
-        os.mkdir(folder)
+    folders = [tempfile.mkdtemp(prefix="nq", dir=bench.folder) for _ in range(2)]
     both = " & ".join("(NQDIR=%s; export NQDIR; %s)" % (folder, script) for folder in folders)
     return jobs / timed(["sh", "-c", both + " & wait"])[0]
 
