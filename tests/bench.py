@@ -46,7 +46,7 @@ import storage  # noqa: E402
 Scale = collections.namedtuple("Scale", "name turns costly jobs crowd lines rows idle pickups claims adds seconds")
 SCALES = {
     "quick": Scale("quick", 2, 1, 200, 300, 5000, 5000, 2.0, 20, 20, 3, 10),
-    "normal": Scale("normal", 5, 3, 2000, 5000, 100000, 200000, 16.0, 200, 200, 15, 18),
+    "normal": Scale("normal", 5, 3, 2000, 5000, 100000, 200000, 16.0, 200, 200, 15, 13),
     "full": Scale("full", 7, 5, 2000, 5000, 100000, 1000000, 20.0, 200, 500, 25, 600),
 }
 SMALL = 1000  # jobs in the small database
