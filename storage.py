@@ -627,6 +627,23 @@ def try_lock(fd: int, shared: bool = False) -> bool:
     return True
 
 
+HAS_LEASES = sys.platform == "linux"
+
+
+def is_open_here_only(fd: int) -> bool:
+    """True where the kernel is certain that nobody else has the file of *fd* open.
+
+    It grants a write lease only then (fcntl(2), F_SETLEASE), on file systems that have leases.
+    Whoever opens the file at that moment waits until the lease is given up, and we get SIGIO.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+            fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+            return True
+    return False
+
+
 def open_private(path: str, flags: int) -> int:
     """os.open that creates with mode 0600 whatever the umask, and follows no link."""
     flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -1026,7 +1043,7 @@ class Queue:
 
     def attempt_path(self, token: str, kind: str) -> str:
         """Where an attempt keeps its lock and status ("run") or output ("out", "err")."""
-        return os.path.join(self.attempts_folder, token + "." + kind)
+        return "%s%s%s.%s" % (self.attempts_folder, os.sep, token, kind)
 
     # -------------------------------------------------------- creating and opening
 

@@ -329,6 +329,32 @@ MUTANTS = [
         "test_cancelling.py::test_a_cancelled_job_that_leaves_politely_is_cancelled_and_not_retried",
     ),
     Mutant(
+        "a run file gets its new name before it tells of the new start",
+        4,
+        [
+            (
+                "worker.py",
+                'os.write(fd, b"\\n" + start) <= len(start)):\n                storage.remove(spare)\n'
+                "            else:\n                os.rename(spare, path)\n",
+                "os.rename(spare, path)):\n                storage.remove(spare)\n"
+                "            else:\n                os.write(fd, start)\n",
+            )
+        ],
+        "test_reusing.py::test_before_a_run_file_gets_its_new_name_it_tells_of_a_new_start_and_of_nothing_earlier",
+    ),
+    Mutant(
+        "the status of an earlier attempt counts for the one that has its file now",
+        4,
+        [("worker.py", 'if of in ([], [os.path.basename(run_path)[: -len(".run")]]) else {}', "or {}")],
+        "test_reusing.py::test_a_run_file_whose_new_start_was_lost_with_the_power_tells_nothing_of_the_new_attempt",
+    ),
+    Mutant(
+        "a file that a grandchild still writes to serves the next job",
+        10,
+        [("worker.py", "storage.is_open_here_only(fd) and not os.fstat(fd).st_size", "True")],
+        "test_reusing.py::test_what_an_unseen_grandchild_writes_late_reaches_no_other_job",
+    ),
+    Mutant(
         "an attempt ends with its output, not with its command",
         10,
         [

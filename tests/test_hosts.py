@@ -43,7 +43,7 @@ def started(queue, command, **fields):
     maker = storage.JobMaker(3, os.path.dirname(queue.path), 0o027, NOW)
     queue.enqueue(maker.row(dict(fields, command=command)))
     attempt = worker.Attempt(queue, claim(queue)[0])
-    attempt.start(QUICK)
+    attempt.start(QUICK, worker.SpareFiles(queue))
     return attempt
 
 

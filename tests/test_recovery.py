@@ -525,7 +525,7 @@ def orphan(queue):
     queue.enqueue(storage.JobMaker(0, "/", 0o022, time.time()).row({"command": "sleep 60; exit 0"}))
     claim = queue.exchange("dead", [], 1, time.time(), SETTINGS)[1][0]
     first = worker.Attempt(queue, claim)
-    first.start(SETTINGS)
+    first.start(SETTINGS, worker.SpareFiles(queue))
     watcher = first.child
     wait_until(lambda: "pid" in worker.read_status(first.run_path), "the watcher to speak")
     first._let_go()
@@ -534,7 +534,13 @@ def orphan(queue):
     yield adopted, watcher
     with contextlib.suppress(ProcessLookupError):
         os.killpg(watcher.pid, signal.SIGKILL)
-    watcher.wait()
+    ended(watcher)
+
+
+def ended(child):
+    """The exit code of a child once it has one."""
+    wait_until(lambda: child.poll() is not None, "pid %d to end" % child.pid)
+    return child.returncode
 
 
 def outcome_of(attempt, watcher):
@@ -566,7 +572,7 @@ def test_a_lock_that_is_held_is_proof_of_life_where_nobody_can_be_found(orphan, 
     monkeypatch.setattr(worker, "KILL_SECONDS", 0.3)
     attempt.grace = 0.1
     os.kill(watcher.pid, signal.SIGKILL)
-    watcher.wait()
+    ended(watcher)
     try:
         assert attempt.poll() is None, "something of it holds the lock"
         outcome = outcome_of(attempt, watcher)
@@ -574,7 +580,7 @@ def test_a_lock_that_is_held_is_proof_of_life_where_nobody_can_be_found(orphan, 
         attempt.claim.leftovers = [attempt.claim.token]
         again = worker.Attempt(attempt.queue, attempt.claim)
         with pytest.raises(worker.CannotStart, match="still runs and cannot be ended: unknown processes"):
-            again.start(SETTINGS)
+            again.start(SETTINGS, worker.SpareFiles(attempt.queue))
     finally:
         for pid in children:
             end_process(pid)
@@ -597,9 +603,9 @@ def test_a_leftover_that_is_dying_is_waited_for_and_costs_no_attempt(queue, left
     timer = threading.Timer(0.4, os.close, [fd])
     timer.start()
     attempt = worker.Attempt(queue, claim)
-    attempt.start(SETTINGS)
+    attempt.start(SETTINGS, worker.SpareFiles(queue))
     timer.join()
-    assert attempt.child.wait(20) == 0
+    assert ended(attempt.child) == 0
     attempt.discard()
 
 
@@ -629,7 +635,7 @@ def test_an_attempt_that_is_being_ended_is_looked_at_now_and_then_not_without_pa
         assert attempt.wait(0.2, wake) is False, "its leader lives"
         assert time.monotonic() - began >= 0.19
         os.kill(watcher.pid, signal.SIGKILL)
-        attempt.code = watcher.wait()
+        attempt.code = ended(watcher)
         began = time.monotonic()
         assert attempt.wait(0.2, wake) is False, "its leader is gone, others are not"
         assert time.monotonic() - began >= 0.19
