@@ -628,6 +628,7 @@ def try_lock(fd: int, shared: bool = False) -> bool:
 
 
 HAS_LEASES = sys.platform == "linux"
+OPEN_SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 def is_open_here_only(fd: int) -> bool:
@@ -644,10 +645,15 @@ def is_open_here_only(fd: int) -> bool:
     return False
 
 
+def is_as_made(fd: int, most_bytes: int) -> bool:
+    """True where the file of *fd* is still private, has no second name, and holds no more than *most_bytes*."""
+    info = os.fstat(fd)
+    return info.st_size <= most_bytes and info.st_nlink == 1 and stat.S_IMODE(info.st_mode) == PRIVATE_FILE
+
+
 def open_private(path: str, flags: int) -> int:
     """os.open that creates with mode 0600 whatever the umask, and follows no link."""
-    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-    fd = os.open(path, flags, PRIVATE_FILE)
+    fd = os.open(path, flags | OPEN_SAFELY, PRIVATE_FILE)
     if flags & os.O_CREAT:
         restore_owner_bits(fd)
     return fd

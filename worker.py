@@ -884,7 +884,8 @@ class Worker:
             self.trade(claim=False)
         if True in [attempt.bound_output() for attempt in self.running]:
             return  # it writes fast: look again at once
-        own.wait(ADOPTED_TICK_SECONDS if own.adopted or own.ending else TICK_SECONDS, self.wake)
+        if not own.wait(ADOPTED_TICK_SECONDS if own.adopted or own.ending else TICK_SECONDS, self.wake):
+            self.spare.clear()  # a long job: nothing is started soon
 
     def idle(self) -> None:
         """Wait for the bell, the next due time, or poll_interval."""
@@ -1180,11 +1181,11 @@ class SpareFiles:
         fd = -1
         try:
             fd = storage.open_private(spare, os.O_RDWR | os.O_APPEND)
-            if start and (os.fstat(fd).st_size > RUN_BYTES or os.write(fd, b"\n" + start) <= len(start)):
+            if start and not (storage.is_as_made(fd, RUN_BYTES) and os.write(fd, b"\n" + start) > len(start)):
                 storage.remove(spare)
             else:
                 os.rename(spare, path)
-                if start or (storage.is_open_here_only(fd) and not os.fstat(fd).st_size):
+                if start or (storage.is_open_here_only(fd) and storage.is_as_made(fd, 0)):
                     return fd
                 storage.remove(path)
         except OSError:  # somebody tidied, or the disk is full: make a new one, which tells

@@ -334,9 +334,9 @@ MUTANTS = [
         [
             (
                 "worker.py",
-                'os.write(fd, b"\\n" + start) <= len(start)):\n                storage.remove(spare)\n'
+                'os.write(fd, b"\\n" + start) > len(start)):\n                storage.remove(spare)\n'
                 "            else:\n                os.rename(spare, path)\n",
-                "os.rename(spare, path)):\n                storage.remove(spare)\n"
+                "not os.rename(spare, path)):\n                storage.remove(spare)\n"
                 "            else:\n                os.write(fd, start)\n",
             )
         ],
@@ -351,7 +351,7 @@ MUTANTS = [
     Mutant(
         "a file that a grandchild still writes to serves the next job",
         10,
-        [("worker.py", "storage.is_open_here_only(fd) and not os.fstat(fd).st_size", "True")],
+        [("worker.py", "storage.is_open_here_only(fd) and storage.is_as_made(fd, 0)", "True")],
         "test_reusing.py::test_what_an_unseen_grandchild_writes_late_reaches_no_other_job",
     ),
     Mutant(

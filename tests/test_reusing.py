@@ -115,6 +115,17 @@ def test_a_file_that_somebody_has_open_is_not_used_again(queue, spare, kind, mod
 
 
 @needs_leases
+@pytest.mark.parametrize("change", ["chmod 644 /proc/self/fd/1", "ln -L /proc/self/fd/2 second"], ids=["mode", "link"])
+def test_a_file_that_a_job_made_less_private_is_not_used_again(queue, spare, change):
+    first, outcome = finished(queue, change, spare)
+    assert outcome.exit_code == 0
+    assert spare.keep(outcome)
+    second, _ = finished(queue, "true", spare)
+    for path in second.paths.values():
+        assert (os.stat(path).st_mode & 0o777, os.stat(path).st_nlink) == (0o600, 1)
+
+
+@needs_leases
 def test_what_an_unseen_grandchild_writes_late_reaches_no_other_job(queue, spare, tmp_path):
     """It left the session and let go of the lock, so nothing but its open output tells of it."""
     go, gone = tmp_path / "go", tmp_path / "gone"
@@ -181,6 +192,15 @@ def test_an_idle_worker_keeps_no_files(home):
     home.run("enqueue", "-", input='{"command": "true", "max_retries": 0}\n' * 50)
     home.run("wait")
     wait_until(lambda: files(home.queue) == [], "the worker to clear up")
+
+
+def test_a_worker_with_a_long_job_keeps_the_files_of_that_one_alone(home):
+    home.run("enqueue", "-", input='{"command": "true", "max_retries": 0}\n' * 20 + '{"command": "sleep 60"}\n')
+    home.run("worker", "start", "--background")
+    wait_until(lambda: home.queue.counts()["completed"] == 20, "the short jobs")
+    token = wait_until(home.queue.processing, "the long job")[0]["token"]
+    wait_until(lambda: files(home.queue) == [token + "." + kind for kind in ("err", "out", "run")], "the clearing up")
+    home.run("worker", "stop", "--now")
 
 
 @needs_leases
