@@ -70,6 +70,22 @@ def test_every_shell_keeps_exit_code_streams_and_arguments(shell, queue):
 
 
 @long
+def test_every_shell_runs_one_builtin_as_it_would_alone_and_tells_its_status(shell, queue):
+    for command, result in (
+        ("true", (0, "", "")),
+        ("false", (1, "", "")),
+        ("echo 'a  b' c", (0, "a  b c\n", "")),
+        ("printf '%s|' x 'y z'", (0, "x|y z|", "")),
+        ("test -d /nowhere", (1, "", "")),
+    ):
+        assert worker.ONE_BUILTIN.match(command)
+        attempt = started(queue, command)
+        outcome = finished(attempt)
+        assert (outcome.exit_code, (outcome.stdout or b"").decode(), (outcome.stderr or b"").decode()) == result
+        assert attempt._status()["exit"] == str(result[0])
+
+
+@long
 def test_no_shell_takes_a_command_that_begins_with_a_dash_for_an_option(shell, queue, tmp_path):
     odd = tmp_path / "-odd"
     odd.write_text('#!/bin/sh\necho "odd $1"\n')

@@ -129,10 +129,10 @@ def test_a_file_that_a_job_made_less_private_is_not_used_again(queue, spare, cha
 def test_what_an_unseen_grandchild_writes_late_reaches_no_other_job(queue, spare, tmp_path):
     """It left the session and let go of the lock, so nothing but its open output tells of it."""
     go, gone = tmp_path / "go", tmp_path / "gone"
-    code = "import os, time\nos.closerange(3, 99)\nopen(%r, 'w')\n" % str(gone)
+    code = "import os, time\nos.closerange(3, 99)\nopen(%r, 'w').close()\n" % str(gone)
     code += "while not os.path.exists(%r): time.sleep(0.01)\nprint('late', flush=True)" % str(go)
     parent = "import subprocess, sys; subprocess.Popen(sys.argv[1:], start_new_session=True)"
-    words = [sys.executable, "-Wignore", "-c", parent, sys.executable, "-c", code]
+    words = [sys.executable, "-Wignore", "-c", parent, sys.executable, "-Wignore", "-c", code]
     first, outcome = finished(queue, words, spare)
     wait_until(gone.exists, "the grandchild to let go of the lock")
     assert not queue.attempt_is_held(first.claim.token)
