@@ -361,6 +361,7 @@ OWN_KEYS = frozenset(
     )
 )
 KNOWN_KEYS = OWN_KEYS | frozenset(JOB_KEYS)
+COMMON_KEYS = frozenset(("id", "command", "max_retries", "priority", "unique"))  # these leave SHARED_COLUMNS as they are
 ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@+-]{0,127}\Z")
 ID_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 ID_EPOCH = 1704067200  # 2024-01-01: keeps ten digits good until 2059
@@ -431,6 +432,7 @@ class JobMaker:
         self.umask = umask
         self.now = now
         self.now_text = utc_text(now)
+        self.shared = self._shared(None, None, None, None, None)  # of jobs that say nothing of these
 
     def row(self, fields: object) -> Tuple[Any, ...]:
         """Check *fields* (JSON keys to values) and return the values of INSERT_COLUMNS.
@@ -440,30 +442,33 @@ class JobMaker:
         if not isinstance(fields, dict):
             kind = {list: "a list", str: "text", type(None): "null"}.get(type(fields), "a number or a truth value")
             raise BadInput('a job is an object such as {"command": "true"}, not %s' % kind)
-        if not fields.keys() <= KNOWN_KEYS:
+        keys, get = fields.keys(), fields.get
+        if keys <= COMMON_KEYS:
+            shared = self.shared
+        elif keys <= KNOWN_KEYS:
+            shared = self._shared(get("run_at"), get("delay"), get("timeout"), get("cwd"), get("env"))
+        else:
             raise unknown_name("key", sorted(set(fields) - KNOWN_KEYS)[0], JOB_KEYS)
-        get = fields.get
         command, is_list = check_command(get("command"))
-        identifier = get("id")
-        run_at, due, lane = self._times(get("run_at"), get("delay"))
-        max_retries, priority = get("max_retries"), get("priority")
-        timeout, cwd, env, key = get("timeout"), get("cwd"), get("env"), get("unique")
+        identifier, max_retries, priority, key = get("id"), get("max_retries"), get("priority"), get("unique")
         return (
             make_id(self.now) if identifier is None else check_id(identifier),
             command,
             is_list,
             self.max_retries if max_retries is None else check_integer(max_retries, "max_retries", 0, 1000000),
             0 if priority is None else check_integer(priority, "priority", -1000000000, 1000000000),
-            run_at,
-            due,
-            lane,
+            None if key is None else check_key(key),
+        ) + shared
+
+    def _shared(self, run_at: object, delay: object, timeout: object, cwd: object, env: object) -> Tuple[Any, ...]:
+        """The values of SHARED_COLUMNS, which are the same for most jobs of a call."""
+        return self._times(run_at, delay) + (
             None if timeout is None else check_timeout(timeout),
             self.cwd if cwd is None else check_directory(cwd, self.cwd),
             None if env is None else check_env(env),
             self.umask,
             self.now_text,
             self.now_text,
-            None if key is None else check_key(key),
         )
 
     def _times(self, run_at: object, delay: object) -> Tuple[Optional[str], str, int]:
@@ -1093,20 +1098,32 @@ MIGRATIONS = [
 
 # ---------------------------------------------------------------- statements
 
-INSERT_COLUMNS = (
-    "id, command, is_list, max_retries, priority, run_at, next_run_at, lane, timeout, cwd, env, umask,"
-    " created_at, updated_at, unique_key"
-)
-INSERT_JOB = "INSERT INTO jobs (%s) VALUES (%s)" % (INSERT_COLUMNS, ", ".join("?" * 15))
+OWN_COLUMNS = "id, command, is_list, max_retries, priority, unique_key"
+SHARED_COLUMNS = "run_at, next_run_at, lane, timeout, cwd, env, umask, created_at, updated_at"
+INSERT_COLUMNS = OWN_COLUMNS + ", " + SHARED_COLUMNS
+OWN, SHARED = (names.count(",") + 1 for names in (OWN_COLUMNS, SHARED_COLUMNS))
+KEY = OWN - 1  # where unique_key stands in a row
+INSERT_JOB = "INSERT INTO jobs (%s) VALUES (%s)" % (INSERT_COLUMNS, ", ".join("?" * (OWN + SHARED)))
 
 # Who holds a key: the one job with it that is not final. NOT NULL again, for the proof that the index serves.
 HOLDS = "state IN ('pending', 'failed', 'processing')"
 FIND_HOLDER = "SELECT id, state FROM jobs WHERE unique_key = ? AND unique_key IS NOT NULL AND %s LIMIT 1" % HOLDS
 
 # Between reading input and holding the write lock stands a private table: a slow or
-# wrong input then costs nobody else anything, and memory stays flat.
-CREATE_INCOMING = "CREATE TEMP TABLE incoming (line INTEGER, made INTEGER, %s, UNIQUE (id))" % INSERT_COLUMNS
-INSERT_INCOMING = "INSERT INTO incoming VALUES (%s)" % ", ".join("?" * 17)
+# wrong input then costs nobody else anything, and memory stays flat. It is filled by many rows at
+# once that share most of their values, and has no index: these two were most of the cost of an enqueue.
+CREATE_INCOMING = "CREATE TEMP TABLE incoming (%s, line INTEGER, made INTEGER, %s)" % (SHARED_COLUMNS, OWN_COLUMNS)
+
+
+def insert_incoming(rows: int) -> str:
+    """The statement for *rows* of the same SHARED_COLUMNS: these first, then what each has of its own."""
+    shared = ["?%d" % (number + 1) for number in range(SHARED)]
+    own = [["?%d" % (SHARED + row * (OWN + 2) + number + 1) for number in range(OWN + 2)] for row in range(rows)]
+    return "INSERT INTO incoming VALUES " + ", ".join("(%s)" % ", ".join(shared + one) for one in own)
+
+
+INSERT_INCOMING = insert_incoming(1)
+INCOMING_AT_ONCE = 100  # with their values still below the 999 parameters that an old SQLite takes
 INSERT_ALL = "INSERT INTO jobs (%s) SELECT %s FROM incoming WHERE id IS NOT NULL ORDER BY rowid" % (
     INSERT_COLUMNS,
     INSERT_COLUMNS,
@@ -1114,6 +1131,12 @@ INSERT_ALL = "INSERT INTO jobs (%s) SELECT %s FROM incoming WHERE id IS NOT NULL
 LIST_INCOMING = "SELECT id FROM incoming ORDER BY rowid"
 FIND_TAKEN = "SELECT i.rowid, i.id, i.line, i.made FROM incoming i JOIN jobs j ON j.id = i.id ORDER BY i.made, i.rowid"
 RENAME_INCOMING = "UPDATE incoming SET id = ? WHERE rowid = ?"
+INDEX_INCOMING = "CREATE INDEX temp.incoming_id ON incoming (id)"  # once it is known that an id comes twice
+FIND_TWICE = (
+    "SELECT line, id FROM incoming i"
+    " WHERE id IS NOT NULL AND EXISTS (SELECT 1 FROM incoming WHERE id = i.id AND rowid < i.rowid)"
+    " ORDER BY i.rowid LIMIT 1"
+)
 
 # The keys among them: the first row with a key leads, those behind it lose their id; so does
 # the leader when a job of the queue holds the key. What has no id is not added.
@@ -1557,7 +1580,7 @@ class Queue:
         while True:
             try:
                 with self._writing() as connection:
-                    holder = find_holder(connection, row[-1])
+                    holder = find_holder(connection, row[KEY])
                     if holder is not None:
                         return holder
                     connection.execute(INSERT_JOB, row)
@@ -1586,9 +1609,13 @@ class Queue:
             connection.execute(CREATE_KEYS)
             self._take_in(connection, rows)
             keyed = connection.execute(ANY_KEY).fetchone() is not None
-            with self._gate():
-                self._insert_all(connection, keyed)
-                self._checkpoint(connection, CHECKPOINT_BYTES)
+            try:
+                with self._gate():
+                    self._insert_all(connection, keyed)
+                    self._checkpoint(connection, CHECKPOINT_BYTES)
+            except sqlite3.IntegrityError:
+                self._refuse_twice(connection)  # which nobody need wait for
+                raise
             self.ring()
             if keyed:
                 for row in connection.execute(LIST_INCOMING_AND_HOLDERS):
@@ -1605,32 +1632,38 @@ class Queue:
 
     @staticmethod
     def _take_in(connection: sqlite3.Connection, rows: Iterable[Tuple[object, Sequence[Any]]]) -> None:
+        """Fill the private table: row N of *rows* gets the rowid N."""
+        many = insert_incoming(INCOMING_AT_ONCE)
         connection.execute("BEGIN")
-        seen: Tuple[object, str] = (0, "")  # the row on its way in, for the message
-
-        def numbered() -> Iterator[Tuple[Any, ...]]:
-            nonlocal seen
-            for number, (line, row) in enumerate(rows, 1):
-                seen = (line, row[0])
-                if row[-1] is not None and not connection.execute(INSERT_KEY, (row[-1], number)).rowcount:
-                    row = (None,) + tuple(row[1:])  # an earlier one has the key
-                yield (line, isinstance(row[0], MadeId)) + tuple(row)
-
-        try:
-            connection.executemany(INSERT_INCOMING, numbered())
-        except sqlite3.IntegrityError:
-            raise QueueError("line %s: id %s comes twice: nothing was added" % seen) from None
+        shared: Tuple[Any, ...] = ()
+        own: List[Any] = []  # of rows that share the rest, one after the other
+        for number, (line, row) in enumerate(rows, 1):
+            row = tuple(row)
+            key = row[KEY]
+            if key is not None and not connection.execute(INSERT_KEY, (key, number)).rowcount:
+                row = (None,) + row[1:]  # an earlier one has the key
+            if row[OWN:] != shared:
+                insert_few(connection, shared, own)
+                shared, own = row[OWN:], []
+            own += (line, isinstance(row[0], MadeId)) + row[:OWN]
+            if len(own) == INCOMING_AT_ONCE * (OWN + 2):
+                connection.execute(many, shared + tuple(own))
+                own = []
+        insert_few(connection, shared, own)
         connection.execute("COMMIT")
 
     def _insert_all(self, connection: sqlite3.Connection, keyed: bool) -> None:
-        """Move everything from the private table into the queue, but those whose key is held."""
+        """Move everything from the private table into the queue, but those whose key is held.
+
+        Raises QueueError for a given id that exists, IntegrityError where one comes twice.
+        """
         connection.execute("BEGIN IMMEDIATE")
         try:
             if keyed:
                 connection.execute(FIND_HOLDERS)
                 connection.execute(DROP_HELD)
             while not self._insert_incoming(connection):
-                self._rename_taken(connection)
+                pass  # those that were taken have other ids now
             failpoint("enqueue.before-commit")
             connection.execute("COMMIT")
             failpoint("enqueue.committed")
@@ -1638,22 +1671,33 @@ class Queue:
             roll_back(connection)
             raise
 
-    @staticmethod
-    def _insert_incoming(connection: sqlite3.Connection) -> bool:
-        """False, and nothing inserted, when an id exists."""
+    def _insert_incoming(self, connection: sqlite3.Connection) -> bool:
+        """False, and nothing inserted, when a made id exists: it is made anew."""
         try:
             connection.execute(INSERT_ALL)
         except sqlite3.IntegrityError:
+            if not self._rename_taken(connection):
+                raise
             return False
         return True
 
     @staticmethod
-    def _rename_taken(connection: sqlite3.Connection) -> None:
-        """Make other ids for those that another enqueue has made too; a given one is refused."""
-        for found in connection.execute(FIND_TAKEN).fetchall():
+    def _rename_taken(connection: sqlite3.Connection) -> bool:
+        """Make other ids for those that another enqueue has made too; a given one is refused. False for none."""
+        taken = connection.execute(FIND_TAKEN).fetchall()
+        for found in taken:
             if not found["made"]:
                 raise QueueError("line %s: job %s exists already: nothing was added" % (found["line"], found["id"]))
             connection.execute(RENAME_INCOMING, (make_id(time.time()), found["rowid"]))
+        return bool(taken)
+
+    @staticmethod
+    def _refuse_twice(connection: sqlite3.Connection) -> None:
+        """Raise QueueError for the first id in the private table that stood in it before."""
+        connection.execute(INDEX_INCOMING)
+        found = connection.execute(FIND_TWICE).fetchone()
+        if found:
+            raise QueueError("line %s: id %s comes twice: nothing was added" % (found["line"], found["id"])) from None
 
     def ring(self) -> None:
         """Wake a sleeping worker. A hint: the worker's polling is the truth."""
@@ -2285,6 +2329,14 @@ def find_holder(connection: sqlite3.Connection, key: Optional[str]) -> Optional[
     """The job that waits or runs with *key*."""
     row = None if key is None else connection.execute(FIND_HOLDER, (key,)).fetchone()
     return None if key is None or row is None else Holder.of(row["id"], key, row["state"])
+
+
+def insert_few(connection: sqlite3.Connection, shared: Sequence[Any], own: Sequence[Any]) -> None:
+    """Rows for the private table that are too few to go at once."""
+    size = OWN + 2
+    connection.executemany(
+        INSERT_INCOMING, (tuple(shared) + tuple(own[place : place + size]) for place in range(0, len(own), size))
+    )
 
 
 def fitting(statement: str) -> str:

@@ -327,7 +327,55 @@ def test_what_show_prints_recreates_the_job_elsewhere(home, tmp_path):
     assert fields(other, job)["env"] == {"A": "1"}
 
 
+def some_jobs(count):
+    """Jobs of every kind, alone and in runs of the same kind."""
+    kinds = [
+        {},
+        {"priority": -2, "max_retries": 7},
+        {"command": ["a", "b c"]},
+        {"timeout": "1m"},
+        {"delay": 3600},
+        {"cwd": "sub"},
+        {"env": {"A": "x"}},
+        {"run_at": "2031-12-01T10:00:00Z", "priority": 3},
+        {"unique": "k%d"},
+        {"unique": "k%d", "timeout": 5},
+    ]
+    chance, jobs = random.Random(count), []
+    while len(jobs) < count:
+        kind = chance.choice(kinds)
+        for _ in range(chance.choice((1, 1, 2, 60, 130, 250))):
+            number = len(jobs)
+            job = dict({"id": "job%d" % number, "command": "echo %d" % number}, **kind)
+            jobs.append(dict(job, unique=job["unique"] % number) if "unique" in job else job)
+    return jobs[:count]
+
+
+def test_many_jobs_at_once_are_stored_as_one_by_one(tmp_path):
+    maker, jobs, stored = storage.JobMaker(3, "/", 0o022, 1800000000.0), some_jobs(1500), []
+    for name in ("together", "apart"):
+        queue = storage.Queue(str(tmp_path / name))
+        queue.create()
+        rows = [(line, maker.row(job)) for line, job in enumerate(jobs, 1)]
+        given = queue.enqueue_all(rows) if name == "together" else [queue.enqueue(row) for _, row in rows]
+        assert given == [job["id"] for job in jobs]
+        stored.append((queue.jobs([], len(jobs))[0], queue.counts(), queue.due_work(1800000000.0, 0)))
+    assert stored[0] == stored[1]
+    assert len(stored[0][0]) == len(jobs)
+
+
 # ---------------------------------------------------------------- all or nothing
+
+
+@pytest.mark.parametrize("first, second", [(0, 1), (3, 99), (99, 100), (5, 250), (0, 299)])
+def test_an_id_that_comes_twice_is_named_with_its_second_line(home, first, second):
+    jobs = [dict(job, unique=None) for job in some_jobs(300)]
+    jobs[second]["id"] = jobs[first]["id"]
+    jobs[-1]["id"] = jobs[second]["id"]  # a third time, or not
+    text = "".join(json.dumps(job) + "\n" for job in jobs)
+    told = home.run("enqueue", "-", input=text, code=1).stderr
+    assert told == "queuectl: error: line %d: id job%d comes twice: nothing was added\n" % (second + 1, first)
+    assert total(home) == 0
 
 
 def test_an_enqueue_that_failed_leaves_nothing(home):
