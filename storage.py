@@ -66,8 +66,7 @@ else:
 
 TYPE_CHECKING = False  # typing costs every `add` milliseconds; checkers know this name
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, NoReturn, Optional
-    from typing import Sequence, Tuple, Union
+    from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
     Fields = Dict[str, Any]
 
@@ -361,7 +360,7 @@ OWN_KEYS = frozenset(
     )
 )
 KNOWN_KEYS = OWN_KEYS | frozenset(JOB_KEYS)
-COMMON_KEYS = frozenset(("id", "command", "max_retries", "priority", "unique"))  # these leave SHARED_COLUMNS as they are
+COMMON_KEYS = frozenset(("id", "command", "max_retries", "priority", "unique"))  # SHARED_COLUMNS stay as they are
 ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@+-]{0,127}\Z")
 ID_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 ID_EPOCH = 1704067200  # 2024-01-01: keeps ten digits good until 2059
@@ -614,7 +613,8 @@ def unique_keys(pairs: List[Tuple[str, Any]]) -> Fields:
     return fields
 
 
-def refuse_constant(name: str) -> NoReturn:
+def refuse_constant(name: str) -> None:
+    """Raise Unwanted for NaN, Infinity and -Infinity."""
     raise Unwanted("%s is not a number that JSON knows" % name, name)
 
 
@@ -769,8 +769,8 @@ class LineReader:
         block = self._next_block()
         while block:
             text, whole = decoded_lines(block)
-            may_be_long = len(block) > LINE_BYTES
-            for self.number, line in enumerate(text, self.number + 1):
+            may_be_long, next_number = len(block) > LINE_BYTES, self.number + 1
+            for self.number, line in enumerate(text, next_number):
                 if may_be_long:
                     self._refuse_long(line)
                 yield self.number, line
@@ -1128,6 +1128,7 @@ INSERT_ALL = "INSERT INTO jobs (%s) SELECT %s FROM incoming WHERE id IS NOT NULL
     INSERT_COLUMNS,
     INSERT_COLUMNS,
 )
+COUNT_INCOMING = "SELECT count(*) FROM incoming WHERE id IS NOT NULL"
 LIST_INCOMING = "SELECT id FROM incoming ORDER BY rowid"
 FIND_TAKEN = "SELECT i.rowid, i.id, i.line, i.made FROM incoming i JOIN jobs j ON j.id = i.id ORDER BY i.made, i.rowid"
 RENAME_INCOMING = "UPDATE incoming SET id = ? WHERE rowid = ?"
@@ -1137,6 +1138,12 @@ FIND_TWICE = (
     " WHERE id IS NOT NULL AND EXISTS (SELECT 1 FROM incoming WHERE id = i.id AND rowid < i.rowid)"
     " ORDER BY i.rowid LIMIT 1"
 )
+
+# Counting one job after the other would be a good part of the time that a large batch holds the write lock.
+COUNTED_AT_ONCE = 1000  # jobs, from which on their trigger is put aside: others have to read the schema anew
+FIND_COUNTING = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = 'jobs_added'"
+DROP_COUNTING = "DROP TRIGGER jobs_added"
+COUNT_ADDED = "UPDATE counts SET jobs = jobs + ? WHERE state = 'pending'"
 
 # The keys among them: the first row with a key leads, those behind it lose their id; so does
 # the leader when a job of the queue holds the key. What has no id is not added.
@@ -1662,8 +1669,9 @@ class Queue:
             if keyed:
                 connection.execute(FIND_HOLDERS)
                 connection.execute(DROP_HELD)
-            while not self._insert_incoming(connection):
-                pass  # those that were taken have other ids now
+            with counted_at_once(connection):
+                while not self._insert_incoming(connection):
+                    pass  # those that were taken have other ids now
             failpoint("enqueue.before-commit")
             connection.execute("COMMIT")
             failpoint("enqueue.committed")
@@ -2337,6 +2345,25 @@ def insert_few(connection: sqlite3.Connection, shared: Sequence[Any], own: Seque
     connection.executemany(
         INSERT_INCOMING, (tuple(shared) + tuple(own[place : place + size]) for place in range(0, len(own), size))
     )
+
+
+@contextlib.contextmanager
+def counted_at_once(connection: sqlite3.Connection) -> Iterator[None]:
+    """Count the jobs of a large private table in one go, in the transaction that moves them into the queue.
+
+    Nobody else sees the queue without the trigger that counts: it is back when the transaction
+    commits, and was never away when it does not, for whatever reason.
+    """
+    added = connection.execute(COUNT_INCOMING).fetchone()[0]
+    trigger = connection.execute(FIND_COUNTING).fetchone()
+    if added < COUNTED_AT_ONCE or not trigger:
+        yield
+        return
+    connection.execute(DROP_COUNTING)
+    yield
+    failpoint("enqueue.uncounted")
+    connection.execute(COUNT_ADDED, (added,))
+    connection.execute(trigger["sql"])
 
 
 def fitting(statement: str) -> str:

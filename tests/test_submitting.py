@@ -352,7 +352,7 @@ def some_jobs(count):
 
 
 def test_many_jobs_at_once_are_stored_as_one_by_one(tmp_path):
-    maker, jobs, stored = storage.JobMaker(3, "/", 0o022, 1800000000.0), some_jobs(1500), []
+    maker, jobs, stored = storage.JobMaker(3, "/", 0o022, 1800000000.0), some_jobs(600), []
     for name in ("together", "apart"):
         queue = storage.Queue(str(tmp_path / name))
         queue.create()
@@ -530,7 +530,8 @@ def test_the_first_wrong_line_is_named_whatever_is_wrong_with_those_behind_it(mo
 def test_the_quick_way_to_read_a_line_finds_what_the_careful_way_finds():
     """Random objects, many with keys that come twice, colons and escapes: it gives the same, or leaves it to that."""
     chance = random.Random(1)
-    texts = ['"a"', '":"', '"a:b"', '"\\u003a"', '"\\""', "1", "null", "[1]", '[":"]', '{"a": 1}', '{"a": 1, "a": ":"}', "{}"]
+    texts = ['"a"', '":"', '"a:b"', '"\\u003a"', '"\\""', "1", "null", "[1]", '[":"]', "{}"]
+    texts += ['{"a": 1}', '{"a": 1, "a": ":"}']
     agreed = 0
     for _ in range(20000):
         pairs = [chance.choice(('"a"', '"b"', '"c:"', '"\\u0061"')) for _ in range(chance.randrange(4))]
