@@ -391,13 +391,17 @@ class IdMaker:
 
     def __init__(self) -> None:
         self.last = 0
+        self.second = -1  # what `start` says: the first six digits, the same for a million ids
+        self.start = ""
         self.random: Iterator[int] = iter(())
 
     def __call__(self, now: float) -> MadeId:
         self.last = micros = max(self.last + 1, int((now - ID_EPOCH) * 1000000))
-        pairs = [ID_PAIRS[micros >> shift & 1023] for shift in (40, 30, 20, 10, 0)]
-        pairs.append(ID_PAIRS[self._random() & 1023])
-        return MadeId("".join(pairs))
+        if micros >> 20 != self.second:
+            self.second = micros >> 20
+            self.start = "".join([ID_PAIRS[self.second >> shift & 1023] for shift in (20, 10, 0)])
+        end = ID_PAIRS[micros >> 10 & 1023] + ID_PAIRS[micros & 1023] + ID_PAIRS[self._random() & 1023]
+        return MadeId(self.start + end)
 
     def _random(self) -> int:
         """Sixteen random bits, fetched from the system by the hundred."""
