@@ -776,7 +776,7 @@ class LineReader:
             may_be_long, next_number = len(block) > LINE_BYTES, self.number + 1
             for self.number, line in enumerate(text, next_number):
                 if may_be_long:
-                    self._refuse_long(line)
+                    self._refuse_long(self.number, line.encode("utf-8"))
                 yield self.number, line
             if not whole:
                 raise BadInput("line %d: not valid UTF-8: nothing was added" % (self.number + 1))
@@ -801,19 +801,15 @@ class LineReader:
             parts.append(data)
             size += len(data)
             if self.line_bytes is not None and size > self.line_bytes:
-                self.behind = b""
-                if not self._is_first_array(b"".join(parts)):
-                    return b"".join(parts)
+                self._refuse_long(self.number + 1, b"".join(parts))
                 self.line_bytes = None
 
-    def _is_first_array(self, line: bytes) -> bool:
-        return not self.begun and line.lstrip()[:1] == b"["
-
-    def _refuse_long(self, line: str) -> None:
-        data = line.encode("utf-8")
-        if self.line_bytes is not None and len(data) > self.line_bytes and not self._is_first_array(data):
-            raise BadInput("line %d is longer than %d bytes: nothing was added" % (self.number, self.line_bytes))
-        self.begun = self.begun or bool(data.strip())
+    def _refuse_long(self, number: int, line: bytes) -> None:
+        """Raise BadInput for a *line* that is too long, unless it begins an array that is all there is."""
+        is_array = not self.begun and line.lstrip()[:1] == b"["
+        if self.line_bytes is not None and len(line) > self.line_bytes and not is_array:
+            raise BadInput("line %d is longer than %d bytes: nothing was added" % (number, self.line_bytes))
+        self.begun = self.begun or not line.isspace()
 
     def _read(self, size: int) -> bytes:
         try:
@@ -1644,7 +1640,7 @@ class Queue:
     @staticmethod
     def _take_in(connection: sqlite3.Connection, rows: Iterable[Tuple[object, Sequence[Any]]]) -> None:
         """Fill the private table: row N of *rows* gets the rowid N."""
-        many = insert_incoming(INCOMING_AT_ONCE)
+        many = ""
         connection.execute("BEGIN")
         shared: Tuple[Any, ...] = ()
         own: List[Any] = []  # of rows that share the rest, one after the other
@@ -1658,6 +1654,7 @@ class Queue:
                 shared, own = row[OWN:], []
             own += (line, isinstance(row[0], MadeId)) + row[:OWN]
             if len(own) == INCOMING_AT_ONCE * (OWN + 2):
+                many = many or insert_incoming(INCOMING_AT_ONCE)
                 connection.execute(many, shared + tuple(own))
                 own = []
         insert_few(connection, shared, own)
@@ -2359,8 +2356,8 @@ def counted_at_once(connection: sqlite3.Connection) -> Iterator[None]:
     commits, and was never away when it does not, for whatever reason.
     """
     added = connection.execute(COUNT_INCOMING).fetchone()[0]
-    trigger = connection.execute(FIND_COUNTING).fetchone()
-    if added < COUNTED_AT_ONCE or not trigger:
+    trigger = connection.execute(FIND_COUNTING).fetchone() if added >= COUNTED_AT_ONCE else None
+    if not trigger:
         yield
         return
     connection.execute(DROP_COUNTING)
