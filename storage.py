@@ -639,8 +639,7 @@ def read_jobs(source: Any, report: Callable[[int, int, int], None]) -> Iterator[
                 if line and not line.isspace():
                     yield number, read_line(line, number)
         else:
-            reader.line_bytes = None
-            yield from read_values("\n".join([first] + [line for _, line in lines]), begin)
+            yield from read_values(reader.rest(first, lines), begin)
 
 
 def read_line(line: str, number: int) -> object:
@@ -784,6 +783,17 @@ class LineReader:
             self.done += len(block)
             self.report(self.done, self.total, self.number)
             block = self._next_block()
+
+    def rest(self, first: str, lines: Iterator[Tuple[int, str]]) -> str:
+        """All the text from the line *first* on; *lines* are those behind it, of any length."""
+        import io
+
+        self.line_bytes = None
+        text = io.StringIO()  # a list of the lines would take several times as much
+        text.write(first)
+        for _, line in lines:
+            text.write("\n" + line)
+        return text.getvalue()
 
     def _next_block(self) -> bytes:
         """Lines that end, as many as there are without waiting for more; at the end what is left.
