@@ -65,8 +65,6 @@ if TYPE_CHECKING:
     Fields = Dict[str, Any]
 
 PROGRAM = "queuectl.py"
-LINE_BYTES = 16 * 1024 * 1024  # longest line of JSON Lines (an array may be longer)
-JSON_LEVELS = 900  # of lists and objects in each other: what every Python can read
 SHOWN_BYTES = 16 * 1024  # of output that `show` prints per stream
 CHUNK_BYTES = 64 * 1024  # that `logs` reads at once
 JSON_BYTES = 1024 * 1024  # of output that `show --json` carries per stream
@@ -203,14 +201,14 @@ class ConfigFile(object):
         """The file's object as it stands, {} where there is no file."""
         try:
             text = storage.read_whole(self.path).decode("utf-8-sig")
-            value = json.loads(text, object_pairs_hook=unique_keys, parse_constant=refuse_constant)
+            value = json.loads(text, object_pairs_hook=storage.unique_keys, parse_constant=storage.refuse_constant)
         except FileNotFoundError:
             return {}
         except OSError as error:
             raise storage.HostError("cannot read %s: %s" % (storage.printable(self.path), error.strerror))
         except UnicodeDecodeError as error:
             raise self.broken("not UTF-8 at byte %d" % error.start)
-        except Unwanted as error:
+        except storage.Unwanted as error:
             place = max(0, text.rfind(error.words))
             line, column = text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
             raise self.broken("line %d, column %d: %s" % (line, column, error))
@@ -293,31 +291,6 @@ def ensure_home(home):
     if not os.path.isdir(home):
         os.makedirs(home, storage.PRIVATE_FOLDER, exist_ok=True)
         os.chmod(home, storage.PRIVATE_FOLDER)  # a umask may have taken even the owner's bits
-
-
-class Unwanted(storage.BadInput):
-    """JSON that Python would take: *words* are what stands in the text."""
-
-    def __init__(self, message, words):
-        # type: (str, str) -> None
-        super(Unwanted, self).__init__(message)
-        self.words = words
-
-
-def unique_keys(pairs):
-    # type: (List[Tuple[str, Any]]) -> Fields
-    """An object of JSON; raises BadInput for a key that comes twice."""
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = [name for name in names if names.count(name) > 1][0]
-        raise Unwanted("the key %s comes twice" % storage.shown(twice), json.dumps(twice, ensure_ascii=False))
-    return fields
-
-
-def refuse_constant(name):
-    # type: (str) -> NoReturn
-    raise Unwanted("%s is not a number that JSON knows" % name, name)
 
 
 # ---------------------------------------------------------------- commands: the frame
@@ -653,6 +626,10 @@ class Progress(object):
         else:
             self.show(what)
 
+    def jobs_read(self, done, total, lines):
+        # type: (int, int, int) -> None
+        self.bar(done, total, "%d jobs" % lines)
+
     def end(self):
         # type: () -> None
         if self.width:
@@ -791,7 +768,7 @@ def enqueue(call):
     progress = Progress()
     with open_source(options.text, options.file) as source:
         try:
-            rows = checked_rows(maker, read_jobs(source, progress))
+            rows = checked_rows(maker, storage.read_jobs(source, progress.jobs_read))
             first = [next(rows)]  # what begins with a mistake does not even make a home
             with storage.told(call.home):
                 ensure_home(call.home)
@@ -858,168 +835,6 @@ def checked_rows(maker, jobs):
         yield line, row
     if not count:
         raise storage.BadInput("no job was given: nothing was added")
-
-
-def read_jobs(source, progress):
-    # type: (Any, Progress) -> Iterator[Tuple[object, object]]
-    """Pairs of line (and number in an array) and job: JSON Lines flat in memory, else all at once."""
-    reader = LineReader(source, progress)
-    first = reader.next_line(True)
-    while first is not None and not first.strip():
-        first = reader.next_line(True)
-    if first is None:
-        return
-    begin = reader.number
-    if first.lstrip()[:1] == "{" and is_json(first):
-        line = first  # type: Optional[str]
-        while line is not None:
-            if not line.isspace():
-                try:
-                    fields = DECODER.decode(line)
-                    check_depth(fields, line)
-                except JSON_MISTAKES as error:
-                    raise json_refusal(error, reader.number)
-                yield reader.number, fields
-            line = reader.next_line()
-        return
-    for job in read_values(first + reader.rest(), begin):
-        yield job
-
-
-DECODER = json.JSONDecoder(object_pairs_hook=unique_keys, parse_constant=refuse_constant)  # json.loads makes one a call
-
-
-def read_values(text, begin):
-    # type: (str, int) -> Iterator[Tuple[object, object]]
-    """Jobs of arrays and objects that go over several lines, one value after the other."""
-    place, end, line = 0, 0, begin
-    while True:
-        place = WHITE_SPACE.match(text, end).end()  # type: ignore[union-attr]
-        if place >= len(text):
-            return
-        line += text.count("\n", end, place)
-        try:
-            value, end = DECODER.raw_decode(text, place)
-            check_depth(value, text[place:end])
-        except json.JSONDecodeError as error:
-            raise json_refusal(error, begin)
-        except JSON_MISTAKES as error:
-            raise json_refusal(error, line)
-        jobs = value if isinstance(value, list) else [value]
-        for number, job in enumerate(jobs, 1):
-            yield "%d, job %d" % (line, number) if len(jobs) > 1 else line, job
-        line += text.count("\n", place, end)
-
-
-WHITE_SPACE = re.compile(r"\s*")
-JSON_MISTAKES = (ValueError, RecursionError, storage.BadInput)
-
-
-def json_refusal(error, begin):
-    # type: (BaseException, int) -> storage.BadInput
-    """What to say of a broken piece of JSON that began in line *begin* of the source."""
-    place = "line %d" % begin
-    if isinstance(error, json.JSONDecodeError):
-        place = "line %d, column %d" % (begin + error.lineno - 1, error.colno)
-        what = error.msg
-    elif isinstance(error, RecursionError):
-        what = "JSON is nested too deeply"
-    elif isinstance(error, storage.BadInput):
-        what = str(error)
-    else:
-        what = "a number is too long"
-    return storage.BadInput("%s: %s: nothing was added" % (place, what))
-
-
-def check_depth(value, text):
-    # type: (object, str) -> None
-    """Raise RecursionError for JSON that is nested too deeply: Python 3.14 reads what others refuse."""
-    if len(text) <= JSON_LEVELS:
-        return
-    if text.count("[") + text.count("{") <= JSON_LEVELS:
-        return
-    level = [value]  # type: List[Any]
-    for _ in range(JSON_LEVELS):
-        parts = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, (dict, list))]
-        level = [inner for part in parts for inner in part]
-    if level:
-        raise RecursionError
-
-
-def is_json(line):
-    # type: (str) -> bool
-    """True where one line is a whole JSON value, so that the source is JSON Lines."""
-    try:
-        json.loads(line)
-    except json.JSONDecodeError as error:
-        return error.pos < len(line.rstrip())  # broken rather than unfinished: say so for this line
-    except (ValueError, RecursionError):
-        pass
-    return True
-
-
-class LineReader(object):
-    """Reads lines of UTF-8 (with or without BOM) or of UTF-16 with BOM, counting them."""
-
-    def __init__(self, source, progress):
-        # type: (Any, Progress) -> None
-        import codecs  # loaded already; the name is needed only here
-        import io
-
-        self.source = source
-        self.progress = progress
-        self.number = 0
-        self.done = 0
-        self.total = source_size(source)
-        start = source.peek(3)[:3] if hasattr(source, "peek") else source.getvalue()[:3]
-        if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            try:
-                self.source = io.BytesIO(source.read().decode("utf-16").encode("utf-8"))
-            except UnicodeDecodeError:
-                raise storage.BadInput("line 1: not valid UTF-16: nothing was added")
-        elif start == codecs.BOM_UTF8:
-            source.read(3)
-
-    def next_line(self, first=False):
-        # type: (bool) -> Optional[str]
-        """The next line, None at the end; of an array that begins in the *first* line all that is longer than one."""
-        try:
-            data = self.source.readline(LINE_BYTES + 1)
-            if len(data) > LINE_BYTES and data[-1:] != b"\n":
-                if not first or data.lstrip()[:1] != b"[":
-                    text = "line %d is longer than %d bytes: nothing was added"
-                    raise storage.BadInput(text % (self.number + 1, LINE_BYTES))
-                data += self.source.read()
-            line = str(data.decode("utf-8"))
-        except UnicodeDecodeError:
-            raise storage.BadInput("line %d: not valid UTF-8: nothing was added" % (self.number + 1))
-        except OSError as error:
-            raise storage.HostError("cannot read the jobs: %s" % error.strerror)
-        self.number += 1
-        self.done += len(line)
-        if self.number % 1000 == 0:
-            self.progress.bar(self.done, self.total, "%d jobs" % self.number)
-        return line or None
-
-    def rest(self):
-        # type: () -> str
-        try:
-            data = self.source.read()
-            return str(data.decode("utf-8"))
-        except UnicodeDecodeError as error:
-            line = self.number + 1 + data.count(b"\n", 0, error.start)
-            raise storage.BadInput("line %d: not valid UTF-8: nothing was added" % line)
-        except OSError as error:
-            raise storage.HostError("cannot read the jobs: %s" % error.strerror)
-
-
-def source_size(source):
-    # type: (Any) -> int
-    """Bytes in a regular file, 0 for what cannot tell."""
-    try:
-        return os.fstat(source.fileno()).st_size
-    except (OSError, ValueError, AttributeError):
-        return 0
 
 
 # ---------------------------------------------------------------- looking

@@ -360,6 +360,7 @@ OWN_KEYS = frozenset(
     )
 )
 KNOWN_KEYS = OWN_KEYS | frozenset(JOB_KEYS)
+COMMON_KEYS = frozenset(("id", "command", "max_retries", "priority", "unique"))  # SHARED_COLUMNS stay as they are
 ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@+-]{0,127}\Z")
 ID_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 ID_EPOCH = 1704067200  # 2024-01-01: keeps ten digits good until 2059
@@ -390,13 +391,17 @@ class IdMaker:
 
     def __init__(self) -> None:
         self.last = 0
+        self.second = -1  # what `start` says: the first six digits, the same for a million ids
+        self.start = ""
         self.random: Iterator[int] = iter(())
 
     def __call__(self, now: float) -> MadeId:
         self.last = micros = max(self.last + 1, int((now - ID_EPOCH) * 1000000))
-        pairs = [ID_PAIRS[micros >> shift & 1023] for shift in (40, 30, 20, 10, 0)]
-        pairs.append(ID_PAIRS[self._random() & 1023])
-        return MadeId("".join(pairs))
+        if micros >> 20 != self.second:
+            self.second = micros >> 20
+            self.start = "".join([ID_PAIRS[self.second >> shift & 1023] for shift in (20, 10, 0)])
+        end = ID_PAIRS[micros >> 10 & 1023] + ID_PAIRS[micros & 1023] + ID_PAIRS[self._random() & 1023]
+        return MadeId(self.start + end)
 
     def _random(self) -> int:
         """Sixteen random bits, fetched from the system by the hundred."""
@@ -430,6 +435,7 @@ class JobMaker:
         self.umask = umask
         self.now = now
         self.now_text = utc_text(now)
+        self.shared = self._shared(None, None, None, None, None)  # of jobs that say nothing of these
 
     def row(self, fields: object) -> Tuple[Any, ...]:
         """Check *fields* (JSON keys to values) and return the values of INSERT_COLUMNS.
@@ -439,30 +445,33 @@ class JobMaker:
         if not isinstance(fields, dict):
             kind = {list: "a list", str: "text", type(None): "null"}.get(type(fields), "a number or a truth value")
             raise BadInput('a job is an object such as {"command": "true"}, not %s' % kind)
-        if not fields.keys() <= KNOWN_KEYS:
+        keys, get = fields.keys(), fields.get
+        if keys <= COMMON_KEYS:
+            shared = self.shared
+        elif keys <= KNOWN_KEYS:
+            shared = self._shared(get("run_at"), get("delay"), get("timeout"), get("cwd"), get("env"))
+        else:
             raise unknown_name("key", sorted(set(fields) - KNOWN_KEYS)[0], JOB_KEYS)
-        get = fields.get
         command, is_list = check_command(get("command"))
-        identifier = get("id")
-        run_at, due, lane = self._times(get("run_at"), get("delay"))
-        max_retries, priority = get("max_retries"), get("priority")
-        timeout, cwd, env, key = get("timeout"), get("cwd"), get("env"), get("unique")
+        identifier, max_retries, priority, key = get("id"), get("max_retries"), get("priority"), get("unique")
         return (
             make_id(self.now) if identifier is None else check_id(identifier),
             command,
             is_list,
             self.max_retries if max_retries is None else check_integer(max_retries, "max_retries", 0, 1000000),
             0 if priority is None else check_integer(priority, "priority", -1000000000, 1000000000),
-            run_at,
-            due,
-            lane,
+            None if key is None else check_key(key),
+        ) + shared
+
+    def _shared(self, run_at: object, delay: object, timeout: object, cwd: object, env: object) -> Tuple[Any, ...]:
+        """The values of SHARED_COLUMNS, which are the same for most jobs of a call."""
+        return self._times(run_at, delay) + (
             None if timeout is None else check_timeout(timeout),
             self.cwd if cwd is None else check_directory(cwd, self.cwd),
             None if env is None else check_env(env),
             self.umask,
             self.now_text,
             self.now_text,
-            None if key is None else check_key(key),
         )
 
     def _times(self, run_at: object, delay: object) -> Tuple[Optional[str], str, int]:
@@ -581,6 +590,265 @@ def check_env(value: object) -> Optional[str]:
         if one > COMMAND_BYTES or size > ARGUMENTS_BYTES:
             raise BadInput("env: the value of %s is too long for this system" % shown(name))
     return json.dumps(value, ensure_ascii=False) if value else None
+
+
+# ---------------------------------------------------------------- reading jobs
+
+LINE_BYTES = 16 * 1024 * 1024  # longest line of JSON Lines (an array may be longer)
+BLOCK_BYTES = 64 * 1024  # of lines, read and decoded at once
+JSON_LEVELS = 900  # of lists and objects in each other: what every Python can read
+
+
+class Unwanted(BadInput):
+    """JSON that Python would take: *words* are what stands in the text."""
+
+    def __init__(self, message: str, words: str) -> None:
+        super().__init__(message)
+        self.words = words
+
+
+def unique_keys(pairs: List[Tuple[str, Any]]) -> Fields:
+    """An object of JSON; raises Unwanted for a key that comes twice."""
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = [name for name in names if names.count(name) > 1][0]
+        raise Unwanted("the key %s comes twice" % shown(twice), json.dumps(twice, ensure_ascii=False))
+    return fields
+
+
+def refuse_constant(name: str) -> None:
+    """Raise Unwanted for NaN, Infinity and -Infinity."""
+    raise Unwanted("%s is not a number that JSON knows" % name, name)
+
+
+def read_jobs(source: Any, report: Callable[[int, int, int], None]) -> Iterator[Tuple[object, object]]:
+    """Pairs of line (and number in an array) and job: JSON Lines flat in memory, else all at once.
+
+    *source* is an open binary file; *report* is told bytes read, bytes in all (0 where that is not known),
+    and lines. Raises BadInput that names the line, HostError where the source cannot be read.
+    """
+    reader = LineReader(source, report)
+    lines = reader.lines()
+    for begin, first in lines:
+        if not first.strip():
+            continue
+        if first.lstrip()[:1] == "{" and is_json(first):
+            yield begin, read_line(first, begin)
+            for number, line in lines:
+                if line and not line.isspace():
+                    yield number, read_line(line, number)
+        else:
+            yield from read_values(reader.rest(first, lines), begin)
+
+
+def read_line(line: str, number: int) -> object:
+    """What one line of JSON Lines says."""
+    try:
+        value = plain_object(line)
+        if value is None:
+            value = DECODER.decode(line)
+        check_depth(value, line)
+    except JSON_MISTAKES as error:
+        raise json_refusal(error, number) from None
+    return value
+
+
+def plain_object(line: str) -> object:
+    """The object that *line* is, read in the quickest way; None where only DECODER can tell.
+
+    A key that comes twice is not seen in this way. But each key in the line, at whatever depth,
+    has a colon behind it: where there are no more colons than keys in the object, none came
+    twice. Those in its values do not count, unless escapes hide how many they are in the line.
+    """
+    try:
+        value, end = PLAIN_DECODER.raw_decode(line)
+    except JSON_MISTAKES:
+        return None
+    if type(value) is not dict or line[end:] not in ("", "\r"):
+        return None
+    colons = line.count(":")
+    if colons != len(value) and "\\" not in line:
+        colons -= sum(text.count(":") for text in value.values() if type(text) is str)
+    return value if colons == len(value) else None
+
+
+def read_values(text: str, begin: int) -> Iterator[Tuple[object, object]]:
+    """Jobs of arrays and objects that go over several lines, one value after the other."""
+    place, end, line = 0, 0, begin
+    while True:
+        place = WHITE_SPACE.match(text, end).end()  # type: ignore[union-attr]
+        if place >= len(text):
+            return
+        line += text.count("\n", end, place)
+        try:
+            value, end = DECODER.raw_decode(text, place)
+            check_depth(value, text[place:end])
+        except json.JSONDecodeError as error:
+            raise json_refusal(error, begin) from None
+        except JSON_MISTAKES as error:
+            raise json_refusal(error, line) from None
+        jobs = value if isinstance(value, list) else [value]
+        for number, job in enumerate(jobs, 1):
+            yield "%d, job %d" % (line, number) if len(jobs) > 1 else line, job
+        line += text.count("\n", place, end)
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=unique_keys, parse_constant=refuse_constant)  # json.loads makes one a call
+PLAIN_DECODER = json.JSONDecoder(parse_constant=refuse_constant)
+WHITE_SPACE = re.compile(r"\s*")
+JSON_MISTAKES = (ValueError, RecursionError, BadInput)
+
+
+def json_refusal(error: BaseException, begin: int) -> BadInput:
+    """What to say of a broken piece of JSON that began in line *begin* of the source."""
+    place = "line %d" % begin
+    if isinstance(error, json.JSONDecodeError):
+        place = "line %d, column %d" % (begin + error.lineno - 1, error.colno)
+        what = error.msg
+    elif isinstance(error, RecursionError):
+        what = "JSON is nested too deeply"
+    elif isinstance(error, BadInput):
+        what = str(error)
+    else:
+        what = "a number is too long"
+    return BadInput("%s: %s: nothing was added" % (place, what))
+
+
+def check_depth(value: object, text: str) -> None:
+    """Raise RecursionError for JSON that is nested too deeply: Python 3.14 reads what others refuse."""
+    if len(text) <= JSON_LEVELS:
+        return
+    if text.count("[") + text.count("{") <= JSON_LEVELS:
+        return
+    level: List[Any] = [value]
+    for _ in range(JSON_LEVELS):
+        parts = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, (dict, list))]
+        level = [inner for part in parts for inner in part]
+    if level:
+        raise RecursionError
+
+
+def is_json(line: str) -> bool:
+    """True where one line is a whole JSON value, so that the source is JSON Lines."""
+    try:
+        json.loads(line)
+    except json.JSONDecodeError as error:
+        return error.pos < len(line.rstrip())  # broken rather than unfinished: say so for this line
+    except (ValueError, RecursionError):
+        pass
+    return True
+
+
+class LineReader:
+    """Reads lines of UTF-8 (with or without BOM) or of UTF-16 with BOM, counting them.
+
+    No line is longer than ``line_bytes``, but an array that begins in the first; None lifts that.
+    """
+
+    def __init__(self, source: Any, report: Callable[[int, int, int], None]) -> None:
+        import codecs  # loaded already; the name is needed only here
+        import io
+
+        self.source = source
+        self.report = report
+        self.line_bytes: Optional[int] = LINE_BYTES
+        self.number = 0
+        self.done = 0
+        self.total = source_size(source)
+        self.begun = False  # a line that is not blank has come
+        self.behind = b""  # what was read of the line behind the last block
+        start = source.peek(3)[:3] if hasattr(source, "peek") else source.getvalue()[:3]
+        if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            try:
+                self.source = io.BytesIO(source.read().decode("utf-16").encode("utf-8"))
+            except UnicodeDecodeError:
+                raise BadInput("line 1: not valid UTF-16: nothing was added") from None
+        elif start == codecs.BOM_UTF8:
+            source.read(3)
+
+    def lines(self) -> Iterator[Tuple[int, str]]:
+        """Each line with its number, without its end. Of what is wrong, those before it come first."""
+        block = self._next_block()
+        while block:
+            text, whole = decoded_lines(block)
+            may_be_long, next_number = len(block) > LINE_BYTES, self.number + 1
+            for self.number, line in enumerate(text, next_number):
+                if may_be_long:
+                    self._refuse_long(self.number, line.encode("utf-8"))
+                yield self.number, line
+            if not whole:
+                raise BadInput("line %d: not valid UTF-8: nothing was added" % (self.number + 1))
+            self.begun = self.begun or not block.isspace()
+            self.done += len(block)
+            self.report(self.done, self.total, self.number)
+            block = self._next_block()
+
+    def rest(self, first: str, lines: Iterator[Tuple[int, str]]) -> str:
+        """All the text from the line *first* on; *lines* are those behind it, of any length."""
+        import io
+
+        self.line_bytes = None
+        text = io.StringIO()  # a list of the lines would take several times as much
+        text.write(first)
+        for _, line in lines:
+            text.write("\n" + line)
+        return text.getvalue()
+
+    def _next_block(self) -> bytes:
+        """Lines that end, as many as there are without waiting for more; at the end what is left.
+
+        A line that is too long is not read to its end.
+        """
+        parts = [self.behind]
+        size = len(self.behind)
+        while True:
+            data = self._read(BLOCK_BYTES)
+            end = data.rfind(b"\n") + 1
+            if end or not data:
+                self.behind = data[end:]
+                return b"".join(parts + [data[:end]])
+            parts.append(data)
+            size += len(data)
+            if self.line_bytes is not None and size > self.line_bytes:
+                self._refuse_long(self.number + 1, b"".join(parts))
+                self.line_bytes = None
+
+    def _refuse_long(self, number: int, line: bytes) -> None:
+        """Raise BadInput for a *line* that is too long, unless it begins an array that is all there is."""
+        is_array = not self.begun and line.lstrip()[:1] == b"["
+        if self.line_bytes is not None and len(line) > self.line_bytes and not is_array:
+            raise BadInput("line %d is longer than %d bytes: nothing was added" % (number, self.line_bytes))
+        self.begun = self.begun or not line.isspace()
+
+    def _read(self, size: int) -> bytes:
+        try:
+            data: bytes = self.source.read1(size)
+        except OSError as error:
+            raise HostError("cannot read the jobs: %s" % error.strerror) from None
+        return data
+
+
+def decoded_lines(block: bytes) -> Tuple[List[str], bool]:
+    """The lines of *block*, of UTF-8, without their ends; False with those before the first that is not."""
+    whole = True
+    try:
+        text = block.decode("utf-8")
+    except UnicodeDecodeError as error:
+        text = block[: block.rfind(b"\n", 0, error.start) + 1].decode("utf-8")
+        whole = False
+    lines = text.split("\n")  # not splitlines, which knows more ends than JSON does
+    if not lines[-1]:
+        lines.pop()
+    return lines, whole
+
+
+def source_size(source: Any) -> int:
+    """Bytes in a regular file, 0 for what cannot tell."""
+    try:
+        return os.fstat(source.fileno()).st_size
+    except (OSError, ValueError, AttributeError):
+        return 0
 
 
 # ---------------------------------------------------------------- failpoints
@@ -863,27 +1131,52 @@ MIGRATIONS = [
 
 # ---------------------------------------------------------------- statements
 
-INSERT_COLUMNS = (
-    "id, command, is_list, max_retries, priority, run_at, next_run_at, lane, timeout, cwd, env, umask,"
-    " created_at, updated_at, unique_key"
-)
-INSERT_JOB = "INSERT INTO jobs (%s) VALUES (%s)" % (INSERT_COLUMNS, ", ".join("?" * 15))
+OWN_COLUMNS = "id, command, is_list, max_retries, priority, unique_key"
+SHARED_COLUMNS = "run_at, next_run_at, lane, timeout, cwd, env, umask, created_at, updated_at"
+INSERT_COLUMNS = OWN_COLUMNS + ", " + SHARED_COLUMNS
+OWN, SHARED = (names.count(",") + 1 for names in (OWN_COLUMNS, SHARED_COLUMNS))
+KEY = OWN - 1  # where unique_key stands in a row
+INSERT_JOB = "INSERT INTO jobs (%s) VALUES (%s)" % (INSERT_COLUMNS, ", ".join("?" * (OWN + SHARED)))
 
 # Who holds a key: the one job with it that is not final. NOT NULL again, for the proof that the index serves.
 HOLDS = "state IN ('pending', 'failed', 'processing')"
 FIND_HOLDER = "SELECT id, state FROM jobs WHERE unique_key = ? AND unique_key IS NOT NULL AND %s LIMIT 1" % HOLDS
 
 # Between reading input and holding the write lock stands a private table: a slow or
-# wrong input then costs nobody else anything, and memory stays flat.
-CREATE_INCOMING = "CREATE TEMP TABLE incoming (line INTEGER, made INTEGER, %s, UNIQUE (id))" % INSERT_COLUMNS
-INSERT_INCOMING = "INSERT INTO incoming VALUES (%s)" % ", ".join("?" * 17)
+# wrong input then costs nobody else anything, and memory stays flat. It is filled by many rows at
+# once that share most of their values, and has no index: these two were most of the cost of an enqueue.
+CREATE_INCOMING = "CREATE TEMP TABLE incoming (%s, line INTEGER, made INTEGER, %s)" % (SHARED_COLUMNS, OWN_COLUMNS)
+
+
+def insert_incoming(rows: int) -> str:
+    """The statement for *rows* of the same SHARED_COLUMNS: these first, then what each has of its own."""
+    shared = ["?%d" % (number + 1) for number in range(SHARED)]
+    own = [["?%d" % (SHARED + row * (OWN + 2) + number + 1) for number in range(OWN + 2)] for row in range(rows)]
+    return "INSERT INTO incoming VALUES " + ", ".join("(%s)" % ", ".join(shared + one) for one in own)
+
+
+INSERT_INCOMING = insert_incoming(1)
+INCOMING_AT_ONCE = 100  # with their values still below the 999 parameters that an old SQLite takes
 INSERT_ALL = "INSERT INTO jobs (%s) SELECT %s FROM incoming WHERE id IS NOT NULL ORDER BY rowid" % (
     INSERT_COLUMNS,
     INSERT_COLUMNS,
 )
+COUNT_INCOMING = "SELECT count(*) FROM incoming WHERE id IS NOT NULL"
 LIST_INCOMING = "SELECT id FROM incoming ORDER BY rowid"
 FIND_TAKEN = "SELECT i.rowid, i.id, i.line, i.made FROM incoming i JOIN jobs j ON j.id = i.id ORDER BY i.made, i.rowid"
 RENAME_INCOMING = "UPDATE incoming SET id = ? WHERE rowid = ?"
+INDEX_INCOMING = "CREATE INDEX temp.incoming_id ON incoming (id)"  # once it is known that an id comes twice
+FIND_TWICE = (
+    "SELECT line, id FROM incoming i"
+    " WHERE id IS NOT NULL AND EXISTS (SELECT 1 FROM incoming WHERE id = i.id AND rowid < i.rowid)"
+    " ORDER BY i.rowid LIMIT 1"
+)
+
+# Counting one job after the other would be a good part of the time that a large batch holds the write lock.
+COUNTED_AT_ONCE = 1000  # jobs, from which on their trigger is put aside: others have to read the schema anew
+FIND_COUNTING = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = 'jobs_added'"
+DROP_COUNTING = "DROP TRIGGER jobs_added"
+COUNT_ADDED = "UPDATE counts SET jobs = jobs + ? WHERE state = 'pending'"
 
 # The keys among them: the first row with a key leads, those behind it lose their id; so does
 # the leader when a job of the queue holds the key. What has no id is not added.
@@ -1327,7 +1620,7 @@ class Queue:
         while True:
             try:
                 with self._writing() as connection:
-                    holder = find_holder(connection, row[-1])
+                    holder = find_holder(connection, row[KEY])
                     if holder is not None:
                         return holder
                     connection.execute(INSERT_JOB, row)
@@ -1356,9 +1649,13 @@ class Queue:
             connection.execute(CREATE_KEYS)
             self._take_in(connection, rows)
             keyed = connection.execute(ANY_KEY).fetchone() is not None
-            with self._gate():
-                self._insert_all(connection, keyed)
-                self._checkpoint(connection, CHECKPOINT_BYTES)
+            try:
+                with self._gate():
+                    self._insert_all(connection, keyed)
+                    self._checkpoint(connection, CHECKPOINT_BYTES)
+            except sqlite3.IntegrityError:
+                self._refuse_twice(connection)  # which nobody need wait for
+                raise
             self.ring()
             if keyed:
                 for row in connection.execute(LIST_INCOMING_AND_HOLDERS):
@@ -1375,32 +1672,40 @@ class Queue:
 
     @staticmethod
     def _take_in(connection: sqlite3.Connection, rows: Iterable[Tuple[object, Sequence[Any]]]) -> None:
+        """Fill the private table: row N of *rows* gets the rowid N."""
+        many = ""
         connection.execute("BEGIN")
-        seen: Tuple[object, str] = (0, "")  # the row on its way in, for the message
-
-        def numbered() -> Iterator[Tuple[Any, ...]]:
-            nonlocal seen
-            for number, (line, row) in enumerate(rows, 1):
-                seen = (line, row[0])
-                if row[-1] is not None and not connection.execute(INSERT_KEY, (row[-1], number)).rowcount:
-                    row = (None,) + tuple(row[1:])  # an earlier one has the key
-                yield (line, isinstance(row[0], MadeId)) + tuple(row)
-
-        try:
-            connection.executemany(INSERT_INCOMING, numbered())
-        except sqlite3.IntegrityError:
-            raise QueueError("line %s: id %s comes twice: nothing was added" % seen) from None
+        shared: Tuple[Any, ...] = ()
+        own: List[Any] = []  # of rows that share the rest, one after the other
+        for number, (line, row) in enumerate(rows, 1):
+            row = tuple(row)
+            key = row[KEY]
+            if key is not None and not connection.execute(INSERT_KEY, (key, number)).rowcount:
+                row = (None,) + row[1:]  # an earlier one has the key
+            if row[OWN:] != shared:
+                insert_few(connection, shared, own)
+                shared, own = row[OWN:], []
+            own += (line, isinstance(row[0], MadeId)) + row[:OWN]
+            if len(own) == INCOMING_AT_ONCE * (OWN + 2):
+                many = many or insert_incoming(INCOMING_AT_ONCE)
+                connection.execute(many, shared + tuple(own))
+                own = []
+        insert_few(connection, shared, own)
         connection.execute("COMMIT")
 
     def _insert_all(self, connection: sqlite3.Connection, keyed: bool) -> None:
-        """Move everything from the private table into the queue, but those whose key is held."""
+        """Move everything from the private table into the queue, but those whose key is held.
+
+        Raises QueueError for a given id that exists, IntegrityError where one comes twice.
+        """
         connection.execute("BEGIN IMMEDIATE")
         try:
             if keyed:
                 connection.execute(FIND_HOLDERS)
                 connection.execute(DROP_HELD)
-            while not self._insert_incoming(connection):
-                self._rename_taken(connection)
+            with counted_at_once(connection):
+                while not self._insert_incoming(connection):
+                    pass  # those that were taken have other ids now
             failpoint("enqueue.before-commit")
             connection.execute("COMMIT")
             failpoint("enqueue.committed")
@@ -1408,22 +1713,33 @@ class Queue:
             roll_back(connection)
             raise
 
-    @staticmethod
-    def _insert_incoming(connection: sqlite3.Connection) -> bool:
-        """False, and nothing inserted, when an id exists."""
+    def _insert_incoming(self, connection: sqlite3.Connection) -> bool:
+        """False, and nothing inserted, when a made id exists: it is made anew."""
         try:
             connection.execute(INSERT_ALL)
         except sqlite3.IntegrityError:
+            if not self._rename_taken(connection):
+                raise
             return False
         return True
 
     @staticmethod
-    def _rename_taken(connection: sqlite3.Connection) -> None:
-        """Make other ids for those that another enqueue has made too; a given one is refused."""
-        for found in connection.execute(FIND_TAKEN).fetchall():
+    def _rename_taken(connection: sqlite3.Connection) -> bool:
+        """Make other ids for those that another enqueue has made too; a given one is refused. False for none."""
+        taken = connection.execute(FIND_TAKEN).fetchall()
+        for found in taken:
             if not found["made"]:
                 raise QueueError("line %s: job %s exists already: nothing was added" % (found["line"], found["id"]))
             connection.execute(RENAME_INCOMING, (make_id(time.time()), found["rowid"]))
+        return bool(taken)
+
+    @staticmethod
+    def _refuse_twice(connection: sqlite3.Connection) -> None:
+        """Raise QueueError for the first id in the private table that stood in it before."""
+        connection.execute(INDEX_INCOMING)
+        found = connection.execute(FIND_TWICE).fetchone()
+        if found:
+            raise QueueError("line %s: id %s comes twice: nothing was added" % (found["line"], found["id"])) from None
 
     def ring(self) -> None:
         """Wake a sleeping worker. A hint: the worker's polling is the truth."""
@@ -2055,6 +2371,33 @@ def find_holder(connection: sqlite3.Connection, key: Optional[str]) -> Optional[
     """The job that waits or runs with *key*."""
     row = None if key is None else connection.execute(FIND_HOLDER, (key,)).fetchone()
     return None if key is None or row is None else Holder.of(row["id"], key, row["state"])
+
+
+def insert_few(connection: sqlite3.Connection, shared: Sequence[Any], own: Sequence[Any]) -> None:
+    """Rows for the private table that are too few to go at once."""
+    size = OWN + 2
+    connection.executemany(
+        INSERT_INCOMING, (tuple(shared) + tuple(own[place : place + size]) for place in range(0, len(own), size))
+    )
+
+
+@contextlib.contextmanager
+def counted_at_once(connection: sqlite3.Connection) -> Iterator[None]:
+    """Count the jobs of a large private table in one go, in the transaction that moves them into the queue.
+
+    Nobody else sees the queue without the trigger that counts: it is back when the transaction
+    commits, and was never away when it does not, for whatever reason.
+    """
+    added = connection.execute(COUNT_INCOMING).fetchone()[0]
+    trigger = connection.execute(FIND_COUNTING).fetchone() if added >= COUNTED_AT_ONCE else None
+    if not trigger:
+        yield
+        return
+    connection.execute(DROP_COUNTING)
+    yield
+    failpoint("enqueue.uncounted")
+    connection.execute(COUNT_ADDED, (added,))
+    connection.execute(trigger["sql"])
 
 
 def fitting(statement: str) -> str:

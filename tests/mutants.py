@@ -87,6 +87,20 @@ MUTANTS = [
         "test_failpoints.py::test_an_enqueue_killed_around_its_commit_is_whole_or_not_at_all",
     ),
     Mutant(
+        "a large batch puts the counting aside for everybody",
+        2,
+        [
+            (
+                "storage.py",
+                "    connection.execute(DROP_COUNTING)\n",
+                "    connection.execute(DROP_COUNTING)\n"
+                '    connection.execute("COMMIT")\n'
+                '    connection.execute("BEGIN IMMEDIATE")\n',
+            )
+        ],
+        "test_failpoints.py::test_an_enqueue_killed_while_its_jobs_are_counted_at_once_leaves_the_counting_as_it_was",
+    ),
+    Mutant(
         "a finishing write need not own its claim",
         4,
         [
@@ -460,6 +474,12 @@ MUTANTS = [
         14,
         [("storage.py", "contextlib.nullcontext() if gated else self._gate()", "contextlib.nullcontext()")],
         "test_migrating.py::test_an_upgrade_waits_for_the_gate",
+    ),
+    Mutant(
+        "a key that comes twice passes on the quick way",
+        19,
+        [("storage.py", "return value if colons == len(value) else None", "return value")],
+        "test_submitting.py::test_the_quick_way_to_read_a_line_finds_what_the_careful_way_finds",
     ),
     Mutant(
         "retries wait for a clock that went back while nobody looked",

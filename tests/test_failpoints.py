@@ -96,6 +96,21 @@ def test_an_enqueue_killed_around_its_commit_is_whole_or_not_at_all(home, name, 
     assert home.queue.counts()["pending"] == expected
 
 
+@pytest.mark.parametrize("name", ["enqueue.uncounted", "enqueue.before-commit", "enqueue.committed"])
+def test_an_enqueue_killed_while_its_jobs_are_counted_at_once_leaves_the_counting_as_it_was(home, name):
+    home.run("initdb")
+    count = storage.COUNTED_AT_ONCE
+    once, process = run_with_failpoint(home, name, "enqueue", "-")
+    assert process.communicate(b'{"command": "true"}\n' * count, timeout=60)[0] == b""
+    assert os.path.exists(once)
+    before = count if name == "enqueue.committed" else 0
+    assert home.queue.counts()["pending"] == before
+    home.add("true")
+    assert home.queue.counts()["pending"] == before + 1
+    home.run("cancel", home.queue.jobs([], 1)[0][0]["id"])
+    assert home.queue.counts()["pending"] == before
+
+
 def test_a_network_file_system_is_recognised(tmp_path):
     mounts = tmp_path / "mountinfo"
     mounts.write_text(

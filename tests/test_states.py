@@ -7,6 +7,7 @@ storage function does to a job in each state. A pair of state and function that 
 import itertools
 import random
 import sqlite3
+import threading
 
 import pytest
 from conftest import NOW, claim, everything, raw, rows, settle
@@ -343,6 +344,102 @@ def test_counts_follow_an_enqueue_that_fails(queue):
     with pytest.raises(storage.QueueError, match="line 2: job job exists already: nothing was added"):
         queue.enqueue_all(taken)
     assert queue.counts() == real_counts(queue) == dict(dict.fromkeys(storage.STATES, 0), pending=1)
+
+
+LARGE = storage.COUNTED_AT_ONCE + 1
+
+
+def large_batch(first=0, **last):
+    """Rows of so many jobs that they are counted in one go, the last one with *last*."""
+    maker = storage.JobMaker(1, "/", 0o022, NOW)
+    jobs = [{"command": "true", "id": "job%d" % number} for number in range(first, first + LARGE)]
+    jobs[-1].update(last)
+    return [(line, maker.row(job)) for line, job in enumerate(jobs, 1)]
+
+
+def triggers(queue):
+    found = rows(queue, "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+    return {row["name"]: row["sql"] for row in found}
+
+
+@pytest.mark.parametrize("size", [LARGE - 2, LARGE - 1, LARGE])
+def test_counts_follow_a_large_enqueue_and_what_is_done_by_hand_after_it(queue, size):
+    before = triggers(queue)
+    enqueue(queue, id="first")
+    queue.enqueue_all(large_batch()[:size])
+    assert triggers(queue) == before
+    assert queue.counts() == real_counts(queue) == dict(dict.fromkeys(storage.STATES, 0), pending=size + 1)
+    with raw(queue) as connection:
+        connection.execute(
+            "INSERT INTO jobs (id, command, max_retries, cwd, created_at, updated_at, lane, next_run_at)"
+            " SELECT 'copy', command, 0, cwd, '', '', lane, next_run_at FROM jobs WHERE id = 'first'"
+        )
+        connection.execute("DELETE FROM jobs WHERE id LIKE 'job%'")
+    assert queue.counts() == real_counts(queue) == dict(dict.fromkeys(storage.STATES, 0), pending=2)
+
+
+@pytest.mark.parametrize("last", [{"id": "first"}, {"id": "job0"}], ids=["exists", "comes-twice"])
+def test_counts_follow_a_large_enqueue_that_fails(queue, last):
+    before = triggers(queue)
+    enqueue(queue, id="first")
+    with pytest.raises(storage.QueueError, match="line %d: .*%s " % (LARGE, last["id"])):
+        queue.enqueue_all(large_batch(**last))
+    assert triggers(queue) == before
+    assert queue.counts() == real_counts(queue) == dict(dict.fromkeys(storage.STATES, 0), pending=1)
+
+
+def test_counts_follow_a_large_enqueue_of_which_some_is_not_added_and_some_is_named_anew(queue):
+    enqueue(queue, id="taken")
+    enqueue(queue, id="holder", unique="k")
+    batch = large_batch(unique="k") + large_batch(LARGE, unique="k")
+    batch[0] = (1, (storage.MadeId("taken"),) + batch[0][1][1:])
+    ids = queue.enqueue_all(batch)
+    assert ids[0] not in ("taken", "job0")
+    assert [ids[LARGE - 1], ids[-1]] == ["holder", "holder"]
+    assert queue.counts() == real_counts(queue) == dict(dict.fromkeys(storage.STATES, 0), pending=2 * LARGE)
+
+
+def test_those_who_read_and_work_during_a_large_enqueue_see_every_count_right(queue):
+    """With a connection that stays open, one for each look, and a worker that claims and finishes."""
+
+    def work():
+        for held in claim(queue):
+            settle(queue, held, "completed")
+        return True
+
+    errors, looks, ended = [], [], threading.Event()
+
+    def watch(turn):
+        try:
+            while not ended.is_set():
+                looks.append(turn())
+        except Exception as error:
+            errors.append(error)
+
+    right = "SELECT (SELECT sum(jobs) FROM counts) = (SELECT count(*) FROM jobs)"
+    reader = sqlite3.connect(queue.path, check_same_thread=False)
+    turns = [
+        lambda: reader.execute(right).fetchone()[0] == 1,
+        lambda: sum(queue.counts().values()) in (0, LARGE, 2 * LARGE, 3 * LARGE),
+        work,
+    ]
+    threads = [threading.Thread(target=watch, args=(turn,)) for turn in turns]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(3):
+            queue.enqueue_all(large_batch(number * LARGE))
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+    with reader:  # it has known the trigger from before
+        reader.execute("DELETE FROM jobs WHERE id = 'job%d'" % (LARGE - 1))
+    reader.close()
+    assert (errors, all(looks)) == ([], True)
+    assert queue.counts() == real_counts(queue)
+    assert sum(queue.counts().values()) == 3 * LARGE - 1
+    assert claim(queue, want=1), "there is work left"
 
 
 VERBS = ("enqueue", "claim", "settle", "settle", "cancel", "requeue", "retry", "adopt", "prune", "sql")

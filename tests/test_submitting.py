@@ -1,7 +1,9 @@
 """Submitting: what `add` and `enqueue` take, what they say, and what then stands in the queue."""
 
+import io
 import json
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -325,7 +327,55 @@ def test_what_show_prints_recreates_the_job_elsewhere(home, tmp_path):
     assert fields(other, job)["env"] == {"A": "1"}
 
 
+def some_jobs(count):
+    """Jobs of every kind, alone and in runs of the same kind."""
+    kinds = [
+        {},
+        {"priority": -2, "max_retries": 7},
+        {"command": ["a", "b c"]},
+        {"timeout": "1m"},
+        {"delay": 3600},
+        {"cwd": "sub"},
+        {"env": {"A": "x"}},
+        {"run_at": "2031-12-01T10:00:00Z", "priority": 3},
+        {"unique": "k%d"},
+        {"unique": "k%d", "timeout": 5},
+    ]
+    chance, jobs = random.Random(count), []
+    while len(jobs) < count:
+        kind = chance.choice(kinds)
+        for _ in range(chance.choice((1, 1, 2, 60, 130, 250))):
+            number = len(jobs)
+            job = dict({"id": "job%d" % number, "command": "echo %d" % number}, **kind)
+            jobs.append(dict(job, unique=job["unique"] % number) if "unique" in job else job)
+    return jobs[:count]
+
+
+def test_many_jobs_at_once_are_stored_as_one_by_one(tmp_path):
+    maker, jobs, stored = storage.JobMaker(3, "/", 0o022, 1800000000.0), some_jobs(600), []
+    for name in ("together", "apart"):
+        queue = storage.Queue(str(tmp_path / name))
+        queue.create()
+        rows = [(line, maker.row(job)) for line, job in enumerate(jobs, 1)]
+        given = queue.enqueue_all(rows) if name == "together" else [queue.enqueue(row) for _, row in rows]
+        assert given == [job["id"] for job in jobs]
+        stored.append((queue.jobs([], len(jobs))[0], queue.counts(), queue.due_work(1800000000.0, 0)))
+    assert stored[0] == stored[1]
+    assert len(stored[0][0]) == len(jobs)
+
+
 # ---------------------------------------------------------------- all or nothing
+
+
+@pytest.mark.parametrize("first, second", [(0, 1), (3, 99), (99, 100), (5, 250), (0, 299)])
+def test_an_id_that_comes_twice_is_named_with_its_second_line(home, first, second):
+    jobs = [dict(job, unique=None) for job in some_jobs(300)]
+    jobs[second]["id"] = jobs[first]["id"]
+    jobs[-1]["id"] = jobs[second]["id"]  # a third time, or not
+    text = "".join(json.dumps(job) + "\n" for job in jobs)
+    told = home.run("enqueue", "-", input=text, code=1).stderr
+    assert told == "queuectl: error: line %d: id job%d comes twice: nothing was added\n" % (second + 1, first)
+    assert total(home) == 0
 
 
 def test_an_enqueue_that_failed_leaves_nothing(home):
@@ -437,11 +487,82 @@ def test_a_broken_line_of_many_is_named(home):
     assert "line 1, column 20" in refused.stderr
 
 
+def jobs_read(data):
+    """What is read from *data*: pairs of line and job, at the end a refusal."""
+    found = []
+    try:
+        for pair in storage.read_jobs(io.BytesIO(data), lambda done, total, lines: None):
+            found.append(pair)
+    except storage.BadInput as error:
+        found.append(str(error))
+    return found
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 10000])
+def test_where_a_block_of_the_input_ends_changes_nothing(monkeypatch, size):
+    """Not in the middle of a letter, of a line, of its end."""
+    monkeypatch.setattr(storage, "BLOCK_BYTES", size)
+    jobs = [{"command": "echo \u65e5\u672c\u2028 %d" % number} for number in range(5)]
+    lines = [json.dumps(job, ensure_ascii=False) for job in jobs]
+    for end, numbers in (("\n", (1, 2, 3, 4, 5)), ("\r\n", (1, 2, 3, 4, 5)), ("\n \n\r\n", (1, 4, 7, 10, 13))):
+        for last in ("", end):
+            assert jobs_read((end.join(lines) + last).encode()) == list(zip(numbers, jobs))
+    array = [("1, job %d" % number, job) for number, job in enumerate(jobs, 1)]
+    assert jobs_read(json.dumps(jobs, indent=1).encode()) == array
+
+
+@pytest.mark.parametrize("size", [4, 5, 10000])
+def test_the_first_wrong_line_is_named_whatever_is_wrong_with_those_behind_it(monkeypatch, size):
+    monkeypatch.setattr(storage, "BLOCK_BYTES", size)
+    monkeypatch.setattr(storage, "LINE_BYTES", 100)
+    good, long = b'{"command": "true"}\n', b'{"command": "%s"}\n' % (b"x" * 100)
+    wrong = {
+        b"oops\n": "line 2, column 1: Expecting value: nothing was added",
+        b'{"command": "\xff"}\n': "line 2: not valid UTF-8: nothing was added",
+        long: "line 2 is longer than 100 bytes: nothing was added",
+        long.replace(b"x", b"\xc3\xa9"): "line 2 is longer than 100 bytes: nothing was added",
+    }
+    for line, message in wrong.items():
+        for other in wrong:
+            assert jobs_read(good + line + other + good) == [(1, {"command": "true"}), message]
+    assert jobs_read(long) == ["line 1 is longer than 100 bytes: nothing was added"]
+
+
+def test_the_quick_way_to_read_a_line_finds_what_the_careful_way_finds():
+    """Random objects, many with keys that come twice, colons and escapes: it gives the same, or leaves it to that."""
+    chance = random.Random(1)
+    texts = ['"a"', '":"', '"a:b"', '"\\u003a"', '"\\""', "1", "null", "[1]", '[":"]', "{}"]
+    texts += ['{"a": 1}', '{"a": 1, "a": ":"}']
+    agreed = 0
+    for _ in range(20000):
+        pairs = [chance.choice(('"a"', '"b"', '"c:"', '"\\u0061"')) for _ in range(chance.randrange(4))]
+        line = "{%s}" % ", ".join("%s%s%s" % (key, chance.choice((":", " : ")), chance.choice(texts)) for key in pairs)
+        quick = storage.plain_object(line)
+        try:
+            careful = storage.DECODER.decode(line)
+        except storage.BadInput:
+            assert quick is None, line
+        else:
+            assert quick is None or quick == careful, line
+            agreed += quick == careful
+    assert agreed > 1000
+
+
+@pytest.mark.skipif(WINDOWS, reason="pipes are polled there")
+def test_a_wrong_line_is_refused_while_its_producer_still_waits(home):
+    words = home.command("enqueue", "-")
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=home.environment()) as process:
+        process.stdin.write(b'{"command": "true"}\noops\n')
+        process.stdin.flush()
+        assert process.wait(30) == 2
+        assert b"line 2, column 1" in process.stderr.read()
+
+
 # ---------------------------------------------------------------- large input that is not JSON Lines
 
 
 def test_an_array_in_one_line_may_be_longer_than_any_line_of_json_lines(home, monkeypatch):
-    monkeypatch.setattr(queuectl, "LINE_BYTES", 1000)
+    monkeypatch.setattr(storage, "LINE_BYTES", 1000)
     text = json.dumps([{"command": "echo %d" % number} for number in range(200)])
     source = os.path.join(home.path, "jobs.json")
     with open(source, "w") as file:
@@ -452,7 +573,7 @@ def test_an_array_in_one_line_may_be_longer_than_any_line_of_json_lines(home, mo
 
 @pytest.mark.parametrize("letter", ["x", "\u00e9"], ids=["ascii", "two bytes"])
 def test_a_line_that_is_too_long_is_named_whatever_it_is_made_of(home, monkeypatch, capsys, letter):
-    monkeypatch.setattr(queuectl, "LINE_BYTES", 1000)
+    monkeypatch.setattr(storage, "LINE_BYTES", 1000)
     source = os.path.join(home.path, "jobs.jsonl")
     with open(source, "w", encoding="utf-8") as file:
         file.write('{"command": "true"}\n{"command": "%s"}\n' % (letter * 995))
@@ -467,7 +588,7 @@ def test_objects_over_several_lines_are_read_in_time_that_grows_with_their_numbe
     def seconds_for(count):
         text = '{\n  "command": "true"\n}\n' * count
         began = time.process_time()  # other processes do not count
-        assert sum(1 for _ in queuectl.read_values(text, 1)) == count
+        assert sum(1 for _ in storage.read_values(text, 1)) == count
         return time.process_time() - began
 
     few = min(seconds_for(2000) for _ in range(5))
