@@ -309,7 +309,9 @@ class Command(object):
 
     def parser(self):
         # type: () -> Parser
-        parser = Parser(prog="%s %s" % (PROGRAM, self.name), description=self.text, allow_abbrev=False)
+        argparse.__dict__["_"] = str  # it would look for translations of its few words: milliseconds, and none is there
+        name = "%s %s" % (PROGRAM, self.name)
+        parser = Parser(prog=name, description=self.text, allow_abbrev=False, formatter_class=formatter)
         add_common(parser)
         if self.shows:
             parser.add_argument("--json", action="store_true", help="print one JSON value")
@@ -355,6 +357,10 @@ class Parser(argparse.ArgumentParser):
             message = message[:197] + "..."
         raise storage.BadInput("%s: see `%s --help`" % (message, self.prog))
 
+    def format_help(self):
+        # type: () -> str
+        self.formatter_class = argparse.HelpFormatter
+        return super(Parser, self).format_help()
 
     def nearest(self, word):
         # type: (str) -> str
@@ -363,6 +369,12 @@ class Parser(argparse.ArgumentParser):
 
         near = difflib.get_close_matches(word, list(self._option_string_actions), 1)
         return " (did you mean %s?)" % near[0] if near else ""
+
+
+def formatter(prog):
+    # type: (str) -> argparse.HelpFormatter
+    """For what argparse formats of each argument only to see that it can: without asking how wide the terminal is."""
+    return argparse.HelpFormatter(prog, width=80)
 
 
 def add_common(parser):
@@ -2000,8 +2012,7 @@ def run(words):
             options, behind = options + ["--"] + behind, None
         code = chosen.run(Call(chosen.parser().parse_args(options), behind))
     except SystemExit:  # after --help or --version
-        sys.stdout.flush()
-        raise
+        code = 0
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -2060,5 +2071,21 @@ def prepare_streams():
             stream.reconfigure(errors="backslashreplace")
 
 
+def leave(code):
+    # type: (int) -> None
+    """End the process with *code*, at once: all is done and closed, and to take Python down costs milliseconds.
+
+    A command that has started workers ends as usual, for multiprocessing has its own work to do then.
+    """
+    if "multiprocessing" in sys.modules:
+        sys.exit(code)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            pass  # that it failed has been told, or cannot be
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())
