@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """queuectl: a background job queue for shell commands, on one host, without installation.
 
-This file talks to people and programs: the configuration file, the commands, output and
-exit codes. What a job is and how it moves is in storage.py, how it runs in worker.py.
+This file talks to people and programs: the commands, output and exit codes. What a job is,
+how it moves and what is kept is in storage.py, how it runs and who keeps it running in
+worker.py. Python caches these two, and compiles this file at every call: so it is short.
 
 It must stay readable for Python 2.7 and 3.6, so that these can be told what is missing:
 no annotations and no f-strings here, types stand in comments.
@@ -71,226 +72,6 @@ JSON_BYTES = 1024 * 1024  # of output that `show --json` carries per stream
 INTERRUPTED = 130
 EINVAL = 22
 TIMED_OUT = 124
-
-
-# ---------------------------------------------------------------- configuration file
-
-ALIASES = {
-    "default_max_retries": "max_retries",
-    "job_timeout": "timeout",
-    "worker_poll_interval": "poll_interval",
-}
-
-
-def setting_key(name):
-    # type: (str) -> str
-    """The key that *name* means: max-retries and default_max_retries are max_retries."""
-    key = name.replace("-", "_")
-    key = ALIASES.get(key, key)
-    if key not in storage.SETTING_DEFAULTS:
-        raise storage.unknown_name("setting", name, list(storage.SETTING_DEFAULTS) + list(ALIASES))
-    return key
-
-
-def check_setting(key, value):
-    # type: (str, object) -> Any
-    """*value* when the setting *key* can have it; raises BadInput."""
-    if key == "max_retries":
-        return storage.check_integer(value, key, 0, 1000000)
-    if key == "max_output":
-        return storage.check_integer(value, key, 4096, 10**15)
-    if key == "db_path":
-        text = storage.check_text(value, key)
-        if not text:
-            raise storage.BadInput("db_path is empty")
-        if os.path.normpath(text) in (".", "..", "config.json"):
-            raise storage.BadInput("db_path: %s is no place for a database" % storage.shown(text))
-        longest = max(len(part.encode("utf-8")) for part in re.split(r"[/\\]", text))
-        if longest > 200 or len(text.encode("utf-8")) > 1000:
-            raise storage.BadInput("db_path: %s is too long" % storage.shown(text))
-        return text
-    if key == "timeout":
-        return None if value is None else storage.check_timeout(value)
-    if key == "backoff_base":
-        return check_number(value, key, 0, 1000000000)
-    if key == "durability":
-        if value not in storage.DURABILITIES:
-            raise storage.BadInput("durability: %s is not full or off" % storage.shown(value))
-        return value
-    seconds = storage.parse_duration(value, key)
-    if key == "poll_interval":
-        return check_number(seconds, key, 0.01, 3600)
-    return seconds
-
-
-def check_number(value, name, low, high):
-    # type: (object, str, float, float) -> float
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        raise storage.BadInput("%s: %s is not a number from %g to %g" % (name, storage.shown(value), low, high))
-    return value
-
-
-def setting_from_text(key, text):
-    # type: (str, str) -> object
-    """What the words of a command line mean as the value of *key*."""
-    if key == "timeout" and text.lower() in ("none", "null", ""):
-        return None
-    if key in ("max_retries", "max_output"):
-        return whole_number(text, key)
-    if key == "backoff_base":
-        return decimal_number(text, key)
-    return text
-
-
-def whole_number(text, name):
-    # type: (str, str) -> int
-    if not re.match(r"[+-]?[0-9]{1,18}\Z", text):
-        raise storage.BadInput("%s: %s is not a whole number" % (name, storage.shown(text)))
-    return int(text)
-
-
-def decimal_number(text, name):
-    # type: (str, str) -> float
-    if not re.match(r"[+-]?([0-9]{1,18}(\.[0-9]*)?|\.[0-9]+)\Z", text):
-        raise storage.BadInput("%s: %s is not a number" % (name, storage.shown(text)))
-    return float(text) if "." in text else int(text)
-
-
-class ConfigFile(object):
-    """config.json: read when it changes, checked, and replaced atomically.
-
-    Calling it gives the Settings. Workers carry it along and call it before each claim.
-    """
-
-    def __init__(self, home):
-        # type: (str) -> None
-        self.home = home
-        self.path = os.path.join(home, "config.json")
-        self.seen = None  # type: Any
-        self.settings = None  # type: Optional[storage.Settings]
-
-    def __call__(self):
-        # type: () -> storage.Settings
-        """The settings as they are now. Raises HostError for a broken file."""
-        try:
-            info = os.stat(self.path)
-            seen = (info.st_mtime_ns, info.st_size, info.st_ino)  # type: Any
-        except OSError:
-            seen = ()
-        if self.settings is None or seen != self.seen:
-            self.settings = storage.Settings(**dict(storage.SETTING_DEFAULTS, **self.values()))
-            self.seen = seen
-        return self.settings
-
-    def values(self):
-        # type: () -> Fields
-        """What the file sets, by key, checked."""
-        found = {}  # type: Fields
-        for name, value in self.content().items():
-            try:
-                key = setting_key(name)
-                if key in found:
-                    raise storage.BadInput("%s is set twice, once under another name" % key)
-                found[key] = check_setting(key, value)
-            except storage.BadInput as error:
-                raise storage.HostError("%s: %s" % (storage.printable(self.path), error))
-        return found
-
-    def content(self):
-        # type: () -> Fields
-        """The file's object as it stands, {} where there is no file."""
-        try:
-            text = storage.read_whole(self.path).decode("utf-8-sig")
-            value = json.loads(text, object_pairs_hook=storage.unique_keys, parse_constant=storage.refuse_constant)
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            raise storage.HostError("cannot read %s: %s" % (storage.printable(self.path), error.strerror))
-        except UnicodeDecodeError as error:
-            raise self.broken("not UTF-8 at byte %d" % error.start)
-        except storage.Unwanted as error:
-            place = max(0, text.rfind(error.words))
-            line, column = text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
-            raise self.broken("line %d, column %d: %s" % (line, column, error))
-        except json.JSONDecodeError as error:
-            raise self.broken("line %d, column %d: %s" % (error.lineno, error.colno, error.msg))
-        except (ValueError, RecursionError, storage.BadInput) as error:
-            raise self.broken(str(error))
-        if not isinstance(value, dict):
-            raise self.broken("line 1, column 1: an object such as {} is expected")
-        return value
-
-    def broken(self, what):
-        # type: (str) -> storage.HostError
-        return storage.HostError("%s: %s: correct it, or move it away" % (storage.printable(self.path), what))
-
-    def change(self, name, value, remove):
-        # type: (str, object, bool) -> None
-        """Set or remove one key, whatever others change at the same time."""
-        with storage.told(self.path):
-            ensure_home(self.home)
-            fd = self.lock()
-            try:
-                content = self.content()
-                key = ALIASES.get(name.replace("-", "_"), name.replace("-", "_"))
-                for old in list(content):
-                    if ALIASES.get(old.replace("-", "_"), old.replace("-", "_")) == key:
-                        del content[old]
-                if not remove:
-                    content[key] = value
-                self.remove_what_a_kill_left()
-                self.replace(content)
-            finally:
-                os.close(fd)
-
-    def lock(self):
-        # type: () -> int
-        """Hold the right to replace the file (a lock on its directory; on Windows on a file)."""
-        if sys.platform == "win32":
-            fd = storage.open_private(self.path + ".lock", os.O_RDWR | os.O_CREAT)
-        else:
-            fd = os.open(self.home, os.O_RDONLY)
-        deadline = time.monotonic() + storage.BUSY_SECONDS
-        while not storage.try_lock(fd):
-            if time.monotonic() > deadline:
-                os.close(fd)
-                raise storage.HostError("%s is locked by another queuectl: is one of them paused?" % self.path)
-            time.sleep(0.01)
-        return fd
-
-    def replace(self, content):
-        # type: (Fields) -> None
-        target = os.path.realpath(self.path)  # a symbolic link stays one
-        partial = "%s.%d.partial" % (target, os.getpid())
-        try:
-            fd = storage.open_private(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-            with os.fdopen(fd, "w", encoding="utf-8") as file:
-                json.dump(content, file, indent=2)
-                file.write("\n")
-                file.flush()
-                os.fsync(file.fileno())
-            storage.replace(partial, target)
-        except BaseException:
-            try:
-                storage.remove(partial)
-            except OSError:
-                pass  # the next call does; why the writing failed is what must be told
-            raise
-        storage.sync_folder(self.home)
-
-    def remove_what_a_kill_left(self):
-        # type: () -> None
-        """Half-written files of calls that were killed; whoever holds the lock is the only one to write any."""
-        for name in os.listdir(self.home):
-            if re.match(r"config\.json\.\d+\.partial\Z", name):
-                storage.remove(os.path.join(self.home, name))
-
-
-def ensure_home(home):
-    # type: (str) -> None
-    if not os.path.isdir(home):
-        os.makedirs(home, storage.PRIVATE_FOLDER, exist_ok=True)
-        os.chmod(home, storage.PRIVATE_FOLDER)  # a umask may have taken even the owner's bits
 
 
 # ---------------------------------------------------------------- commands: the frame
@@ -395,7 +176,7 @@ class Call(object):
             if identifier is not None:
                 storage.check_id(identifier)
         self.home = find_home(options.home)
-        self.config = ConfigFile(self.home)
+        self.config = storage.ConfigFile(self.home)
         self.now = time.time()
 
     def queue(self):
@@ -688,15 +469,14 @@ def add(call):
         "unique": options.unique,
     }  # type: Fields
     if options.max_retries is not None:
-        fields["max_retries"] = whole_number(options.max_retries, "max_retries")
+        fields["max_retries"] = storage.whole_number(options.max_retries, "max_retries")
     if options.priority is not None:
-        fields["priority"] = whole_number(options.priority, "priority")
+        fields["priority"] = storage.whole_number(options.priority, "priority")
     if options.env:
         fields["env"] = parse_variables(options.env)
     row = job_maker(call, options.cwd).row(fields)
     queue = call.queue()
-    with storage.told(call.home):
-        ensure_home(call.home)
+    storage.make_home(call.home)
     identifier = queue.enqueue(row)
     if options.verbose:
         tell_holder(identifier)
@@ -782,8 +562,7 @@ def enqueue(call):
         try:
             rows = checked_rows(maker, storage.read_jobs(source, progress.jobs_read))
             first = [next(rows)]  # what begins with a mistake does not even make a home
-            with storage.told(call.home):
-                ensure_home(call.home)
+            storage.make_home(call.home)
             ids = queue.enqueue_each(row for part in (first, rows) for row in part)
             given, added = print_ids(call, ids, progress)
         finally:
@@ -866,7 +645,7 @@ def list_jobs(call):
     states = parse_states(options.state)
     if options.dlq and states not in ([], ["dead"]):
         raise storage.BadInput("--dlq and --state contradict each other: give one of them")
-    limit = storage.check_integer(whole_number(options.limit, "--limit"), "--limit", 1, 1000000000)
+    limit = storage.count_from_text(options.limit, "--limit", 1000000000)
     show_jobs(call, ["dead"] if options.dlq else states, limit)
     return 0
 
@@ -1025,7 +804,7 @@ def logs(call):
     options = call.options
     number = None
     if options.attempt is not None:
-        number = storage.check_integer(whole_number(options.attempt, "--attempt"), "--attempt", 1, 10**9)
+        number = storage.count_from_text(options.attempt, "--attempt", 10**9)
     follower = Follower(call.queue(), options.id, number, options.stderr)
     follower.print_new()
     pause = 0.02
@@ -1447,7 +1226,7 @@ def put_back(call, ids, states):
 )
 def dlq_list(call):
     # type: (Call) -> int
-    limit = storage.check_integer(whole_number(call.options.limit, "--limit"), "--limit", 1, 1000000000)
+    limit = storage.count_from_text(call.options.limit, "--limit", 1000000000)
     show_jobs(call, ["dead"], limit)
     return 0
 
@@ -1543,8 +1322,7 @@ def worker_start(call):
     queue, wanted = call.queue(), worker_options(options)
     if options.ensure and queue.is_served():
         return 0
-    with storage.told(call.home):
-        ensure_home(call.home)
+    storage.make_home(call.home)
     queue.refuse_untrusted(call.home, call.config.path)  # before SQLite takes in what lies there
     queue.create()
     queue.counts()  # is it ours, whole, and of a version that we know?
@@ -1616,11 +1394,13 @@ def worker_options(options):
     import worker  # with multiprocessing, which other commands do without
 
     base, interval, longest = options.backoff_base, options.poll_interval, options.max_time
+    if base is not None:
+        base = storage.check_setting("backoff_base", storage.decimal_number(base, "--backoff-base"))
     return worker.Options(
-        workers=storage.check_integer(whole_number(options.count, "--count"), "--count", 1, 1000),
+        workers=storage.count_from_text(options.count, "--count", 1000),
         drain=options.drain,
-        backoff_base=None if base is None else check_setting("backoff_base", decimal_number(base, "--backoff-base")),
-        poll_interval=None if interval is None else check_setting("poll_interval", interval),
+        backoff_base=base,
+        poll_interval=None if interval is None else storage.check_setting("poll_interval", interval),
         max_seconds=None if longest is None else storage.parse_duration(longest, "--max-time"),
     )
 
@@ -1738,7 +1518,7 @@ def config_get(call):
     # type: (Call) -> int
     values = call.config()._asdict()
     if call.options.key is not None:
-        key = setting_key(call.options.key)
+        key = storage.setting_key(call.options.key)
         if call.options.json:
             call.print_json(values[key])
         else:
@@ -1772,8 +1552,8 @@ def number_text(value):
 @command("config set", "change a setting", argument("key", metavar="KEY"), argument("value", metavar="VALUE"))
 def config_set(call):
     # type: (Call) -> int
-    key = setting_key(call.options.key)
-    value = check_setting(key, setting_from_text(key, call.options.value))
+    key = storage.setting_key(call.options.key)
+    value = storage.check_setting(key, storage.setting_from_text(key, call.options.value))
     call.config.change(key, value, False)
     return 0
 
@@ -1782,7 +1562,7 @@ def config_set(call):
 def config_unset(call):
     # type: (Call) -> int
     if call.options.key not in call.config.content():
-        setting_key(call.options.key)
+        storage.setting_key(call.options.key)
     call.config.change(call.options.key, None, True)
     return 0
 
@@ -1791,8 +1571,7 @@ def config_unset(call):
 def initdb(call):
     # type: (Call) -> int
     queue = call.queue()
-    with storage.told(call.home):
-        ensure_home(call.home)
+    storage.make_home(call.home)
     new = queue.create()
     queue.counts()  # is it ours, and of a version that we know?
     tell("%s %s" % ("created" if new else "exists already:", queue.path))
@@ -1809,7 +1588,7 @@ def initdb(call):
 )
 def cron(call):
     # type: (Call) -> int
-    count = storage.check_integer(whole_number(call.options.count, "--count"), "--count", 1, 1000)
+    count = storage.count_from_text(call.options.count, "--count", 1000)
     words = [sys.executable or "python3", SCRIPT]
     if os.path.realpath(call.home) != HERE:
         words += ["--home", call.home]

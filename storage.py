@@ -43,6 +43,8 @@ Beside the database `q.db` lies the folder `q.db.d`, private to the user:
                     .leave: to leave them running)
     attempts/T.*    lock and status (.run), output (.out, .err) of the attempt with token T
     worker.log      what background supervisors and their workers say
+
+The settings (config.json in the home) are read, checked and replaced here too.
 """
 
 from __future__ import annotations
@@ -542,6 +544,25 @@ def check_integer(value: object, name: str, low: int, high: int) -> int:
     return value
 
 
+def whole_number(text: str, name: str) -> int:
+    """What a word of a command line means as a whole number. Raises BadInput."""
+    if not re.match(r"[+-]?[0-9]{1,18}\Z", text):
+        raise BadInput("%s: %s is not a whole number" % (name, shown(text)))
+    return int(text)
+
+
+def count_from_text(text: str, name: str, most: int) -> int:
+    """The same for a number from 1 to *most*."""
+    return check_integer(whole_number(text, name), name, 1, most)
+
+
+def decimal_number(text: str, name: str) -> float:
+    """What a word of a command line means as any number. Raises BadInput."""
+    if not re.match(r"[+-]?([0-9]{1,18}(\.[0-9]*)?|\.[0-9]+)\Z", text):
+        raise BadInput("%s: %s is not a number" % (name, shown(text)))
+    return float(text) if "." in text else int(text)
+
+
 def check_key(value: object, name: str = "unique") -> str:
     """*value* when it can be the key that only one waiting or running job has."""
     text = check_text(value, name)
@@ -1007,6 +1028,198 @@ def read_whole(path: str) -> bytes:
                 raise
             time.sleep(0.02)
     return b""
+
+
+# ---------------------------------------------------------------- settings (config.json)
+
+ALIASES = {
+    "default_max_retries": "max_retries",
+    "job_timeout": "timeout",
+    "worker_poll_interval": "poll_interval",
+}
+
+
+def setting_key(name: str) -> str:
+    """The key that *name* means: max-retries and default_max_retries are max_retries."""
+    key = name.replace("-", "_")
+    key = ALIASES.get(key, key)
+    if key not in SETTING_DEFAULTS:
+        raise unknown_name("setting", name, list(SETTING_DEFAULTS) + list(ALIASES))
+    return key
+
+
+def check_setting(key: str, value: object) -> Any:
+    """*value* when the setting *key* can have it; raises BadInput."""
+    if key == "max_retries":
+        return check_integer(value, key, 0, 1000000)
+    if key == "max_output":
+        return check_integer(value, key, 4096, 10**15)
+    if key == "db_path":
+        text = check_text(value, key)
+        if not text:
+            raise BadInput("db_path is empty")
+        if os.path.normpath(text) in (".", "..", "config.json"):
+            raise BadInput("db_path: %s is no place for a database" % shown(text))
+        longest = max(len(part.encode("utf-8")) for part in re.split(r"[/\\]", text))
+        if longest > 200 or len(text.encode("utf-8")) > 1000:
+            raise BadInput("db_path: %s is too long" % shown(text))
+        return text
+    if key == "timeout":
+        return None if value is None else check_timeout(value)
+    if key == "backoff_base":
+        return check_number(value, key, 0, 1000000000)
+    if key == "durability":
+        if value not in DURABILITIES:
+            raise BadInput("durability: %s is not full or off" % shown(value))
+        return value
+    seconds = parse_duration(value, key)
+    if key == "poll_interval":
+        return check_number(seconds, key, 0.01, 3600)
+    return seconds
+
+
+def check_number(value: object, name: str, low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        raise BadInput("%s: %s is not a number from %g to %g" % (name, shown(value), low, high))
+    return value
+
+
+def setting_from_text(key: str, text: str) -> object:
+    """What the words of a command line mean as the value of *key*."""
+    if key == "timeout" and text.lower() in ("none", "null", ""):
+        return None
+    if key in ("max_retries", "max_output"):
+        return whole_number(text, key)
+    if key == "backoff_base":
+        return decimal_number(text, key)
+    return text
+
+
+class ConfigFile:
+    """config.json: read when it changes, checked, and replaced atomically.
+
+    Calling it gives the Settings. Workers carry it along and call it before each claim.
+    """
+
+    def __init__(self, home: str) -> None:
+        self.home = home
+        self.path = os.path.join(home, "config.json")
+        self.seen: Any = None
+        self.settings: Optional[Settings] = None
+
+    def __call__(self) -> Settings:
+        """The settings as they are now. Raises HostError for a broken file."""
+        try:
+            info = os.stat(self.path)
+            seen: Any = (info.st_mtime_ns, info.st_size, info.st_ino)
+        except OSError:
+            seen = ()
+        if self.settings is None or seen != self.seen:
+            self.settings = Settings(**dict(SETTING_DEFAULTS, **self.values()))
+            self.seen = seen
+        return self.settings
+
+    def values(self) -> Fields:
+        """What the file sets, by key, checked."""
+        found: Fields = {}
+        for name, value in self.content().items():
+            try:
+                key = setting_key(name)
+                if key in found:
+                    raise BadInput("%s is set twice, once under another name" % key)
+                found[key] = check_setting(key, value)
+            except BadInput as error:
+                raise HostError("%s: %s" % (printable(self.path), error)) from None
+        return found
+
+    def content(self) -> Fields:
+        """The file's object as it stands, {} where there is no file."""
+        try:
+            text = read_whole(self.path).decode("utf-8-sig")
+            value = json.loads(text, object_pairs_hook=unique_keys, parse_constant=refuse_constant)
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise HostError("cannot read %s: %s" % (printable(self.path), error.strerror)) from None
+        except UnicodeDecodeError as error:
+            raise self.broken("not UTF-8 at byte %d" % error.start) from None
+        except Unwanted as error:
+            place = max(0, text.rfind(error.words))
+            line, column = text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
+            raise self.broken("line %d, column %d: %s" % (line, column, error)) from None
+        except json.JSONDecodeError as error:
+            raise self.broken("line %d, column %d: %s" % (error.lineno, error.colno, error.msg)) from None
+        except (ValueError, RecursionError, BadInput) as error:
+            raise self.broken(str(error)) from None
+        if not isinstance(value, dict):
+            raise self.broken("line 1, column 1: an object such as {} is expected")
+        return value
+
+    def broken(self, what: str) -> HostError:
+        return HostError("%s: %s: correct it, or move it away" % (printable(self.path), what))
+
+    def change(self, name: str, value: object, remove: bool) -> None:
+        """Set or remove one key, whatever others change at the same time."""
+        with told(self.path):
+            make_home(self.home)
+            fd = self.lock()
+            try:
+                content = self.content()
+                key = ALIASES.get(name.replace("-", "_"), name.replace("-", "_"))
+                for old in list(content):
+                    if ALIASES.get(old.replace("-", "_"), old.replace("-", "_")) == key:
+                        del content[old]
+                if not remove:
+                    content[key] = value
+                self.remove_what_a_kill_left()
+                self.replace(content)
+            finally:
+                os.close(fd)
+
+    def lock(self) -> int:
+        """Hold the right to replace the file (a lock on its directory; on Windows on a file)."""
+        if sys.platform == "win32":
+            fd = open_private(self.path + ".lock", os.O_RDWR | os.O_CREAT)
+        else:
+            fd = os.open(self.home, os.O_RDONLY)
+        deadline = time.monotonic() + BUSY_SECONDS
+        while not try_lock(fd):
+            if time.monotonic() > deadline:
+                os.close(fd)
+                raise HostError("%s is locked by another queuectl: is one of them paused?" % self.path)
+            time.sleep(0.01)
+        return fd
+
+    def replace(self, content: Fields) -> None:
+        target = os.path.realpath(self.path)  # a symbolic link stays one
+        partial = "%s.%d.partial" % (target, os.getpid())
+        try:
+            fd = open_private(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            with os.fdopen(fd, "w", encoding="utf-8") as file:
+                json.dump(content, file, indent=2)
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+            replace(partial, target)
+        except BaseException:
+            with contextlib.suppress(OSError):  # the next call does; why the writing failed is what must be told
+                remove(partial)
+            raise
+        sync_folder(self.home)
+
+    def remove_what_a_kill_left(self) -> None:
+        """Half-written files of calls that were killed; whoever holds the lock is the only one to write any."""
+        for name in os.listdir(self.home):
+            if re.match(r"config\.json\.\d+\.partial\Z", name):
+                remove(os.path.join(self.home, name))
+
+
+def make_home(home: str) -> None:
+    """Make the home, private, where it is missing. Raises HostError."""
+    with told(home):
+        if not os.path.isdir(home):
+            os.makedirs(home, PRIVATE_FOLDER, exist_ok=True)
+            os.chmod(home, PRIVATE_FOLDER)  # a umask may have taken even the owner's bits
 
 
 # ---------------------------------------------------------------- schema

@@ -429,7 +429,7 @@ MUTANTS = [
     Mutant(
         "a killed config set leaves rubbish for ever",
         13,
-        [("queuectl.py", "                self.remove_what_a_kill_left()\n", "")],
+        [("storage.py", "                self.remove_what_a_kill_left()\n", "")],
         "test_configuration.py::test_a_set_removes_what_a_killed_one_left_half_written",
     ),
     Mutant(
