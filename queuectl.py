@@ -67,7 +67,6 @@ if TYPE_CHECKING:
 
 PROGRAM = "queuectl.py"
 SHOWN_BYTES = 16 * 1024  # of output that `show` prints per stream
-CHUNK_BYTES = 64 * 1024  # that `logs` reads at once
 JSON_BYTES = 1024 * 1024  # of output that `show --json` carries per stream
 INTERRUPTED = 130
 EINVAL = 22
@@ -358,25 +357,15 @@ def fitted(text, columns):
     return text
 
 
-def age_text(seconds):
-    # type: (float) -> str
-    """A length of time in one short word: 7s, 12m, 3h, 5d."""
-    seconds = abs(seconds)
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds >= 2 * size:
-            return "%d%s" % (seconds // size, unit)
-    return "%ds" % seconds
-
-
 def when(job, now):
     # type: (Fields, float) -> str
     """The time that matters in a job's state, seen from now."""
     if job["state"] in storage.WAITING:
         due = storage.utc_seconds(job["next_run_at"])
-        return "due in " + age_text(due - now) if due > now + 1 else "due"
+        return "due in " + storage.age_text(due - now) if due > now + 1 else "due"
     if job["state"] == "processing":
-        return "for " + age_text(now - storage.utc_seconds(job["started_at"]))
-    return age_text(now - storage.utc_seconds(job["finished_at"])) + " ago"
+        return "for " + storage.age_text(now - storage.utc_seconds(job["started_at"]))
+    return storage.age_text(now - storage.utc_seconds(job["finished_at"])) + " ago"
 
 
 def command_text(job):
@@ -682,9 +671,7 @@ def show(call):
     queue = call.queue()
     job = queue.job(call.options.id)
     if call.options.json:
-        for attempt in job["history"]:
-            json_output(queue, attempt)
-        call.print_json(job)
+        call.print_json(storage.with_output(queue, job, JSON_BYTES))
         return 0
     for name, value in job.items():
         if name != "history":
@@ -702,7 +689,7 @@ def field_text(job, name, value):
     if name == "env":
         return ", ".join(sorted(value)) + " (values not shown)" if value else "-"
     if name == "timeout" and value is not None:
-        return number_text(value) + " s"
+        return storage.number_text(value) + " s"
     return "-" if value is None else str(value)
 
 
@@ -722,73 +709,14 @@ def show_attempt(queue, identifier, attempt):
     if attempt["leftovers"]:
         print_text("  left running: %s\n" % storage.printable(attempt["leftovers"]))
     for stream in ("stdout", "stderr"):
-        output = Output(queue, attempt, stream)
+        output = storage.Output(queue, attempt, stream)
         text = output.tail(SHOWN_BYTES)
         if output.size:
             print_text("  %s, %d bytes:\n" % (stream, output.size))
             if len(text) < output.size:
                 print_text("    ... (`logs %s --attempt %d` shows all of it)\n" % (identifier, attempt["number"]))
-            for line in output_text(text).splitlines():
+            for line in storage.output_text(text).splitlines():
                 print_text("    %s\n" % storage.printable(line))
-
-
-def json_output(queue, attempt):
-    # type: (storage.Queue, Fields) -> None
-    """Replace what is stored of an attempt's output by text, and drop what is internal."""
-    for stream in ("stdout", "stderr"):
-        output = Output(queue, attempt, stream)
-        text = output.tail(JSON_BYTES)
-        attempt[stream] = output_text(text)
-        attempt[stream + "_bytes"] = output.size
-        if len(text) < output.size:
-            attempt[stream + "_truncated"] = True
-    for name in ("id", "job", "token"):
-        attempt.pop(name, None)
-
-
-def output_text(data):
-    # type: (bytes) -> str
-    """Output as text: UTF-8, on Windows else what cmd and its commands write there."""
-    if sys.platform == "win32":
-        try:
-            return data.decode("utf-8")
-        except UnicodeDecodeError:
-            return data.decode("oem", "backslashreplace")
-    return data.decode("utf-8", "backslashreplace")
-
-
-class Output(object):
-    """One output stream of one attempt, wherever it is kept: database or file."""
-
-    def __init__(self, queue, attempt, stream):
-        # type: (storage.Queue, Fields, str) -> None
-        self.blob = attempt[stream]  # type: Optional[bytes]
-        self.path = ""
-        self.size = attempt[stream + "_bytes"]  # type: int
-        if self.blob is None and attempt["token"]:
-            self.path = queue.attempt_path(attempt["token"], stream[3:])
-            try:
-                self.size = os.stat(self.path).st_size
-            except OSError:
-                self.path = ""
-
-    def read(self, offset, count):
-        # type: (int, int) -> bytes
-        """Up to *count* bytes from *offset*."""
-        if self.blob is not None:
-            return bytes(self.blob[offset : offset + count])
-        if not self.path:
-            return b""
-        try:
-            with open(self.path, "rb") as file:
-                file.seek(offset)
-                return file.read(count)
-        except FileNotFoundError:
-            return b""  # it has just moved into the database
-
-    def tail(self, count):
-        # type: (int) -> bytes
-        return self.read(max(0, self.size - count), count)
 
 
 @command(
@@ -805,79 +733,34 @@ def logs(call):
     number = None
     if options.attempt is not None:
         number = storage.count_from_text(options.attempt, "--attempt", 10**9)
-    follower = Follower(call.queue(), options.id, number, options.stderr)
-    follower.print_new()
+    targets = {"stderr": sys.stdout} if options.stderr else {"stdout": sys.stdout, "stderr": sys.stderr}
+    follower = storage.Follower(call.queue(), options.id, number, list(targets))
+    print_news(follower, targets)
     pause = 0.02
     while options.follow and not follower.ended():
         time.sleep(pause)
         pause = pause * 1.2 if pause < 0.2 else pause
-        if follower.print_new():
+        if print_news(follower, targets):
             pause = 0.02
     if number is not None and follower.attempt is None:
         raise storage.QueueError("job %s has no attempt %d" % (options.id, number))
     return 0
 
 
-class Follower(object):
-    """Prints what is new in the output of a job, attempt after attempt."""
-
-    def __init__(self, queue, identifier, number, only_stderr):
-        # type: (storage.Queue, str, Optional[int], bool) -> None
-        self.queue = queue
-        self.identifier = identifier
-        self.number = number
-        self.streams = {"stderr": sys.stdout} if only_stderr else {"stdout": sys.stdout, "stderr": sys.stderr}
-        self.offsets = {}  # type: Dict[str, int]
-        self.attempt = None  # type: Optional[Fields]
-        self.job = {}  # type: Fields
-
-    def print_new(self):
-        # type: () -> bool
-        """Print what came since the last call; True if anything did."""
-        self.job = self.queue.job(self.identifier)
-        printed = False
-        for attempt in self.wanted():
-            if self.attempt is None or attempt["number"] != self.attempt["number"]:
-                self.offsets = dict.fromkeys(self.streams, 0)
-            self.attempt = attempt
-            for stream, target in self.streams.items():
-                printed = self.print_stream(Output(self.queue, attempt, stream), stream, target) or printed
-        return printed
-
-    def wanted(self):
-        # type: () -> List[Fields]
-        """The attempts to look at now: the chosen one; the last; or those since the one at hand."""
-        history = self.job["history"]  # type: List[Fields]
-        if self.number is not None:
-            return [attempt for attempt in history if attempt["number"] == self.number]
-        if self.attempt is None:
-            return history[-1:]
-        at_hand = self.attempt["number"]
-        return [attempt for attempt in history if attempt["number"] >= at_hand]
-
-    def print_stream(self, output, stream, target):
-        # type: (Output, str, Any) -> bool
-        printed = False
-        while True:
-            data = output.read(self.offsets[stream], CHUNK_BYTES)
-            if not data:
-                return printed
-            if len(data) == CHUNK_BYTES:
-                data = data[: data.rfind(b"\n") + 1] or data  # whole lines, so that no character is cut in two
-            self.offsets[stream] += len(data)
-            printed = True
-            if is_terminal(target):
-                target.write(terminal_text(data))
-                target.flush()
-            else:
-                target.flush()
-                write_all(target.fileno(), data)
-
-    def ended(self):
-        # type: () -> bool
-        if self.number is not None and self.attempt is not None:
-            return bool(self.attempt["outcome"] != "running")
-        return self.job["state"] in storage.FINAL
+def print_news(follower, targets):
+    # type: (storage.Follower, Dict[str, Any]) -> bool
+    """Print what the job wrote since the last call; True if it did."""
+    printed = False
+    for stream, data in follower.news():
+        target = targets[stream]
+        printed = True
+        if is_terminal(target):
+            target.write(terminal_text(data))
+            target.flush()
+        else:
+            target.flush()
+            write_all(target.fileno(), data)
+    return printed
 
 
 def write_all(fd, data):
@@ -889,7 +772,7 @@ def write_all(fd, data):
 def terminal_text(data):
     # type: (bytes) -> str
     """Output for a terminal: only line ends and tabs act, everything else is shown."""
-    text = output_text(data)
+    text = storage.output_text(data)
     return "\n".join("\t".join(storage.printable(cell) for cell in line.split("\t")) for line in text.split("\n"))
 
 
@@ -980,20 +863,15 @@ def status(call):
     print_text("%-16s%d alive, supervisors: %d\n" % ("workers", workers, supervisors))
     waiting = "-"
     if oldest:
-        waiting = "%s, enqueued %s ago" % (oldest[1], age_text(call.now - storage.utc_seconds(oldest[0])))
+        waiting = "%s, enqueued %s ago" % (oldest[1], storage.age_text(call.now - storage.utc_seconds(oldest[0])))
         due_in = storage.utc_seconds(oldest[2]) - call.now
-        waiting += ", due in %s" % age_text(due_in) if due_in > 0 else ""
+        waiting += ", due in %s" % storage.age_text(due_in) if due_in > 0 else ""
     print_text("%-16s%s\n" % ("oldest waiting", waiting))
     print_text("%-16s%s\n" % ("database", storage.printable(queue.path)))
     return 0
 
 
 # ---------------------------------------------------------------- checking
-
-NEWEST_DEAD = 5  # dead letters that `check` names
-ERROR_CHARACTERS = 100  # of the error of each
-STARTING_SECONDS = 3.0  # a supervisor without a worker has this long to start one
-
 
 @command(
     "check",
@@ -1008,15 +886,11 @@ def check(call):
     # type: (Call) -> int
     options = call.options
     waiting = storage.parse_duration(options.waiting, "--waiting")
-    least = parse_size(options.min_free, "--min-free")
+    least = storage.parse_size(options.min_free, "--min-free")
     expected = parse_expected(options.expect or [], options.every or [])
     queue = call.queue()
-    problems = work_problems(queue, call.now, waiting) + disk_problems(queue, least)
-    for key, every in expected:
-        problems += expected_problems(queue, call.now, key, every)
     try:
-        with queue.untold_deaths(NEWEST_DEAD) as (count, jobs):
-            problems += dead_problems(count, jobs)
+        with storage.problems(queue, call.now, waiting, least, expected) as problems:
             report_problems(call, problems)
     except BrokenPipeError:
         return quiet_end(int(bool(problems)))
@@ -1032,86 +906,6 @@ def report_problems(call, problems):
     acknowledge(text, "what is wrong")
 
 
-def problem(kind, text, **facts):
-    # type: (str, str, **Any) -> Fields
-    return dict([("kind", kind), ("text", text)], **facts)
-
-
-def work_problems(queue, now, limit):
-    # type: (storage.Queue, float, float) -> List[Fields]
-    """A job that waits too long; nobody there to run it."""
-    found = []
-    due, running, oldest = queue.due_work(now, now - limit)
-    if oldest:
-        since, identifier = oldest
-        text = "job %s has been due since %s (%s); jobs due: %d"
-        text = text % (identifier, since, age_text(now - storage.utc_seconds(since)), due)
-        found.append(problem("waiting", text, id=identifier, since=since, due=due))
-    if (due or running) and not has_worker_soon(queue):
-        text = "no worker is alive; jobs due: %d, left running: %d; `%s worker start` starts one"
-        found.append(problem("workers", text % (due, running, PROGRAM), due=due, running=running))
-    return found
-
-
-def has_worker_soon(queue):
-    # type: (storage.Queue) -> bool
-    """True where a worker lives; a supervisor gets a moment to replace the one it has lost."""
-    deadline = time.monotonic() + STARTING_SECONDS
-    while not has_worker(queue):
-        if not queue.members() or time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
-
-
-def disk_problems(queue, least):
-    # type: (storage.Queue, int) -> List[Fields]
-    """Too little room beside the database, or where output goes if that is another disk."""
-    import shutil  # needed only here
-
-    found, seen = [], set()
-    folders = (os.path.dirname(queue.path), queue.attempts_folder) if os.path.exists(queue.path) else ()
-    for folder in folders:
-        try:
-            device, free = os.stat(folder).st_dev, shutil.disk_usage(folder).free
-        except OSError:
-            continue
-        if free < least and device not in seen:
-            text = "the disk that holds %s has %s free, less than %s" % (folder, size_text(free), size_text(least))
-            found.append(problem("disk", text, path=folder, free=free, min_free=least))
-        seen.add(device)
-    return found
-
-
-def expected_problems(queue, now, key, every):
-    # type: (storage.Queue, float, str, float) -> List[Fields]
-    last = queue.last_success(key)
-    age = now - storage.utc_seconds(last) if last else 0.0
-    if last and abs(age) <= every:
-        return []
-    when_text = "%s (%s)" % (last, age_text(age) + " ago" if age >= 0 else "in the future") if last else "never"
-    text = "no job with the key %s completed within %s; the last success: %s"
-    text = text % (storage.shown(key), exact_age(every), when_text)
-    return [problem("expected", text, key=key, every=every, last_success=last)]
-
-
-def dead_problems(count, jobs):
-    # type: (int, Sequence[Fields]) -> List[Fields]
-    """One line for all that died since the last check, with the newest by name."""
-    if not count:
-        return []
-    named = ["%s (%s)" % (job["id"], shortened(job["last_error"] or "?")) for job in jobs]
-    text = "new dead letters: %d" % count
-    if named:
-        text += "; %s%s" % ("the newest: " if count > len(named) else "", ", ".join(named))
-    return [problem("dead", text, count=count, jobs=jobs)]
-
-
-def shortened(text):
-    # type: (str) -> str
-    return text if len(text) <= ERROR_CHARACTERS else text[: ERROR_CHARACTERS - 3] + "..."
-
-
 def parse_expected(keys, ages):
     # type: (Sequence[str], Sequence[str]) -> List[Tuple[str, float]]
     """Which keys must complete how often."""
@@ -1125,32 +919,6 @@ def parse_expected(keys, ages):
     if 0 in seconds:
         raise storage.BadInput("--every: 0 is never kept: give a length of time such as 26h")
     return list(zip(keys, seconds * len(keys) if len(seconds) == 1 else seconds))
-
-
-def parse_size(text, name):
-    # type: (str, str) -> int
-    """Bytes: a number, also with K, M, G or T behind it."""
-    match = re.match(r"([0-9]{1,18})([KMGT]?)\Z", text)
-    if not match:
-        raise storage.BadInput("%s: %s is not a size such as 256M, 2G or 1000000" % (name, storage.shown(text)))
-    return int(match.group(1)) << 10 * " KMGT".index(match.group(2) or " ")
-
-
-def size_text(count):
-    # type: (int) -> str
-    for power, unit in ((4, "T"), (3, "G"), (2, "M"), (1, "K")):
-        if count >= 1024**power:
-            return ("%.1f" % (count / 1024.0**power)).replace(".0", "") + unit
-    return "%d bytes" % count
-
-
-def exact_age(seconds):
-    # type: (float) -> str
-    """A length of time as one gives it: 90m, 26h, 7d."""
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds % size == 0:
-            return "%d%s" % (seconds // size, unit)
-    return number_text(seconds) + "s"
 
 
 # ---------------------------------------------------------------- deciding
@@ -1173,7 +941,7 @@ def cancel(call):
     deadline = time.monotonic() + patience
     for identifier, token in asked:
         while token and queue.running_token(identifier) == token:
-            if time.monotonic() > deadline or not has_worker_soon(queue):
+            if time.monotonic() > deadline or not queue.has_worker_soon():
                 late.append(identifier)
                 break
             time.sleep(0.05)
@@ -1186,15 +954,9 @@ def cancel(call):
     if missed:
         raise storage.QueueError("before the cancel reached it, job %s" % ", job ".join(missed))
     if late:
-        hope = "its worker goes on trying" if has_worker(queue) else "the next worker that starts ends it"
+        hope = "its worker goes on trying" if queue.has_worker() else "the next worker that starts ends it"
         raise storage.QueueError("not ended yet: %s: %s" % (", ".join(late), hope))
     return 0
-
-
-def has_worker(queue):
-    # type: (storage.Queue) -> bool
-    """True while any worker lives that can heed a request."""
-    return any(member["kind"] == "worker" for member in queue.members())
 
 
 def unique(ids):
@@ -1538,15 +1300,7 @@ def setting_text(value):
     # type: (object) -> str
     if value is None:
         return "none"
-    return number_text(value) if isinstance(value, float) else storage.printable(str(value))
-
-
-def number_text(value):
-    # type: (float) -> str
-    """A number with all its digits, as `config set` and --timeout take it back."""
-    if value == int(value):
-        return "%d" % value
-    return ("%.12f" % value).rstrip("0") if "e" in repr(value) else repr(value)
+    return storage.number_text(value) if isinstance(value, float) else storage.printable(str(value))
 
 
 @command("config set", "change a setting", argument("key", metavar="KEY"), argument("value", metavar="VALUE"))

@@ -97,9 +97,11 @@ MOVES = {
 BUSY_SECONDS = 30.0  # how long a write waits for its turn
 CHECKPOINT_BYTES = 4 * 1024 * 1024  # a WAL larger than this is written back
 HAS_TRUNCATE = sqlite3.sqlite_version_info >= (3, 8, 8)  # else the first commit after a checkpoint cuts the WAL
+CHUNK_BYTES = 64 * 1024  # of output that is read at once
 INLINE_BYTES = 32 * 1024  # output up to this size moves into the database
 PRUNE_ROWS = 500  # deleted per transaction, so that no claim waits long
 VACUUM_PAGES = 500  # given back per transaction
+STARTING_SECONDS = 3.0  # a supervisor without a worker has this long to start one
 YIELD_SECONDS = 0.015  # between two transactions of long work: longer than a waiter's longest nap at the gate
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
@@ -324,6 +326,14 @@ def checked_seconds(seconds: float, value: object, name: str) -> float:
     return float(seconds)
 
 
+def parse_size(text: str, name: str) -> int:
+    """Bytes: a number, also with K, M, G or T behind it."""
+    match = re.match(r"([0-9]{1,18})([KMGT]?)\Z", text)
+    if not match:
+        raise BadInput("%s: %s is not a size such as 256M, 2G or 1000000" % (name, shown(text)))
+    return int(match.group(1)) << 10 * " KMGT".index(match.group(2) or " ")
+
+
 def shown(value: object) -> str:
     """A foreign value, quoted, short and with nothing that could drive a terminal."""
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 200:
@@ -340,6 +350,37 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def age_text(seconds: float) -> str:
+    """A length of time in one short word: 7s, 12m, 3h, 5d."""
+    seconds = abs(seconds)
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= 2 * size:
+            return "%d%s" % (seconds // size, unit)
+    return "%ds" % seconds
+
+
+def exact_age(seconds: float) -> str:
+    """A length of time as one gives it: 90m, 26h, 7d."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds % size == 0:
+            return "%d%s" % (seconds // size, unit)
+    return number_text(seconds) + "s"
+
+
+def number_text(value: float) -> str:
+    """A number with all its digits, as `config set` and --timeout take it back."""
+    if value == int(value):
+        return "%d" % value
+    return ("%.12f" % value).rstrip("0") if "e" in repr(value) else repr(value)
+
+
+def size_text(count: int) -> str:
+    for power, unit in ((4, "T"), (3, "G"), (2, "M"), (1, "K")):
+        if count >= 1024**power:
+            return ("%.1f" % (count / 1024.0**power)).replace(".0", "") + unit
+    return "%d bytes" % count
 
 
 # ---------------------------------------------------------------- checking jobs
@@ -2385,6 +2426,19 @@ class Queue:
                 found.append(self._details(name))
         return sorted(found, key=lambda member: (str(member["since"]), str(member["name"])))
 
+    def has_worker(self) -> bool:
+        """True while any worker lives that can heed a request."""
+        return any(member["kind"] == "worker" for member in self.members())
+
+    def has_worker_soon(self) -> bool:
+        """True where a worker lives; a supervisor gets a moment to replace the one it has lost."""
+        deadline = time.monotonic() + STARTING_SECONDS
+        while not self.has_worker():
+            if not self.members() or time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
     def is_served(self) -> bool:
         """True while a supervisor lives that nobody has asked to stop."""
         supervisors = [str(member["name"]) for member in self.members() if member["kind"] == "supervisor"]
@@ -2718,6 +2772,202 @@ def explanation(path: str, message: str) -> str:
         if word in lowered:
             return "%s %s" % (printable(path), text)
     return "%s: %s" % (printable(path), printable(message))
+
+
+# ---------------------------------------------------------------- reading output
+
+class Output:
+    """One output stream of one attempt, wherever it is kept: database or file."""
+
+    def __init__(self, queue: Queue, attempt: Fields, stream: str) -> None:
+        self.blob: Optional[bytes] = attempt[stream]
+        self.path = ""
+        self.size: int = attempt[stream + "_bytes"]
+        if self.blob is None and attempt["token"]:
+            self.path = queue.attempt_path(attempt["token"], stream[3:])
+            try:
+                self.size = os.stat(self.path).st_size
+            except OSError:
+                self.path = ""
+
+    def read(self, offset: int, count: int) -> bytes:
+        """Up to *count* bytes from *offset*."""
+        if self.blob is not None:
+            return bytes(self.blob[offset : offset + count])
+        if not self.path:
+            return b""
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(offset)
+                return file.read(count)
+        except FileNotFoundError:
+            return b""  # it has just moved into the database
+
+    def tail(self, count: int) -> bytes:
+        return self.read(max(0, self.size - count), count)
+
+
+def output_text(data: bytes) -> str:
+    """Output as text: UTF-8, on Windows else what cmd and its commands write there."""
+    if sys.platform == "win32":
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError:
+            return data.decode("oem", "backslashreplace")
+    return data.decode("utf-8", "backslashreplace")
+
+
+def with_output(queue: Queue, job: Fields, most: int) -> Fields:
+    """*job* with up to *most* bytes of each attempt's output as text, and without what is internal."""
+    for attempt in job["history"]:
+        for stream in ("stdout", "stderr"):
+            output = Output(queue, attempt, stream)
+            text = output.tail(most)
+            attempt[stream] = output_text(text)
+            attempt[stream + "_bytes"] = output.size
+            if len(text) < output.size:
+                attempt[stream + "_truncated"] = True
+        for name in ("id", "job", "token"):
+            attempt.pop(name, None)
+    return job
+
+
+class Follower:
+    """Reads what is new in the output of a job, attempt after attempt.
+
+    *number* chooses one attempt; without it begins the last one, and each that follows.
+    """
+
+    def __init__(self, queue: Queue, identifier: str, number: Optional[int], streams: Sequence[str]) -> None:
+        self.queue = queue
+        self.identifier = identifier
+        self.number = number
+        self.streams = streams
+        self.offsets: Dict[str, int] = {}
+        self.attempt: Optional[Fields] = None
+        self.job: Fields = {}
+
+    def news(self) -> Iterator[Tuple[str, bytes]]:
+        """What came since the last call, in pieces, each with its stream. Raises QueueError if the job is gone."""
+        self.job = self.queue.job(self.identifier)
+        for attempt in self._wanted():
+            if self.attempt is None or attempt["number"] != self.attempt["number"]:
+                self.offsets = dict.fromkeys(self.streams, 0)
+            self.attempt = attempt
+            for stream in self.streams:
+                for piece in self._pieces(Output(self.queue, attempt, stream), stream):
+                    yield stream, piece
+
+    def _wanted(self) -> List[Fields]:
+        """The attempts to look at now: the chosen one; the last; or those since the one at hand."""
+        history: List[Fields] = self.job["history"]
+        if self.number is not None:
+            return [attempt for attempt in history if attempt["number"] == self.number]
+        if self.attempt is None:
+            return history[-1:]
+        at_hand = self.attempt["number"]
+        return [attempt for attempt in history if attempt["number"] >= at_hand]
+
+    def _pieces(self, output: Output, stream: str) -> Iterator[bytes]:
+        while True:
+            data = output.read(self.offsets[stream], CHUNK_BYTES)
+            if not data:
+                return
+            if len(data) == CHUNK_BYTES:
+                data = data[: data.rfind(b"\n") + 1] or data  # whole lines, so that no character is cut in two
+            self.offsets[stream] += len(data)
+            yield data
+
+    def ended(self) -> bool:
+        """True when no more can come."""
+        if self.number is not None and self.attempt is not None:
+            return bool(self.attempt["outcome"] != "running")
+        return self.job["state"] in FINAL
+
+
+# ---------------------------------------------------------------- what is wrong (check)
+
+NEWEST_DEAD = 5  # dead letters that `check` names
+ERROR_CHARACTERS = 100  # of the error of each
+
+
+@contextlib.contextmanager
+def problems(
+    queue: Queue, now: float, waiting: float, least: int, expected: Sequence[Tuple[str, float]]
+) -> Iterator[List[Fields]]:
+    """What is wrong with the queue, each as "kind", "text" and facts; deaths count as told once the block is left.
+
+    A job is due for longer than *waiting* seconds, the disk has less than *least* bytes free, no
+    job with a key that is *expected* completed within its seconds, jobs died since the last time.
+    """
+    found = work_problems(queue, now, waiting) + disk_problems(queue, least)
+    for key, every in expected:
+        found += expected_problems(queue, now, key, every)
+    with queue.untold_deaths(NEWEST_DEAD) as (count, jobs):
+        yield found + dead_problems(count, jobs)
+
+
+def problem(kind: str, text: str, **facts: Any) -> Fields:
+    return dict([("kind", kind), ("text", text)], **facts)
+
+
+def work_problems(queue: Queue, now: float, limit: float) -> List[Fields]:
+    """A job that waits too long; nobody there to run it."""
+    found = []
+    due, running, oldest = queue.due_work(now, now - limit)
+    if oldest:
+        since, identifier = oldest
+        text = "job %s has been due since %s (%s); jobs due: %d"
+        text = text % (identifier, since, age_text(now - utc_seconds(since)), due)
+        found.append(problem("waiting", text, id=identifier, since=since, due=due))
+    if (due or running) and not queue.has_worker_soon():
+        text = "no worker is alive; jobs due: %d, left running: %d; `queuectl.py worker start` starts one"
+        found.append(problem("workers", text % (due, running), due=due, running=running))
+    return found
+
+
+def disk_problems(queue: Queue, least: int) -> List[Fields]:
+    """Too little room beside the database, or where output goes if that is another disk."""
+    import shutil  # needed only here
+
+    found, seen = [], set()
+    folders = (os.path.dirname(queue.path), queue.attempts_folder) if os.path.exists(queue.path) else ()
+    for folder in folders:
+        try:
+            device, free = os.stat(folder).st_dev, shutil.disk_usage(folder).free
+        except OSError:
+            continue
+        if free < least and device not in seen:
+            text = "the disk that holds %s has %s free, less than %s" % (folder, size_text(free), size_text(least))
+            found.append(problem("disk", text, path=folder, free=free, min_free=least))
+        seen.add(device)
+    return found
+
+
+def expected_problems(queue: Queue, now: float, key: str, every: float) -> List[Fields]:
+    last = queue.last_success(key)
+    age = now - utc_seconds(last) if last else 0.0
+    if last and abs(age) <= every:
+        return []
+    when_text = "%s (%s)" % (last, age_text(age) + " ago" if age >= 0 else "in the future") if last else "never"
+    text = "no job with the key %s completed within %s; the last success: %s"
+    text = text % (shown(key), exact_age(every), when_text)
+    return [problem("expected", text, key=key, every=every, last_success=last)]
+
+
+def dead_problems(count: int, jobs: Sequence[Fields]) -> List[Fields]:
+    """One line for all that died since the last check, with the newest by name."""
+    if not count:
+        return []
+    named = ["%s (%s)" % (job["id"], shortened(job["last_error"] or "?")) for job in jobs]
+    text = "new dead letters: %d" % count
+    if named:
+        text += "; %s%s" % ("the newest: " if count > len(named) else "", ", ".join(named))
+    return [problem("dead", text, count=count, jobs=jobs)]
+
+
+def shortened(text: str) -> str:
+    return text if len(text) <= ERROR_CHARACTERS else text[: ERROR_CHARACTERS - 3] + "..."
 
 
 # ---------------------------------------------------------------- proving the host (doctor)
