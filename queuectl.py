@@ -503,17 +503,7 @@ def acknowledge(text, what, flush=True):
 def job_maker(call, cwd=None):
     # type: (Call, Optional[str]) -> storage.JobMaker
     base = cwd if cwd and os.path.isabs(cwd) else current_directory()
-    return storage.JobMaker(call.config().max_retries, base, current_umask(), call.now)
-
-
-def current_umask():
-    # type: () -> Optional[int]
-    """The umask that the job will run with."""
-    if sys.platform == "win32":
-        return None
-    umask = os.umask(0o077)
-    os.umask(umask)
-    return umask
+    return storage.JobMaker(call.config().max_retries, base, storage.current_umask(), call.now)
 
 
 def parse_variables(pairs):
@@ -631,21 +621,12 @@ def checked_rows(maker, jobs):
 def list_jobs(call):
     # type: (Call) -> int
     options = call.options
-    states = parse_states(options.state)
+    states = storage.check_states(options.state)
     if options.dlq and states not in ([], ["dead"]):
         raise storage.BadInput("--dlq and --state contradict each other: give one of them")
     limit = storage.count_from_text(options.limit, "--limit", 1000000000)
     show_jobs(call, ["dead"] if options.dlq else states, limit)
     return 0
-
-
-def parse_states(text):
-    # type: (Optional[str]) -> List[str]
-    states = [] if text is None else text.split(",")
-    for state in states:
-        if state not in storage.STATES:
-            raise storage.unknown_name("state", state, storage.STATES)
-    return sorted(set(states))
 
 
 def show_jobs(call, states, limit):
@@ -785,13 +766,13 @@ def terminal_text(data):
 )
 def wait(call):
     # type: (Call) -> int
-    queue, ids, options = call.queue(), unique(call.options.ids), call.options
+    queue, ids, options = call.queue(), storage.unique(call.options.ids), call.options
     limit = None if options.timeout is None else storage.parse_duration(options.timeout, "--timeout")
     deadline = None if limit is None else time.monotonic() + limit
     progress, pause, hinted = Progress(), 0.02, False
     try:
         while True:
-            counts = count_of(queue.states_of(ids)) if ids else all_others(queue)
+            counts = queue.counts_of(ids) if ids else queue.counts_of_others()
             open_jobs = sum(counts[state] for state in storage.STATES if state not in storage.FINAL)
             if not open_jobs or (deadline is not None and time.monotonic() >= deadline):
                 break
@@ -813,36 +794,6 @@ def wait(call):
     if missed:
         tell("not all completed: %s" % ", ".join(missed))
     return 1 if missed else 0
-
-
-def all_others(queue):
-    # type: (storage.Queue) -> Dict[str, int]
-    """How many jobs are in each state, less the one that asks."""
-    counts = queue.counts()
-    if counts["processing"] and inside_job(queue):
-        counts["processing"] -= 1
-    return counts
-
-
-def inside_job(queue):
-    # type: (storage.Queue) -> bool
-    """True when a job of this very queue calls, not what an attempt that has ended left running."""
-    identifier, token = os.environ.get("QUEUECTL_JOB_ID"), os.environ.get("QUEUECTL_TOKEN")
-    if not identifier or not token:
-        return False
-    try:
-        return queue.running_token(storage.check_id(identifier)) == token
-    except (storage.NoDatabase, storage.BadInput):
-        return False
-    except storage.HostError:
-        return True  # it cannot be told now: rather leave too early than wait for oneself
-    except storage.QueueError:
-        return False
-
-
-def count_of(states):
-    # type: (Sequence[str]) -> Dict[str, int]
-    return {state: states.count(state) for state in storage.STATES}
 
 
 @command("status", "show how many jobs are in each state, and who works", shows=True)
@@ -934,35 +885,16 @@ def cancel(call):
     queue = call.queue()
     patience = call.config().grace + 15
     try:
-        asked = queue.cancel(unique(call.options.ids), call.now)
+        asked = queue.cancel(storage.unique(call.options.ids), call.now)
     except storage.NoDatabase:
         raise storage.no_such_job(call.options.ids[0])
-    late, missed = [], []
-    deadline = time.monotonic() + patience
-    for identifier, token in asked:
-        while token and queue.running_token(identifier) == token:
-            if time.monotonic() > deadline or not queue.has_worker_soon():
-                late.append(identifier)
-                break
-            time.sleep(0.05)
-    for identifier, token in asked:
-        if not token or identifier in late:
-            continue  # cancelled already, or not yet
-        state = queue.states_of([identifier])[0]
-        if state != "cancelled":
-            missed.append("%s was %s" % (identifier, state))
+    late, missed = queue.await_cancel(asked, patience)
     if missed:
         raise storage.QueueError("before the cancel reached it, job %s" % ", job ".join(missed))
     if late:
         hope = "its worker goes on trying" if queue.has_worker() else "the next worker that starts ends it"
         raise storage.QueueError("not ended yet: %s: %s" % (", ".join(late), hope))
     return 0
-
-
-def unique(ids):
-    # type: (Sequence[str]) -> List[str]
-    """*ids* in their order, each once."""
-    return list(dict.fromkeys(ids))
 
 
 @command("requeue", "put dead or cancelled jobs back into the queue", argument("ids", metavar="ID", nargs="+"))
@@ -975,7 +907,7 @@ def requeue(call):
 def put_back(call, ids, states):
     # type: (Call, Sequence[str], Sequence[str]) -> None
     try:
-        call.queue().requeue(unique(ids), states, call.now)
+        call.queue().requeue(storage.unique(ids), states, call.now)
     except storage.NoDatabase:
         raise storage.no_such_job(ids[0])
 
@@ -1033,7 +965,7 @@ def dlq_purge(call):
 )
 def prune(call):
     # type: (Call) -> int
-    states = parse_states(call.options.state) or ["cancelled", "completed"]
+    states = storage.check_states(call.options.state) or ["cancelled", "completed"]
     for state in states:
         if state not in storage.FINAL:
             raise storage.BadInput("jobs that are %s are not finished: cancel them first" % state)
@@ -1204,10 +1136,10 @@ def worker_stop(call):
     if not members:
         tell("no worker is running")
         return 0
-    supervisors = unique([member["supervisor"] or member["name"] for member in members])
+    supervisors = storage.unique([member["supervisor"] or member["name"] for member in members])
     how = "now" if call.options.now else "leave" if call.options.leave_running else "stop"
-    inside = inside_job(queue)
-    request_stop(queue, supervisors, how)
+    inside = queue.is_asked_by_its_job()
+    queue.ask_to_stop(supervisors, how)
     if inside:
         tell("stopping; called by a job, which the stop waits for, so this returns at once")
         return 0
@@ -1217,15 +1149,8 @@ def worker_stop(call):
     if await_end(queue, supervisors, limit, progress) == 0:
         return 0
     tell("running jobs did not finish in time: they are ended and given back")
-    request_stop(queue, supervisors, "now")
+    queue.ask_to_stop(supervisors, "now")
     return await_end(queue, supervisors, call.config().grace + 30)
-
-
-def request_stop(queue, supervisors, request):
-    # type: (storage.Queue, Sequence[str], str) -> None
-    with storage.told(queue.workers_folder):
-        for name in supervisors:
-            os.close(storage.open_private(queue.request_path(name, request), os.O_WRONLY | os.O_CREAT))
 
 
 def await_end(queue, supervisors, limit, progress=None):
@@ -1233,7 +1158,7 @@ def await_end(queue, supervisors, limit, progress=None):
     """Wait until these supervisors and their workers are gone: 0, or 1 after *limit* seconds."""
     began = time.monotonic()
     while True:
-        left = [member for member in queue.members() if (member["supervisor"] or member["name"]) in supervisors]
+        left = queue.members_of(supervisors)
         if not left:
             if progress:
                 progress.end()
@@ -1253,13 +1178,7 @@ def await_end(queue, supervisors, limit, progress=None):
 def worker_list(call):
     # type: (Call) -> int
     queue = call.queue()
-    members = queue.members()
-    try:
-        jobs = {job["worker"]: job["id"] for job in queue.processing()} if members else {}
-    except storage.NoDatabase:
-        jobs = {}
-    for member in members:
-        member["job"] = jobs.get(member["name"])
+    members = queue.members_and_jobs()
     if call.options.json:
         call.print_json(members)
     elif not members:

@@ -529,6 +529,29 @@ class JobMaker:
         return utc_text(due), utc_text(due), int(due > self.now)
 
 
+def unique(ids: Sequence[str]) -> List[str]:
+    """*ids* in their order, each once."""
+    return list(dict.fromkeys(ids))
+
+
+def check_states(text: Optional[str]) -> List[str]:
+    """The states that *text* names, with commas between them; none where there is no text. Raises BadInput."""
+    states = [] if text is None else text.split(",")
+    for state in states:
+        if state not in STATES:
+            raise unknown_name("state", state, STATES)
+    return sorted(set(states))
+
+
+def current_umask() -> Optional[int]:
+    """The umask that a job enqueued by this process will run with."""
+    if sys.platform == "win32":
+        return None
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask
+
+
 def unknown_name(what: str, name: object, known: Sequence[str]) -> BadInput:
     """The refusal of a name that does not exist, with the nearest that does."""
     import difflib  # needed only to refuse
@@ -2159,6 +2182,29 @@ class Queue:
                     connection.execute(CANCEL_WAITING, (utc_text(now), utc_text(now), head["seq"]))
         return [(identifier, head["token"]) for identifier, head in zip(ids, heads)]
 
+    def await_cancel(
+        self, asked: Sequence[Tuple[str, Optional[str]]], seconds: float
+    ) -> Tuple[List[str], List[str]]:
+        """Wait up to *seconds* for the end of what :meth:`cancel` returned, while a worker lives to end it.
+
+        Returns the ids of jobs that still run, and words on each that ended another way first.
+        """
+        late, missed = [], []
+        deadline = time.monotonic() + seconds
+        for identifier, token in asked:
+            while token and self.running_token(identifier) == token:
+                if time.monotonic() > deadline or not self.has_worker_soon():
+                    late.append(identifier)
+                    break
+                time.sleep(0.05)
+        for identifier, token in asked:
+            if not token or identifier in late:
+                continue  # cancelled already, or not yet
+            state = self.states_of([identifier])[0]
+            if state != "cancelled":
+                missed.append("%s was %s" % (identifier, state))
+        return late, missed
+
     def requeue(self, ids: Sequence[str], states: Sequence[str], now: float) -> None:
         """Move jobs in one of *states* back to pending with attempts 0; all or none.
 
@@ -2275,6 +2321,32 @@ class Queue:
         with contextlib.suppress(NoDatabase), self._reading() as connection:
             found.update((row["state"], row["jobs"]) for row in connection.execute(COUNT_STATES))
         return found
+
+    def counts_of(self, ids: Sequence[str]) -> Dict[str, int]:
+        """How many of these jobs are in each state, zeros too. Raises QueueError for one that does not exist."""
+        states = self.states_of(ids)
+        return {state: states.count(state) for state in STATES}
+
+    def counts_of_others(self) -> Dict[str, int]:
+        """How many jobs are in each state, less the one that asks."""
+        counts = self.counts()
+        if counts["processing"] and self.is_asked_by_its_job():
+            counts["processing"] -= 1
+        return counts
+
+    def is_asked_by_its_job(self) -> bool:
+        """True when a job of this very queue calls, not what an attempt that has ended left running."""
+        identifier, token = os.environ.get("QUEUECTL_JOB_ID"), os.environ.get("QUEUECTL_TOKEN")
+        if not identifier or not token:
+            return False
+        try:
+            return self.running_token(check_id(identifier)) == token
+        except (NoDatabase, BadInput):
+            return False
+        except HostError:
+            return True  # it cannot be told now: rather leave too early than wait for oneself
+        except QueueError:
+            return False
 
     def overview(self) -> Tuple[Dict[str, int], Optional[Tuple[str, str, str]]]:
         """Counts per state; when the oldest waiting job was created, its id, and when it is due."""
@@ -2425,6 +2497,24 @@ class Queue:
             if self.is_alive(name):
                 found.append(self._details(name))
         return sorted(found, key=lambda member: (str(member["since"]), str(member["name"])))
+
+    def members_of(self, supervisors: Sequence[str]) -> List[Fields]:
+        """Those of the members that are one of these supervisors or a worker of one."""
+        return [member for member in self.members() if (member["supervisor"] or member["name"]) in supervisors]
+
+    def members_and_jobs(self) -> List[Fields]:
+        """The members, and the id of the job that each runs (or None) as "job"."""
+        members = self.members()
+        jobs: Dict[str, str] = {}
+        with contextlib.suppress(NoDatabase):
+            jobs = {job["worker"]: job["id"] for job in self.processing()} if members else {}
+        return [dict(member, job=jobs.get(member["name"])) for member in members]
+
+    def ask_to_stop(self, supervisors: Sequence[str], request: str) -> None:
+        """Leave each of these supervisors a *request* ("stop", "now" or "leave"), which its workers heed, too."""
+        with told(self.workers_folder):
+            for name in supervisors:
+                os.close(open_private(self.request_path(name, request), os.O_WRONLY | os.O_CREAT))
 
     def has_worker(self) -> bool:
         """True while any worker lives that can heed a request."""

@@ -417,7 +417,7 @@ MUTANTS = [
     Mutant(
         "a cancel can fail after its commit",
         13,
-        [("queuectl.py", "        if not token or identifier in late:\n", "        if identifier in late:\n")],
+        [("storage.py", "            if not token or identifier in late:\n", "            if identifier in late:\n")],
         "test_cancelling.py::test_a_cancel_of_what_waits_is_done_with_its_commit",
     ),
     Mutant(
