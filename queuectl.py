@@ -180,7 +180,7 @@ class Call(object):
 
     def queue(self):
         # type: () -> storage.Queue
-        return storage.Queue(os.path.join(self.home, self.config().db_path))
+        return self.config.queue()
 
     def print_json(self, value):
         # type: (object) -> None
@@ -1013,6 +1013,8 @@ def worker_start(call):
     options = call.options
     if options.name is not None and not re.match(r"[A-Za-z0-9]{1,32}\Z", options.name):
         raise storage.BadInput("--name: %s is not up to 32 letters and digits" % storage.shown(options.name))
+    import worker  # with multiprocessing, which other commands do without
+
     queue, wanted = call.queue(), worker_options(options)
     if options.ensure and queue.is_served():
         return 0
@@ -1021,71 +1023,28 @@ def worker_start(call):
     queue.create()
     queue.counts()  # is it ours, whole, and of a version that we know?
     os.environ["QUEUECTL_HOME"] = call.home
-    start = start_in_background if options.background else serve
-    return ensure_served(call, queue, wanted, start) if options.ensure else start(call, queue, wanted, None)
+    name = options.name or worker.new_supervisor_name()
 
+    def start(when_present):
+        # type: (Optional[Callable[[], None]]) -> None
+        if not options.background:
+            worker.serve(queue, name, wanted, call.config, when_present)
+            return
+        pid = worker.start_background(queue, background_arguments(call, name), name)
+        if not options.quiet:
+            text = "started in the background: supervisor %s, pid %d, workers: %d; log: %s"
+            tell(text % (name, pid, wanted.workers, queue.log_path))
 
-def ensure_served(call, queue, wanted, start):
-    # type: (Call, storage.Queue, Any, Callable[..., int]) -> int
-    """Start a supervisor unless one serves, or another call is about to start one."""
-    with storage.told(queue.folder):
-        lock = queue.try_start_lock()
-    if lock is None:
-        return 0
-    held = [lock]
-
-    def let_go():
-        # type: () -> None
-        while held:
-            os.close(held.pop())
-
-    try:
-        return 0 if queue.is_served() else start(call, queue, wanted, let_go)
-    finally:
-        let_go()
-
-
-def serve(call, queue, wanted, when_present):
-    # type: (Call, storage.Queue, Any, Optional[Callable[[], None]]) -> int
-    """Be the supervisor."""
-    import worker
-
-    name_main_module()
-    name = call.options.name or worker.new_supervisor_name()
-    with storage.told(queue.folder):
-        worker.Supervisor(queue, name, wanted, call.config, when_present).run()
+    if options.ensure:
+        worker.ensure_served(queue, start)
+    else:
+        start(None)
     return 0
-
-
-def start_in_background(call, queue, wanted, when_present):
-    # type: (Call, storage.Queue, Any, Optional[Callable[[], None]]) -> int
-    """Start the supervisor as a process of its own; it is present once this returns."""
-    import worker
-
-    name = worker.new_supervisor_name()
-    pid = worker.start_background(queue, background_arguments(call, name), name)
-    if not call.options.quiet:
-        tell(
-            "started in the background: supervisor %s, pid %d, workers: %d; log: %s"
-            % (name, pid, wanted.workers, queue.log_path)
-        )
-    return 0
-
-
-def name_main_module():
-    # type: () -> None
-    """Have spawned workers import this file by name, from Python's cache: by path each would compile it."""
-    main_module = sys.modules["__main__"]
-    name, ending = os.path.splitext(os.path.basename(SCRIPT))
-    if main_module.__dict__.get("main") is main and main_module.__spec__ is None and ending == ".py":
-        from importlib.machinery import ModuleSpec
-
-        main_module.__spec__ = ModuleSpec(name, None)
 
 
 def worker_options(options):
     # type: (argparse.Namespace) -> Any
-    import worker  # with multiprocessing, which other commands do without
+    import worker
 
     base, interval, longest = options.backoff_base, options.poll_interval, options.max_time
     if base is not None:
@@ -1261,83 +1220,27 @@ def initdb(call):
 )
 def cron(call):
     # type: (Call) -> int
+    import worker
+
     count = storage.count_from_text(call.options.count, "--count", 1000)
     words = [sys.executable or "python3", SCRIPT]
     if os.path.realpath(call.home) != HERE:
         words += ["--home", call.home]
-    for word in words:
-        if not word.isprintable():
-            raise storage.BadInput("%s holds a character that no crontab can carry: rename it" % storage.shown(word))
+    text = worker.schedule(words, count)
     if sys.platform == "win32":
-        print_text(windows_tasks(words, count))
+        print_text(text)
     else:
-        write_all(1, os.fsencode(crontab(words, count)))  # paths are bytes to cron, whatever stdout can encode
+        write_all(1, os.fsencode(text))  # paths are bytes to cron, whatever stdout can encode
     return 0
-
-
-CRONTAB = """\
-# Lines for your crontab. This adds them to what stands there:
-#   (crontab -l; {self} cron --count {count}) | crontab -
-# and `crontab -e` changes them or takes them out again. Jobs run with cron's short PATH, unless
-# a line such as PATH=/usr/local/bin:/usr/bin:/bin stands above. `worker stop` lasts until the next minute.
-
-# After a start of the host, and every minute: see that workers run. Nothing happens while they do.
-@reboot       {line} worker start --ensure --background --quiet --count {count}
-* * * * *     {line} worker start --ensure --background --quiet --count {count}
-
-# Where no process may stay, in place of these two (jobs that run longer than a minute may then add up):
-# * * * * *   {line} worker start --drain --max-time 55s --background --quiet --count {count}
-
-# Every ten minutes: look whether all is well. cron mails what it says.
-*/10 * * * *  {line} check
-
-# Once a day: delete what finished more than 30 days ago.
-17 3 * * *    {line} prune --older-than 30d --quiet
-"""
-
-
-def crontab(words, count):
-    # type: (Sequence[str], int) -> str
-    import shlex
-
-    typed = " ".join(shlex.quote(word) for word in words)
-    return CRONTAB.format(self=typed, line=" ".join(cron_word(word) for word in words), count=count)
-
-
-def cron_word(word):
-    # type: (str) -> str
-    """*word* for sh behind any cron: a bare \\% is % for those that unescape it and for those that do not.
-
-    No backslash stands beside another one, which some would make one of.
-    """
-    import shlex
-
-    parts = re.split(r"([%\\])", word)
-    special = {"%": "\\%", "\\": "'\\'", "": ""}
-    return "".join(special[part] if part in special else shlex.quote(part) for part in parts)
-
-
-def windows_tasks(words, count):
-    # type: (Sequence[str], int) -> str
-    """The same for the Windows task scheduler, to be pasted into cmd."""
-    windowless = re.sub(r"python\.exe\Z", "pythonw.exe", words[0])  # else a console flashes up each minute
-    words = [windowless if os.path.isfile(windowless) else words[0]] + list(words[1:])
-    line = " ".join('\\"%s\\"' % word for word in words)
-    tasks = (
-        ("queuectl workers", "/sc minute /mo 1", "worker start --ensure --background --quiet --count %d" % count),
-        ("queuectl check", "/sc minute /mo 10", "check"),
-        ("queuectl prune", "/sc daily /st 03:17", "prune --older-than 30d --quiet"),
-    )
-    lines = ["rem For cmd. `schtasks /delete /tn NAME` takes a task out again."]
-    lines += ['schtasks /create /f /tn "%s" %s /tr "%s %s"' % (name, when, line, rest) for name, when, rest in tasks]
-    return "\n".join(lines) + "\n"
 
 
 @command("doctor", "prove in a few seconds that this host can run the queue; exit 1 where it cannot", shows=True)
 def doctor(call):
     # type: (Call) -> int
-    began = time.monotonic()
-    findings, found = examine(call), []
+    import worker
+
+    began, found = time.monotonic(), []
+    findings = worker.examine(call.home, call.config, SCRIPT, LIBRARY)  # type: Any
     try:
         for finding in findings:
             found.append(finding)
@@ -1361,69 +1264,6 @@ def print_finding(finding):
     word, state = {True: ("ok", "completed"), False: ("FAIL", "dead"), None: ("note", "failed")}[finding.ok]
     text = finding.text + (": " + finding.advice if finding.advice else "")
     print_text("%s%-13s%s\n" % (coloured("%-6s" % word, state), finding.name, storage.printable(text)), flush=True)
-
-
-def examine(call):
-    # type: (Call) -> Any
-    """Finding after finding: the host, the real home, a home that is thrown away."""
-    import worker
-
-    wall, monotonic = time.time(), time.monotonic()
-    yield storage.Finding("python", True, "%d.%d.%d, %s" % (sys.version_info[:3] + (sys.executable,)))
-    yield storage.probe_sqlite()
-    config = storage.tried("config", probe_config, call)
-    yield config
-    queue = storage.Queue(os.path.join(call.home, "queuectl.db")) if config.ok is False else call.queue()
-    for name, probe in probes_of_home(call, queue):
-        yield storage.tried(name, probe)
-    folder = existing_folder(os.path.dirname(queue.path))
-    try:
-        with worker.Trial(SCRIPT, LIBRARY, folder) as trial:
-            for finding in trial.findings():
-                yield finding
-    except OSError as error:
-        text = "no home to try with can be made in %s: %s" % (folder, error.strerror)
-        yield storage.Finding("trial", False, text, "make it writable, or choose another home")
-    yield storage.probe_clock(wall, monotonic)
-    yield storage.tried("cron", worker.probe_cron)
-    if sys.platform != "win32":
-        yield storage.tried("bare PATH", worker.probe_bare_path)
-
-
-def probes_of_home(call, queue):
-    # type: (Call, storage.Queue) -> List[Tuple[str, Callable[[], storage.Finding]]]
-    return [
-        ("home", lambda: storage.probe_home(call.home, call.config.path, queue)),
-        ("file system", lambda: storage.probe_file_system(queue)),
-        ("database", lambda: storage.probe_database(queue)),
-        ("alive", lambda: probe_alive(queue)),
-    ]
-
-
-def probe_config(call):
-    # type: (Call) -> storage.Finding
-    call.config()
-    given = call.config.values()
-    text = "%s sets %s" % (call.config.path, ", ".join(given)) if given else "every setting has its default"
-    return storage.Finding("config", True, text)
-
-
-def probe_alive(queue):
-    # type: (storage.Queue) -> storage.Finding
-    members = queue.members()
-    workers = sum(member["kind"] == "worker" for member in members)
-    if not workers:
-        advice = "`worker start` starts one, `cron` tells how to keep one"
-        return storage.Finding("alive", None, "no worker works on this queue", advice)
-    return storage.Finding("alive", True, "%d workers, supervisors: %d" % (workers, len(members) - workers))
-
-
-def existing_folder(path):
-    # type: (str) -> str
-    """*path*, or what is there of the way to it."""
-    while not os.path.isdir(path) and os.path.dirname(path) != path:
-        path = os.path.dirname(path)
-    return path
 
 
 # ---------------------------------------------------------------- main

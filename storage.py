@@ -1183,6 +1183,10 @@ class ConfigFile:
             self.seen = seen
         return self.settings
 
+    def queue(self) -> Queue:
+        """The queue that belongs to the settings as they are now."""
+        return Queue(os.path.join(self.home, self().db_path))
+
     def values(self) -> Fields:
         """What the file sets, by key, checked."""
         found: Fields = {}
@@ -3194,3 +3198,19 @@ def probe_database(queue: Queue) -> Finding:
         return Finding("database", False, text, "restore a backup, or move it away")
     found = ", ".join("%d %s" % (count, state) for state, count in queue.counts().items() if count)
     return Finding("database", True, "%s is whole: %s" % (queue.path, found or "no jobs"))
+
+
+def probe_config(config: ConfigFile) -> Finding:
+    config()
+    given = config.values()
+    text = "%s sets %s" % (config.path, ", ".join(given)) if given else "every setting has its default"
+    return Finding("config", True, text)
+
+
+def probe_alive(queue: Queue) -> Finding:
+    members = queue.members()
+    workers = sum(member["kind"] == "worker" for member in members)
+    if not workers:
+        advice = "`worker start` starts one, `cron` tells how to keep one"
+        return Finding("alive", None, "no worker works on this queue", advice)
+    return Finding("alive", True, "%d workers, supervisors: %d" % (workers, len(members) - workers))

@@ -149,6 +149,16 @@ def test_a_frequent_command_imports_nothing_that_it_does_not_need(home, words):
     assert loaded & HEAVY == set()
 
 
+def test_a_worker_loads_no_front_end(home):
+    """Python says on standard error what it imports, in the supervisor and in its one worker."""
+    home.add("exit 0")
+    words = home.command("worker", "start", "--drain")
+    environment = home.environment({"PYTHONPROFILEIMPORTTIME": "1"})
+    said = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment).stderr.decode()
+    loaded = re.findall(r"^import time:.*\| *([\w.]+)\r?$", said, re.M)
+    assert [loaded.count(name) for name in ("storage", "worker", "argparse", "queuectl")] == [2, 2, 1, 0]
+
+
 # ---------------------------------------------------------------- every Python that meets it
 
 
