@@ -22,6 +22,9 @@ def leave_quietly(kind, error, trace):
 
 
 if __name__ == "__main__":
+    import gc
+
+    gc.disable()  # until all is loaded: there is nothing to find
     sys.excepthook = leave_quietly
 
 if sys.version_info < (3, 8):
@@ -1380,4 +1383,6 @@ def leave(code):
 
 
 if __name__ == "__main__":
+    gc.freeze()
+    gc.enable()
     leave(main())

@@ -265,7 +265,8 @@ def utc_seconds(text: str) -> float:
     return parse_time(text, "time")
 
 
-TIME = re.compile(
+# Text, compiled at first use, as DURATION is: most calls need neither, and half a millisecond is much for them.
+TIME = (
     r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?(?: *([Zz]|[+-]\d\d(?::?\d\d)?))?\Z"
 )
 
@@ -275,7 +276,7 @@ def parse_time(text: object, name: str = "run_at") -> float:
 
     Raises BadInput for anything else. (datetime.fromisoformat knows no Z before 3.11.)
     """
-    match = TIME.match(text) if isinstance(text, str) and text.isascii() else None
+    match = re.match(TIME, text) if isinstance(text, str) and text.isascii() else None
     if not match:
         raise BadInput("%s: %s is not a time such as 2027-12-01T10:00:00Z" % (name, shown(text)))
     year, month, day, hour, minute, second, fraction, zone = match.groups()
@@ -304,13 +305,13 @@ def zone_seconds(zone: str) -> int:
     return (hours * 3600 + minutes * 60) * (-1 if zone[0] == "-" else 1)
 
 
-DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?\Z")
+DURATION = r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?\Z"
 
 
 def parse_duration(value: object, name: str) -> float:
     """Seconds of a number or of text such as 90, 90s, 10m, 1h30m, 2d. Raises BadInput."""
     if isinstance(value, str) and value.isascii() and len(value) <= 40:
-        match = DURATION.match(value.strip())
+        match = re.match(DURATION, value.strip())
         if match and match.group(0):
             amounts = [float(amount or 0) for amount in match.groups()]
             return checked_seconds(sum(a * unit for a, unit in zip(amounts, (86400, 3600, 60, 1))), value, name)

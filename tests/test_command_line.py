@@ -258,8 +258,8 @@ def test_every_command_tells_the_version(kept, capsys):
 
 
 AS_MAIN = """
-import atexit, runpy, sys
-atexit.register(lambda: sys.stderr.write("taken down"))
+import atexit, gc, runpy, sys
+atexit.register(lambda: sys.stderr.write("taken down" if gc.isenabled() else "never collects"))
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
