@@ -213,15 +213,7 @@ def find_home(given):
     if not home:
         raise storage.BadInput("--home is empty")
     storage.check_text(home, "--home")
-    return home if os.path.isabs(home) else os.path.join(current_directory(), home)
-
-
-def current_directory():
-    # type: () -> str
-    try:
-        return str(storage.check_text(os.getcwd(), "the current directory"))
-    except OSError:
-        raise storage.HostError("the current directory no longer exists: change to one that does")
+    return home if os.path.isabs(home) else os.path.join(storage.current_directory(), home)
 
 
 def split_words(argv):
@@ -465,7 +457,7 @@ def add(call):
     if options.priority is not None:
         fields["priority"] = storage.whole_number(options.priority, "priority")
     if options.env:
-        fields["env"] = parse_variables(options.env)
+        fields["env"] = storage.variables_from_text(options.env)
     row = job_maker(call, options.cwd).row(fields)
     queue = call.queue()
     storage.make_home(call.home)
@@ -505,20 +497,8 @@ def acknowledge(text, what, flush=True):
 
 def job_maker(call, cwd=None):
     # type: (Call, Optional[str]) -> storage.JobMaker
-    base = cwd if cwd and os.path.isabs(cwd) else current_directory()
+    base = cwd if cwd and os.path.isabs(cwd) else storage.current_directory()
     return storage.JobMaker(call.config().max_retries, base, storage.current_umask(), call.now)
-
-
-def parse_variables(pairs):
-    # type: (Sequence[str]) -> Dict[str, str]
-    """--env NAME=VALUE as a dict; a message never holds the value."""
-    found = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise storage.BadInput("--env: NAME=VALUE is expected")
-        found[name] = value
-    return found
 
 
 @command(
@@ -540,9 +520,9 @@ def enqueue(call):
     maker = job_maker(call)
     queue = call.queue()
     progress = Progress()
-    with open_source(options.text, options.file) as source:
+    with storage.open_source(options.text, options.file) as source:
         try:
-            rows = checked_rows(maker, storage.read_jobs(source, progress.jobs_read))
+            rows = storage.checked_rows(maker, storage.read_jobs(source, progress.jobs_read))
             first = [next(rows)]  # what begins with a mistake does not even make a home
             storage.make_home(call.home)
             ids = queue.enqueue_each(row for part in (first, rows) for row in part)
@@ -576,38 +556,6 @@ def print_ids(call, ids, progress):
     elif not options.quiet:
         acknowledge("", "the jobs were added, but their ids")
     return given, given - held
-
-
-def open_source(text, path):
-    # type: (Optional[str], Optional[str]) -> Any
-    """What to read jobs from, as an open binary file."""
-    if path is not None and path != "-":
-        try:
-            return open(path, "rb")
-        except (OSError, ValueError) as error:
-            raise storage.BadInput(
-                "cannot read %s: %s" % (storage.shown(path), getattr(error, "strerror", None) or error)
-            )
-    if path == "-" or text == "-":
-        return os.fdopen(os.dup(0), "rb")
-    import io  # needed only for JSON on the command line
-
-    return io.BytesIO(storage.check_text(text, "JSON").encode("utf-8"))
-
-
-def checked_rows(maker, jobs):
-    # type: (storage.JobMaker, Iterable[Tuple[object, object]]) -> Iterator[Tuple[object, Sequence[Any]]]
-    """Rows for the queue; a mistake names its line."""
-    count = 0
-    for line, fields in jobs:
-        try:
-            row = maker.row(fields)
-        except storage.BadInput as error:
-            raise storage.BadInput("line %s: %s: nothing was added" % (line, error))
-        count += 1
-        yield line, row
-    if not count:
-        raise storage.BadInput("no job was given: nothing was added")
 
 
 # ---------------------------------------------------------------- looking
@@ -841,7 +789,7 @@ def check(call):
     options = call.options
     waiting = storage.parse_duration(options.waiting, "--waiting")
     least = storage.parse_size(options.min_free, "--min-free")
-    expected = parse_expected(options.expect or [], options.every or [])
+    expected = storage.check_expected(options.expect or [], options.every or [])
     queue = call.queue()
     try:
         with storage.problems(queue, call.now, waiting, least, expected) as problems:
@@ -860,21 +808,6 @@ def report_problems(call, problems):
     acknowledge(text, "what is wrong")
 
 
-def parse_expected(keys, ages):
-    # type: (Sequence[str], Sequence[str]) -> List[Tuple[str, float]]
-    """Which keys must complete how often."""
-    if bool(keys) != bool(ages):
-        raise storage.BadInput("--expect KEY and --every DURATION go together: give both")
-    if len(ages) not in (1, len(keys)) and keys:
-        raise storage.BadInput("give one --every for all, or one for each --expect")
-    for key in keys:
-        storage.check_key(key, "--expect")
-    seconds = [storage.parse_duration(age, "--every") for age in ages]
-    if 0 in seconds:
-        raise storage.BadInput("--every: 0 is never kept: give a length of time such as 26h")
-    return list(zip(keys, seconds * len(keys) if len(seconds) == 1 else seconds))
-
-
 # ---------------------------------------------------------------- deciding
 
 
@@ -887,10 +820,7 @@ def cancel(call):
     # type: (Call) -> int
     queue = call.queue()
     patience = call.config().grace + 15
-    try:
-        asked = queue.cancel(storage.unique(call.options.ids), call.now)
-    except storage.NoDatabase:
-        raise storage.no_such_job(call.options.ids[0])
+    asked = queue.cancel(storage.unique(call.options.ids), call.now)
     late, missed = queue.await_cancel(asked, patience)
     if missed:
         raise storage.QueueError("before the cancel reached it, job %s" % ", job ".join(missed))
@@ -903,16 +833,8 @@ def cancel(call):
 @command("requeue", "put dead or cancelled jobs back into the queue", argument("ids", metavar="ID", nargs="+"))
 def requeue(call):
     # type: (Call) -> int
-    put_back(call, call.options.ids, ("dead", "cancelled"))
+    call.queue().requeue(storage.unique(call.options.ids), ("dead", "cancelled"), call.now)
     return 0
-
-
-def put_back(call, ids, states):
-    # type: (Call, Sequence[str], Sequence[str]) -> None
-    try:
-        call.queue().requeue(storage.unique(ids), states, call.now)
-    except storage.NoDatabase:
-        raise storage.no_such_job(ids[0])
 
 
 @command(
@@ -939,13 +861,10 @@ def dlq_retry(call):
     if bool(call.options.ids) == call.options.all:
         raise storage.BadInput("give either the ids of dead jobs or --all")
     if call.options.ids:
-        put_back(call, call.options.ids, ("dead",))
+        call.queue().requeue(storage.unique(call.options.ids), ("dead",), call.now)
         return 0
     left = []  # type: List[str]
-    try:
-        count = call.queue().requeue_dead(call.now, left)
-    except storage.NoDatabase:
-        count = 0
+    count = call.queue().requeue_dead(call.now, left)
     tell("requeued %d jobs" % count)
     if left:
         tell("left %d jobs dead: another job with the same key waits or runs" % len(left))
@@ -983,8 +902,6 @@ def delete_jobs(call, states, age, quiet):
         deleted = call.queue().prune(
             states, max(0.0, call.now - age), lambda count: progress.show("deleted %d jobs" % count)
         )
-    except storage.NoDatabase:
-        deleted = 0
     finally:
         progress.end()
     if call.options.json:
@@ -1018,7 +935,10 @@ def worker_start(call):
         raise storage.BadInput("--name: %s is not up to 32 letters and digits" % storage.shown(options.name))
     import worker  # with multiprocessing, which other commands do without
 
-    queue, wanted = call.queue(), worker_options(options)
+    queue = call.queue()
+    wanted = worker.checked_options(
+        options.count, options.drain, options.backoff_base, options.poll_interval, options.max_time
+    )
     if options.ensure and queue.is_served():
         return 0
     storage.make_home(call.home)
@@ -1033,7 +953,7 @@ def worker_start(call):
         if not options.background:
             worker.serve(queue, name, wanted, call.config, when_present)
             return
-        pid = worker.start_background(queue, background_arguments(call, name), name)
+        pid = worker.start_background(queue, worker.command_line(SCRIPT, call.home, name, wanted), name)
         if not options.quiet:
             text = "started in the background: supervisor %s, pid %d, workers: %d; log: %s"
             tell(text % (name, pid, wanted.workers, queue.log_path))
@@ -1043,38 +963,6 @@ def worker_start(call):
     else:
         start(None)
     return 0
-
-
-def worker_options(options):
-    # type: (argparse.Namespace) -> Any
-    import worker
-
-    base, interval, longest = options.backoff_base, options.poll_interval, options.max_time
-    if base is not None:
-        base = storage.check_setting("backoff_base", storage.decimal_number(base, "--backoff-base"))
-    return worker.Options(
-        workers=storage.count_from_text(options.count, "--count", 1000),
-        drain=options.drain,
-        backoff_base=base,
-        poll_interval=None if interval is None else storage.check_setting("poll_interval", interval),
-        max_seconds=None if longest is None else storage.parse_duration(longest, "--max-time"),
-    )
-
-
-def background_arguments(call, name):
-    # type: (Call, str) -> List[str]
-    """The command line of the detached supervisor."""
-    options = call.options
-    words = [SCRIPT, "--home", call.home, "worker", "start", "--name", name, "--count", options.count]
-    if options.drain:
-        words.append("--drain")
-    if options.backoff_base is not None:
-        words += ["--backoff-base", options.backoff_base]
-    if options.poll_interval is not None:
-        words += ["--poll-interval", options.poll_interval]
-    if options.max_time is not None:
-        words += ["--max-time", options.max_time]
-    return words
 
 
 @command(

@@ -544,6 +544,13 @@ def check_states(text: Optional[str]) -> List[str]:
     return sorted(set(states))
 
 
+def current_directory() -> str:
+    try:
+        return str(check_text(os.getcwd(), "the current directory"))
+    except OSError:
+        raise HostError("the current directory no longer exists: change to one that does") from None
+
+
 def current_umask() -> Optional[int]:
     """The umask that a job enqueued by this process will run with."""
     if sys.platform == "win32":
@@ -676,6 +683,17 @@ def check_env(value: object) -> Optional[str]:
         if one > COMMAND_BYTES or size > ARGUMENTS_BYTES:
             raise BadInput("env: the value of %s is too long for this system" % shown(name))
     return json.dumps(value, ensure_ascii=False) if value else None
+
+
+def variables_from_text(pairs: Sequence[str]) -> Dict[str, str]:
+    """--env NAME=VALUE as a dict; a message never holds the value."""
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise BadInput("--env: NAME=VALUE is expected")
+        found[name] = value
+    return found
 
 
 # ---------------------------------------------------------------- reading jobs
@@ -935,6 +953,37 @@ def source_size(source: Any) -> int:
         return os.fstat(source.fileno()).st_size
     except (OSError, ValueError, AttributeError):
         return 0
+
+
+def open_source(text: Optional[str], path: Optional[str]) -> Any:
+    """What to read jobs from, as an open binary file."""
+    if path is not None and path != "-":
+        try:
+            return open(path, "rb")
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise BadInput("cannot read %s: %s" % (shown(path), why)) from None
+    if path == "-" or text == "-":
+        return os.fdopen(os.dup(0), "rb")
+    import io  # needed only for JSON on the command line
+
+    return io.BytesIO(check_text(text, "JSON").encode("utf-8"))
+
+
+def checked_rows(
+    maker: JobMaker, jobs: Iterable[Tuple[object, object]]
+) -> Iterator[Tuple[object, Sequence[Any]]]:
+    """Rows for the queue; a mistake names its line."""
+    count = 0
+    for line, fields in jobs:
+        try:
+            row = maker.row(fields)
+        except BadInput as error:
+            raise BadInput("line %s: %s: nothing was added" % (line, error)) from None
+        count += 1
+        yield line, row
+    if not count:
+        raise BadInput("no job was given: nothing was added")
 
 
 # ---------------------------------------------------------------- failpoints
@@ -2175,7 +2224,7 @@ class Queue:
         Returns (id, token) per job: the token of the running attempt, None if none ran.
         Raises QueueError when one does not exist or is finished.
         """
-        with self._writing() as connection:
+        with no_job_without_database(ids), self._writing() as connection:
             heads = [self._head(connection, identifier) for identifier in ids]
             for identifier, head in zip(ids, heads):
                 if head["state"] in FINAL:
@@ -2216,7 +2265,7 @@ class Queue:
         Raises QueueError when one does not exist, is in another state, or has a key that
         a waiting or running job holds.
         """
-        with self._writing() as connection:
+        with no_job_without_database(ids), self._writing() as connection:
             heads = [self._head(connection, identifier) for identifier in ids]
             for identifier, head in zip(ids, heads):
                 if head["state"] not in states:
@@ -2234,7 +2283,8 @@ class Queue:
 
         Those whose key is held stay, and their ids are put into *left*.
         """
-        with self._writing() as connection:
+        found, stay = [], []
+        with contextlib.suppress(NoDatabase), self._writing() as connection:
             found = connection.execute(FIND_DEAD).fetchall()
             stay = [head["id"] for head in found if self._requeue_one(connection, head, now) is not None]
         if left is not None:
@@ -2264,16 +2314,17 @@ class Queue:
         far. Gives the space back to the file system. Returns how many were deleted.
         """
         deleted = 0
-        for state in states:
-            last_seq = 0
-            while True:
-                count, last_seq = self._prune_some(state, utc_text(before), last_seq)
-                deleted += count
-                progress(deleted)
-                if last_seq < 0:
-                    break
-                time.sleep(YIELD_SECONDS)
-        self._give_space_back()
+        with contextlib.suppress(NoDatabase):
+            for state in states:
+                last_seq = 0
+                while True:
+                    count, last_seq = self._prune_some(state, utc_text(before), last_seq)
+                    deleted += count
+                    progress(deleted)
+                    if last_seq < 0:
+                        break
+                    time.sleep(YIELD_SECONDS)
+            self._give_space_back()
         return deleted
 
     def _prune_some(self, state: str, before: str, after_seq: int) -> Tuple[int, int]:
@@ -2784,6 +2835,15 @@ def no_such_job(identifier: str) -> QueueError:
     return QueueError("no job has the id %s: `list` shows the newest" % shown(identifier))
 
 
+@contextlib.contextmanager
+def no_job_without_database(ids: Sequence[str]) -> Iterator[None]:
+    """Where no database exists, neither does a job with the first of *ids*."""
+    try:
+        yield
+    except NoDatabase:
+        raise no_such_job(ids[0]) from None
+
+
 def key_is_held(identifier: str, holder: Holder, same_call: bool) -> QueueError:
     if same_call:
         text = "jobs %s and %s have the same key %s, and only one can wait: nothing was requeued"
@@ -2984,6 +3044,20 @@ class Follower:
 
 NEWEST_DEAD = 5  # dead letters that `check` names
 ERROR_CHARACTERS = 100  # of the error of each
+
+
+def check_expected(keys: Sequence[str], ages: Sequence[str]) -> List[Tuple[str, float]]:
+    """Which keys must complete how often: as one or several give them to `check`. Raises BadInput."""
+    if bool(keys) != bool(ages):
+        raise BadInput("--expect KEY and --every DURATION go together: give both")
+    if len(ages) not in (1, len(keys)) and keys:
+        raise BadInput("give one --every for all, or one for each --expect")
+    for key in keys:
+        check_key(key, "--expect")
+    seconds = [parse_duration(age, "--every") for age in ages]
+    if 0 in seconds:
+        raise BadInput("--every: 0 is never kept: give a length of time such as 26h")
+    return list(zip(keys, seconds * len(keys) if len(seconds) == 1 else seconds))
 
 
 @contextlib.contextmanager

@@ -150,6 +150,33 @@ def seconds_text(seconds: float) -> str:
 # ---------------------------------------------------------------- supervisor
 
 
+def checked_options(
+    count: str, drain: bool, backoff_base: Optional[str], poll_interval: Optional[str], max_time: Optional[str]
+) -> Options:
+    """What the words of a command line ask for. Raises BadInput."""
+    base: Any = None if backoff_base is None else storage.decimal_number(backoff_base, "--backoff-base")
+    return Options(
+        workers=storage.count_from_text(count, "--count", 1000),
+        drain=drain,
+        backoff_base=None if base is None else storage.check_setting("backoff_base", base),
+        poll_interval=None if poll_interval is None else storage.check_setting("poll_interval", poll_interval),
+        max_seconds=None if max_time is None else storage.parse_duration(max_time, "--max-time"),
+    )
+
+
+def command_line(script: str, home: str, name: str, options: Options) -> List[str]:
+    """The words that start a supervisor *name* with these options: the reverse of :func:`checked_options`."""
+    words = [script, "--home", home, "worker", "start", "--name", name, "--count", str(options.workers)]
+    given = (
+        ("--backoff-base", options.backoff_base),
+        ("--poll-interval", options.poll_interval),
+        ("--max-time", options.max_seconds),
+    )
+    for option, value in given:
+        words += [] if value is None else [option, storage.number_text(value)]
+    return words + ["--drain"] * options.drain
+
+
 def new_supervisor_name() -> str:
     """A name that no other supervisor of this queue has had."""
     return "s" + os.urandom(3).hex()

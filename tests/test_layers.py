@@ -22,7 +22,7 @@ FORBIDDEN = {
 STANDARD = {
     *("__future__", "argparse", "calendar", "codecs", "collections", "contextlib", "ctypes"),
     *("datetime", "difflib", "errno"),
-    *("fcntl", "functools", "grp", "importlib", "io", "json", "msvcrt", "multiprocessing", "os", "pwd", "re"),
+    *("fcntl", "functools", "gc", "grp", "importlib", "io", "json", "msvcrt", "multiprocessing", "os", "pwd", "re"),
     *("select", "shlex"),
     *("shutil", "signal", "socket", "sqlite3", "stat", "subprocess", "sys", "tempfile", "threading", "time", "typing"),
     "traceback",
