@@ -94,7 +94,9 @@ class Command(object):
         # type: () -> Parser
         argparse.__dict__["_"] = str  # it would look for translations of its few words: milliseconds, and none is there
         name = "%s %s" % (PROGRAM, self.name)
-        parser = Parser(prog=name, description=self.text, allow_abbrev=False, formatter_class=formatter)
+        # One for all: argparse formats each argument only to see that it can, and would ask how wide the terminal is.
+        trial = argparse.HelpFormatter(name, width=80)
+        parser = Parser(prog=name, description=self.text, allow_abbrev=False, formatter_class=lambda prog: trial)
         add_common(parser)
         if self.shows:
             parser.add_argument("--json", action="store_true", help="print one JSON value")
@@ -142,7 +144,7 @@ class Parser(argparse.ArgumentParser):
 
     def format_help(self):
         # type: () -> str
-        self.formatter_class = argparse.HelpFormatter
+        self.formatter_class = argparse.HelpFormatter  # as wide as the terminal
         return super(Parser, self).format_help()
 
     def nearest(self, word):
@@ -152,12 +154,6 @@ class Parser(argparse.ArgumentParser):
 
         near = difflib.get_close_matches(word, list(self._option_string_actions), 1)
         return " (did you mean %s?)" % near[0] if near else ""
-
-
-def formatter(prog):
-    # type: (str) -> argparse.HelpFormatter
-    """For what argparse formats of each argument only to see that it can: without asking how wide the terminal is."""
-    return argparse.HelpFormatter(prog, width=80)
 
 
 def add_common(parser):

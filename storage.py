@@ -2695,7 +2695,8 @@ def network_file_system(path: str, mountinfo: str = "/proc/self/mountinfo") -> O
     if sys.platform == "win32":
         return "a network share" if path.startswith("\\\\") else None
     kind = file_system(path, mountinfo)
-    return kind if re.sub(r"^fuse\.", "", kind).startswith(NETWORK_FILE_SYSTEMS) else None
+    bare = kind[5:] if kind.startswith("fuse.") else kind
+    return kind if bare.startswith(NETWORK_FILE_SYSTEMS) else None
 
 
 def file_system(path: str, mountinfo: str = "/proc/self/mountinfo") -> str:
@@ -2707,7 +2708,9 @@ def file_system(path: str, mountinfo: str = "/proc/self/mountinfo") -> str:
         return ""
     best, kind = "", ""
     for words in mounts:  # proc(5): the fifth word is the place, the kind follows the lone -
-        place = re.sub(r"\\(\d{3})", lambda match: chr(int(match.group(1), 8)), words[4])
+        place = words[4]
+        if "\\" in place:  # a space, say, in three octal digits
+            place = re.sub(r"\\(\d{3})", lambda match: chr(int(match.group(1), 8)), place)
         inside = path == place or path.startswith(place.rstrip("/") + "/")
         if inside and len(place) >= len(best):
             best, kind = place, words[words.index("-") + 1]
