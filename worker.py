@@ -29,6 +29,9 @@ became of its jobs, in this order:
                                                       being ended, as what it was ended for)
     the run file is locked                            it still runs: adopted by an idle worker
     otherwise                                         it died: a lost attempt
+
+Keeping the runners alive is here as well: starting one only where none serves, crontab lines
+that do so, and `doctor`, which tries on a host whether all of this works there.
 """
 
 from __future__ import annotations
