@@ -348,17 +348,6 @@ def fitted(text, columns):
     return text
 
 
-def when(job, now):
-    # type: (Fields, float) -> str
-    """The time that matters in a job's state, seen from now."""
-    if job["state"] in storage.WAITING:
-        due = storage.utc_seconds(job["next_run_at"])
-        return "due in " + storage.age_text(due - now) if due > now + 1 else "due"
-    if job["state"] == "processing":
-        return "for " + storage.age_text(now - storage.utc_seconds(job["started_at"]))
-    return storage.age_text(now - storage.utc_seconds(job["finished_at"])) + " ago"
-
-
 def command_text(job):
     # type: (Fields) -> str
     """The command as one would type it."""
@@ -585,7 +574,8 @@ def show_jobs(call, states, limit):
         rows = []
         for job in jobs:
             attempts = "%d/%d" % (job["attempts"], job["max_retries"] + 1)
-            rows.append((job["id"], job["state"], attempts, when(job, call.now), command_text(job)))
+            when = storage.time_that_matters(job, call.now)
+            rows.append((job["id"], job["state"], attempts, when, command_text(job)))
         print_table(("ID", "STATE", "ATTEMPTS", "WHEN", "COMMAND"), rows, 1)
     else:
         tell("no jobs" if not states else "no jobs are %s" % " or ".join(states))

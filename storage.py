@@ -55,7 +55,6 @@ import datetime
 import json
 import os
 import re
-import signal
 import sqlite3
 import stat
 import sys
@@ -68,9 +67,15 @@ else:
 
 TYPE_CHECKING = False  # typing costs every `add` milliseconds; checkers know this name
 if TYPE_CHECKING:
+    import signal
     from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
     Fields = Dict[str, Any]
+else:
+    try:
+        import _signal as signal  # what does the work in signal, which makes enums of it: a millisecond of every `add`
+    except ImportError:
+        import signal
 
 __version__ = "0.1.0"
 
@@ -360,6 +365,16 @@ def age_text(seconds: float) -> str:
         if seconds >= 2 * size:
             return "%d%s" % (seconds // size, unit)
     return "%ds" % seconds
+
+
+def time_that_matters(job: Fields, now: float) -> str:
+    """The time that matters in a job's state, seen from now."""
+    if job["state"] in WAITING:
+        due = utc_seconds(job["next_run_at"])
+        return "due in " + age_text(due - now) if due > now + 1 else "due"
+    if job["state"] == "processing":
+        return "for " + age_text(now - utc_seconds(job["started_at"]))
+    return age_text(now - utc_seconds(job["finished_at"])) + " ago"
 
 
 def exact_age(seconds: float) -> str:

@@ -20,7 +20,7 @@ FORBIDDEN = {
 }
 # What the Pythons 3.8 to 3.14 all have, of all that these files need.
 STANDARD = {
-    *("__future__", "argparse", "calendar", "codecs", "collections", "contextlib", "ctypes"),
+    *("__future__", "_signal", "argparse", "calendar", "codecs", "collections", "contextlib", "ctypes"),
     *("datetime", "difflib", "errno"),
     *("fcntl", "functools", "gc", "grp", "importlib", "io", "json", "msvcrt", "multiprocessing", "os", "pwd", "re"),
     *("select", "shlex"),
@@ -132,7 +132,7 @@ import queuectl
 code = queuectl.main(sys.argv[1:])
 sys.stderr.write("\\n".join(["code=%%d" %% code] + sorted(sys.modules)))
 """
-HEAVY = {"worker", "multiprocessing", "subprocess", "typing", "socket", "difflib", "tempfile", "asyncio"}
+HEAVY = {"worker", "signal", "multiprocessing", "subprocess", "typing", "socket", "difflib", "tempfile", "asyncio"}
 
 
 @pytest.mark.parametrize(
