@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """queuectl: a background job queue for shell commands, on one host, without installation.
 
-This file talks to people and programs: the configuration file, the commands, output and
-exit codes. What a job is and how it moves is in storage.py, how it runs in worker.py.
+This file talks to people and programs: the commands, output and exit codes. What a job is,
+how it moves and what is kept is in storage.py, how it runs and who keeps it running in
+worker.py. Python caches these two, and compiles this file at every call: so it is short.
 
 It must stay readable for Python 2.7 and 3.6, so that these can be told what is missing:
 no annotations and no f-strings here, types stand in comments.
@@ -21,6 +22,9 @@ def leave_quietly(kind, error, trace):
 
 
 if __name__ == "__main__":
+    import gc
+
+    gc.disable()  # until all is loaded: there is nothing to find
     sys.excepthook = leave_quietly
 
 if sys.version_info < (3, 8):
@@ -66,231 +70,10 @@ if TYPE_CHECKING:
 
 PROGRAM = "queuectl.py"
 SHOWN_BYTES = 16 * 1024  # of output that `show` prints per stream
-CHUNK_BYTES = 64 * 1024  # that `logs` reads at once
 JSON_BYTES = 1024 * 1024  # of output that `show --json` carries per stream
 INTERRUPTED = 130
 EINVAL = 22
 TIMED_OUT = 124
-
-
-# ---------------------------------------------------------------- configuration file
-
-ALIASES = {
-    "default_max_retries": "max_retries",
-    "job_timeout": "timeout",
-    "worker_poll_interval": "poll_interval",
-}
-
-
-def setting_key(name):
-    # type: (str) -> str
-    """The key that *name* means: max-retries and default_max_retries are max_retries."""
-    key = name.replace("-", "_")
-    key = ALIASES.get(key, key)
-    if key not in storage.SETTING_DEFAULTS:
-        raise storage.unknown_name("setting", name, list(storage.SETTING_DEFAULTS) + list(ALIASES))
-    return key
-
-
-def check_setting(key, value):
-    # type: (str, object) -> Any
-    """*value* when the setting *key* can have it; raises BadInput."""
-    if key == "max_retries":
-        return storage.check_integer(value, key, 0, 1000000)
-    if key == "max_output":
-        return storage.check_integer(value, key, 4096, 10**15)
-    if key == "db_path":
-        text = storage.check_text(value, key)
-        if not text:
-            raise storage.BadInput("db_path is empty")
-        if os.path.normpath(text) in (".", "..", "config.json"):
-            raise storage.BadInput("db_path: %s is no place for a database" % storage.shown(text))
-        longest = max(len(part.encode("utf-8")) for part in re.split(r"[/\\]", text))
-        if longest > 200 or len(text.encode("utf-8")) > 1000:
-            raise storage.BadInput("db_path: %s is too long" % storage.shown(text))
-        return text
-    if key == "timeout":
-        return None if value is None else storage.check_timeout(value)
-    if key == "backoff_base":
-        return check_number(value, key, 0, 1000000000)
-    if key == "durability":
-        if value not in storage.DURABILITIES:
-            raise storage.BadInput("durability: %s is not full or off" % storage.shown(value))
-        return value
-    seconds = storage.parse_duration(value, key)
-    if key == "poll_interval":
-        return check_number(seconds, key, 0.01, 3600)
-    return seconds
-
-
-def check_number(value, name, low, high):
-    # type: (object, str, float, float) -> float
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        raise storage.BadInput("%s: %s is not a number from %g to %g" % (name, storage.shown(value), low, high))
-    return value
-
-
-def setting_from_text(key, text):
-    # type: (str, str) -> object
-    """What the words of a command line mean as the value of *key*."""
-    if key == "timeout" and text.lower() in ("none", "null", ""):
-        return None
-    if key in ("max_retries", "max_output"):
-        return whole_number(text, key)
-    if key == "backoff_base":
-        return decimal_number(text, key)
-    return text
-
-
-def whole_number(text, name):
-    # type: (str, str) -> int
-    if not re.match(r"[+-]?[0-9]{1,18}\Z", text):
-        raise storage.BadInput("%s: %s is not a whole number" % (name, storage.shown(text)))
-    return int(text)
-
-
-def decimal_number(text, name):
-    # type: (str, str) -> float
-    if not re.match(r"[+-]?([0-9]{1,18}(\.[0-9]*)?|\.[0-9]+)\Z", text):
-        raise storage.BadInput("%s: %s is not a number" % (name, storage.shown(text)))
-    return float(text) if "." in text else int(text)
-
-
-class ConfigFile(object):
-    """config.json: read when it changes, checked, and replaced atomically.
-
-    Calling it gives the Settings. Workers carry it along and call it before each claim.
-    """
-
-    def __init__(self, home):
-        # type: (str) -> None
-        self.home = home
-        self.path = os.path.join(home, "config.json")
-        self.seen = None  # type: Any
-        self.settings = None  # type: Optional[storage.Settings]
-
-    def __call__(self):
-        # type: () -> storage.Settings
-        """The settings as they are now. Raises HostError for a broken file."""
-        try:
-            info = os.stat(self.path)
-            seen = (info.st_mtime_ns, info.st_size, info.st_ino)  # type: Any
-        except OSError:
-            seen = ()
-        if self.settings is None or seen != self.seen:
-            self.settings = storage.Settings(**dict(storage.SETTING_DEFAULTS, **self.values()))
-            self.seen = seen
-        return self.settings
-
-    def values(self):
-        # type: () -> Fields
-        """What the file sets, by key, checked."""
-        found = {}  # type: Fields
-        for name, value in self.content().items():
-            try:
-                key = setting_key(name)
-                if key in found:
-                    raise storage.BadInput("%s is set twice, once under another name" % key)
-                found[key] = check_setting(key, value)
-            except storage.BadInput as error:
-                raise storage.HostError("%s: %s" % (storage.printable(self.path), error))
-        return found
-
-    def content(self):
-        # type: () -> Fields
-        """The file's object as it stands, {} where there is no file."""
-        try:
-            text = storage.read_whole(self.path).decode("utf-8-sig")
-            value = json.loads(text, object_pairs_hook=storage.unique_keys, parse_constant=storage.refuse_constant)
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            raise storage.HostError("cannot read %s: %s" % (storage.printable(self.path), error.strerror))
-        except UnicodeDecodeError as error:
-            raise self.broken("not UTF-8 at byte %d" % error.start)
-        except storage.Unwanted as error:
-            place = max(0, text.rfind(error.words))
-            line, column = text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
-            raise self.broken("line %d, column %d: %s" % (line, column, error))
-        except json.JSONDecodeError as error:
-            raise self.broken("line %d, column %d: %s" % (error.lineno, error.colno, error.msg))
-        except (ValueError, RecursionError, storage.BadInput) as error:
-            raise self.broken(str(error))
-        if not isinstance(value, dict):
-            raise self.broken("line 1, column 1: an object such as {} is expected")
-        return value
-
-    def broken(self, what):
-        # type: (str) -> storage.HostError
-        return storage.HostError("%s: %s: correct it, or move it away" % (storage.printable(self.path), what))
-
-    def change(self, name, value, remove):
-        # type: (str, object, bool) -> None
-        """Set or remove one key, whatever others change at the same time."""
-        with storage.told(self.path):
-            ensure_home(self.home)
-            fd = self.lock()
-            try:
-                content = self.content()
-                key = ALIASES.get(name.replace("-", "_"), name.replace("-", "_"))
-                for old in list(content):
-                    if ALIASES.get(old.replace("-", "_"), old.replace("-", "_")) == key:
-                        del content[old]
-                if not remove:
-                    content[key] = value
-                self.remove_what_a_kill_left()
-                self.replace(content)
-            finally:
-                os.close(fd)
-
-    def lock(self):
-        # type: () -> int
-        """Hold the right to replace the file (a lock on its directory; on Windows on a file)."""
-        if sys.platform == "win32":
-            fd = storage.open_private(self.path + ".lock", os.O_RDWR | os.O_CREAT)
-        else:
-            fd = os.open(self.home, os.O_RDONLY)
-        deadline = time.monotonic() + storage.BUSY_SECONDS
-        while not storage.try_lock(fd):
-            if time.monotonic() > deadline:
-                os.close(fd)
-                raise storage.HostError("%s is locked by another queuectl: is one of them paused?" % self.path)
-            time.sleep(0.01)
-        return fd
-
-    def replace(self, content):
-        # type: (Fields) -> None
-        target = os.path.realpath(self.path)  # a symbolic link stays one
-        partial = "%s.%d.partial" % (target, os.getpid())
-        try:
-            fd = storage.open_private(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-            with os.fdopen(fd, "w", encoding="utf-8") as file:
-                json.dump(content, file, indent=2)
-                file.write("\n")
-                file.flush()
-                os.fsync(file.fileno())
-            storage.replace(partial, target)
-        except BaseException:
-            try:
-                storage.remove(partial)
-            except OSError:
-                pass  # the next call does; why the writing failed is what must be told
-            raise
-        storage.sync_folder(self.home)
-
-    def remove_what_a_kill_left(self):
-        # type: () -> None
-        """Half-written files of calls that were killed; whoever holds the lock is the only one to write any."""
-        for name in os.listdir(self.home):
-            if re.match(r"config\.json\.\d+\.partial\Z", name):
-                storage.remove(os.path.join(self.home, name))
-
-
-def ensure_home(home):
-    # type: (str) -> None
-    if not os.path.isdir(home):
-        os.makedirs(home, storage.PRIVATE_FOLDER, exist_ok=True)
-        os.chmod(home, storage.PRIVATE_FOLDER)  # a umask may have taken even the owner's bits
 
 
 # ---------------------------------------------------------------- commands: the frame
@@ -309,7 +92,11 @@ class Command(object):
 
     def parser(self):
         # type: () -> Parser
-        parser = Parser(prog="%s %s" % (PROGRAM, self.name), description=self.text, allow_abbrev=False)
+        argparse.__dict__["_"] = str  # it would look for translations of its few words: milliseconds, and none is there
+        name = "%s %s" % (PROGRAM, self.name)
+        # One for all: argparse formats each argument only to see that it can, and would ask how wide the terminal is.
+        trial = argparse.HelpFormatter(name, width=80)
+        parser = Parser(prog=name, description=self.text, allow_abbrev=False, formatter_class=lambda prog: trial)
         add_common(parser)
         if self.shows:
             parser.add_argument("--json", action="store_true", help="print one JSON value")
@@ -355,6 +142,10 @@ class Parser(argparse.ArgumentParser):
             message = message[:197] + "..."
         raise storage.BadInput("%s: see `%s --help`" % (message, self.prog))
 
+    def format_help(self):
+        # type: () -> str
+        self.formatter_class = argparse.HelpFormatter  # as wide as the terminal
+        return super(Parser, self).format_help()
 
     def nearest(self, word):
         # type: (str) -> str
@@ -383,12 +174,12 @@ class Call(object):
             if identifier is not None:
                 storage.check_id(identifier)
         self.home = find_home(options.home)
-        self.config = ConfigFile(self.home)
+        self.config = storage.ConfigFile(self.home)
         self.now = time.time()
 
     def queue(self):
         # type: () -> storage.Queue
-        return storage.Queue(os.path.join(self.home, self.config().db_path))
+        return self.config.queue()
 
     def print_json(self, value):
         # type: (object) -> None
@@ -418,15 +209,7 @@ def find_home(given):
     if not home:
         raise storage.BadInput("--home is empty")
     storage.check_text(home, "--home")
-    return home if os.path.isabs(home) else os.path.join(current_directory(), home)
-
-
-def current_directory():
-    # type: () -> str
-    try:
-        return str(storage.check_text(os.getcwd(), "the current directory"))
-    except OSError:
-        raise storage.HostError("the current directory no longer exists: change to one that does")
+    return home if os.path.isabs(home) else os.path.join(storage.current_directory(), home)
 
 
 def split_words(argv):
@@ -565,27 +348,6 @@ def fitted(text, columns):
     return text
 
 
-def age_text(seconds):
-    # type: (float) -> str
-    """A length of time in one short word: 7s, 12m, 3h, 5d."""
-    seconds = abs(seconds)
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds >= 2 * size:
-            return "%d%s" % (seconds // size, unit)
-    return "%ds" % seconds
-
-
-def when(job, now):
-    # type: (Fields, float) -> str
-    """The time that matters in a job's state, seen from now."""
-    if job["state"] in storage.WAITING:
-        due = storage.utc_seconds(job["next_run_at"])
-        return "due in " + age_text(due - now) if due > now + 1 else "due"
-    if job["state"] == "processing":
-        return "for " + age_text(now - storage.utc_seconds(job["started_at"]))
-    return age_text(now - storage.utc_seconds(job["finished_at"])) + " ago"
-
-
 def command_text(job):
     # type: (Fields) -> str
     """The command as one would type it."""
@@ -676,15 +438,14 @@ def add(call):
         "unique": options.unique,
     }  # type: Fields
     if options.max_retries is not None:
-        fields["max_retries"] = whole_number(options.max_retries, "max_retries")
+        fields["max_retries"] = storage.whole_number(options.max_retries, "max_retries")
     if options.priority is not None:
-        fields["priority"] = whole_number(options.priority, "priority")
+        fields["priority"] = storage.whole_number(options.priority, "priority")
     if options.env:
-        fields["env"] = parse_variables(options.env)
+        fields["env"] = storage.variables_from_text(options.env)
     row = job_maker(call, options.cwd).row(fields)
     queue = call.queue()
-    with storage.told(call.home):
-        ensure_home(call.home)
+    storage.make_home(call.home)
     identifier = queue.enqueue(row)
     if options.verbose:
         tell_holder(identifier)
@@ -721,30 +482,8 @@ def acknowledge(text, what, flush=True):
 
 def job_maker(call, cwd=None):
     # type: (Call, Optional[str]) -> storage.JobMaker
-    base = cwd if cwd and os.path.isabs(cwd) else current_directory()
-    return storage.JobMaker(call.config().max_retries, base, current_umask(), call.now)
-
-
-def current_umask():
-    # type: () -> Optional[int]
-    """The umask that the job will run with."""
-    if sys.platform == "win32":
-        return None
-    umask = os.umask(0o077)
-    os.umask(umask)
-    return umask
-
-
-def parse_variables(pairs):
-    # type: (Sequence[str]) -> Dict[str, str]
-    """--env NAME=VALUE as a dict; a message never holds the value."""
-    found = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise storage.BadInput("--env: NAME=VALUE is expected")
-        found[name] = value
-    return found
+    base = cwd if cwd and os.path.isabs(cwd) else storage.current_directory()
+    return storage.JobMaker(call.config().max_retries, base, storage.current_umask(), call.now)
 
 
 @command(
@@ -766,12 +505,11 @@ def enqueue(call):
     maker = job_maker(call)
     queue = call.queue()
     progress = Progress()
-    with open_source(options.text, options.file) as source:
+    with storage.open_source(options.text, options.file) as source:
         try:
-            rows = checked_rows(maker, storage.read_jobs(source, progress.jobs_read))
+            rows = storage.checked_rows(maker, storage.read_jobs(source, progress.jobs_read))
             first = [next(rows)]  # what begins with a mistake does not even make a home
-            with storage.told(call.home):
-                ensure_home(call.home)
+            storage.make_home(call.home)
             ids = queue.enqueue_each(row for part in (first, rows) for row in part)
             given, added = print_ids(call, ids, progress)
         finally:
@@ -805,38 +543,6 @@ def print_ids(call, ids, progress):
     return given, given - held
 
 
-def open_source(text, path):
-    # type: (Optional[str], Optional[str]) -> Any
-    """What to read jobs from, as an open binary file."""
-    if path is not None and path != "-":
-        try:
-            return open(path, "rb")
-        except (OSError, ValueError) as error:
-            raise storage.BadInput(
-                "cannot read %s: %s" % (storage.shown(path), getattr(error, "strerror", None) or error)
-            )
-    if path == "-" or text == "-":
-        return os.fdopen(os.dup(0), "rb")
-    import io  # needed only for JSON on the command line
-
-    return io.BytesIO(storage.check_text(text, "JSON").encode("utf-8"))
-
-
-def checked_rows(maker, jobs):
-    # type: (storage.JobMaker, Iterable[Tuple[object, object]]) -> Iterator[Tuple[object, Sequence[Any]]]
-    """Rows for the queue; a mistake names its line."""
-    count = 0
-    for line, fields in jobs:
-        try:
-            row = maker.row(fields)
-        except storage.BadInput as error:
-            raise storage.BadInput("line %s: %s: nothing was added" % (line, error))
-        count += 1
-        yield line, row
-    if not count:
-        raise storage.BadInput("no job was given: nothing was added")
-
-
 # ---------------------------------------------------------------- looking
 
 
@@ -851,21 +557,12 @@ def checked_rows(maker, jobs):
 def list_jobs(call):
     # type: (Call) -> int
     options = call.options
-    states = parse_states(options.state)
+    states = storage.check_states(options.state)
     if options.dlq and states not in ([], ["dead"]):
         raise storage.BadInput("--dlq and --state contradict each other: give one of them")
-    limit = storage.check_integer(whole_number(options.limit, "--limit"), "--limit", 1, 1000000000)
+    limit = storage.count_from_text(options.limit, "--limit", 1000000000)
     show_jobs(call, ["dead"] if options.dlq else states, limit)
     return 0
-
-
-def parse_states(text):
-    # type: (Optional[str]) -> List[str]
-    states = [] if text is None else text.split(",")
-    for state in states:
-        if state not in storage.STATES:
-            raise storage.unknown_name("state", state, storage.STATES)
-    return sorted(set(states))
 
 
 def show_jobs(call, states, limit):
@@ -877,7 +574,8 @@ def show_jobs(call, states, limit):
         rows = []
         for job in jobs:
             attempts = "%d/%d" % (job["attempts"], job["max_retries"] + 1)
-            rows.append((job["id"], job["state"], attempts, when(job, call.now), command_text(job)))
+            when = storage.time_that_matters(job, call.now)
+            rows.append((job["id"], job["state"], attempts, when, command_text(job)))
         print_table(("ID", "STATE", "ATTEMPTS", "WHEN", "COMMAND"), rows, 1)
     else:
         tell("no jobs" if not states else "no jobs are %s" % " or ".join(states))
@@ -891,9 +589,7 @@ def show(call):
     queue = call.queue()
     job = queue.job(call.options.id)
     if call.options.json:
-        for attempt in job["history"]:
-            json_output(queue, attempt)
-        call.print_json(job)
+        call.print_json(storage.with_output(queue, job, JSON_BYTES))
         return 0
     for name, value in job.items():
         if name != "history":
@@ -911,7 +607,7 @@ def field_text(job, name, value):
     if name == "env":
         return ", ".join(sorted(value)) + " (values not shown)" if value else "-"
     if name == "timeout" and value is not None:
-        return number_text(value) + " s"
+        return storage.number_text(value) + " s"
     return "-" if value is None else str(value)
 
 
@@ -931,73 +627,14 @@ def show_attempt(queue, identifier, attempt):
     if attempt["leftovers"]:
         print_text("  left running: %s\n" % storage.printable(attempt["leftovers"]))
     for stream in ("stdout", "stderr"):
-        output = Output(queue, attempt, stream)
+        output = storage.Output(queue, attempt, stream)
         text = output.tail(SHOWN_BYTES)
         if output.size:
             print_text("  %s, %d bytes:\n" % (stream, output.size))
             if len(text) < output.size:
                 print_text("    ... (`logs %s --attempt %d` shows all of it)\n" % (identifier, attempt["number"]))
-            for line in output_text(text).splitlines():
+            for line in storage.output_text(text).splitlines():
                 print_text("    %s\n" % storage.printable(line))
-
-
-def json_output(queue, attempt):
-    # type: (storage.Queue, Fields) -> None
-    """Replace what is stored of an attempt's output by text, and drop what is internal."""
-    for stream in ("stdout", "stderr"):
-        output = Output(queue, attempt, stream)
-        text = output.tail(JSON_BYTES)
-        attempt[stream] = output_text(text)
-        attempt[stream + "_bytes"] = output.size
-        if len(text) < output.size:
-            attempt[stream + "_truncated"] = True
-    for name in ("id", "job", "token"):
-        attempt.pop(name, None)
-
-
-def output_text(data):
-    # type: (bytes) -> str
-    """Output as text: UTF-8, on Windows else what cmd and its commands write there."""
-    if sys.platform == "win32":
-        try:
-            return data.decode("utf-8")
-        except UnicodeDecodeError:
-            return data.decode("oem", "backslashreplace")
-    return data.decode("utf-8", "backslashreplace")
-
-
-class Output(object):
-    """One output stream of one attempt, wherever it is kept: database or file."""
-
-    def __init__(self, queue, attempt, stream):
-        # type: (storage.Queue, Fields, str) -> None
-        self.blob = attempt[stream]  # type: Optional[bytes]
-        self.path = ""
-        self.size = attempt[stream + "_bytes"]  # type: int
-        if self.blob is None and attempt["token"]:
-            self.path = queue.attempt_path(attempt["token"], stream[3:])
-            try:
-                self.size = os.stat(self.path).st_size
-            except OSError:
-                self.path = ""
-
-    def read(self, offset, count):
-        # type: (int, int) -> bytes
-        """Up to *count* bytes from *offset*."""
-        if self.blob is not None:
-            return bytes(self.blob[offset : offset + count])
-        if not self.path:
-            return b""
-        try:
-            with open(self.path, "rb") as file:
-                file.seek(offset)
-                return file.read(count)
-        except FileNotFoundError:
-            return b""  # it has just moved into the database
-
-    def tail(self, count):
-        # type: (int) -> bytes
-        return self.read(max(0, self.size - count), count)
 
 
 @command(
@@ -1013,80 +650,35 @@ def logs(call):
     options = call.options
     number = None
     if options.attempt is not None:
-        number = storage.check_integer(whole_number(options.attempt, "--attempt"), "--attempt", 1, 10**9)
-    follower = Follower(call.queue(), options.id, number, options.stderr)
-    follower.print_new()
+        number = storage.count_from_text(options.attempt, "--attempt", 10**9)
+    targets = {"stderr": sys.stdout} if options.stderr else {"stdout": sys.stdout, "stderr": sys.stderr}
+    follower = storage.Follower(call.queue(), options.id, number, list(targets))
+    print_news(follower, targets)
     pause = 0.02
     while options.follow and not follower.ended():
         time.sleep(pause)
         pause = pause * 1.2 if pause < 0.2 else pause
-        if follower.print_new():
+        if print_news(follower, targets):
             pause = 0.02
     if number is not None and follower.attempt is None:
         raise storage.QueueError("job %s has no attempt %d" % (options.id, number))
     return 0
 
 
-class Follower(object):
-    """Prints what is new in the output of a job, attempt after attempt."""
-
-    def __init__(self, queue, identifier, number, only_stderr):
-        # type: (storage.Queue, str, Optional[int], bool) -> None
-        self.queue = queue
-        self.identifier = identifier
-        self.number = number
-        self.streams = {"stderr": sys.stdout} if only_stderr else {"stdout": sys.stdout, "stderr": sys.stderr}
-        self.offsets = {}  # type: Dict[str, int]
-        self.attempt = None  # type: Optional[Fields]
-        self.job = {}  # type: Fields
-
-    def print_new(self):
-        # type: () -> bool
-        """Print what came since the last call; True if anything did."""
-        self.job = self.queue.job(self.identifier)
-        printed = False
-        for attempt in self.wanted():
-            if self.attempt is None or attempt["number"] != self.attempt["number"]:
-                self.offsets = dict.fromkeys(self.streams, 0)
-            self.attempt = attempt
-            for stream, target in self.streams.items():
-                printed = self.print_stream(Output(self.queue, attempt, stream), stream, target) or printed
-        return printed
-
-    def wanted(self):
-        # type: () -> List[Fields]
-        """The attempts to look at now: the chosen one; the last; or those since the one at hand."""
-        history = self.job["history"]  # type: List[Fields]
-        if self.number is not None:
-            return [attempt for attempt in history if attempt["number"] == self.number]
-        if self.attempt is None:
-            return history[-1:]
-        at_hand = self.attempt["number"]
-        return [attempt for attempt in history if attempt["number"] >= at_hand]
-
-    def print_stream(self, output, stream, target):
-        # type: (Output, str, Any) -> bool
-        printed = False
-        while True:
-            data = output.read(self.offsets[stream], CHUNK_BYTES)
-            if not data:
-                return printed
-            if len(data) == CHUNK_BYTES:
-                data = data[: data.rfind(b"\n") + 1] or data  # whole lines, so that no character is cut in two
-            self.offsets[stream] += len(data)
-            printed = True
-            if is_terminal(target):
-                target.write(terminal_text(data))
-                target.flush()
-            else:
-                target.flush()
-                write_all(target.fileno(), data)
-
-    def ended(self):
-        # type: () -> bool
-        if self.number is not None and self.attempt is not None:
-            return bool(self.attempt["outcome"] != "running")
-        return self.job["state"] in storage.FINAL
+def print_news(follower, targets):
+    # type: (storage.Follower, Dict[str, Any]) -> bool
+    """Print what the job wrote since the last call; True if it did."""
+    printed = False
+    for stream, data in follower.news():
+        target = targets[stream]
+        printed = True
+        if is_terminal(target):
+            target.write(terminal_text(data))
+            target.flush()
+        else:
+            target.flush()
+            write_all(target.fileno(), data)
+    return printed
 
 
 def write_all(fd, data):
@@ -1098,7 +690,7 @@ def write_all(fd, data):
 def terminal_text(data):
     # type: (bytes) -> str
     """Output for a terminal: only line ends and tabs act, everything else is shown."""
-    text = output_text(data)
+    text = storage.output_text(data)
     return "\n".join("\t".join(storage.printable(cell) for cell in line.split("\t")) for line in text.split("\n"))
 
 
@@ -1111,13 +703,13 @@ def terminal_text(data):
 )
 def wait(call):
     # type: (Call) -> int
-    queue, ids, options = call.queue(), unique(call.options.ids), call.options
+    queue, ids, options = call.queue(), storage.unique(call.options.ids), call.options
     limit = None if options.timeout is None else storage.parse_duration(options.timeout, "--timeout")
     deadline = None if limit is None else time.monotonic() + limit
     progress, pause, hinted = Progress(), 0.02, False
     try:
         while True:
-            counts = count_of(queue.states_of(ids)) if ids else all_others(queue)
+            counts = queue.counts_of(ids) if ids else queue.counts_of_others()
             open_jobs = sum(counts[state] for state in storage.STATES if state not in storage.FINAL)
             if not open_jobs or (deadline is not None and time.monotonic() >= deadline):
                 break
@@ -1141,36 +733,6 @@ def wait(call):
     return 1 if missed else 0
 
 
-def all_others(queue):
-    # type: (storage.Queue) -> Dict[str, int]
-    """How many jobs are in each state, less the one that asks."""
-    counts = queue.counts()
-    if counts["processing"] and inside_job(queue):
-        counts["processing"] -= 1
-    return counts
-
-
-def inside_job(queue):
-    # type: (storage.Queue) -> bool
-    """True when a job of this very queue calls, not what an attempt that has ended left running."""
-    identifier, token = os.environ.get("QUEUECTL_JOB_ID"), os.environ.get("QUEUECTL_TOKEN")
-    if not identifier or not token:
-        return False
-    try:
-        return queue.running_token(storage.check_id(identifier)) == token
-    except (storage.NoDatabase, storage.BadInput):
-        return False
-    except storage.HostError:
-        return True  # it cannot be told now: rather leave too early than wait for oneself
-    except storage.QueueError:
-        return False
-
-
-def count_of(states):
-    # type: (Sequence[str]) -> Dict[str, int]
-    return {state: states.count(state) for state in storage.STATES}
-
-
 @command("status", "show how many jobs are in each state, and who works", shows=True)
 def status(call):
     # type: (Call) -> int
@@ -1189,20 +751,15 @@ def status(call):
     print_text("%-16s%d alive, supervisors: %d\n" % ("workers", workers, supervisors))
     waiting = "-"
     if oldest:
-        waiting = "%s, enqueued %s ago" % (oldest[1], age_text(call.now - storage.utc_seconds(oldest[0])))
+        waiting = "%s, enqueued %s ago" % (oldest[1], storage.age_text(call.now - storage.utc_seconds(oldest[0])))
         due_in = storage.utc_seconds(oldest[2]) - call.now
-        waiting += ", due in %s" % age_text(due_in) if due_in > 0 else ""
+        waiting += ", due in %s" % storage.age_text(due_in) if due_in > 0 else ""
     print_text("%-16s%s\n" % ("oldest waiting", waiting))
     print_text("%-16s%s\n" % ("database", storage.printable(queue.path)))
     return 0
 
 
 # ---------------------------------------------------------------- checking
-
-NEWEST_DEAD = 5  # dead letters that `check` names
-ERROR_CHARACTERS = 100  # of the error of each
-STARTING_SECONDS = 3.0  # a supervisor without a worker has this long to start one
-
 
 @command(
     "check",
@@ -1217,15 +774,11 @@ def check(call):
     # type: (Call) -> int
     options = call.options
     waiting = storage.parse_duration(options.waiting, "--waiting")
-    least = parse_size(options.min_free, "--min-free")
-    expected = parse_expected(options.expect or [], options.every or [])
+    least = storage.parse_size(options.min_free, "--min-free")
+    expected = storage.check_expected(options.expect or [], options.every or [])
     queue = call.queue()
-    problems = work_problems(queue, call.now, waiting) + disk_problems(queue, least)
-    for key, every in expected:
-        problems += expected_problems(queue, call.now, key, every)
     try:
-        with queue.untold_deaths(NEWEST_DEAD) as (count, jobs):
-            problems += dead_problems(count, jobs)
+        with storage.problems(queue, call.now, waiting, least, expected) as problems:
             report_problems(call, problems)
     except BrokenPipeError:
         return quiet_end(int(bool(problems)))
@@ -1241,127 +794,6 @@ def report_problems(call, problems):
     acknowledge(text, "what is wrong")
 
 
-def problem(kind, text, **facts):
-    # type: (str, str, **Any) -> Fields
-    return dict([("kind", kind), ("text", text)], **facts)
-
-
-def work_problems(queue, now, limit):
-    # type: (storage.Queue, float, float) -> List[Fields]
-    """A job that waits too long; nobody there to run it."""
-    found = []
-    due, running, oldest = queue.due_work(now, now - limit)
-    if oldest:
-        since, identifier = oldest
-        text = "job %s has been due since %s (%s); jobs due: %d"
-        text = text % (identifier, since, age_text(now - storage.utc_seconds(since)), due)
-        found.append(problem("waiting", text, id=identifier, since=since, due=due))
-    if (due or running) and not has_worker_soon(queue):
-        text = "no worker is alive; jobs due: %d, left running: %d; `%s worker start` starts one"
-        found.append(problem("workers", text % (due, running, PROGRAM), due=due, running=running))
-    return found
-
-
-def has_worker_soon(queue):
-    # type: (storage.Queue) -> bool
-    """True where a worker lives; a supervisor gets a moment to replace the one it has lost."""
-    deadline = time.monotonic() + STARTING_SECONDS
-    while not has_worker(queue):
-        if not queue.members() or time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
-
-
-def disk_problems(queue, least):
-    # type: (storage.Queue, int) -> List[Fields]
-    """Too little room beside the database, or where output goes if that is another disk."""
-    import shutil  # needed only here
-
-    found, seen = [], set()
-    folders = (os.path.dirname(queue.path), queue.attempts_folder) if os.path.exists(queue.path) else ()
-    for folder in folders:
-        try:
-            device, free = os.stat(folder).st_dev, shutil.disk_usage(folder).free
-        except OSError:
-            continue
-        if free < least and device not in seen:
-            text = "the disk that holds %s has %s free, less than %s" % (folder, size_text(free), size_text(least))
-            found.append(problem("disk", text, path=folder, free=free, min_free=least))
-        seen.add(device)
-    return found
-
-
-def expected_problems(queue, now, key, every):
-    # type: (storage.Queue, float, str, float) -> List[Fields]
-    last = queue.last_success(key)
-    age = now - storage.utc_seconds(last) if last else 0.0
-    if last and abs(age) <= every:
-        return []
-    when_text = "%s (%s)" % (last, age_text(age) + " ago" if age >= 0 else "in the future") if last else "never"
-    text = "no job with the key %s completed within %s; the last success: %s"
-    text = text % (storage.shown(key), exact_age(every), when_text)
-    return [problem("expected", text, key=key, every=every, last_success=last)]
-
-
-def dead_problems(count, jobs):
-    # type: (int, Sequence[Fields]) -> List[Fields]
-    """One line for all that died since the last check, with the newest by name."""
-    if not count:
-        return []
-    named = ["%s (%s)" % (job["id"], shortened(job["last_error"] or "?")) for job in jobs]
-    text = "new dead letters: %d" % count
-    if named:
-        text += "; %s%s" % ("the newest: " if count > len(named) else "", ", ".join(named))
-    return [problem("dead", text, count=count, jobs=jobs)]
-
-
-def shortened(text):
-    # type: (str) -> str
-    return text if len(text) <= ERROR_CHARACTERS else text[: ERROR_CHARACTERS - 3] + "..."
-
-
-def parse_expected(keys, ages):
-    # type: (Sequence[str], Sequence[str]) -> List[Tuple[str, float]]
-    """Which keys must complete how often."""
-    if bool(keys) != bool(ages):
-        raise storage.BadInput("--expect KEY and --every DURATION go together: give both")
-    if len(ages) not in (1, len(keys)) and keys:
-        raise storage.BadInput("give one --every for all, or one for each --expect")
-    for key in keys:
-        storage.check_key(key, "--expect")
-    seconds = [storage.parse_duration(age, "--every") for age in ages]
-    if 0 in seconds:
-        raise storage.BadInput("--every: 0 is never kept: give a length of time such as 26h")
-    return list(zip(keys, seconds * len(keys) if len(seconds) == 1 else seconds))
-
-
-def parse_size(text, name):
-    # type: (str, str) -> int
-    """Bytes: a number, also with K, M, G or T behind it."""
-    match = re.match(r"([0-9]{1,18})([KMGT]?)\Z", text)
-    if not match:
-        raise storage.BadInput("%s: %s is not a size such as 256M, 2G or 1000000" % (name, storage.shown(text)))
-    return int(match.group(1)) << 10 * " KMGT".index(match.group(2) or " ")
-
-
-def size_text(count):
-    # type: (int) -> str
-    for power, unit in ((4, "T"), (3, "G"), (2, "M"), (1, "K")):
-        if count >= 1024**power:
-            return ("%.1f" % (count / 1024.0**power)).replace(".0", "") + unit
-    return "%d bytes" % count
-
-
-def exact_age(seconds):
-    # type: (float) -> str
-    """A length of time as one gives it: 90m, 26h, 7d."""
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds % size == 0:
-            return "%d%s" % (seconds // size, unit)
-    return number_text(seconds) + "s"
-
-
 # ---------------------------------------------------------------- deciding
 
 
@@ -1374,57 +806,21 @@ def cancel(call):
     # type: (Call) -> int
     queue = call.queue()
     patience = call.config().grace + 15
-    try:
-        asked = queue.cancel(unique(call.options.ids), call.now)
-    except storage.NoDatabase:
-        raise storage.no_such_job(call.options.ids[0])
-    late, missed = [], []
-    deadline = time.monotonic() + patience
-    for identifier, token in asked:
-        while token and queue.running_token(identifier) == token:
-            if time.monotonic() > deadline or not has_worker_soon(queue):
-                late.append(identifier)
-                break
-            time.sleep(0.05)
-    for identifier, token in asked:
-        if not token or identifier in late:
-            continue  # cancelled already, or not yet
-        state = queue.states_of([identifier])[0]
-        if state != "cancelled":
-            missed.append("%s was %s" % (identifier, state))
+    asked = queue.cancel(storage.unique(call.options.ids), call.now)
+    late, missed = queue.await_cancel(asked, patience)
     if missed:
         raise storage.QueueError("before the cancel reached it, job %s" % ", job ".join(missed))
     if late:
-        hope = "its worker goes on trying" if has_worker(queue) else "the next worker that starts ends it"
+        hope = "its worker goes on trying" if queue.has_worker() else "the next worker that starts ends it"
         raise storage.QueueError("not ended yet: %s: %s" % (", ".join(late), hope))
     return 0
-
-
-def has_worker(queue):
-    # type: (storage.Queue) -> bool
-    """True while any worker lives that can heed a request."""
-    return any(member["kind"] == "worker" for member in queue.members())
-
-
-def unique(ids):
-    # type: (Sequence[str]) -> List[str]
-    """*ids* in their order, each once."""
-    return list(dict.fromkeys(ids))
 
 
 @command("requeue", "put dead or cancelled jobs back into the queue", argument("ids", metavar="ID", nargs="+"))
 def requeue(call):
     # type: (Call) -> int
-    put_back(call, call.options.ids, ("dead", "cancelled"))
+    call.queue().requeue(storage.unique(call.options.ids), ("dead", "cancelled"), call.now)
     return 0
-
-
-def put_back(call, ids, states):
-    # type: (Call, Sequence[str], Sequence[str]) -> None
-    try:
-        call.queue().requeue(unique(ids), states, call.now)
-    except storage.NoDatabase:
-        raise storage.no_such_job(ids[0])
 
 
 @command(
@@ -1435,7 +831,7 @@ def put_back(call, ids, states):
 )
 def dlq_list(call):
     # type: (Call) -> int
-    limit = storage.check_integer(whole_number(call.options.limit, "--limit"), "--limit", 1, 1000000000)
+    limit = storage.count_from_text(call.options.limit, "--limit", 1000000000)
     show_jobs(call, ["dead"], limit)
     return 0
 
@@ -1451,13 +847,10 @@ def dlq_retry(call):
     if bool(call.options.ids) == call.options.all:
         raise storage.BadInput("give either the ids of dead jobs or --all")
     if call.options.ids:
-        put_back(call, call.options.ids, ("dead",))
+        call.queue().requeue(storage.unique(call.options.ids), ("dead",), call.now)
         return 0
     left = []  # type: List[str]
-    try:
-        count = call.queue().requeue_dead(call.now, left)
-    except storage.NoDatabase:
-        count = 0
+    count = call.queue().requeue_dead(call.now, left)
     tell("requeued %d jobs" % count)
     if left:
         tell("left %d jobs dead: another job with the same key waits or runs" % len(left))
@@ -1480,7 +873,7 @@ def dlq_purge(call):
 )
 def prune(call):
     # type: (Call) -> int
-    states = parse_states(call.options.state) or ["cancelled", "completed"]
+    states = storage.check_states(call.options.state) or ["cancelled", "completed"]
     for state in states:
         if state not in storage.FINAL:
             raise storage.BadInput("jobs that are %s are not finished: cancel them first" % state)
@@ -1495,8 +888,6 @@ def delete_jobs(call, states, age, quiet):
         deleted = call.queue().prune(
             states, max(0.0, call.now - age), lambda count: progress.show("deleted %d jobs" % count)
         )
-    except storage.NoDatabase:
-        deleted = 0
     finally:
         progress.end()
     if call.options.json:
@@ -1528,105 +919,36 @@ def worker_start(call):
     options = call.options
     if options.name is not None and not re.match(r"[A-Za-z0-9]{1,32}\Z", options.name):
         raise storage.BadInput("--name: %s is not up to 32 letters and digits" % storage.shown(options.name))
-    queue, wanted = call.queue(), worker_options(options)
+    import worker  # with multiprocessing, which other commands do without
+
+    queue = call.queue()
+    wanted = worker.checked_options(
+        options.count, options.drain, options.backoff_base, options.poll_interval, options.max_time
+    )
     if options.ensure and queue.is_served():
         return 0
-    with storage.told(call.home):
-        ensure_home(call.home)
+    storage.make_home(call.home)
     queue.refuse_untrusted(call.home, call.config.path)  # before SQLite takes in what lies there
     queue.create()
     queue.counts()  # is it ours, whole, and of a version that we know?
     os.environ["QUEUECTL_HOME"] = call.home
-    start = start_in_background if options.background else serve
-    return ensure_served(call, queue, wanted, start) if options.ensure else start(call, queue, wanted, None)
+    name = options.name or worker.new_supervisor_name()
 
+    def start(when_present):
+        # type: (Optional[Callable[[], None]]) -> None
+        if not options.background:
+            worker.serve(queue, name, wanted, call.config, when_present)
+            return
+        pid = worker.start_background(queue, worker.command_line(SCRIPT, call.home, name, wanted), name)
+        if not options.quiet:
+            text = "started in the background: supervisor %s, pid %d, workers: %d; log: %s"
+            tell(text % (name, pid, wanted.workers, queue.log_path))
 
-def ensure_served(call, queue, wanted, start):
-    # type: (Call, storage.Queue, Any, Callable[..., int]) -> int
-    """Start a supervisor unless one serves, or another call is about to start one."""
-    with storage.told(queue.folder):
-        lock = queue.try_start_lock()
-    if lock is None:
-        return 0
-    held = [lock]
-
-    def let_go():
-        # type: () -> None
-        while held:
-            os.close(held.pop())
-
-    try:
-        return 0 if queue.is_served() else start(call, queue, wanted, let_go)
-    finally:
-        let_go()
-
-
-def serve(call, queue, wanted, when_present):
-    # type: (Call, storage.Queue, Any, Optional[Callable[[], None]]) -> int
-    """Be the supervisor."""
-    import worker
-
-    name_main_module()
-    name = call.options.name or worker.new_supervisor_name()
-    with storage.told(queue.folder):
-        worker.Supervisor(queue, name, wanted, call.config, when_present).run()
+    if options.ensure:
+        worker.ensure_served(queue, start)
+    else:
+        start(None)
     return 0
-
-
-def start_in_background(call, queue, wanted, when_present):
-    # type: (Call, storage.Queue, Any, Optional[Callable[[], None]]) -> int
-    """Start the supervisor as a process of its own; it is present once this returns."""
-    import worker
-
-    name = worker.new_supervisor_name()
-    pid = worker.start_background(queue, background_arguments(call, name), name)
-    if not call.options.quiet:
-        tell(
-            "started in the background: supervisor %s, pid %d, workers: %d; log: %s"
-            % (name, pid, wanted.workers, queue.log_path)
-        )
-    return 0
-
-
-def name_main_module():
-    # type: () -> None
-    """Have spawned workers import this file by name, from Python's cache: by path each would compile it."""
-    main_module = sys.modules["__main__"]
-    name, ending = os.path.splitext(os.path.basename(SCRIPT))
-    if main_module.__dict__.get("main") is main and main_module.__spec__ is None and ending == ".py":
-        from importlib.machinery import ModuleSpec
-
-        main_module.__spec__ = ModuleSpec(name, None)
-
-
-def worker_options(options):
-    # type: (argparse.Namespace) -> Any
-    import worker  # with multiprocessing, which other commands do without
-
-    base, interval, longest = options.backoff_base, options.poll_interval, options.max_time
-    return worker.Options(
-        workers=storage.check_integer(whole_number(options.count, "--count"), "--count", 1, 1000),
-        drain=options.drain,
-        backoff_base=None if base is None else check_setting("backoff_base", decimal_number(base, "--backoff-base")),
-        poll_interval=None if interval is None else check_setting("poll_interval", interval),
-        max_seconds=None if longest is None else storage.parse_duration(longest, "--max-time"),
-    )
-
-
-def background_arguments(call, name):
-    # type: (Call, str) -> List[str]
-    """The command line of the detached supervisor."""
-    options = call.options
-    words = [SCRIPT, "--home", call.home, "worker", "start", "--name", name, "--count", options.count]
-    if options.drain:
-        words.append("--drain")
-    if options.backoff_base is not None:
-        words += ["--backoff-base", options.backoff_base]
-    if options.poll_interval is not None:
-        words += ["--poll-interval", options.poll_interval]
-    if options.max_time is not None:
-        words += ["--max-time", options.max_time]
-    return words
 
 
 @command(
@@ -1650,10 +972,10 @@ def worker_stop(call):
     if not members:
         tell("no worker is running")
         return 0
-    supervisors = unique([member["supervisor"] or member["name"] for member in members])
+    supervisors = storage.unique([member["supervisor"] or member["name"] for member in members])
     how = "now" if call.options.now else "leave" if call.options.leave_running else "stop"
-    inside = inside_job(queue)
-    request_stop(queue, supervisors, how)
+    inside = queue.is_asked_by_its_job()
+    queue.ask_to_stop(supervisors, how)
     if inside:
         tell("stopping; called by a job, which the stop waits for, so this returns at once")
         return 0
@@ -1663,15 +985,8 @@ def worker_stop(call):
     if await_end(queue, supervisors, limit, progress) == 0:
         return 0
     tell("running jobs did not finish in time: they are ended and given back")
-    request_stop(queue, supervisors, "now")
+    queue.ask_to_stop(supervisors, "now")
     return await_end(queue, supervisors, call.config().grace + 30)
-
-
-def request_stop(queue, supervisors, request):
-    # type: (storage.Queue, Sequence[str], str) -> None
-    with storage.told(queue.workers_folder):
-        for name in supervisors:
-            os.close(storage.open_private(queue.request_path(name, request), os.O_WRONLY | os.O_CREAT))
 
 
 def await_end(queue, supervisors, limit, progress=None):
@@ -1679,7 +994,7 @@ def await_end(queue, supervisors, limit, progress=None):
     """Wait until these supervisors and their workers are gone: 0, or 1 after *limit* seconds."""
     began = time.monotonic()
     while True:
-        left = [member for member in queue.members() if (member["supervisor"] or member["name"]) in supervisors]
+        left = queue.members_of(supervisors)
         if not left:
             if progress:
                 progress.end()
@@ -1699,13 +1014,7 @@ def await_end(queue, supervisors, limit, progress=None):
 def worker_list(call):
     # type: (Call) -> int
     queue = call.queue()
-    members = queue.members()
-    try:
-        jobs = {job["worker"]: job["id"] for job in queue.processing()} if members else {}
-    except storage.NoDatabase:
-        jobs = {}
-    for member in members:
-        member["job"] = jobs.get(member["name"])
+    members = queue.members_and_jobs()
     if call.options.json:
         call.print_json(members)
     elif not members:
@@ -1726,7 +1035,7 @@ def config_get(call):
     # type: (Call) -> int
     values = call.config()._asdict()
     if call.options.key is not None:
-        key = setting_key(call.options.key)
+        key = storage.setting_key(call.options.key)
         if call.options.json:
             call.print_json(values[key])
         else:
@@ -1746,22 +1055,14 @@ def setting_text(value):
     # type: (object) -> str
     if value is None:
         return "none"
-    return number_text(value) if isinstance(value, float) else storage.printable(str(value))
-
-
-def number_text(value):
-    # type: (float) -> str
-    """A number with all its digits, as `config set` and --timeout take it back."""
-    if value == int(value):
-        return "%d" % value
-    return ("%.12f" % value).rstrip("0") if "e" in repr(value) else repr(value)
+    return storage.number_text(value) if isinstance(value, float) else storage.printable(str(value))
 
 
 @command("config set", "change a setting", argument("key", metavar="KEY"), argument("value", metavar="VALUE"))
 def config_set(call):
     # type: (Call) -> int
-    key = setting_key(call.options.key)
-    value = check_setting(key, setting_from_text(key, call.options.value))
+    key = storage.setting_key(call.options.key)
+    value = storage.check_setting(key, storage.setting_from_text(key, call.options.value))
     call.config.change(key, value, False)
     return 0
 
@@ -1770,7 +1071,7 @@ def config_set(call):
 def config_unset(call):
     # type: (Call) -> int
     if call.options.key not in call.config.content():
-        setting_key(call.options.key)
+        storage.setting_key(call.options.key)
     call.config.change(call.options.key, None, True)
     return 0
 
@@ -1779,8 +1080,7 @@ def config_unset(call):
 def initdb(call):
     # type: (Call) -> int
     queue = call.queue()
-    with storage.told(call.home):
-        ensure_home(call.home)
+    storage.make_home(call.home)
     new = queue.create()
     queue.counts()  # is it ours, and of a version that we know?
     tell("%s %s" % ("created" if new else "exists already:", queue.path))
@@ -1797,83 +1097,27 @@ def initdb(call):
 )
 def cron(call):
     # type: (Call) -> int
-    count = storage.check_integer(whole_number(call.options.count, "--count"), "--count", 1, 1000)
+    import worker
+
+    count = storage.count_from_text(call.options.count, "--count", 1000)
     words = [sys.executable or "python3", SCRIPT]
     if os.path.realpath(call.home) != HERE:
         words += ["--home", call.home]
-    for word in words:
-        if not word.isprintable():
-            raise storage.BadInput("%s holds a character that no crontab can carry: rename it" % storage.shown(word))
+    text = worker.schedule(words, count)
     if sys.platform == "win32":
-        print_text(windows_tasks(words, count))
+        print_text(text)
     else:
-        write_all(1, os.fsencode(crontab(words, count)))  # paths are bytes to cron, whatever stdout can encode
+        write_all(1, os.fsencode(text))  # paths are bytes to cron, whatever stdout can encode
     return 0
-
-
-CRONTAB = """\
-# Lines for your crontab. This adds them to what stands there:
-#   (crontab -l; {self} cron --count {count}) | crontab -
-# and `crontab -e` changes them or takes them out again. Jobs run with cron's short PATH, unless
-# a line such as PATH=/usr/local/bin:/usr/bin:/bin stands above. `worker stop` lasts until the next minute.
-
-# After a start of the host, and every minute: see that workers run. Nothing happens while they do.
-@reboot       {line} worker start --ensure --background --quiet --count {count}
-* * * * *     {line} worker start --ensure --background --quiet --count {count}
-
-# Where no process may stay, in place of these two (jobs that run longer than a minute may then add up):
-# * * * * *   {line} worker start --drain --max-time 55s --background --quiet --count {count}
-
-# Every ten minutes: look whether all is well. cron mails what it says.
-*/10 * * * *  {line} check
-
-# Once a day: delete what finished more than 30 days ago.
-17 3 * * *    {line} prune --older-than 30d --quiet
-"""
-
-
-def crontab(words, count):
-    # type: (Sequence[str], int) -> str
-    import shlex
-
-    typed = " ".join(shlex.quote(word) for word in words)
-    return CRONTAB.format(self=typed, line=" ".join(cron_word(word) for word in words), count=count)
-
-
-def cron_word(word):
-    # type: (str) -> str
-    """*word* for sh behind any cron: a bare \\% is % for those that unescape it and for those that do not.
-
-    No backslash stands beside another one, which some would make one of.
-    """
-    import shlex
-
-    parts = re.split(r"([%\\])", word)
-    special = {"%": "\\%", "\\": "'\\'", "": ""}
-    return "".join(special[part] if part in special else shlex.quote(part) for part in parts)
-
-
-def windows_tasks(words, count):
-    # type: (Sequence[str], int) -> str
-    """The same for the Windows task scheduler, to be pasted into cmd."""
-    windowless = re.sub(r"python\.exe\Z", "pythonw.exe", words[0])  # else a console flashes up each minute
-    words = [windowless if os.path.isfile(windowless) else words[0]] + list(words[1:])
-    line = " ".join('\\"%s\\"' % word for word in words)
-    tasks = (
-        ("queuectl workers", "/sc minute /mo 1", "worker start --ensure --background --quiet --count %d" % count),
-        ("queuectl check", "/sc minute /mo 10", "check"),
-        ("queuectl prune", "/sc daily /st 03:17", "prune --older-than 30d --quiet"),
-    )
-    lines = ["rem For cmd. `schtasks /delete /tn NAME` takes a task out again."]
-    lines += ['schtasks /create /f /tn "%s" %s /tr "%s %s"' % (name, when, line, rest) for name, when, rest in tasks]
-    return "\n".join(lines) + "\n"
 
 
 @command("doctor", "prove in a few seconds that this host can run the queue; exit 1 where it cannot", shows=True)
 def doctor(call):
     # type: (Call) -> int
-    began = time.monotonic()
-    findings, found = examine(call), []
+    import worker
+
+    began, found = time.monotonic(), []
+    findings = worker.examine(call.home, call.config, SCRIPT, LIBRARY)  # type: Any
     try:
         for finding in findings:
             found.append(finding)
@@ -1897,69 +1141,6 @@ def print_finding(finding):
     word, state = {True: ("ok", "completed"), False: ("FAIL", "dead"), None: ("note", "failed")}[finding.ok]
     text = finding.text + (": " + finding.advice if finding.advice else "")
     print_text("%s%-13s%s\n" % (coloured("%-6s" % word, state), finding.name, storage.printable(text)), flush=True)
-
-
-def examine(call):
-    # type: (Call) -> Any
-    """Finding after finding: the host, the real home, a home that is thrown away."""
-    import worker
-
-    wall, monotonic = time.time(), time.monotonic()
-    yield storage.Finding("python", True, "%d.%d.%d, %s" % (sys.version_info[:3] + (sys.executable,)))
-    yield storage.probe_sqlite()
-    config = storage.tried("config", probe_config, call)
-    yield config
-    queue = storage.Queue(os.path.join(call.home, "queuectl.db")) if config.ok is False else call.queue()
-    for name, probe in probes_of_home(call, queue):
-        yield storage.tried(name, probe)
-    folder = existing_folder(os.path.dirname(queue.path))
-    try:
-        with worker.Trial(SCRIPT, LIBRARY, folder) as trial:
-            for finding in trial.findings():
-                yield finding
-    except OSError as error:
-        text = "no home to try with can be made in %s: %s" % (folder, error.strerror)
-        yield storage.Finding("trial", False, text, "make it writable, or choose another home")
-    yield storage.probe_clock(wall, monotonic)
-    yield storage.tried("cron", worker.probe_cron)
-    if sys.platform != "win32":
-        yield storage.tried("bare PATH", worker.probe_bare_path)
-
-
-def probes_of_home(call, queue):
-    # type: (Call, storage.Queue) -> List[Tuple[str, Callable[[], storage.Finding]]]
-    return [
-        ("home", lambda: storage.probe_home(call.home, call.config.path, queue)),
-        ("file system", lambda: storage.probe_file_system(queue)),
-        ("database", lambda: storage.probe_database(queue)),
-        ("alive", lambda: probe_alive(queue)),
-    ]
-
-
-def probe_config(call):
-    # type: (Call) -> storage.Finding
-    call.config()
-    given = call.config.values()
-    text = "%s sets %s" % (call.config.path, ", ".join(given)) if given else "every setting has its default"
-    return storage.Finding("config", True, text)
-
-
-def probe_alive(queue):
-    # type: (storage.Queue) -> storage.Finding
-    members = queue.members()
-    workers = sum(member["kind"] == "worker" for member in members)
-    if not workers:
-        advice = "`worker start` starts one, `cron` tells how to keep one"
-        return storage.Finding("alive", None, "no worker works on this queue", advice)
-    return storage.Finding("alive", True, "%d workers, supervisors: %d" % (workers, len(members) - workers))
-
-
-def existing_folder(path):
-    # type: (str) -> str
-    """*path*, or what is there of the way to it."""
-    while not os.path.isdir(path) and os.path.dirname(path) != path:
-        path = os.path.dirname(path)
-    return path
 
 
 # ---------------------------------------------------------------- main
@@ -2000,8 +1181,7 @@ def run(words):
             options, behind = options + ["--"] + behind, None
         code = chosen.run(Call(chosen.parser().parse_args(options), behind))
     except SystemExit:  # after --help or --version
-        sys.stdout.flush()
-        raise
+        code = 0
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -2060,5 +1240,23 @@ def prepare_streams():
             stream.reconfigure(errors="backslashreplace")
 
 
+def leave(code):
+    # type: (int) -> None
+    """End the process with *code*, at once: all is done and closed, and to take Python down costs milliseconds.
+
+    A command that has started workers ends as usual, for multiprocessing has its own work to do then.
+    """
+    if "multiprocessing" in sys.modules:
+        sys.exit(code)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            pass  # that it failed has been told, or cannot be
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    gc.freeze()
+    gc.enable()
+    leave(main())

@@ -43,6 +43,8 @@ Beside the database `q.db` lies the folder `q.db.d`, private to the user:
                     .leave: to leave them running)
     attempts/T.*    lock and status (.run), output (.out, .err) of the attempt with token T
     worker.log      what background supervisors and their workers say
+
+The settings (config.json in the home) are read, checked and replaced here too.
 """
 
 from __future__ import annotations
@@ -53,7 +55,6 @@ import datetime
 import json
 import os
 import re
-import signal
 import sqlite3
 import stat
 import sys
@@ -66,9 +67,15 @@ else:
 
 TYPE_CHECKING = False  # typing costs every `add` milliseconds; checkers know this name
 if TYPE_CHECKING:
+    import signal
     from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
     Fields = Dict[str, Any]
+else:
+    try:
+        import _signal as signal  # what does the work in signal, which makes enums of it: a millisecond of every `add`
+    except ImportError:
+        import signal
 
 __version__ = "0.1.0"
 
@@ -95,9 +102,11 @@ MOVES = {
 BUSY_SECONDS = 30.0  # how long a write waits for its turn
 CHECKPOINT_BYTES = 4 * 1024 * 1024  # a WAL larger than this is written back
 HAS_TRUNCATE = sqlite3.sqlite_version_info >= (3, 8, 8)  # else the first commit after a checkpoint cuts the WAL
+CHUNK_BYTES = 64 * 1024  # of output that is read at once
 INLINE_BYTES = 32 * 1024  # output up to this size moves into the database
 PRUNE_ROWS = 500  # deleted per transaction, so that no claim waits long
 VACUUM_PAGES = 500  # given back per transaction
+STARTING_SECONDS = 3.0  # a supervisor without a worker has this long to start one
 YIELD_SECONDS = 0.015  # between two transactions of long work: longer than a waiter's longest nap at the gate
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
@@ -261,7 +270,8 @@ def utc_seconds(text: str) -> float:
     return parse_time(text, "time")
 
 
-TIME = re.compile(
+# Text, compiled at first use, as DURATION is: most calls need neither, and half a millisecond is much for them.
+TIME = (
     r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?(?: *([Zz]|[+-]\d\d(?::?\d\d)?))?\Z"
 )
 
@@ -271,7 +281,7 @@ def parse_time(text: object, name: str = "run_at") -> float:
 
     Raises BadInput for anything else. (datetime.fromisoformat knows no Z before 3.11.)
     """
-    match = TIME.match(text) if isinstance(text, str) and text.isascii() else None
+    match = re.match(TIME, text) if isinstance(text, str) and text.isascii() else None
     if not match:
         raise BadInput("%s: %s is not a time such as 2027-12-01T10:00:00Z" % (name, shown(text)))
     year, month, day, hour, minute, second, fraction, zone = match.groups()
@@ -300,13 +310,13 @@ def zone_seconds(zone: str) -> int:
     return (hours * 3600 + minutes * 60) * (-1 if zone[0] == "-" else 1)
 
 
-DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?\Z")
+DURATION = r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?\Z"
 
 
 def parse_duration(value: object, name: str) -> float:
     """Seconds of a number or of text such as 90, 90s, 10m, 1h30m, 2d. Raises BadInput."""
     if isinstance(value, str) and value.isascii() and len(value) <= 40:
-        match = DURATION.match(value.strip())
+        match = re.match(DURATION, value.strip())
         if match and match.group(0):
             amounts = [float(amount or 0) for amount in match.groups()]
             return checked_seconds(sum(a * unit for a, unit in zip(amounts, (86400, 3600, 60, 1))), value, name)
@@ -320,6 +330,14 @@ def checked_seconds(seconds: float, value: object, name: str) -> float:
     if not 0 <= seconds <= SECONDS_LIMIT:
         raise BadInput("%s: %s is not between 0 and 100 years" % (name, shown(value)))
     return float(seconds)
+
+
+def parse_size(text: str, name: str) -> int:
+    """Bytes: a number, also with K, M, G or T behind it."""
+    match = re.match(r"([0-9]{1,18})([KMGT]?)\Z", text)
+    if not match:
+        raise BadInput("%s: %s is not a size such as 256M, 2G or 1000000" % (name, shown(text)))
+    return int(match.group(1)) << 10 * " KMGT".index(match.group(2) or " ")
 
 
 def shown(value: object) -> str:
@@ -338,6 +356,47 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def age_text(seconds: float) -> str:
+    """A length of time in one short word: 7s, 12m, 3h, 5d."""
+    seconds = abs(seconds)
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= 2 * size:
+            return "%d%s" % (seconds // size, unit)
+    return "%ds" % seconds
+
+
+def time_that_matters(job: Fields, now: float) -> str:
+    """The time that matters in a job's state, seen from now."""
+    if job["state"] in WAITING:
+        due = utc_seconds(job["next_run_at"])
+        return "due in " + age_text(due - now) if due > now + 1 else "due"
+    if job["state"] == "processing":
+        return "for " + age_text(now - utc_seconds(job["started_at"]))
+    return age_text(now - utc_seconds(job["finished_at"])) + " ago"
+
+
+def exact_age(seconds: float) -> str:
+    """A length of time as one gives it: 90m, 26h, 7d."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds % size == 0:
+            return "%d%s" % (seconds // size, unit)
+    return number_text(seconds) + "s"
+
+
+def number_text(value: float) -> str:
+    """A number with all its digits, as `config set` and --timeout take it back."""
+    if value == int(value):
+        return "%d" % value
+    return ("%.12f" % value).rstrip("0") if "e" in repr(value) else repr(value)
+
+
+def size_text(count: int) -> str:
+    for power, unit in ((4, "T"), (3, "G"), (2, "M"), (1, "K")):
+        if count >= 1024**power:
+            return ("%.1f" % (count / 1024.0**power)).replace(".0", "") + unit
+    return "%d bytes" % count
 
 
 # ---------------------------------------------------------------- checking jobs
@@ -486,6 +545,36 @@ class JobMaker:
         return utc_text(due), utc_text(due), int(due > self.now)
 
 
+def unique(ids: Sequence[str]) -> List[str]:
+    """*ids* in their order, each once."""
+    return list(dict.fromkeys(ids))
+
+
+def check_states(text: Optional[str]) -> List[str]:
+    """The states that *text* names, with commas between them; none where there is no text. Raises BadInput."""
+    states = [] if text is None else text.split(",")
+    for state in states:
+        if state not in STATES:
+            raise unknown_name("state", state, STATES)
+    return sorted(set(states))
+
+
+def current_directory() -> str:
+    try:
+        return str(check_text(os.getcwd(), "the current directory"))
+    except OSError:
+        raise HostError("the current directory no longer exists: change to one that does") from None
+
+
+def current_umask() -> Optional[int]:
+    """The umask that a job enqueued by this process will run with."""
+    if sys.platform == "win32":
+        return None
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask
+
+
 def unknown_name(what: str, name: object, known: Sequence[str]) -> BadInput:
     """The refusal of a name that does not exist, with the nearest that does."""
     import difflib  # needed only to refuse
@@ -542,6 +631,25 @@ def check_integer(value: object, name: str, low: int, high: int) -> int:
     return value
 
 
+def whole_number(text: str, name: str) -> int:
+    """What a word of a command line means as a whole number. Raises BadInput."""
+    if not re.match(r"[+-]?[0-9]{1,18}\Z", text):
+        raise BadInput("%s: %s is not a whole number" % (name, shown(text)))
+    return int(text)
+
+
+def count_from_text(text: str, name: str, most: int) -> int:
+    """The same for a number from 1 to *most*."""
+    return check_integer(whole_number(text, name), name, 1, most)
+
+
+def decimal_number(text: str, name: str) -> float:
+    """What a word of a command line means as any number. Raises BadInput."""
+    if not re.match(r"[+-]?([0-9]{1,18}(\.[0-9]*)?|\.[0-9]+)\Z", text):
+        raise BadInput("%s: %s is not a number" % (name, shown(text)))
+    return float(text) if "." in text else int(text)
+
+
 def check_key(value: object, name: str = "unique") -> str:
     """*value* when it can be the key that only one waiting or running job has."""
     text = check_text(value, name)
@@ -590,6 +698,17 @@ def check_env(value: object) -> Optional[str]:
         if one > COMMAND_BYTES or size > ARGUMENTS_BYTES:
             raise BadInput("env: the value of %s is too long for this system" % shown(name))
     return json.dumps(value, ensure_ascii=False) if value else None
+
+
+def variables_from_text(pairs: Sequence[str]) -> Dict[str, str]:
+    """--env NAME=VALUE as a dict; a message never holds the value."""
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise BadInput("--env: NAME=VALUE is expected")
+        found[name] = value
+    return found
 
 
 # ---------------------------------------------------------------- reading jobs
@@ -851,6 +970,37 @@ def source_size(source: Any) -> int:
         return 0
 
 
+def open_source(text: Optional[str], path: Optional[str]) -> Any:
+    """What to read jobs from, as an open binary file."""
+    if path is not None and path != "-":
+        try:
+            return open(path, "rb")
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise BadInput("cannot read %s: %s" % (shown(path), why)) from None
+    if path == "-" or text == "-":
+        return os.fdopen(os.dup(0), "rb")
+    import io  # needed only for JSON on the command line
+
+    return io.BytesIO(check_text(text, "JSON").encode("utf-8"))
+
+
+def checked_rows(
+    maker: JobMaker, jobs: Iterable[Tuple[object, object]]
+) -> Iterator[Tuple[object, Sequence[Any]]]:
+    """Rows for the queue; a mistake names its line."""
+    count = 0
+    for line, fields in jobs:
+        try:
+            row = maker.row(fields)
+        except BadInput as error:
+            raise BadInput("line %s: %s: nothing was added" % (line, error)) from None
+        count += 1
+        yield line, row
+    if not count:
+        raise BadInput("no job was given: nothing was added")
+
+
 # ---------------------------------------------------------------- failpoints
 
 
@@ -1007,6 +1157,202 @@ def read_whole(path: str) -> bytes:
                 raise
             time.sleep(0.02)
     return b""
+
+
+# ---------------------------------------------------------------- settings (config.json)
+
+ALIASES = {
+    "default_max_retries": "max_retries",
+    "job_timeout": "timeout",
+    "worker_poll_interval": "poll_interval",
+}
+
+
+def setting_key(name: str) -> str:
+    """The key that *name* means: max-retries and default_max_retries are max_retries."""
+    key = name.replace("-", "_")
+    key = ALIASES.get(key, key)
+    if key not in SETTING_DEFAULTS:
+        raise unknown_name("setting", name, list(SETTING_DEFAULTS) + list(ALIASES))
+    return key
+
+
+def check_setting(key: str, value: object) -> Any:
+    """*value* when the setting *key* can have it; raises BadInput."""
+    if key == "max_retries":
+        return check_integer(value, key, 0, 1000000)
+    if key == "max_output":
+        return check_integer(value, key, 4096, 10**15)
+    if key == "db_path":
+        text = check_text(value, key)
+        if not text:
+            raise BadInput("db_path is empty")
+        if os.path.normpath(text) in (".", "..", "config.json"):
+            raise BadInput("db_path: %s is no place for a database" % shown(text))
+        longest = max(len(part.encode("utf-8")) for part in re.split(r"[/\\]", text))
+        if longest > 200 or len(text.encode("utf-8")) > 1000:
+            raise BadInput("db_path: %s is too long" % shown(text))
+        return text
+    if key == "timeout":
+        return None if value is None else check_timeout(value)
+    if key == "backoff_base":
+        return check_number(value, key, 0, 1000000000)
+    if key == "durability":
+        if value not in DURABILITIES:
+            raise BadInput("durability: %s is not full or off" % shown(value))
+        return value
+    seconds = parse_duration(value, key)
+    if key == "poll_interval":
+        return check_number(seconds, key, 0.01, 3600)
+    return seconds
+
+
+def check_number(value: object, name: str, low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        raise BadInput("%s: %s is not a number from %g to %g" % (name, shown(value), low, high))
+    return value
+
+
+def setting_from_text(key: str, text: str) -> object:
+    """What the words of a command line mean as the value of *key*."""
+    if key == "timeout" and text.lower() in ("none", "null", ""):
+        return None
+    if key in ("max_retries", "max_output"):
+        return whole_number(text, key)
+    if key == "backoff_base":
+        return decimal_number(text, key)
+    return text
+
+
+class ConfigFile:
+    """config.json: read when it changes, checked, and replaced atomically.
+
+    Calling it gives the Settings. Workers carry it along and call it before each claim.
+    """
+
+    def __init__(self, home: str) -> None:
+        self.home = home
+        self.path = os.path.join(home, "config.json")
+        self.seen: Any = None
+        self.settings: Optional[Settings] = None
+
+    def __call__(self) -> Settings:
+        """The settings as they are now. Raises HostError for a broken file."""
+        try:
+            info = os.stat(self.path)
+            seen: Any = (info.st_mtime_ns, info.st_size, info.st_ino)
+        except OSError:
+            seen = ()
+        if self.settings is None or seen != self.seen:
+            self.settings = Settings(**dict(SETTING_DEFAULTS, **self.values()))
+            self.seen = seen
+        return self.settings
+
+    def queue(self) -> Queue:
+        """The queue that belongs to the settings as they are now."""
+        return Queue(os.path.join(self.home, self().db_path))
+
+    def values(self) -> Fields:
+        """What the file sets, by key, checked."""
+        found: Fields = {}
+        for name, value in self.content().items():
+            try:
+                key = setting_key(name)
+                if key in found:
+                    raise BadInput("%s is set twice, once under another name" % key)
+                found[key] = check_setting(key, value)
+            except BadInput as error:
+                raise HostError("%s: %s" % (printable(self.path), error)) from None
+        return found
+
+    def content(self) -> Fields:
+        """The file's object as it stands, {} where there is no file."""
+        try:
+            text = read_whole(self.path).decode("utf-8-sig")
+            value = json.loads(text, object_pairs_hook=unique_keys, parse_constant=refuse_constant)
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise HostError("cannot read %s: %s" % (printable(self.path), error.strerror)) from None
+        except UnicodeDecodeError as error:
+            raise self.broken("not UTF-8 at byte %d" % error.start) from None
+        except Unwanted as error:
+            place = max(0, text.rfind(error.words))
+            line, column = text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
+            raise self.broken("line %d, column %d: %s" % (line, column, error)) from None
+        except json.JSONDecodeError as error:
+            raise self.broken("line %d, column %d: %s" % (error.lineno, error.colno, error.msg)) from None
+        except (ValueError, RecursionError, BadInput) as error:
+            raise self.broken(str(error)) from None
+        if not isinstance(value, dict):
+            raise self.broken("line 1, column 1: an object such as {} is expected")
+        return value
+
+    def broken(self, what: str) -> HostError:
+        return HostError("%s: %s: correct it, or move it away" % (printable(self.path), what))
+
+    def change(self, name: str, value: object, remove: bool) -> None:
+        """Set or remove one key, whatever others change at the same time."""
+        with told(self.path):
+            make_home(self.home)
+            fd = self.lock()
+            try:
+                content = self.content()
+                key = ALIASES.get(name.replace("-", "_"), name.replace("-", "_"))
+                for old in list(content):
+                    if ALIASES.get(old.replace("-", "_"), old.replace("-", "_")) == key:
+                        del content[old]
+                if not remove:
+                    content[key] = value
+                self.remove_what_a_kill_left()
+                self.replace(content)
+            finally:
+                os.close(fd)
+
+    def lock(self) -> int:
+        """Hold the right to replace the file (a lock on its directory; on Windows on a file)."""
+        if sys.platform == "win32":
+            fd = open_private(self.path + ".lock", os.O_RDWR | os.O_CREAT)
+        else:
+            fd = os.open(self.home, os.O_RDONLY)
+        deadline = time.monotonic() + BUSY_SECONDS
+        while not try_lock(fd):
+            if time.monotonic() > deadline:
+                os.close(fd)
+                raise HostError("%s is locked by another queuectl: is one of them paused?" % self.path)
+            time.sleep(0.01)
+        return fd
+
+    def replace(self, content: Fields) -> None:
+        target = os.path.realpath(self.path)  # a symbolic link stays one
+        partial = "%s.%d.partial" % (target, os.getpid())
+        try:
+            fd = open_private(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            with os.fdopen(fd, "w", encoding="utf-8") as file:
+                json.dump(content, file, indent=2)
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+            replace(partial, target)
+        except BaseException:
+            with contextlib.suppress(OSError):  # the next call does; why the writing failed is what must be told
+                remove(partial)
+            raise
+        sync_folder(self.home)
+
+    def remove_what_a_kill_left(self) -> None:
+        """Half-written files of calls that were killed; whoever holds the lock is the only one to write any."""
+        for name in os.listdir(self.home):
+            if re.match(r"config\.json\.\d+\.partial\Z", name):
+                remove(os.path.join(self.home, name))
+
+
+def make_home(home: str) -> None:
+    """Make the home, private, where it is missing. Raises HostError."""
+    with told(home):
+        if not os.path.isdir(home):
+            os.makedirs(home, PRIVATE_FOLDER, exist_ok=True)
+            os.chmod(home, PRIVATE_FOLDER)  # a umask may have taken even the owner's bits
 
 
 # ---------------------------------------------------------------- schema
@@ -1893,7 +2239,7 @@ class Queue:
         Returns (id, token) per job: the token of the running attempt, None if none ran.
         Raises QueueError when one does not exist or is finished.
         """
-        with self._writing() as connection:
+        with no_job_without_database(ids), self._writing() as connection:
             heads = [self._head(connection, identifier) for identifier in ids]
             for identifier, head in zip(ids, heads):
                 if head["state"] in FINAL:
@@ -1905,13 +2251,36 @@ class Queue:
                     connection.execute(CANCEL_WAITING, (utc_text(now), utc_text(now), head["seq"]))
         return [(identifier, head["token"]) for identifier, head in zip(ids, heads)]
 
+    def await_cancel(
+        self, asked: Sequence[Tuple[str, Optional[str]]], seconds: float
+    ) -> Tuple[List[str], List[str]]:
+        """Wait up to *seconds* for the end of what :meth:`cancel` returned, while a worker lives to end it.
+
+        Returns the ids of jobs that still run, and words on each that ended another way first.
+        """
+        late, missed = [], []
+        deadline = time.monotonic() + seconds
+        for identifier, token in asked:
+            while token and self.running_token(identifier) == token:
+                if time.monotonic() > deadline or not self.has_worker_soon():
+                    late.append(identifier)
+                    break
+                time.sleep(0.05)
+        for identifier, token in asked:
+            if not token or identifier in late:
+                continue  # cancelled already, or not yet
+            state = self.states_of([identifier])[0]
+            if state != "cancelled":
+                missed.append("%s was %s" % (identifier, state))
+        return late, missed
+
     def requeue(self, ids: Sequence[str], states: Sequence[str], now: float) -> None:
         """Move jobs in one of *states* back to pending with attempts 0; all or none.
 
         Raises QueueError when one does not exist, is in another state, or has a key that
         a waiting or running job holds.
         """
-        with self._writing() as connection:
+        with no_job_without_database(ids), self._writing() as connection:
             heads = [self._head(connection, identifier) for identifier in ids]
             for identifier, head in zip(ids, heads):
                 if head["state"] not in states:
@@ -1929,7 +2298,8 @@ class Queue:
 
         Those whose key is held stay, and their ids are put into *left*.
         """
-        with self._writing() as connection:
+        found, stay = [], []
+        with contextlib.suppress(NoDatabase), self._writing() as connection:
             found = connection.execute(FIND_DEAD).fetchall()
             stay = [head["id"] for head in found if self._requeue_one(connection, head, now) is not None]
         if left is not None:
@@ -1959,16 +2329,17 @@ class Queue:
         far. Gives the space back to the file system. Returns how many were deleted.
         """
         deleted = 0
-        for state in states:
-            last_seq = 0
-            while True:
-                count, last_seq = self._prune_some(state, utc_text(before), last_seq)
-                deleted += count
-                progress(deleted)
-                if last_seq < 0:
-                    break
-                time.sleep(YIELD_SECONDS)
-        self._give_space_back()
+        with contextlib.suppress(NoDatabase):
+            for state in states:
+                last_seq = 0
+                while True:
+                    count, last_seq = self._prune_some(state, utc_text(before), last_seq)
+                    deleted += count
+                    progress(deleted)
+                    if last_seq < 0:
+                        break
+                    time.sleep(YIELD_SECONDS)
+            self._give_space_back()
         return deleted
 
     def _prune_some(self, state: str, before: str, after_seq: int) -> Tuple[int, int]:
@@ -2021,6 +2392,32 @@ class Queue:
         with contextlib.suppress(NoDatabase), self._reading() as connection:
             found.update((row["state"], row["jobs"]) for row in connection.execute(COUNT_STATES))
         return found
+
+    def counts_of(self, ids: Sequence[str]) -> Dict[str, int]:
+        """How many of these jobs are in each state, zeros too. Raises QueueError for one that does not exist."""
+        states = self.states_of(ids)
+        return {state: states.count(state) for state in STATES}
+
+    def counts_of_others(self) -> Dict[str, int]:
+        """How many jobs are in each state, less the one that asks."""
+        counts = self.counts()
+        if counts["processing"] and self.is_asked_by_its_job():
+            counts["processing"] -= 1
+        return counts
+
+    def is_asked_by_its_job(self) -> bool:
+        """True when a job of this very queue calls, not what an attempt that has ended left running."""
+        identifier, token = os.environ.get("QUEUECTL_JOB_ID"), os.environ.get("QUEUECTL_TOKEN")
+        if not identifier or not token:
+            return False
+        try:
+            return self.running_token(check_id(identifier)) == token
+        except (NoDatabase, BadInput):
+            return False
+        except HostError:
+            return True  # it cannot be told now: rather leave too early than wait for oneself
+        except QueueError:
+            return False
 
     def overview(self) -> Tuple[Dict[str, int], Optional[Tuple[str, str, str]]]:
         """Counts per state; when the oldest waiting job was created, its id, and when it is due."""
@@ -2172,6 +2569,37 @@ class Queue:
                 found.append(self._details(name))
         return sorted(found, key=lambda member: (str(member["since"]), str(member["name"])))
 
+    def members_of(self, supervisors: Sequence[str]) -> List[Fields]:
+        """Those of the members that are one of these supervisors or a worker of one."""
+        return [member for member in self.members() if (member["supervisor"] or member["name"]) in supervisors]
+
+    def members_and_jobs(self) -> List[Fields]:
+        """The members, and the id of the job that each runs (or None) as "job"."""
+        members = self.members()
+        jobs: Dict[str, str] = {}
+        with contextlib.suppress(NoDatabase):
+            jobs = {job["worker"]: job["id"] for job in self.processing()} if members else {}
+        return [dict(member, job=jobs.get(member["name"])) for member in members]
+
+    def ask_to_stop(self, supervisors: Sequence[str], request: str) -> None:
+        """Leave each of these supervisors a *request* ("stop", "now" or "leave"), which its workers heed, too."""
+        with told(self.workers_folder):
+            for name in supervisors:
+                os.close(open_private(self.request_path(name, request), os.O_WRONLY | os.O_CREAT))
+
+    def has_worker(self) -> bool:
+        """True while any worker lives that can heed a request."""
+        return any(member["kind"] == "worker" for member in self.members())
+
+    def has_worker_soon(self) -> bool:
+        """True where a worker lives; a supervisor gets a moment to replace the one it has lost."""
+        deadline = time.monotonic() + STARTING_SECONDS
+        while not self.has_worker():
+            if not self.members() or time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
     def is_served(self) -> bool:
         """True while a supervisor lives that nobody has asked to stop."""
         supervisors = [str(member["name"]) for member in self.members() if member["kind"] == "supervisor"]
@@ -2282,7 +2710,8 @@ def network_file_system(path: str, mountinfo: str = "/proc/self/mountinfo") -> O
     if sys.platform == "win32":
         return "a network share" if path.startswith("\\\\") else None
     kind = file_system(path, mountinfo)
-    return kind if re.sub(r"^fuse\.", "", kind).startswith(NETWORK_FILE_SYSTEMS) else None
+    bare = kind[5:] if kind.startswith("fuse.") else kind
+    return kind if bare.startswith(NETWORK_FILE_SYSTEMS) else None
 
 
 def file_system(path: str, mountinfo: str = "/proc/self/mountinfo") -> str:
@@ -2294,7 +2723,9 @@ def file_system(path: str, mountinfo: str = "/proc/self/mountinfo") -> str:
         return ""
     best, kind = "", ""
     for words in mounts:  # proc(5): the fifth word is the place, the kind follows the lone -
-        place = re.sub(r"\\(\d{3})", lambda match: chr(int(match.group(1), 8)), words[4])
+        place = words[4]
+        if "\\" in place:  # a space, say, in three octal digits
+            place = re.sub(r"\\(\d{3})", lambda match: chr(int(match.group(1), 8)), place)
         inside = path == place or path.startswith(place.rstrip("/") + "/")
         if inside and len(place) >= len(best):
             best, kind = place, words[words.index("-") + 1]
@@ -2422,6 +2853,15 @@ def no_such_job(identifier: str) -> QueueError:
     return QueueError("no job has the id %s: `list` shows the newest" % shown(identifier))
 
 
+@contextlib.contextmanager
+def no_job_without_database(ids: Sequence[str]) -> Iterator[None]:
+    """Where no database exists, neither does a job with the first of *ids*."""
+    try:
+        yield
+    except NoDatabase:
+        raise no_such_job(ids[0]) from None
+
+
 def key_is_held(identifier: str, holder: Holder, same_call: bool) -> QueueError:
     if same_call:
         text = "jobs %s and %s have the same key %s, and only one can wait: nothing was requeued"
@@ -2505,6 +2945,216 @@ def explanation(path: str, message: str) -> str:
         if word in lowered:
             return "%s %s" % (printable(path), text)
     return "%s: %s" % (printable(path), printable(message))
+
+
+# ---------------------------------------------------------------- reading output
+
+class Output:
+    """One output stream of one attempt, wherever it is kept: database or file."""
+
+    def __init__(self, queue: Queue, attempt: Fields, stream: str) -> None:
+        self.blob: Optional[bytes] = attempt[stream]
+        self.path = ""
+        self.size: int = attempt[stream + "_bytes"]
+        if self.blob is None and attempt["token"]:
+            self.path = queue.attempt_path(attempt["token"], stream[3:])
+            try:
+                self.size = os.stat(self.path).st_size
+            except OSError:
+                self.path = ""
+
+    def read(self, offset: int, count: int) -> bytes:
+        """Up to *count* bytes from *offset*."""
+        if self.blob is not None:
+            return bytes(self.blob[offset : offset + count])
+        if not self.path:
+            return b""
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(offset)
+                return file.read(count)
+        except FileNotFoundError:
+            return b""  # it has just moved into the database
+
+    def tail(self, count: int) -> bytes:
+        return self.read(max(0, self.size - count), count)
+
+
+def output_text(data: bytes) -> str:
+    """Output as text: UTF-8, on Windows else what cmd and its commands write there."""
+    if sys.platform == "win32":
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError:
+            return data.decode("oem", "backslashreplace")
+    return data.decode("utf-8", "backslashreplace")
+
+
+def with_output(queue: Queue, job: Fields, most: int) -> Fields:
+    """*job* with up to *most* bytes of each attempt's output as text, and without what is internal."""
+    for attempt in job["history"]:
+        for stream in ("stdout", "stderr"):
+            output = Output(queue, attempt, stream)
+            text = output.tail(most)
+            attempt[stream] = output_text(text)
+            attempt[stream + "_bytes"] = output.size
+            if len(text) < output.size:
+                attempt[stream + "_truncated"] = True
+        for name in ("id", "job", "token"):
+            attempt.pop(name, None)
+    return job
+
+
+class Follower:
+    """Reads what is new in the output of a job, attempt after attempt.
+
+    *number* chooses one attempt; without it begins the last one, and each that follows.
+    """
+
+    def __init__(self, queue: Queue, identifier: str, number: Optional[int], streams: Sequence[str]) -> None:
+        self.queue = queue
+        self.identifier = identifier
+        self.number = number
+        self.streams = streams
+        self.offsets: Dict[str, int] = {}
+        self.attempt: Optional[Fields] = None
+        self.job: Fields = {}
+
+    def news(self) -> Iterator[Tuple[str, bytes]]:
+        """What came since the last call, in pieces, each with its stream. Raises QueueError if the job is gone."""
+        self.job = self.queue.job(self.identifier)
+        for attempt in self._wanted():
+            if self.attempt is None or attempt["number"] != self.attempt["number"]:
+                self.offsets = dict.fromkeys(self.streams, 0)
+            self.attempt = attempt
+            for stream in self.streams:
+                for piece in self._pieces(Output(self.queue, attempt, stream), stream):
+                    yield stream, piece
+
+    def _wanted(self) -> List[Fields]:
+        """The attempts to look at now: the chosen one; the last; or those since the one at hand."""
+        history: List[Fields] = self.job["history"]
+        if self.number is not None:
+            return [attempt for attempt in history if attempt["number"] == self.number]
+        if self.attempt is None:
+            return history[-1:]
+        at_hand = self.attempt["number"]
+        return [attempt for attempt in history if attempt["number"] >= at_hand]
+
+    def _pieces(self, output: Output, stream: str) -> Iterator[bytes]:
+        while True:
+            data = output.read(self.offsets[stream], CHUNK_BYTES)
+            if not data:
+                return
+            if len(data) == CHUNK_BYTES:
+                data = data[: data.rfind(b"\n") + 1] or data  # whole lines, so that no character is cut in two
+            self.offsets[stream] += len(data)
+            yield data
+
+    def ended(self) -> bool:
+        """True when no more can come."""
+        if self.number is not None and self.attempt is not None:
+            return bool(self.attempt["outcome"] != "running")
+        return self.job["state"] in FINAL
+
+
+# ---------------------------------------------------------------- what is wrong (check)
+
+NEWEST_DEAD = 5  # dead letters that `check` names
+ERROR_CHARACTERS = 100  # of the error of each
+
+
+def check_expected(keys: Sequence[str], ages: Sequence[str]) -> List[Tuple[str, float]]:
+    """Which keys must complete how often: as one or several give them to `check`. Raises BadInput."""
+    if bool(keys) != bool(ages):
+        raise BadInput("--expect KEY and --every DURATION go together: give both")
+    if len(ages) not in (1, len(keys)) and keys:
+        raise BadInput("give one --every for all, or one for each --expect")
+    for key in keys:
+        check_key(key, "--expect")
+    seconds = [parse_duration(age, "--every") for age in ages]
+    if 0 in seconds:
+        raise BadInput("--every: 0 is never kept: give a length of time such as 26h")
+    return list(zip(keys, seconds * len(keys) if len(seconds) == 1 else seconds))
+
+
+@contextlib.contextmanager
+def problems(
+    queue: Queue, now: float, waiting: float, least: int, expected: Sequence[Tuple[str, float]]
+) -> Iterator[List[Fields]]:
+    """What is wrong with the queue, each as "kind", "text" and facts; deaths count as told once the block is left.
+
+    A job is due for longer than *waiting* seconds, the disk has less than *least* bytes free, no
+    job with a key that is *expected* completed within its seconds, jobs died since the last time.
+    """
+    found = work_problems(queue, now, waiting) + disk_problems(queue, least)
+    for key, every in expected:
+        found += expected_problems(queue, now, key, every)
+    with queue.untold_deaths(NEWEST_DEAD) as (count, jobs):
+        yield found + dead_problems(count, jobs)
+
+
+def problem(kind: str, text: str, **facts: Any) -> Fields:
+    return dict([("kind", kind), ("text", text)], **facts)
+
+
+def work_problems(queue: Queue, now: float, limit: float) -> List[Fields]:
+    """A job that waits too long; nobody there to run it."""
+    found = []
+    due, running, oldest = queue.due_work(now, now - limit)
+    if oldest:
+        since, identifier = oldest
+        text = "job %s has been due since %s (%s); jobs due: %d"
+        text = text % (identifier, since, age_text(now - utc_seconds(since)), due)
+        found.append(problem("waiting", text, id=identifier, since=since, due=due))
+    if (due or running) and not queue.has_worker_soon():
+        text = "no worker is alive; jobs due: %d, left running: %d; `queuectl.py worker start` starts one"
+        found.append(problem("workers", text % (due, running), due=due, running=running))
+    return found
+
+
+def disk_problems(queue: Queue, least: int) -> List[Fields]:
+    """Too little room beside the database, or where output goes if that is another disk."""
+    import shutil  # needed only here
+
+    found, seen = [], set()
+    folders = (os.path.dirname(queue.path), queue.attempts_folder) if os.path.exists(queue.path) else ()
+    for folder in folders:
+        try:
+            device, free = os.stat(folder).st_dev, shutil.disk_usage(folder).free
+        except OSError:
+            continue
+        if free < least and device not in seen:
+            text = "the disk that holds %s has %s free, less than %s" % (folder, size_text(free), size_text(least))
+            found.append(problem("disk", text, path=folder, free=free, min_free=least))
+        seen.add(device)
+    return found
+
+
+def expected_problems(queue: Queue, now: float, key: str, every: float) -> List[Fields]:
+    last = queue.last_success(key)
+    age = now - utc_seconds(last) if last else 0.0
+    if last and abs(age) <= every:
+        return []
+    when_text = "%s (%s)" % (last, age_text(age) + " ago" if age >= 0 else "in the future") if last else "never"
+    text = "no job with the key %s completed within %s; the last success: %s"
+    text = text % (shown(key), exact_age(every), when_text)
+    return [problem("expected", text, key=key, every=every, last_success=last)]
+
+
+def dead_problems(count: int, jobs: Sequence[Fields]) -> List[Fields]:
+    """One line for all that died since the last check, with the newest by name."""
+    if not count:
+        return []
+    named = ["%s (%s)" % (job["id"], shortened(job["last_error"] or "?")) for job in jobs]
+    text = "new dead letters: %d" % count
+    if named:
+        text += "; %s%s" % ("the newest: " if count > len(named) else "", ", ".join(named))
+    return [problem("dead", text, count=count, jobs=jobs)]
+
+
+def shortened(text: str) -> str:
+    return text if len(text) <= ERROR_CHARACTERS else text[: ERROR_CHARACTERS - 3] + "..."
 
 
 # ---------------------------------------------------------------- proving the host (doctor)
@@ -2641,3 +3291,19 @@ def probe_database(queue: Queue) -> Finding:
         return Finding("database", False, text, "restore a backup, or move it away")
     found = ", ".join("%d %s" % (count, state) for state, count in queue.counts().items() if count)
     return Finding("database", True, "%s is whole: %s" % (queue.path, found or "no jobs"))
+
+
+def probe_config(config: ConfigFile) -> Finding:
+    config()
+    given = config.values()
+    text = "%s sets %s" % (config.path, ", ".join(given)) if given else "every setting has its default"
+    return Finding("config", True, text)
+
+
+def probe_alive(queue: Queue) -> Finding:
+    members = queue.members()
+    workers = sum(member["kind"] == "worker" for member in members)
+    if not workers:
+        advice = "`worker start` starts one, `cron` tells how to keep one"
+        return Finding("alive", None, "no worker works on this queue", advice)
+    return Finding("alive", True, "%d workers, supervisors: %d" % (workers, len(members) - workers))

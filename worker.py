@@ -29,6 +29,9 @@ became of its jobs, in this order:
                                                       being ended, as what it was ended for)
     the run file is locked                            it still runs: adopted by an idle worker
     otherwise                                         it died: a lost attempt
+
+Keeping the runners alive is here as well: starting one only where none serves, crontab lines
+that do so, and `doctor`, which tries on a host whether all of this works there.
 """
 
 from __future__ import annotations
@@ -148,6 +151,33 @@ def seconds_text(seconds: float) -> str:
 
 
 # ---------------------------------------------------------------- supervisor
+
+
+def checked_options(
+    count: str, drain: bool, backoff_base: Optional[str], poll_interval: Optional[str], max_time: Optional[str]
+) -> Options:
+    """What the words of a command line ask for. Raises BadInput."""
+    base: Any = None if backoff_base is None else storage.decimal_number(backoff_base, "--backoff-base")
+    return Options(
+        workers=storage.count_from_text(count, "--count", 1000),
+        drain=drain,
+        backoff_base=None if base is None else storage.check_setting("backoff_base", base),
+        poll_interval=None if poll_interval is None else storage.check_setting("poll_interval", poll_interval),
+        max_seconds=None if max_time is None else storage.parse_duration(max_time, "--max-time"),
+    )
+
+
+def command_line(script: str, home: str, name: str, options: Options) -> List[str]:
+    """The words that start a supervisor *name* with these options: the reverse of :func:`checked_options`."""
+    words = [script, "--home", home, "worker", "start", "--name", name, "--count", str(options.workers)]
+    given = (
+        ("--backoff-base", options.backoff_base),
+        ("--poll-interval", options.poll_interval),
+        ("--max-time", options.max_seconds),
+    )
+    for option, value in given:
+        words += [] if value is None else [option, storage.number_text(value)]
+    return words + ["--drain"] * options.drain
 
 
 def new_supervisor_name() -> str:
@@ -513,7 +543,55 @@ class WakeUp:
         self.writer.close()
 
 
-# ---------------------------------------------------------------- starting in the background
+# ---------------------------------------------------------------- starting
+
+
+def ensure_served(queue: Queue, start: Callable[[Callable[[], None]], None]) -> None:
+    """Call *start* unless a supervisor serves the queue, or another call is about to start one.
+
+    It is given what to call once others can see the new one.
+    """
+    with storage.told(queue.folder):
+        lock = queue.try_start_lock()
+    if lock is None:
+        return
+    held = [lock]
+
+    def let_go() -> None:
+        while held:
+            os.close(held.pop())
+
+    try:
+        if not queue.is_served():
+            start(let_go)
+    finally:
+        let_go()
+
+
+def serve(
+    queue: Queue,
+    name: str,
+    options: Options,
+    read_settings: Callable[[], Settings],
+    when_present: Optional[Callable[[], None]] = None,
+) -> None:
+    """Be the supervisor *name* to the end."""
+    spawn_without_front_end()
+    with storage.told(queue.folder):
+        Supervisor(queue, name, options, read_settings, when_present).run()
+
+
+def spawn_without_front_end() -> None:
+    """Have spawned processes load this file alone: of the front end they need nothing.
+
+    multiprocessing would load it there as well, by path and so uncached, unless the main
+    module has a name; and by the name __main__ it loads nothing.
+    """
+    from importlib.machinery import ModuleSpec  # no worker needs it
+
+    main_module = sys.modules["__main__"]
+    if main_module.__spec__ is None:
+        main_module.__spec__ = ModuleSpec("__main__", None)
 
 
 def start_background(queue: Queue, arguments: Sequence[str], name: str) -> int:
@@ -2155,6 +2233,71 @@ def pidfd(pid: int) -> Optional[int]:
     return None
 
 
+# ---------------------------------------------------------------- being started (cron)
+
+CRONTAB = """\
+# Lines for your crontab. This adds them to what stands there:
+#   (crontab -l; {self} cron --count {count}) | crontab -
+# and `crontab -e` changes them or takes them out again. Jobs run with cron's short PATH, unless
+# a line such as PATH=/usr/local/bin:/usr/bin:/bin stands above. `worker stop` lasts until the next minute.
+
+# After a start of the host, and every minute: see that workers run. Nothing happens while they do.
+@reboot       {line} worker start --ensure --background --quiet --count {count}
+* * * * *     {line} worker start --ensure --background --quiet --count {count}
+
+# Where no process may stay, in place of these two (jobs that run longer than a minute may then add up):
+# * * * * *   {line} worker start --drain --max-time 55s --background --quiet --count {count}
+
+# Every ten minutes: look whether all is well. cron mails what it says.
+*/10 * * * *  {line} check
+
+# Once a day: delete what finished more than 30 days ago.
+17 3 * * *    {line} prune --older-than 30d --quiet
+"""
+
+
+def schedule(words: Sequence[str], count: int) -> str:
+    """Lines for the crontab (on Windows commands for the task scheduler) that keep *count* workers running.
+
+    *words* call queuectl. Raises BadInput for one that no crontab can carry.
+    """
+    for word in words:
+        if not word.isprintable():
+            text = "%s holds a character that no crontab can carry: rename it"
+            raise storage.BadInput(text % storage.shown(word))
+    return windows_tasks(words, count) if sys.platform == "win32" else crontab(words, count)
+
+
+def crontab(words: Sequence[str], count: int) -> str:
+    typed = " ".join(shlex.quote(word) for word in words)
+    return CRONTAB.format(self=typed, line=" ".join(cron_word(word) for word in words), count=count)
+
+
+def cron_word(word: str) -> str:
+    """*word* for sh behind any cron: a bare \\% is % for those that unescape it and for those that do not.
+
+    No backslash stands beside another one, which some would make one of.
+    """
+    parts = re.split(r"([%\\])", word)
+    special = {"%": "\\%", "\\": "'\\'", "": ""}
+    return "".join(special[part] if part in special else shlex.quote(part) for part in parts)
+
+
+def windows_tasks(words: Sequence[str], count: int) -> str:
+    """The same for the Windows task scheduler, to be pasted into cmd."""
+    windowless = re.sub(r"python\.exe\Z", "pythonw.exe", words[0])  # else a console flashes up each minute
+    words = [windowless if os.path.isfile(windowless) else words[0]] + list(words[1:])
+    line = " ".join('\\"%s\\"' % word for word in words)
+    tasks = (
+        ("queuectl workers", "/sc minute /mo 1", "worker start --ensure --background --quiet --count %d" % count),
+        ("queuectl check", "/sc minute /mo 10", "check"),
+        ("queuectl prune", "/sc daily /st 03:17", "prune --older-than 30d --quiet"),
+    )
+    lines = ["rem For cmd. `schtasks /delete /tn NAME` takes a task out again."]
+    lines += ['schtasks /create /f /tn "%s" %s /tr "%s %s"' % (name, when, line, rest) for name, when, rest in tasks]
+    return "\n".join(lines) + "\n"
+
+
 # ---------------------------------------------------------------- proving the host (doctor)
 
 TRIAL_JOBS = 20  # that each of two callers enqueues
@@ -2172,6 +2315,41 @@ time.sleep(60)"""
 ESCAPING = """import subprocess, sys, time
 subprocess.Popen([sys.executable, "-I", "-S", "-c"] + sys.argv[1:], start_new_session=True)
 time.sleep(60)"""
+
+
+def examine(home: str, config: storage.ConfigFile, script: str, modules: str) -> Iterator[Finding]:
+    """Finding after finding: the host, the real home, a home that is thrown away.
+
+    *script* is queuectl.py, or the archive that holds it; *modules* is where the others are imported from.
+    """
+    wall, monotonic = time.time(), time.monotonic()
+    yield Finding("python", True, "%d.%d.%d, %s" % (sys.version_info[:3] + (sys.executable,)))
+    yield storage.probe_sqlite()
+    readable = storage.tried("config", storage.probe_config, config)
+    yield readable
+    queue = Queue(os.path.join(home, "queuectl.db")) if readable.ok is False else config.queue()
+    yield storage.tried("home", storage.probe_home, home, config.path, queue)
+    yield storage.tried("file system", storage.probe_file_system, queue)
+    yield storage.tried("database", storage.probe_database, queue)
+    yield storage.tried("alive", storage.probe_alive, queue)
+    folder = existing_folder(os.path.dirname(queue.path))
+    try:
+        with Trial(script, modules, folder) as trial:
+            yield from trial.findings()
+    except OSError as error:
+        text = "no home to try with can be made in %s: %s" % (folder, error.strerror)
+        yield Finding("trial", False, text, "make it writable, or choose another home")
+    yield storage.probe_clock(wall, monotonic)
+    yield storage.tried("cron", probe_cron)
+    if sys.platform != "win32":
+        yield storage.tried("bare PATH", probe_bare_path)
+
+
+def existing_folder(path: str) -> str:
+    """*path*, or what is there of the way to it."""
+    while not os.path.isdir(path) and os.path.dirname(path) != path:
+        path = os.path.dirname(path)
+    return path
 
 
 def probe_locks(folder: str) -> Finding:
@@ -2234,6 +2412,7 @@ class Trial:
         import tempfile  # with random and more, which no worker needs
 
         os.chdir(os.path.abspath(os.sep))  # spawn fails from a directory that was deleted
+        spawn_without_front_end()
         for number in stop_signals():
             self.handlers[number] = signal.signal(number, interrupt)
         try:

@@ -16,12 +16,10 @@ import zipfile
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FILES = ("queuectl.py", "storage.py", "worker.py")
 # What is pickled for a worker must live in a module that the worker can import, so nothing lives in this one.
-MAIN = """import sys
-
-import queuectl
+MAIN = """import queuectl
 
 if __name__ == "__main__":
-    sys.exit(queuectl.main())
+    queuectl.leave(queuectl.main())
 """
 
 

@@ -417,7 +417,7 @@ MUTANTS = [
     Mutant(
         "a cancel can fail after its commit",
         13,
-        [("queuectl.py", "        if not token or identifier in late:\n", "        if identifier in late:\n")],
+        [("storage.py", "            if not token or identifier in late:\n", "            if identifier in late:\n")],
         "test_cancelling.py::test_a_cancel_of_what_waits_is_done_with_its_commit",
     ),
     Mutant(
@@ -429,7 +429,7 @@ MUTANTS = [
     Mutant(
         "a killed config set leaves rubbish for ever",
         13,
-        [("queuectl.py", "                self.remove_what_a_kill_left()\n", "")],
+        [("storage.py", "                self.remove_what_a_kill_left()\n", "")],
         "test_configuration.py::test_a_set_removes_what_a_killed_one_left_half_written",
     ),
     Mutant(

@@ -159,10 +159,8 @@ def test_a_disk_with_less_room_than_asked_for_is_named(home):
 
 @pytest.mark.parametrize("text, size", [("0", 0), ("12", 12), ("100K", 102400), ("256M", 1 << 28), ("2G", 1 << 31)])
 def test_a_size_is_read(text, size):
-    import queuectl
-
-    assert queuectl.parse_size(text, "--min-free") == size
-    assert queuectl.size_text(size) == {"0": "0 bytes", "12": "12 bytes"}.get(text, text)
+    assert storage.parse_size(text, "--min-free") == size
+    assert storage.size_text(size) == {"0": "0 bytes", "12": "12 bytes"}.get(text, text)
 
 
 # ---------------------------------------------------------------- dead letters

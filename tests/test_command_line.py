@@ -239,9 +239,7 @@ def test_the_sqlite3_shell_itself_works(tmp_path):
 
 @pytest.mark.parametrize("name", sorted(queuectl.COMMANDS))
 def test_every_command_has_help_that_names_its_options(capsys, name):
-    with pytest.raises(SystemExit) as end:
-        queuectl.main(name.split() + ["--help"])
-    assert end.value.code in (0, None)
+    assert queuectl.main(name.split() + ["--help"]) == 0
     said = capsys.readouterr()
     assert said.err == ""
     assert said.out.startswith("usage: queuectl.py " + name)
@@ -255,10 +253,42 @@ def test_every_command_tells_the_version(kept, capsys):
     said = "queuectl %s\n" % storage.__version__
     assert kept.run("list", "--version").stdout == kept.run("--version").stdout == said
     for name in queuectl.COMMANDS:
-        with pytest.raises(SystemExit) as end:
-            queuectl.main(name.split() + ["--version"])
-        assert end.value.code in (0, None)
+        assert queuectl.main(name.split() + ["--version"]) == 0
         assert capsys.readouterr().out == said
+
+
+AS_MAIN = """
+import atexit, gc, runpy, sys
+atexit.register(lambda: sys.stderr.write("taken down" if gc.isenabled() else "never collects"))
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(
+    "words, code, ordinary",
+    [
+        (["status"], 0, False),
+        (["--help"], 0, False),
+        (["list", "--help"], 0, False),
+        (["add", "--version"], 0, False),
+        (["show", "nobody"], 1, False),
+        (["list", "--wrong"], 2, False),
+        (["initdb", "--debug"], 3, False),
+        (["worker", "start", "--drain"], 0, True),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_command_ends_at_once_when_all_is_said_unless_it_had_processes_of_its_own(home, words, code, ordinary):
+    if code == 3:
+        os.makedirs(home.db)  # no place for a database
+    words = PYTHON + ["-c", AS_MAIN, SCRIPT, "--home", home.path] + words
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=home.environment())
+    said = done.stderr.decode("utf-8")
+    assert (done.returncode, said.endswith("taken down")) == (code, ordinary), said
+    assert (code == 0 and not ordinary) == bool(done.stdout)
+    assert (code != 0) == ("queuectl: error: " in said)
+    assert (code == 3) == ("Traceback" in said), "--debug shows where it comes from"
 
 
 @pytest.mark.parametrize("group", ["dlq", "config", "worker"])

@@ -323,7 +323,7 @@ def test_processes_that_set_different_keys_at_once_all_take_effect(home, call, c
 
 
 def test_a_change_waits_for_the_one_under_way_and_builds_on_it(home):
-    config = queuectl.ConfigFile(home.path)
+    config = storage.ConfigFile(home.path)
     inside, proceed = threading.Event(), threading.Event()
     replace = config.replace
 
@@ -336,7 +336,7 @@ def test_a_change_waits_for_the_one_under_way_and_builds_on_it(home):
     first = threading.Thread(target=config.change, args=("grace", 3, False))
     first.start()
     assert inside.wait(30)
-    second = threading.Thread(target=queuectl.ConfigFile(home.path).change, args=("max_retries", 7, False))
+    second = threading.Thread(target=storage.ConfigFile(home.path).change, args=("max_retries", 7, False))
     second.start()
     second.join(0.2)
     assert second.is_alive(), "it did not wait"
@@ -348,14 +348,14 @@ def test_a_change_waits_for_the_one_under_way_and_builds_on_it(home):
 
 @posix_only  # on Windows a reader that never rests lets nobody replace the file
 def test_a_reader_never_sees_half_a_file(home):
-    config = queuectl.ConfigFile(home.path)
+    config = storage.ConfigFile(home.path)
     config.change("max_retries", 0, False)
     stop, broken = threading.Event(), []
 
     def read():
         while not stop.is_set():
             try:
-                queuectl.ConfigFile(home.path)()
+                storage.ConfigFile(home.path)()
             except storage.QueueError as error:
                 broken.append(str(error))
 
@@ -380,7 +380,7 @@ def test_the_file_is_replaced_never_written_into(home, call):
 
 
 def test_a_set_that_cannot_be_written_leaves_the_old_file_and_no_rubbish(home, monkeypatch):
-    config = queuectl.ConfigFile(home.path)
+    config = storage.ConfigFile(home.path)
     config.change("grace", 3, False)
 
     def full(fd):

@@ -20,9 +20,9 @@ FORBIDDEN = {
 }
 # What the Pythons 3.8 to 3.14 all have, of all that these files need.
 STANDARD = {
-    *("__future__", "argparse", "calendar", "codecs", "collections", "contextlib", "ctypes"),
+    *("__future__", "_signal", "argparse", "calendar", "codecs", "collections", "contextlib", "ctypes"),
     *("datetime", "difflib", "errno"),
-    *("fcntl", "functools", "grp", "importlib", "io", "json", "msvcrt", "multiprocessing", "os", "pwd", "re"),
+    *("fcntl", "functools", "gc", "grp", "importlib", "io", "json", "msvcrt", "multiprocessing", "os", "pwd", "re"),
     *("select", "shlex"),
     *("shutil", "signal", "socket", "sqlite3", "stat", "subprocess", "sys", "tempfile", "threading", "time", "typing"),
     "traceback",
@@ -132,7 +132,7 @@ import queuectl
 code = queuectl.main(sys.argv[1:])
 sys.stderr.write("\\n".join(["code=%%d" %% code] + sorted(sys.modules)))
 """
-HEAVY = {"worker", "multiprocessing", "subprocess", "typing", "socket", "difflib", "tempfile", "asyncio"}
+HEAVY = {"worker", "signal", "multiprocessing", "subprocess", "typing", "socket", "difflib", "tempfile", "asyncio"}
 
 
 @pytest.mark.parametrize(
@@ -147,6 +147,16 @@ def test_a_frequent_command_imports_nothing_that_it_does_not_need(home, words):
     assert "code=0" in loaded, done.stderr
     assert {"argparse", "sqlite3", "storage"} <= loaded
     assert loaded & HEAVY == set()
+
+
+def test_a_worker_loads_no_front_end(home):
+    """Python says on standard error what it imports, in the supervisor and in its one worker."""
+    home.add("exit 0")
+    words = home.command("worker", "start", "--drain")
+    environment = home.environment({"PYTHONPROFILEIMPORTTIME": "1"})
+    said = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment).stderr.decode()
+    loaded = re.findall(r"^import time:.*\| *([\w.]+)\r?$", said, re.M)
+    assert [loaded.count(name) for name in ("storage", "worker", "argparse", "queuectl")] == [2, 2, 1, 0]
 
 
 # ---------------------------------------------------------------- every Python that meets it

@@ -42,7 +42,7 @@ def test_every_setting_is_in_the_table_with_its_default():
     for key, default in storage.SETTING_DEFAULTS.items():
         shown = "none" if default is None else str(default)
         assert re.search(r"^\| `%s`.*\| `?%s`? \|" % (key, re.escape(shown)), README, re.M), key
-    for alias, key in queuectl.ALIASES.items():
+    for alias, key in storage.ALIASES.items():
         assert re.search(r"^\| `%s` \(also `%s`\)" % (key, alias), README, re.M), alias
 
 
