@@ -12,7 +12,7 @@ SEEDS ?= 2000
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/' | awk -F': +' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
-demo:  ## run a dozen jobs of every kind for real, in a temporary home
+demo:  ## run nine jobs of every kind for real, in a temporary home
 	@PYTHON='$(PYTHON)' sh tests/demo.sh
 
 # Four files at a time, the longest first, for the tests mostly wait for processes of their own.

@@ -290,12 +290,21 @@ def is_closed_pipe(error):
 
 def tell(text):
     # type: (str) -> None
-    """A word to the person, on standard error; that nobody can read it is no failure."""
+    """A word to the person, on standard error; that nobody can read it is no failure.
+
+    Raises OSError where what was printed before cannot be written: that comes first.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        if not is_closed_pipe(error):
+            raise
+        give_up(sys.stdout)
     try:
         sys.stderr.write(storage.printable(text) + "\n")
         sys.stderr.flush()
     except OSError:
-        quiet_end(0)
+        give_up(sys.stderr)
 
 
 def is_terminal(stream):
@@ -761,6 +770,7 @@ def status(call):
 
 # ---------------------------------------------------------------- checking
 
+
 @command(
     "check",
     "say what is wrong, and nothing when all is well: exit 1 or 0; for cron, which mails it",
@@ -1215,13 +1225,20 @@ def complain(text, code):
 def quiet_end(code):
     # type: (int) -> int
     """Leave without a word, also from the interpreter when it flushes at exit."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except OSError:
-            os.dup2(nowhere, stream.fileno())
+            give_up(stream)
     return code
+
+
+def give_up(stream):
+    # type: (Any) -> None
+    """Let what a stream still holds, and all that follows, go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def prepare_streams():
@@ -1257,6 +1274,7 @@ def leave(code):
 
 
 if __name__ == "__main__":
-    gc.freeze()
+    if hasattr(gc, "freeze"):  # PyPy has none
+        gc.freeze()
     gc.enable()
     leave(main())

@@ -44,7 +44,8 @@ Beside the database `q.db` lies the folder `q.db.d`, private to the user:
     attempts/T.*    lock and status (.run), output (.out, .err) of the attempt with token T
     worker.log      what background supervisors and their workers say
 
-The settings (config.json in the home) are read, checked and replaced here too.
+What comes from outside is read and checked here too: settings (config.json in the home) and
+jobs as JSON; and what `logs`, `check` and `doctor` tell is found here, and told elsewhere.
 """
 
 from __future__ import annotations

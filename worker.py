@@ -112,11 +112,12 @@ umask "$1"; shift
 %s
 queuectl_code=$?
 echo "exit $queuectl_code" >&9
-exit $queuectl_code"""
+exit "$queuectl_code"
+"""
 NEEDS_OWN_SHELL = re.compile(r"\$\$|PPID|\{\$\}|(?:^|[\s;&|({])(?:\.|source)\s")
-ONE_BUILTIN = re.compile(r"\s*(?:true|false|echo|printf|test)(?:[ \t]+(?:[\w./:,=@%+-]+|'[^'\\]*'))*\s*\Z")
+ONE_BUILTIN = re.compile(r"\s*(?:true|false|echo|test)(?:[ \t]+(?:[\w./:,=@%+-]+|'[^'\\$`\[]*'))*\s*\Z")
 EXECUTE = WATCHER % '(exec "$@" 9<&9 2>&8 8>&-)'
-EVALUATE = WATCHER % """if [ -z "$KSH_VERSION$YASH_VERSION$ZSH_VERSION" ]
+EVALUATE = WATCHER % """if [ -z "${KSH_VERSION-}${YASH_VERSION-}${ZSH_VERSION-}" ]
 then (eval "set --; $1") 9<&9 2>&8 8>&-
 else (exec "$0" -c " $1" 9<&9 2>&8 8>&-)
 fi"""
@@ -582,7 +583,7 @@ def serve(
 
 
 def spawn_without_front_end() -> None:
-    """Have spawned processes load this file alone: of the front end they need nothing.
+    """Have spawned processes load this file and storage.py alone: of the front end they need nothing.
 
     multiprocessing would load it there as well, by path and so uncached, unless the main
     module has a name; and by the name __main__ it loads nothing.
@@ -705,6 +706,7 @@ class Worker:
         self.heeded_at = 0.0
         self.trouble = ""
         self.trouble_pause = 0.0
+        self.write_refused = False  # the last time
         self.shortage_pause = 0.0
         self.retry_at = 0.0
         self.puzzles: Set[str] = set()  # tokens of orphans whose files cannot be read
@@ -842,7 +844,9 @@ class Worker:
             refused, claims, more = self.queue.exchange(self.name, outcomes, want, time.time(), self.settings)
         except QueueError as error:
             self.meet_trouble(str(error))
+            self.write_refused = True
             return
+        self.write_refused = False
         self.trouble_over()
         for outcome in self.ended:
             self.report(outcome, outcome in refused)
@@ -866,7 +870,8 @@ class Worker:
         except QueueError as error:
             self.meet_trouble(str(error))
             return False
-        self.trouble_over()
+        if not self.write_refused:  # else only a write tells that this is over: reading may have worked all along
+            self.trouble_over()
         return self.glance.next_due is not None and self.glance.next_due <= time.time()
 
     def refresh_settings(self) -> None:
@@ -1246,8 +1251,12 @@ class SpareFiles:
         if sys.platform == "win32" and kind in OUTPUTS:
             return open_appending(path)
         fd = storage.open_private(path, ACCESS[kind] | os.O_CREAT | os.O_EXCL)
-        if start:
-            os.write(fd, start)
+        try:
+            if start and os.write(fd, start) < len(start):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        except OSError:
+            os.close(fd)
+            raise
         return fd
 
     def _use_again(self, spare: str, path: str, start: bytes) -> int:
@@ -1267,7 +1276,8 @@ class SpareFiles:
                     return fd
                 storage.remove(path)
         except OSError:  # somebody tidied, or the disk is full: make a new one, which tells
-            pass
+            with contextlib.suppress(OSError):
+                storage.remove(spare)
         if fd >= 0:
             os.close(fd)
         return -1
@@ -1662,6 +1672,16 @@ def boot_id() -> str:
 
 
 @functools.lru_cache(maxsize=None)
+def worker_has_shell_functions() -> bool:
+    return any(name.startswith("BASH_FUNC_") for name in worker_environment())
+
+
+def has_shell_functions(own: Dict[str, str]) -> bool:
+    """Whether a job with the variables *own* meets functions that bash exports: one may be called like a builtin."""
+    return worker_has_shell_functions() or any(name.startswith("BASH_FUNC_") for name in own)
+
+
+@functools.lru_cache(maxsize=None)
 def worker_environment() -> Dict[str, str]:
     """The worker's environment, without what an outer job left in it."""
     return {key: value for key, value in os.environ.items() if key not in JOB_VARIABLES}
@@ -1725,7 +1745,8 @@ def launch(
         if NEEDS_OWN_SHELL.search(words):
             words = [SHELL, "-c", " " + words]  # the blank: a leading - would be an option
         else:
-            script, words = EVALUATE_INSIDE if ONE_BUILTIN.match(words) else EVALUATE, [words]
+            inside = ONE_BUILTIN.match(words) and not has_shell_functions(claim.env)
+            script, words = EVALUATE_INSIDE if inside else EVALUATE, [words]
     elif words[0].startswith("-"):  # an option to `exec`, of which only some shells know --
         words = [shutil.which(words[0], path=environment.get("PATH", os.defpath)) or words[0]] + words[1:]
     umask = "%04o" % (0o022 if claim.umask is None else claim.umask)

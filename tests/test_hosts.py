@@ -75,7 +75,7 @@ def test_every_shell_runs_one_builtin_as_it_would_alone_and_tells_its_status(she
         ("true", (0, "", "")),
         ("false", (1, "", "")),
         ("echo 'a  b' c", (0, "a  b c\n", "")),
-        ("printf '%s|' x 'y z'", (0, "x|y z|", "")),
+        ("echo x=y", (0, "x=y\n", "")),
         ("test -d /nowhere", (1, "", "")),
     ):
         assert worker.ONE_BUILTIN.match(command)
@@ -83,6 +83,13 @@ def test_every_shell_runs_one_builtin_as_it_would_alone_and_tells_its_status(she
         outcome = finished(attempt)
         assert (outcome.exit_code, (outcome.stdout or b"").decode(), (outcome.stderr or b"").decode()) == result
         assert attempt._status()["exit"] == str(result[0])
+
+
+@long
+def test_no_option_that_a_shell_takes_from_the_environment_changes_a_result(shell, queue):
+    env = {"SHELLOPTS": "nounset:errexit:noglob", "POSIXLY_CORRECT": "1"}
+    assert ran(queue, "false", env=env)[0] == 1
+    assert ran(queue, "exit 3", env=env) == (3, "", "")
 
 
 @long

@@ -602,12 +602,12 @@ def test_a_pipe_closed_after_a_short_answer_is_quiet(ran):
         assert (done.returncode, done.stderr) == (0, b""), words
 
 
-def through_a_shell(home, redirection, *words):
+def through_a_shell(home, redirection, *words, **variables):
     return subprocess.run(
         ["/bin/sh", "-c", 'exec "$@" ' + redirection, "sh"] + home.command(*words),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=home.environment(),
+        env=home.environment(variables),
         timeout=60,
     )
 
@@ -675,6 +675,18 @@ def test_a_reader_that_left_changes_no_exit_code(home, unbuffered):
 def test_an_error_that_cannot_be_told_keeps_its_exit_code(ran):
     assert through_a_shell(ran, "2>/dev/full", "show", "nobody").returncode == 1
     assert through_a_shell(ran, ">/dev/full 2>/dev/full", "list").returncode == 3
+
+
+@posix_only
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+@pytest.mark.parametrize("redirection", [">/dev/full 2>&1", ">/dev/full 2>/dev/full", ">/dev/full"])
+@pytest.mark.parametrize("words", [["list"], ["list", "--json"], ["wait", "--timeout", "0", "--json"]], ids=label)
+def test_a_word_on_standard_error_does_not_hide_that_standard_output_was_lost(tmp_path, redirection, words):
+    home = Home(tmp_path / "home")
+    home.run("enqueue", "--quiet", "-", input='{"command": "exit 0"}\n' * 60)
+    done = through_a_shell(home, redirection, *words, PYTHONUNBUFFERED="")
+    assert done.returncode == 3
+    assert done.stderr.count(b"\n") == int(redirection == ">/dev/full"), "one line where it can be read"
 
 
 @posix_only

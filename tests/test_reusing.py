@@ -1,5 +1,6 @@
 """What a busy worker uses again: the files of recorded attempts, and its own process for a builtin of the shell."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -216,13 +217,53 @@ def test_a_worker_that_is_killed_with_spare_files_leaves_none_to_the_next(home):
     home.run("worker", "stop", "--now")
 
 
+@pytest.mark.parametrize("fault", ["full", "short"])
+def test_a_run_file_that_cannot_be_begun_leaves_neither_a_file_nor_a_descriptor(queue, spare, monkeypatch, fault):
+    """On a full disk a worker tries again for hours: what each try leaves would add up."""
+    queue.enqueue(storage.JobMaker(3, "/", 0o022, NOW).row({"command": "true"}))
+    attempt = worker.Attempt(queue, claim(queue)[0])
+    fds = sorted(os.listdir("/dev/fd"))
+
+    def write(fd, data):
+        if fault == "short":
+            return len(data) - 1
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", write)
+        with pytest.raises(OSError):
+            attempt.start(SETTINGS, spare)
+    attempt.discard()
+    assert sorted(os.listdir("/dev/fd")) == fds
+    assert files(queue) == []
+
+
+@needs_leases
+def test_a_spare_file_that_cannot_be_begun_again_is_removed(queue, spare, monkeypatch):
+    _, outcome = finished(queue, "true", spare)
+    assert spare.keep(outcome)
+
+    def write(fd, data):
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", write)
+        with pytest.raises(OSError):
+            spare.open(queue.attempt_path("0123456789abcdef", "run"), "run", b"start\n")
+    storage.remove(queue.attempt_path("0123456789abcdef", "run"))
+    spare.clear()
+    assert files(queue) == []
+
+
 # ---------------------------------------------------------------- processes
 
 
-INSIDE = ("true", " echo a  b ", "printf '%s|' 'a b' c", "test -d .", "echo 'a;b'", "echo\n", "false x=y")
+INSIDE = ("true", " echo a  b ", "echo -n 'a b' c", "test -d .", "echo 'a;b'", "echo\n", "false x=y")
+FALSE = ("/bin/sh", ["sh", "-c", "exit 1"])
 FORKED = (
     *("exit 3", "exec true", "true; true", "true & wait", "echo $HOME", "echo `id`", "echo 'a\\n'", "echo > f"),
     *("trap : 0", "trueish", "sleep 1", "echo a\necho b", "echo \"a\"", "cd /", ": x", "echo a#b *", "echo ~"),
+    *("printf -v IFS 0", "printf '%n' IFS", "test -v 'a[IFS=0]'", "echo '$(id)'"),
 )
 
 
@@ -245,6 +286,21 @@ def test_a_builtin_does_in_the_watcher_what_it_does_in_a_shell_of_its_own(queue,
     got = (outcome.exit_code, outcome.stdout or b"", outcome.stderr or b"")
     assert got == (alone.returncode, alone.stdout, alone.stderr)
     assert attempt._status()["exit"] == str(alone.returncode), "for whoever adopts it"
+
+
+@pytest.mark.parametrize("whose", ["the job", "the worker"])
+def test_where_functions_come_with_the_environment_a_builtin_may_be_one_and_runs_beside_the_watcher(
+    queue, spare, monkeypatch, whose
+):
+    """bash takes functions from its environment, and one may be named like a builtin."""
+    function = {"BASH_FUNC_test%%": "() { exit 7; }"}
+    started = []
+    monkeypatch.setattr(worker, "spawn", lambda words, *rest: started.append(words) or os.spawnv(os.P_NOWAIT, *FALSE))
+    monkeypatch.setattr(worker, "worker_has_shell_functions", lambda: whose == "the worker")
+    finished(queue, "test x", spare)
+    finished(queue, "test x", spare, env=function if whose == "the job" else {})
+    scripts = [words[2] for words in started]
+    assert scripts == [worker.EVALUATE_INSIDE if whose == "the job" else worker.EVALUATE, worker.EVALUATE]
 
 
 def test_a_job_starts_the_same_where_the_system_cannot_spawn_into_a_session(queue, spare, monkeypatch):

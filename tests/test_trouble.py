@@ -8,7 +8,9 @@ import sys
 import tempfile
 
 import pytest
-from conftest import ROOT, Home, contents, ledger, let_go, posix_only, wait_until
+from conftest import NOW, ROOT, SETTINGS, Home, contents, ledger, let_go, posix_only, storage, wait_until
+
+import worker
 
 pytestmark = posix_only
 
@@ -27,6 +29,26 @@ def begin(home, place):
     job = home.add(PATIENT, "--cwd", place.path)
     wait_until(lambda: "begun" in ledger(place), "the job to run")
     return process, job
+
+
+def test_a_refused_write_is_told_once_and_tried_ever_more_slowly_although_reading_works(queue, monkeypatch, capfd):
+    """As on a database that a worker may read but not write."""
+    queue.enqueue(storage.JobMaker(0, "/", 0o022, NOW).row({"command": "true"}))
+    one = worker.Worker(queue, "w-1", "s", worker.Options(1, False, None, None, None), lambda: SETTINGS)
+
+    def refuse(*values):
+        raise storage.HostError("it is read-only")
+
+    monkeypatch.setattr(queue, "exchange", refuse)
+    for _ in range(10):
+        one.retry_at = 0.0  # the pause is over
+        one.keep_going()
+    assert one.trouble_pause == worker.TROUBLE_SECONDS
+    monkeypatch.setattr(queue, "exchange", lambda *values: ([], [], False))
+    one.retry_at = 0.0
+    one.keep_going()
+    said = [line.split(": ", 1)[1] for line in capfd.readouterr().err.splitlines()]
+    assert said == ["it is read-only; trying again", "the database answers again"]
 
 
 # ---------------------------------------------------------------- taken away
