@@ -399,17 +399,8 @@ MUTANTS = [
         [
             (
                 "worker.py",
-                "        except QueueError as error:\n"
-                "            self.meet_trouble(str(error))\n"
-                "            return\n"
-                "        self.trouble_over()\n"
-                "        for outcome",
-                "        except QueueError as error:\n"
-                "            self.meet_trouble(str(error))\n"
-                "            self.ended = []\n"
-                "            return\n"
-                "        self.trouble_over()\n"
-                "        for outcome",
+                "            self.write_refused = True\n",
+                "            self.write_refused, self.ended = True, []\n",
             )
         ],
         "test_faults.py::test_a_full_disk_is_told_and_workers_keep_their_jobs_and_results_until_there_is_space",
