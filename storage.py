@@ -50,6 +50,7 @@ jobs as JSON; and what `logs`, `check` and `doctor` tell is found here, and told
 
 from __future__ import annotations
 
+import _thread
 import collections
 import contextlib
 import datetime
@@ -1046,6 +1047,72 @@ def try_lock(fd: int, shared: bool = False) -> bool:
     return True
 
 
+IN_LINE_AFTER = 0.002  # a nap that has grown longer ends the asking, after 7 ms
+LEFT_BEHIND: List[Any] = []  # what tells of threads that wait in vain
+LEFT_BEHIND_MOST = 3
+
+
+def wait_for_lock(fd: int, seconds: float) -> bool:
+    """Lock an open file within *seconds*; False when it does not come free.
+
+    Who has waited for a moment stands in line: many who ask again and again would cost more
+    than the one who works, and the last to come would be served first.
+    """
+    pause, deadline = 0.0002, time.monotonic() + seconds
+    while not try_lock(fd):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        if pause > IN_LINE_AFTER and sys.platform != "win32":
+            with contextlib.suppress(RuntimeError):  # no thread can be started: ask on
+                return lock_in_line(fd, left)
+        time.sleep(min(pause, left))
+        pause = min(pause * 1.5, 0.01)
+    return True
+
+
+def lock_in_line(fd: int, seconds: float) -> bool:
+    """The same in the order of coming, which the kernel keeps. Raises RuntimeError where no thread is to be had.
+
+    The kernel's waiting (flock) knows no limit, so a thread does it. When the time is over it is left
+    behind, and its turn passes as soon as it comes: nobody else has the lock's description open then.
+    Where the lock is never free, no more than LEFT_BEHIND_MOST are left so.
+    """
+    if sys.platform == "win32":
+        raise NotImplementedError
+    LEFT_BEHIND[:] = [turn for turn in LEFT_BEHIND if turn.locked()]
+    if len(LEFT_BEHIND) >= LEFT_BEHIND_MOST:
+        raise RuntimeError
+    turn, refused = _thread.allocate_lock(), []  # type: Any, List[OSError]
+    turn.acquire()
+    copy = os.dup(fd)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are for the main thread
+    try:
+        _thread.start_new_thread(stand_in_line, (copy, turn, refused))
+    except RuntimeError:
+        os.close(copy)
+        raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if not turn.acquire(timeout=seconds):
+        LEFT_BEHIND.append(turn)
+        return False
+    if refused:
+        raise refused[0]
+    return True
+
+
+def stand_in_line(fd: int, turn: Any, refused: List[OSError]) -> None:
+    """In a thread of its own: wait for the lock of *fd*, close it, and let *turn* go."""
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        except OSError as error:
+            refused.append(error)
+    os.close(fd)
+    turn.release()
+
+
 HAS_LEASES = sys.platform == "linux"
 OPEN_SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
@@ -1870,15 +1937,11 @@ class Queue:
             self._make_folders()
             fd = open_private(path, os.O_RDWR | os.O_CREAT)
         try:
-            pause, waited_from = 0.0002, time.monotonic()
-            while not try_lock(fd):
-                if time.monotonic() - waited_from > self.busy_seconds:
-                    raise HostError(
-                        "%s has been locked by another queuectl for %d seconds: is one of them paused?"
-                        % (self.path, self.busy_seconds)
-                    )
-                time.sleep(pause)
-                pause = min(pause * 1.5, 0.01)
+            if not wait_for_lock(fd, self.busy_seconds):
+                raise HostError(
+                    "%s has been locked by another queuectl for %d seconds: is one of them paused?"
+                    % (self.path, self.busy_seconds)
+                )
             with not_paused():
                 yield
         finally:

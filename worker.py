@@ -85,6 +85,7 @@ TICK_SECONDS = 0.25  # how often a busy worker looks at requests
 SUPERVISOR_TICK_SECONDS = 0.5  # the same for a supervisor, whom signals and dying workers wake at once
 ADOPTED_TICK_SECONDS = 0.1  # how often a job that is nobody's child is looked at
 LOOK_AROUND_SECONDS = 1.0  # how often cancels and orphans are looked for
+LOOKS_PER_SECOND = 4  # that all workers of a supervisor together take at the most, while their jobs are short
 SETTLED_SECONDS = 3.0  # how long files must have been at rest before their times are trusted
 FRESH_SECONDS = 10.0  # how long an answer of the database counts at the most
 KILL_SECONDS = 5.0  # how long SIGKILL may take before a process counts as unkillable
@@ -703,6 +704,7 @@ class Worker:
         self.stage = ""  # or one of REQUESTS
         self.signals: List[int] = []
         self.looked_at = 0.0
+        self.share = os.urandom(1)[0] / 256  # of the pause: many workers do not look all at once
         self.heeded_at = 0.0
         self.trouble = ""
         self.trouble_pause = 0.0
@@ -988,11 +990,12 @@ class Worker:
     # -------------------------------------------------------- the jobs of others
 
     def look_around(self) -> None:
-        """Once a second: heed cancels, and decide what became of the jobs of dead workers."""
+        """Heed cancels, and decide what became of the jobs of dead workers."""
         now = time.monotonic()
-        if self.looked_at and now - self.looked_at < LOOK_AROUND_SECONDS:
+        pause = self.pause_between_looks(now)
+        if self.looked_at and now - self.looked_at < pause:
             return
-        self.looked_at = now
+        self.looked_at = now if self.looked_at else now - self.share * pause
         try:
             self._forgive_clock()
             self.glance.refresh()
@@ -1004,6 +1007,16 @@ class Worker:
             self._look_after_orphans([job for job in jobs if job["worker"] != self.name])
         except QueueError as error:
             self.meet_trouble(str(error))
+
+    def pause_between_looks(self, now: float) -> float:
+        """A second where a job of ours may have been cancelled that long ago, so has run for so long.
+
+        Else many workers share the looking: each looks seldom, all of them several times a second.
+        (A look costs the more the more workers there are; one that is new looks at once.)
+        """
+        if any(now - attempt.began >= LOOK_AROUND_SECONDS for attempt in self.running):
+            return LOOK_AROUND_SECONDS
+        return max(LOOK_AROUND_SECONDS, self.options.workers / LOOKS_PER_SECOND)
 
     def _forgive_clock(self) -> None:
         before, self.clock_offset = self.clock_offset, time.time() - time.monotonic()

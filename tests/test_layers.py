@@ -20,7 +20,7 @@ FORBIDDEN = {
 }
 # What the Pythons 3.8 to 3.14 all have, of all that these files need.
 STANDARD = {
-    *("__future__", "_signal", "argparse", "calendar", "codecs", "collections", "contextlib", "ctypes"),
+    *("__future__", "_thread", "_signal", "argparse", "calendar", "codecs", "collections", "contextlib", "ctypes"),
     *("datetime", "difflib", "errno"),
     *("fcntl", "functools", "gc", "grp", "importlib", "io", "json", "msvcrt", "multiprocessing", "os", "pwd", "re"),
     *("select", "shlex"),

@@ -135,14 +135,17 @@ def test_what_an_unseen_grandchild_writes_late_reaches_no_other_job(queue, spare
     parent = "import subprocess, sys; subprocess.Popen(sys.argv[1:], start_new_session=True)"
     words = [sys.executable, "-Wignore", "-c", parent, sys.executable, "-Wignore", "-c", code]
     first, outcome = finished(queue, words, spare)
-    wait_until(gone.exists, "the grandchild to let go of the lock")
-    assert not queue.attempt_is_held(first.claim.token)
-    outcome.leftovers = None  # as where it let go before anybody looked
-    assert spare.keep(outcome), outcome.stderr
-    with open(first.paths["out"]) as watching:
-        second, outcome = finished(queue, "true", spare)
-        go.touch()
-        wait_until(watching.read, "the late word")
+    try:
+        wait_until(gone.exists, "the grandchild to let go of the lock")
+        assert not queue.attempt_is_held(first.claim.token)
+        outcome.leftovers = None  # as where it let go before anybody looked
+        assert spare.keep(outcome), outcome.stderr
+        with open(first.paths["out"]) as watching:
+            second, outcome = finished(queue, "true", spare)
+            go.touch()
+            wait_until(watching.read, "the late word")
+    finally:
+        go.touch()  # it ends
     assert os.path.getsize(second.paths["out"]) == 0
 
 
