@@ -974,7 +974,6 @@ class Worker:
 
     def idle(self) -> None:
         """Wait for the bell, the next due time, or poll_interval."""
-        self.spare.clear()
         pause = min(self.settings.poll_interval, LOOK_AROUND_SECONDS)
         if self.glance.next_due is not None:
             pause = min(pause, max(0.0, self.glance.next_due - time.time()))
@@ -986,6 +985,8 @@ class Worker:
         elif self.glance.is_stale:  # the bell was rung in vain, or for later: ask first
             return
         self.rung = self.bell.wait(max(pause, 0.001), self.wake)
+        if not self.rung:
+            self.spare.clear()
 
     # -------------------------------------------------------- the jobs of others
 
