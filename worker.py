@@ -1240,7 +1240,8 @@ class SpareFiles:
     more (ext4 looks past every inode that was freed within the last minute). So while a worker
     is busy, the files of a recorded attempt get the name of the next one. Only files that
     stayed empty, and that nobody else has open by the kernel's own word: what a late
-    grandchild writes never reaches another job. An idle worker keeps none.
+    grandchild writes never reaches another job. A worker that has waited for a job in vain
+    keeps none, nor does one with a long job.
     """
 
     def __init__(self, queue: Queue) -> None:
@@ -1784,7 +1785,7 @@ def spawn(arguments: List[str], cwd: str, environment: Dict[str, str], streams: 
     Half of what subprocess.Popen costs. The program gets no descriptors but its three
     *streams*: none of ours is inheritable (keep_descriptors).
     """
-    if sys.platform == "win32":
+    if sys.platform == "win32" or not hasattr(os, "posix_spawn"):
         raise NotImplementedError
     here = os.open(".", os.O_RDONLY)
     try:
