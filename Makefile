@@ -2,7 +2,7 @@
 PYTHON ?= python3
 TOOLS := $(CURDIR)/.tools/$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 PYTEST = PYTHONPATH=$(TOOLS) $(PYTHON) -m pytest -q -p no:cacheprovider $(PYTEST_FLAGS)
-CHECKED = queuectl.py storage.py worker.py
+CHECKED = queuectl.py storage.py worker.py queuectl_lib
 
 CHAOS_SEED ?= 1
 SEEDS ?= 2000
@@ -64,7 +64,7 @@ bench-full:  ## the same with a million jobs of a kind, more turns, and other qu
 check: checkers  ## lint, and check the types for linux, darwin and win32
 	PYTHONPATH=$(TOOLS)/check $(PYTHON) -m ruff check --no-cache --isolated --target-version py38 --line-length 120 \
 	  --select E,F,W,B,I,C4,PIE,SIM,RET --ignore SIM105,SIM115 --per-file-ignores queuectl.py:B904 \
-	  queuectl.py storage.py worker.py tests .ci
+	  $(CHECKED) tests .ci
 	@for platform in linux darwin win32; do \
 	  echo "mypy --strict --platform $$platform"; \
 	  PYTHONPATH=$(TOOLS)/check $(PYTHON) -m mypy --strict --platform $$platform --python-version 3.8 \

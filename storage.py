@@ -79,7 +79,7 @@ else:
     except ImportError:
         import signal
 
-__version__ = "0.1.0"
+VERSION = "0.1.0"
 
 DURABILITIES = ("full", "off")
 STATES = ("pending", "processing", "completed", "failed", "dead", "cancelled")

@@ -76,6 +76,8 @@ if TYPE_CHECKING:
 else:
     Options = collections.namedtuple("Options", "workers drain backoff_base poll_interval max_seconds")
 
+VERSION = "0.1.0"
+
 NOW_SIGNAL = int(getattr(signal, "SIGUSR1", 0))  # from the supervisor to its workers
 REQUESTS = ("stop", "leave", "now")  # files that ask a supervisor and its workers to end: a later one outdoes
 BATCH_MOST = 32  # jobs that one worker claims ahead at the most

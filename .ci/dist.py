@@ -1,4 +1,4 @@
-"""Build queuectl.pyz: the three files as one, for hosts where one file is easier to copy.
+"""Build queuectl.pyz: the whole bundle as one file, for hosts where one file is easier to copy.
 
     python3 .ci/dist.py TARGET
 
@@ -14,23 +14,27 @@ import zipapp
 import zipfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-FILES = ("queuectl.py", "storage.py", "worker.py")
-# What is pickled for a worker must live in a module that the worker can import, so nothing lives in this one.
-MAIN = """import queuectl
+sys.path.insert(0, ROOT)
 
-if __name__ == "__main__":
-    queuectl.leave(queuectl.main())
-"""
+from queuectl_lib import BUNDLE  # noqa: E402
+
+
+def sources():
+    """The path below ROOT of each file that goes in, in order."""
+    found = [name for name in BUNDLE if name.endswith(".py")]
+    for folder, _, names in os.walk(os.path.join(ROOT, "queuectl_lib")):
+        found += [os.path.relpath(os.path.join(folder, name), ROOT) for name in names if name.endswith(".py")]
+    return sorted(name.replace(os.sep, "/") for name in found)
 
 
 def content():
     """The archive in memory."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
-        add(file, "__main__.py", MAIN.encode("ascii"))
-        for name in FILES:
+        for name in sources():
             with open(os.path.join(ROOT, name), "rb") as source:
-                add(file, name, source.read().replace(b"\r\n", b"\n"))
+                # What runs an archive calls its door so.
+                add(file, "__main__.py" if name == "queuectl.py" else name, source.read().replace(b"\r\n", b"\n"))
     archive.seek(0)
     return archive
 

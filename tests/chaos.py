@@ -53,7 +53,6 @@ import traceback
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 QUEUECTL = [sys.executable, "-S", os.path.join(ROOT, "queuectl.py")]  # -S: starts sooner; it needs no site packages
-PRODUCT = ("queuectl.py", "storage.py", "worker.py")
 
 DRAIN_SECONDS = 20.0  # of the whole run: kept for the drain and the audit
 DRAIN_DEADLINE = 60.0  # a drain that takes longer is a violation
@@ -1136,7 +1135,7 @@ class Audit:
         for index, line in enumerate(self.log):
             if line.startswith("Traceback"):
                 lines = [line] + list(itertools.takewhile(is_of_traceback, self.log[index + 1 : index + 60]))
-                if any('%s", line' % name in text for name in PRODUCT for text in lines):
+                if any('File "%s' % ROOT in text for text in lines):
                     tracebacks[self.log[index + len(lines)] if index + len(lines) < len(self.log) else ""].append(lines)
         for error, found in tracebacks.items():
             self.arena.accuse("crash", "a worker or supervisor", "%d times: %s" % (len(found), error), found[0])

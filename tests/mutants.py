@@ -23,7 +23,7 @@ import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-COPIED = ("queuectl.py", "storage.py", "worker.py", "config.json", "README.md", "tests")
+COPIED = ("queuectl.py", "storage.py", "worker.py", "queuectl_lib", "config.json", "README.md", "tests")
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
 UNNOTICED = ("passed", "skipped", "no such check")
 LIMIT_SECONDS = 120  # a check that takes longer has noticed, too: something hangs
@@ -58,7 +58,7 @@ MUTANTS = [
         1,
         [
             (
-                "queuectl.py",
+                "queuectl_lib/commands/main.py",
                 "    identifier = queue.enqueue(row)\n",
                 '    print_text(str(row[0]) + "\\n")\n    sys.stdout.flush()\n    identifier = queue.enqueue(row)\n',
             )

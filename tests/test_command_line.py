@@ -1,4 +1,4 @@
-"""The command line as a new user meets it: three files in a directory, and every line that must work as written."""
+"""The command line as a new user meets it: bundle in a directory, and every line that must work as written."""
 
 import argparse
 import contextlib
@@ -11,16 +11,16 @@ import subprocess
 import sys
 
 import pytest
-from conftest import PYTHON, ROOT, SCRIPT, Home, posix_only, wait_until
+from conftest import PYTHON, SCRIPT, Home, posix_only, wait_until
+from helpers.bundle import BUNDLE, copy_bundle
 
 import queuectl
 import storage
-
-FILES = ("queuectl.py", "storage.py", "worker.py")
+from queuectl_lib.commands import main
 
 
 class Installation(Home):
-    """The three files in a directory of their own, called without --home.
+    """The bundle in a directory of their own, called without --home.
 
     As `python3 queuectl.py ...` from that directory; where *elsewhere* is given, every other call comes from there.
     """
@@ -28,8 +28,7 @@ class Installation(Home):
     def __init__(self, path, elsewhere=None):
         super().__init__(path)
         os.makedirs(self.path, 0o700)
-        for name in FILES:
-            shutil.copy(os.path.join(ROOT, name), self.path)
+        copy_bundle(self.path)
         self.cwd = self.path
         self.places = itertools.cycle([self.path, elsewhere or self.path])
 
@@ -107,7 +106,7 @@ def test_the_lines_of_a_simple_queue_work_as_written(installed):
     assert min(started, key=started.get) == third
     installed.run("requeue", fourth)
     assert installed.state(fourth) == "pending"
-    expected = FILES + ("__pycache__",)
+    expected = BUNDLE + ("__pycache__",)
     names = [name for name in os.listdir(installed.path) if name not in expected]
     assert all(name.startswith("queuectl.db") for name in names), names
 
@@ -237,22 +236,22 @@ def test_the_sqlite3_shell_itself_works(tmp_path):
 # ---------------------------------------------------------------- help and version
 
 
-@pytest.mark.parametrize("name", sorted(queuectl.COMMANDS))
+@pytest.mark.parametrize("name", sorted(main.COMMANDS))
 def test_every_command_has_help_that_names_its_options(capsys, name):
     assert queuectl.main(name.split() + ["--help"]) == 0
     said = capsys.readouterr()
     assert said.err == ""
     assert said.out.startswith("usage: queuectl.py " + name)
-    for words, settings in queuectl.COMMANDS[name].arguments:
+    for words, settings in main.COMMANDS[name].arguments:
         if settings.get("help") != argparse.SUPPRESS:
             assert settings.get("metavar", words[-1]) in said.out
             assert settings.get("help") or settings["metavar"] in ("ID", "KEY", "VALUE"), "what is %s for?" % words[0]
 
 
 def test_every_command_tells_the_version(kept, capsys):
-    said = "queuectl %s\n" % storage.__version__
+    said = "queuectl %s\n" % storage.VERSION
     assert kept.run("list", "--version").stdout == kept.run("--version").stdout == said
-    for name in queuectl.COMMANDS:
+    for name in main.COMMANDS:
         assert queuectl.main(name.split() + ["--version"]) == 0
         assert capsys.readouterr().out == said
 
@@ -296,7 +295,7 @@ def test_help_of_a_group_tells_of_its_commands(kept, group):
     shown = kept.run(group, "--help").stdout
     if group == "worker":  # which is a command of its own
         shown = kept.run("--help").stdout
-    for name in queuectl.COMMANDS:
+    for name in main.COMMANDS:
         if name.startswith(group + " "):
             assert name in shown
 
@@ -304,7 +303,7 @@ def test_help_of_a_group_tells_of_its_commands(kept, group):
 def test_the_overview_names_every_command(kept):
     for words in (["--help"], ["-h"]):
         shown = kept.run(*words).stdout
-        for name in queuectl.COMMANDS:
+        for name in main.COMMANDS:
             assert "  %s " % name in shown
 
 
@@ -502,7 +501,7 @@ def test_an_installation_that_cannot_be_written_works_with_a_home_elsewhere(tmp_
         installed.run("--home", home, "worker", "start", "--drain")
         assert installed.run("--home", home, "logs", job).stdout == "out\n"
         installed.run("--home", home, "config", "set", "max_retries", "5")
-        assert set(os.listdir(installed.path)) <= set(FILES) | {"__pycache__"}
+        assert set(os.listdir(installed.path)) <= set(BUNDLE) | {"__pycache__"}
         if os.geteuid() != 0:
             assert "app" in installed.run("add", "exit 0", code=3).stderr
     finally:
@@ -519,13 +518,12 @@ def test_it_runs_in_a_directory_of_any_name(tmp_path, name):
     assert os.path.isfile(os.path.join(installed.path, "queuectl.db"))
 
 
-@pytest.mark.parametrize("copied", [["queuectl.py"], ["queuectl.py", "storage.py"]])
-def test_a_copy_that_lacks_a_file_says_so(tmp_path, copied):
-    for name in copied:
-        shutil.copy(os.path.join(ROOT, name), str(tmp_path))
+@pytest.mark.parametrize("lacking", ["storage.py", "worker.py"])
+def test_a_copy_that_lacks_a_file_says_so(tmp_path, lacking):
+    copy_bundle(tmp_path, [name for name in BUNDLE if name != lacking])
     words = [sys.executable, str(tmp_path / "queuectl.py"), "worker", "start", "--drain"]
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     said = done.stderr.decode()
     assert (done.returncode, done.stdout) == (3, b"")
     assert said.startswith("queuectl: error: ") and said.count("\n") == 1
-    assert "worker.py" in said
+    assert "%s is missing: copy queuectl.py, storage.py, worker.py and queuectl_lib together" % lacking in said

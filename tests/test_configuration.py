@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import stat
 import subprocess
 import sys
@@ -10,12 +9,12 @@ import threading
 
 import pytest
 from conftest import PYTHON, ROOT, Result, posix_only, wait_until
+from helpers.bundle import copy_bundle
 
 import queuectl
 import storage
 
 DEFAULTS = storage.SETTING_DEFAULTS
-MODULES = ("queuectl.py", "storage.py", "worker.py")
 
 # A value for each setting that is not its default: as typed, and as stored.
 CHANGES = {
@@ -488,8 +487,7 @@ def installed(tmp_path):
     """The program as it lies on a host, in a directory of its own, and a current directory that sets traps."""
     program = tmp_path / "program"
     program.mkdir(mode=0o700)
-    for name in MODULES:
-        shutil.copy(os.path.join(ROOT, name), str(program))
+    copy_bundle(program)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "config.json").write_text("{broken")

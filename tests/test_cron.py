@@ -1,28 +1,26 @@
-"""Cron: the lines that `cron` prints run as they stand, wherever the three files and the home are."""
+"""Cron: the lines that `cron` prints run as they stand, wherever the bundle and the home are."""
 
 import os
 import re
-import shutil
 import subprocess
 
 import pytest
-from conftest import PYTHON, ROOT, WINDOWS, Home, posix_only, wait_until
+from conftest import PYTHON, WINDOWS, Home, posix_only, wait_until
+from helpers.bundle import copy_bundle
 
-import queuectl
+from queuectl_lib.commands import main
 
-FILES = ("queuectl.py", "storage.py", "worker.py")
 HOSTILE = "my jobs 50%\\% of it's \"all\" \u00e9\u4e2d $HOME `x` \\\\"
 FIVE_FIELDS = re.compile(r"(@reboot|(?:\S+ ){4}\S+)\s+(.*)\Z")
 
 
 class CopiedHome(Home):
-    """A home that holds its own copy of the three files, as on a host."""
+    """A home that holds its own copy of the bundle, as on a host."""
 
     def __init__(self, path):
         super().__init__(path)
         os.mkdir(self.path, 0o700)
-        for name in FILES:
-            shutil.copy(os.path.join(ROOT, name), self.path)
+        copy_bundle(self.path)
 
     def command(self, *words):
         return PYTHON + [os.path.join(self.path, "queuectl.py")] + [str(word) for word in words]
@@ -71,7 +69,7 @@ def run_as_cron(command, *interpreter):
 
 def run_lines(home, lines, cron_rule):
     for _, command in lines:
-        if command.endswith(" check") and "check" not in queuectl.COMMANDS:
+        if command.endswith(" check") and "check" not in main.COMMANDS:
             continue
         done = run_as_cron(cron_rule(command))
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b""), (command, done.stderr)

@@ -8,6 +8,7 @@ import zipfile
 
 import pytest
 from conftest import ROOT, Home, end_process, long, posix_only, storage, wait_until
+from helpers.bundle import sources
 
 BUILDER = os.path.join(ROOT, ".ci", "dist.py")
 
@@ -40,9 +41,9 @@ def one(tmp_path, archive):
 
 
 def test_the_archive_holds_the_three_files_and_says_their_version(one, archive):
-    assert one.run("--version").stdout == "queuectl %s\n" % storage.__version__
+    assert one.run("--version").stdout == "queuectl %s\n" % storage.VERSION
     with zipfile.ZipFile(archive) as file:
-        assert file.namelist() == ["__main__.py", "queuectl.py", "storage.py", "worker.py"]
+        assert sorted(file.namelist()) == sorted(set(sources()) - {"queuectl.py"} | {"__main__.py"})
         assert {info.compress_type for info in file.infolist()} == {zipfile.ZIP_STORED}, "also without zlib"
 
 
@@ -50,7 +51,7 @@ def test_the_same_files_give_the_same_bytes(archive, tmp_path):
     again = str(tmp_path / "again.pyz")
     environment = dict(os.environ, TZ="Asia/Tokyo")
     done = subprocess.run([sys.executable, BUILDER, again], env=environment, stdout=subprocess.PIPE, check=True)
-    assert b"queuectl %s" % storage.__version__.encode("ascii") in done.stdout
+    assert b"queuectl %s" % storage.VERSION.encode("ascii") in done.stdout
     with open(archive, "rb") as first, open(again, "rb") as second:
         assert first.read() == second.read()
 
@@ -83,7 +84,7 @@ def test_one_file_is_a_program_by_itself(one, tmp_path):
     os.symlink(sys.executable, str(tmp_path / "python3"))
     environment = {"PATH": "%s:/usr/bin:/bin" % tmp_path}
     done = subprocess.run([one.script, "--version"], env=environment, stdout=subprocess.PIPE)
-    assert done.stdout.decode() == "queuectl %s\n" % storage.__version__
+    assert done.stdout.decode() == "queuectl %s\n" % storage.VERSION
 
 
 def test_workers_in_the_background_run_settings_and_replacements_from_one_file(one):

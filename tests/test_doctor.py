@@ -10,7 +10,8 @@ import sys
 import time
 
 import pytest
-from conftest import PYTHON, ROOT, Home, long, posix_only, wait_until
+from conftest import PYTHON, Home, long, posix_only, wait_until
+from helpers.bundle import copy_bundle
 
 import storage
 import worker
@@ -200,8 +201,7 @@ class ChangedHome(Home):
 def changed(tmp_path):
     changed = ChangedHome(tmp_path / "changed")
     os.mkdir(changed.path, 0o700)
-    for name in ("queuectl.py", "storage.py", "worker.py"):
-        shutil.copy(os.path.join(ROOT, name), changed.path)
+    copy_bundle(changed.path)
     yield changed
     changed.clean_up()
 

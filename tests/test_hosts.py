@@ -8,7 +8,8 @@ import sys
 import tempfile
 
 import pytest
-from conftest import COMPLAINTS, NOW, ROOT, SCRIPT, SETTINGS, claim, long, posix_only, wait_until
+from conftest import COMPLAINTS, NOW, SCRIPT, SETTINGS, claim, long, posix_only, wait_until
+from helpers.bundle import BUNDLE, copy_bundle
 
 import storage
 import worker
@@ -16,7 +17,6 @@ import worker
 pytestmark = posix_only
 needs_proc = pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="there is no /proc to look into")
 
-FILES = ("queuectl.py", "storage.py", "worker.py")
 
 
 # ---------------------------------------------------------------- the shell that watches a job
@@ -262,8 +262,7 @@ def test_a_directory_that_is_not_utf8_is_refused_in_words(tmp_path):
         os.mkdir(odd)
     except OSError:
         pytest.skip("this file system takes UTF-8 only")
-    for name in FILES:
-        shutil.copy(os.path.join(ROOT, name), os.fsdecode(odd))
+    copy_bundle(os.fsdecode(odd))
     home, inside = str(tmp_path / "home"), os.path.join(os.fsdecode(odd), "queuectl.py")
     assert "the current directory" in bare(home, "add", "true", code=2, cwd=odd)
     assert "the current directory" in bare("sub", "list", code=2, cwd=odd)
@@ -273,7 +272,7 @@ def test_a_directory_that_is_not_utf8_is_refused_in_words(tmp_path):
     assert bare(home, "add", "true", "--cwd", "/", cwd=odd) != ""
     bare(home, "worker", "start", "--drain", cwd=odd, script=inside)
     assert "completed" in bare(home, "list", cwd=odd, script=inside)
-    assert sorted(os.listdir(odd)) == sorted(name.encode() for name in FILES + ("__pycache__",))
+    assert sorted(os.listdir(odd)) == sorted(name.encode() for name in BUNDLE + ("__pycache__",))
 
 
 def test_a_deleted_current_directory_hinders_only_what_needs_it(home, tmp_path):
@@ -295,8 +294,7 @@ def test_a_deleted_current_directory_hinders_only_what_needs_it(home, tmp_path):
 def test_it_is_found_through_links_and_as_a_module(tmp_path):
     real = tmp_path / "r\u00e9al place"
     (real / "bin").mkdir(parents=True)
-    for name in FILES:
-        shutil.copy(os.path.join(ROOT, name), str(real))
+    copy_bundle(real)
     (real / "bin" / "q").symlink_to("../queuectl.py")
     (tmp_path / "q2").symlink_to(real / "bin" / "q")
     database = os.path.join(os.path.realpath(str(real)), "queuectl.db")
@@ -343,8 +341,7 @@ class Nobody:
         os.chmod(folder, 0o755)
         os.mkdir(self.app)
         os.mkdir(self.home, 0o700)
-        for name in FILES:
-            shutil.copy(os.path.join(ROOT, name), self.app)
+        copy_bundle(self.app)
         os.chown(self.home, NOBODY, NOBODY)
 
     def run(self, *words, code=0, cwd="/"):
@@ -379,14 +376,14 @@ def test_another_user_runs_a_read_only_installation_with_a_home_of_his_own(nobod
     nobody.run("--home", nobody.home, "worker", "start", "--background", "--drain")
     nobody.run("--home", nobody.home, "wait", job, "--timeout", "20")
     assert nobody.run("--home", nobody.home, "logs", job) == "%d\nnone\n" % NOBODY
-    assert sorted(os.listdir(nobody.app)) == sorted(FILES)
+    assert sorted(os.listdir(nobody.app)) == sorted(BUNDLE)
 
 
 def test_without_a_home_of_his_own_another_user_is_told_what_cannot_be_written(nobody):
     assert nobody.run("list") == ""
     for words in (["add", "true"], ["initdb"], ["worker", "start"], ["config", "set", "grace", "1"]):
         assert nobody.app in nobody.run(*words, code=3)
-    assert sorted(os.listdir(nobody.app)) == sorted(FILES)
+    assert sorted(os.listdir(nobody.app)) == sorted(BUNDLE)
 
 
 def test_another_users_queue_can_neither_be_read_nor_worked(nobody):

@@ -1,40 +1,41 @@
 """The README: complete about verbs and settings, and its commands run."""
 
+import argparse
 import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 
 import pytest
 from conftest import ROOT, posix_only
+from helpers.bundle import copy_bundle
 
-import queuectl
 import storage
+from queuectl_lib.commands import main
 
 with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
     README = file.read()
 
 
-@pytest.mark.parametrize("name", sorted(queuectl.COMMANDS))
+@pytest.mark.parametrize("name", sorted(main.COMMANDS))
 def test_every_command_is_in_the_table(name):
     assert re.search(r"^\|.*`%s\b" % re.escape(name), README, re.M)
 
 
-@pytest.mark.parametrize("name", sorted(queuectl.COMMANDS))
+@pytest.mark.parametrize("name", sorted(main.COMMANDS))
 def test_every_option_of_a_command_is_mentioned(name):
-    for names, settings in queuectl.COMMANDS[name].arguments:
+    for names, settings in main.COMMANDS[name].arguments:
         options = [one for one in names if one.startswith("--")]
-        if options and settings.get("help") != queuectl.argparse.SUPPRESS:
+        if options and settings.get("help") != argparse.SUPPRESS:
             assert any(re.search(re.escape(one) + r"\b", README) for one in options), options
 
 
 def test_every_verb_of_the_readme_exists():
     verbs = set(re.findall(r"(?:python3 \S*|`)queuectl\.py ((?:worker|dlq|config) [a-z]+|[a-z]+)", README))
     assert len(verbs) > 5
-    words = {name.split()[0] for name in queuectl.COMMANDS} | set(queuectl.COMMANDS)
+    words = {name.split()[0] for name in main.COMMANDS} | set(main.COMMANDS)
     assert verbs <= words
 
 
@@ -58,8 +59,7 @@ def test_the_shipped_configuration_states_the_defaults():
 @posix_only
 def test_the_first_minutes_by_hand_work_as_written(tmp_path):
     block = README.split("    mkdir -m 700 ~/queue\n")[1].split("\n\n")[0]
-    for name in ("queuectl.py", "storage.py", "worker.py"):
-        shutil.copy(os.path.join(ROOT, name), str(tmp_path))
+    copy_bundle(tmp_path)
     script = "set -eu\nmkdir -m 700 ~/queue\n" + block.replace("python3 ", shlex.quote(sys.executable) + " ")
     done = subprocess.run(
         ["sh", "-c", script],

@@ -8,7 +8,8 @@ import sys
 import tempfile
 
 import pytest
-from conftest import NOW, ROOT, SETTINGS, Home, contents, ledger, let_go, posix_only, storage, wait_until
+from conftest import NOW, SETTINGS, Home, contents, ledger, let_go, posix_only, storage, wait_until
+from helpers.bundle import FILES, copy_bundle
 
 import worker
 
@@ -99,8 +100,8 @@ def nobodys():
     os.mkdir(home.path, 0o700)
     installed = os.path.join(place, "program")
     os.mkdir(installed, 0o755)
-    for name in ("queuectl.py", "storage.py", "worker.py"):
-        shutil.copy(os.path.join(ROOT, name), installed)
+    copy_bundle(installed)
+    for name in FILES:
         os.chmod(os.path.join(installed, name), 0o644)
     os.chown(home.path, NOBODY, NOBODY)
     script = os.path.join(installed, "queuectl.py")
