@@ -37,7 +37,11 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SCRIPT = os.path.join(ROOT, "queuectl.py")
 sys.path.insert(0, ROOT)
 
-import storage  # noqa: E402
+from queuectl_lib import settings, times  # noqa: E402
+from queuectl_lib.jobs.attempts import Outcome  # noqa: E402
+from queuectl_lib.jobs.fields import JobMaker  # noqa: E402
+from queuectl_lib.settings import Settings  # noqa: E402
+from storage import Queue  # noqa: E402
 
 # turns: repetitions; costly: of what takes seconds; jobs, crowd: drained by 2, and by 2 and
 # 50 workers; lines: enqueued from a file; rows: of each kind in the large database; idle:
@@ -133,7 +137,7 @@ class Home:
     def __init__(self, folder):
         os.mkdir(folder, 0o700)
         self.path = folder
-        self.queue = storage.Queue(os.path.join(folder, storage.SETTING_DEFAULTS["db_path"]))
+        self.queue = Queue(os.path.join(folder, settings.SETTING_DEFAULTS["db_path"]))
 
     def words(self, *words):
         return [sys.executable, SCRIPT, "--home", self.path] + [str(word) for word in words]
@@ -161,7 +165,7 @@ class Home:
             self.call("worker", "stop", "--now")
 
     def maker(self):
-        return storage.JobMaker(3, self.path, 0o022, time.time())
+        return JobMaker(3, self.path, 0o022, time.time())
 
     def add(self, command):
         return self.queue.enqueue(self.maker().row({"command": command}))
@@ -185,7 +189,7 @@ class Home:
         """Seconds from the first start to the last finish of all jobs."""
         with self.connect() as connection:
             first, last = connection.execute("SELECT min(started_at), max(finished_at) FROM jobs").fetchone()
-        return storage.utc_seconds(last) - storage.utc_seconds(first)
+        return times.utc_seconds(last) - times.utc_seconds(first)
 
     def pids(self):
         """kind and pid of every supervisor and worker."""
@@ -296,19 +300,19 @@ def populate(home, pending, finished, future):
     home.queue.create()
     now = time.time()
     ages = {"t": now, "t1": now - 2 * DAY, "t2": now - 400 * DAY}
-    times = {name: storage.utc_text(moment) for name, moment in ages.items()}
-    soon = storage.utc_text(now + DAY)
+    moments = {name: times.utc_text(moment) for name, moment in ages.items()}
+    soon = times.utc_text(now + DAY)
     with home.connect() as connection:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("BEGIN")
         triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
         for name, _ in triggers:
             connection.execute("DROP TRIGGER %s" % name)
-        connection.execute(FINISHED % finished, dict(times, ancient=finished // 50, old=finished // 2))
+        connection.execute(FINISHED % finished, dict(moments, ancient=finished // 50, old=finished // 2))
         connection.execute(ATTEMPTS)
-        due = dict(times, name="pending", priority=0, run_at=None, due=times["t"], lane=0)
+        due = dict(moments, name="pending", priority=0, run_at=None, due=moments["t"], lane=0)
         connection.execute(WAITING % pending, due)
-        later = dict(times, name="future", priority=9, run_at=soon, due=soon, lane=1)
+        later = dict(moments, name="future", priority=9, run_at=soon, due=soon, lane=1)
         connection.execute(WAITING % future, later)
         connection.execute("UPDATE counts SET jobs = (SELECT count(*) FROM jobs WHERE jobs.state = counts.state)")
         for _, statement in triggers:
@@ -375,7 +379,7 @@ def work_1(bench):
 def work_2(bench):
     """The same with the durability of power loss given up, beside xargs -P2."""
     work, jobs = "drain %d jobs, not synced" % bench.scale.jobs, bench.scale.jobs
-    if "durability" not in storage.SETTING_DEFAULTS:
+    if "durability" not in settings.SETTING_DEFAULTS:
         return [absent_row("2", work, ">= 1", "there is no such setting")]
     pairs = []
     for _ in bench.turns(bench.scale.turns):
@@ -628,7 +632,7 @@ class Claimer:
 
     def __init__(self, home):
         self.queue = home.queue
-        self.settings = storage.Settings(**storage.SETTING_DEFAULTS)
+        self.settings = Settings(**settings.SETTING_DEFAULTS)
         self.keeper = home.queue.keeper()
 
     def claim_and_finish(self):
@@ -636,7 +640,7 @@ class Claimer:
         began = time.perf_counter()
         _, claims, _ = self.queue.exchange("bench", [], 1, time.time(), self.settings)
         claimed = time.perf_counter()
-        outcomes = [storage.Outcome(claim, "completed", time.time()) for claim in claims]
+        outcomes = [Outcome(claim, "completed", time.time()) for claim in claims]
         for outcome in outcomes:
             outcome.exit_code, outcome.started = 0, outcome.finished
         middle = time.perf_counter()
@@ -724,10 +728,11 @@ ENQUEUER = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import storage, time
+from queuectl_lib.jobs.fields import JobMaker
 queue = storage.Queue(sys.argv[2])
 sys.stdin.readline()
 for _ in range(int(sys.argv[3])):
-    queue.enqueue(storage.JobMaker(3, "/", 18, time.time()).row({"command": "true"}))
+    queue.enqueue(JobMaker(3, "/", 18, time.time()).row({"command": "true"}))
 """
 
 
@@ -759,7 +764,7 @@ def output_seconds(home, size):
     home.await_completed(done + 1)
     with home.connect() as connection:
         row = connection.execute("SELECT started_at, finished_at FROM jobs ORDER BY seq DESC LIMIT 1").fetchone()
-    return storage.utc_seconds(row[1]) - storage.utc_seconds(row[0])
+    return times.utc_seconds(row[1]) - times.utc_seconds(row[0])
 
 
 def growth_rows(bench):

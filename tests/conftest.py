@@ -16,7 +16,10 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SCRIPT = os.path.join(ROOT, "queuectl.py")
 sys.path.insert(0, ROOT)
 
-import storage  # noqa: E402
+from queuectl_lib import settings  # noqa: E402
+from queuectl_lib.jobs.attempts import Outcome  # noqa: E402
+from queuectl_lib.settings import Settings  # noqa: E402
+from storage import Queue  # noqa: E402
 
 WINDOWS = sys.platform == "win32"
 # Without the site module: the product needs nothing from it, and packages that hook into it can take most of a call.
@@ -93,7 +96,7 @@ class Home:
 
     @property
     def queue(self):
-        return storage.Queue(self.db)
+        return Queue(self.db)
 
     def command(self, *words):
         return self.python + [SCRIPT, "--home", self.path] + [str(word) for word in words]
@@ -225,12 +228,12 @@ def home(tmp_path):
 # ---------------------------------------------------------------- the storage alone
 
 NOW = 1800000000.0
-SETTINGS = storage.Settings(**storage.SETTING_DEFAULTS)
+SETTINGS = Settings(**settings.SETTING_DEFAULTS)
 
 
 @pytest.fixture
 def queue(tmp_path):
-    queue = storage.Queue(str(tmp_path / "q.db"))
+    queue = Queue(str(tmp_path / "q.db"))
     queue.create()
     return queue
 
@@ -241,7 +244,7 @@ def claim(queue, now=NOW, want=1, worker="w-1"):
 
 def settle(queue, held, kind, now=NOW, unstarted=False):
     """Record one outcome; True when the storage took it."""
-    outcome = storage.Outcome(held, kind, now)
+    outcome = Outcome(held, kind, now)
     outcome.unstarted = unstarted
     return not queue.exchange("w-1", [outcome], 0, now, SETTINGS)[0]
 

@@ -157,7 +157,7 @@ MUTANTS = [
     Mutant(
         "the life file is not locked",
         5,
-        [("storage.py", "if try_lock(self.fd) and self._still_ours():", "if self._still_ours():")],
+        [("storage.py", "if locks.try_lock(self.fd) and self._still_ours():", "if self._still_ours():")],
         "test_recovery.py::test_the_claim_of_a_worker_that_lives_is_never_taken",
     ),
     Mutant(
@@ -171,7 +171,7 @@ MUTANTS = [
                 "        os.set_inheritable(os.dup(os.dup(self.fd)), True)\n",  # the watcher uses 8 and 9 itself
             ),
             (
-                "worker.py",
+                "queuectl_lib/run/launching.py",
                 "        cwd=claim.cwd,\n        env=environment,\n        start_new_session=True,\n",
                 "        cwd=claim.cwd,\n"
                 "        env=environment,\n"
@@ -187,7 +187,7 @@ MUTANTS = [
         [
             (
                 "storage.py",
-                "            return not try_lock(fd, shared=True)\n",
+                "            return not locks.try_lock(fd, shared=True)\n",
                 "            return time.time() - os.fstat(fd).st_mtime < 0.5\n",
             )
         ],
@@ -211,7 +211,7 @@ MUTANTS = [
         5,
         [
             (
-                "worker.py",
+                "queuectl_lib/run/launching.py",
                 'then (eval "set --; $1") 9<&9 2>&8 8>&-',
                 'then (eval "set --; $1") 9<&- 2>&8 8>&-',
             )
@@ -221,7 +221,7 @@ MUTANTS = [
     Mutant(
         "what an attempt left running is not ended before the next",
         5,
-        [("worker.py", "        self._end_leftovers()\n", "")],
+        [("queuectl_lib/run/attempt.py", "        self._end_leftovers()\n", "")],
         "test_running.py::test_what_a_failed_attempt_left_running_is_named_left_alone_and_ended_before_the_next",
     ),
     Mutant(
@@ -229,12 +229,12 @@ MUTANTS = [
         6,
         [
             (
-                "worker.py",
-                '            self.code = status_code(status["exit"])\n        elif not self.ending',
+                "queuectl_lib/run/attempt.py",
+                '            self.code = run_file.status_code(status["exit"])\n        elif not self.ending',
                 "            pass\n        elif not self.ending",
             ),
             (
-                "worker.py",
+                "queuectl_lib/run/attempt.py",
                 '            if "exit" in status:\n',
                 '            if "exit" in status and not self.adopted:\n',
             ),
@@ -246,7 +246,7 @@ MUTANTS = [
         6,
         [
             (
-                "worker.py",
+                "queuectl_lib/run/attempt.py",
                 "        self._set_deadline(settings, self._started_monotonic())\n",
                 "        self.grace = settings.grace\n",
             )
@@ -311,7 +311,7 @@ MUTANTS = [
         9,
         [
             (
-                "worker.py",
+                "queuectl_lib/run/attempt.py",
                 '                os.write(fd, ("end %s|%s\\n" % (kind, error)).encode("utf-8"))\n',
                 "                pass\n",
             )
@@ -322,8 +322,12 @@ MUTANTS = [
         "a pid is taken for a process",
         9,
         [
-            ("worker.py", "if pid in table and table[pid].start == start}", "if pid in table}"),
-            ("worker.py", "        if process and process.start == start:\n", "        if process:\n"),
+            ("queuectl_lib/host/tree_posix.py", "if pid in table and table[pid].start == start}", "if pid in table}"),
+            (
+                "queuectl_lib/host/processes.py",
+                "        if process and process.start == start:\n",
+                "        if process:\n",
+            ),
         ],
         "test_cancelling.py::test_a_process_that_has_the_pid_of_an_ended_one_is_never_signalled",
     ),
@@ -331,15 +335,23 @@ MUTANTS = [
         "only the process group is ended",
         9,
         [
-            ("worker.py", "if has_proc():\n                found", "if False:\n                found"),
-            ("worker.py", "            found = with_descendants(found, table) - {os.getpid()}\n", ""),
+            (
+                "queuectl_lib/host/tree_posix.py",
+                "if processes.has_proc():\n            found",
+                "if False:\n            found",
+            ),
+            (
+                "queuectl_lib/host/tree_posix.py",
+                "        found = processes.with_descendants(found, table) - {os.getpid()}\n",
+                "",
+            ),
         ],
         "test_cancelling.py::test_a_timeout_ends_the_whole_tree",
     ),
     Mutant(
         "the watcher dies of the signal that ends its command",
         9,
-        [("worker.py", "trap : HUP INT QUIT TERM USR1 USR2 ALRM\n", "")],
+        [("queuectl_lib/run/launching.py", "trap : HUP INT QUIT TERM USR1 USR2 ALRM\n", "")],
         "test_cancelling.py::test_a_cancelled_job_that_leaves_politely_is_cancelled_and_not_retried",
     ),
     Mutant(
@@ -347,10 +359,10 @@ MUTANTS = [
         4,
         [
             (
-                "worker.py",
-                'os.write(fd, b"\\n" + start) > len(start)):\n                storage.remove(spare)\n'
+                "queuectl_lib/run/spare_files.py",
+                'os.write(fd, b"\\n" + start) > len(start)):\n                files.remove(spare)\n'
                 "            else:\n                os.rename(spare, path)\n",
-                "not os.rename(spare, path)):\n                storage.remove(spare)\n"
+                "not os.rename(spare, path)):\n                files.remove(spare)\n"
                 "            else:\n                os.write(fd, start)\n",
             )
         ],
@@ -359,13 +371,19 @@ MUTANTS = [
     Mutant(
         "the status of an earlier attempt counts for the one that has its file now",
         4,
-        [("worker.py", 'if of in ([], [os.path.basename(run_path)[: -len(".run")]]) else {}', "or {}")],
+        [
+            (
+                "queuectl_lib/run/run_file.py",
+                'if of in ([], [os.path.basename(run_path)[: -len(".run")]]) else {}',
+                "or {}",
+            )
+        ],
         "test_reusing.py::test_a_run_file_whose_new_start_was_lost_with_the_power_tells_nothing_of_the_new_attempt",
     ),
     Mutant(
         "a file that a grandchild still writes to serves the next job",
         10,
-        [("worker.py", "storage.is_open_here_only(fd) and storage.is_as_made(fd, 0)", "True")],
+        [("queuectl_lib/run/spare_files.py", "files.is_open_here_only(fd) and files.is_as_made(fd, 0)", "True")],
         "test_reusing.py::test_what_an_unseen_grandchild_writes_late_reaches_no_other_job",
     ),
     Mutant(
@@ -373,7 +391,7 @@ MUTANTS = [
         10,
         [
             (
-                "worker.py",
+                "queuectl_lib/run/attempt.py",
                 "        if self.ending:\n            return self._poll_ending()\n        return self._conclude()\n",
                 "        if self.ending:\n            return self._poll_ending()\n"
                 "        return None if self.queue.attempt_is_held(self.claim.token) else self._conclude()\n",
@@ -387,7 +405,7 @@ MUTANTS = [
         [
             (
                 "worker.py",
-                "        if self.boot_failures >= BOOT_FAILURES and",
+                "        if self.boot_failures >= pace.BOOT_FAILURES and",
                 "        if self.boot_failures >= 1000 and",
             )
         ],
@@ -420,7 +438,7 @@ MUTANTS = [
     Mutant(
         "a killed config set leaves rubbish for ever",
         13,
-        [("storage.py", "                self.remove_what_a_kill_left()\n", "")],
+        [("queuectl_lib/settings.py", "                self.remove_what_a_kill_left()\n", "")],
         "test_configuration.py::test_a_set_removes_what_a_killed_one_left_half_written",
     ),
     Mutant(
@@ -428,24 +446,40 @@ MUTANTS = [
         4,
         [
             (
-                "worker.py",
+                "queuectl_lib/host/signals.py",
                 "        signal.signal(signal.SIGCHLD, signal.SIG_DFL)\n        signal.pthread",
                 "        signal.pthread",
             ),
-            ("worker.py", "    wake.ignore(signal.SIGCHLD)\n", "    signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"),
+            (
+                "queuectl_lib/host/signals.py",
+                "    wake.ignore(signal.SIGCHLD)\n",
+                "    signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n",
+            ),
         ],
         "test_running.py::test_a_job_has_default_signals_whatever_its_worker_was_started_with",
     ),
     Mutant(
         "a held lock is no proof of life",
         5,
-        [("worker.py", "return self.queue.attempt_is_held(self.claim.token) or bool(", "return bool(")],
+        [
+            (
+                "queuectl_lib/run/attempt.py",
+                "return self.queue.attempt_is_held(self.claim.token) or bool(",
+                "return bool(",
+            )
+        ],
         "test_recovery.py::test_a_lock_that_is_held_is_proof_of_life_where_nobody_can_be_found",
     ),
     Mutant(
         "a process without a pidfd is spared",
         9,
-        [("worker.py", "                os.kill(pid, number)\n    if handle", "                pass\n    if handle")],
+        [
+            (
+                "queuectl_lib/host/processes.py",
+                "                os.kill(pid, number)\n    if handle",
+                "                pass\n    if handle",
+            )
+        ],
         "test_cancelling.py::test_where_the_kernel_gives_no_pidfd_a_process_is_ended_all_the_same",
     ),
     Mutant(
@@ -457,7 +491,7 @@ MUTANTS = [
     Mutant(
         "workers start where others can put a log beside the database",
         17,
-        [("storage.py", "[(folder, (os.geteuid(), 0))] + [(path", "[(path")],
+        [("queuectl_lib/host/places.py", "[(folder, (os.geteuid(), 0))] + [(path", "[(path")],
         "test_trust.py::test_no_worker_starts_where_others_could_put_a_log_beside_the_database",
     ),
     Mutant(
@@ -469,7 +503,7 @@ MUTANTS = [
     Mutant(
         "a key that comes twice passes on the quick way",
         19,
-        [("storage.py", "return value if colons == len(value) else None", "return value")],
+        [("queuectl_lib/jobs/reading.py", "return value if colons == len(value) else None", "return value")],
         "test_submitting.py::test_the_quick_way_to_read_a_line_finds_what_the_careful_way_finds",
     ),
     Mutant(

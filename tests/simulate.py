@@ -21,19 +21,29 @@ import argparse
 import os
 import random
 import shutil
+import sqlite3
 import sys
 import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-import storage  # noqa: E402
-from storage import FINAL, STATES, Outcome, QueueError, utc_text  # noqa: E402
+from queuectl_lib import (
+    settings,  # noqa: E402
+    times,  # noqa: E402
+)
+from queuectl_lib.errors import QueueError  # noqa: E402
+from queuectl_lib.host import failpoints  # noqa: E402
+from queuectl_lib.jobs import states  # noqa: E402
+from queuectl_lib.jobs.attempts import Outcome  # noqa: E402
+from queuectl_lib.jobs.fields import JobMaker  # noqa: E402
+from queuectl_lib.settings import Settings  # noqa: E402
+from storage import Queue  # noqa: E402
 
 START = 1800000000.0
 DAY = 86400.0
 STEPS = 120
-SETTINGS = storage.Settings(**dict(storage.SETTING_DEFAULTS, backoff_base=2, backoff_cap=20))
+SETTINGS = Settings(**dict(settings.SETTING_DEFAULTS, backoff_base=2, backoff_cap=20))
 COUNTED = ("completed", "failed", "lost", "cancelled")  # outcomes that use up an attempt
 
 
@@ -50,7 +60,7 @@ def must(condition, text, *values):
         raise Broken(text % values)
 
 
-class SimulatedQueue(storage.Queue):
+class SimulatedQueue(Queue):
     """The real queue, but its calls share one connection: opening one is most of their cost."""
 
     kept = None
@@ -58,15 +68,15 @@ class SimulatedQueue(storage.Queue):
 
     def _open(self, options="mode=rw", gated=False):
         if self.fresh:
-            return storage.Queue._open(self, options, gated)
+            return Queue._open(self, options, gated)
         if self.kept is None:
-            self.kept = storage.Queue._open(self, options, gated)
+            self.kept = Queue._open(self, options, gated)
         return Unclosed(self.kept)
 
     def enqueue_all(self, rows):
         self.fresh = True  # its private table lives and dies with its connection
         try:
-            return storage.Queue.enqueue_all(self, rows)
+            return Queue.enqueue_all(self, rows)
         finally:
             self.fresh = False
 
@@ -119,14 +129,14 @@ class Job:
             self.id,
             self.state,
             self.attempts,
-            self.due if self.due is None else utc_text(self.due),
+            self.due if self.due is None else times.utc_text(self.due),
             self.lane,
             self.worker,
             self.token,
             self.cancel_requested,
             self.runs,
-            utc_text(self.updated),
-            self.finished if self.finished is None else utc_text(self.finished),
+            times.utc_text(self.updated),
+            self.finished if self.finished is None else times.utc_text(self.finished),
         )
 
 
@@ -254,7 +264,7 @@ class World:
         self.made = 0
         self.die_at = ""
         self.went_back = False
-        storage.failpoint = self.failpoint
+        failpoints.failpoint = self.failpoint
 
     def close(self):
         if self.queue.kept is not None:
@@ -300,7 +310,7 @@ class World:
                     "delay": delay,
                 }
             )
-        maker = storage.JobMaker(3, "/", 0o022, self.now)
+        maker = JobMaker(3, "/", 0o022, self.now)
         rows = [(line, maker.row(one)) for line, one in enumerate(fields, 1)]
         ids = [one["id"] for one in fields]
         taken = len(set(ids)) < count or any(identifier in self.account.jobs for identifier in ids)
@@ -366,7 +376,7 @@ class World:
         )
 
     def prune(self):
-        state = self.chance.choice(FINAL)
+        state = self.chance.choice(states.FINAL)
         before = self.now - self.chance.choice((0, 10, 40))
         self.note("prune %s before t=%+.2f", state, before - START)
         count, _ = self.call(self.queue.prune, [state], before, lambda count: None, mortal=False)
@@ -603,7 +613,7 @@ class World:
         must(len(found) == len(expected), "%d jobs, not %d", len(found), len(expected))
         self.check_history(connection)
         kept = dict(map(tuple, connection.execute("SELECT state, jobs FROM counts")))
-        real = dict.fromkeys(STATES, 0)
+        real = dict.fromkeys(states.STATES, 0)
         for job in self.account.jobs.values():
             real[job.state] += 1
         must(kept == real, "counts %s, not %s", kept, real)
@@ -634,7 +644,7 @@ class World:
         for execution in self.executions.values():
             execution.finish("exited", self.now)
         for _ in range(1000):
-            if all(job.state in FINAL for job in self.account.jobs.values()):
+            if all(job.state in states.FINAL for job in self.account.jobs.values()):
                 return
             for job in self.queue.processing():
                 claim, _ = self.queue.running_attempt(job["seq"], job["token"])
@@ -686,7 +696,7 @@ def simulate(seed, steps=STEPS):
     """Play one seed; returns its steps in words. Raises Broken, with the steps so far."""
     place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     folder = tempfile.mkdtemp(prefix="queuectl-simulation-", dir=place)
-    untouched = storage.failpoint
+    untouched = failpoints.failpoint
     world = World(seed, folder)
     try:
         for name in world.chance.choices(list(WEIGHTS), list(WEIGHTS.values()), k=steps):
@@ -695,10 +705,10 @@ def simulate(seed, steps=STEPS):
         world.drain()
         world.check_results()
         return world.steps
-    except (Broken, QueueError, storage.sqlite3.Error) as error:
+    except (Broken, QueueError, sqlite3.Error) as error:
         raise Broken("seed %s, step %d\n%s\n%s" % (seed, len(world.steps), "\n".join(world.steps), error)) from error
     finally:
-        storage.failpoint = untouched
+        failpoints.failpoint = untouched
         world.close()
         shutil.rmtree(folder)
 

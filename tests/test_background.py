@@ -10,7 +10,9 @@ import sys
 import time
 
 import pytest
-from conftest import SCRIPT, contents, let_go, posix_only, storage, wait_until
+from conftest import SCRIPT, contents, let_go, posix_only, wait_until
+
+from queuectl_lib import times
 
 pytestmark = posix_only
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks into /proc")
@@ -262,7 +264,7 @@ def test_an_idle_worker_is_woken_by_the_bell_and_not_by_polling(home):
         job = home.add("true")
         home.wait_for_state(job, "completed")
         found = home.queue.job(job)
-        waits.append(storage.utc_seconds(found["started_at"]) - storage.utc_seconds(found["created_at"]))
+        waits.append(times.utc_seconds(found["started_at"]) - times.utc_seconds(found["created_at"]))
     assert statistics.median(waits) < 0.3, waits
 
 
@@ -276,7 +278,7 @@ def test_one_enqueue_of_many_jobs_wakes_every_idle_worker(home):
         jobs = [{"id": one, "command": meet, "cwd": home.path, "timeout": 20} for one in ids]
         home.run("enqueue", "-", input="\n".join(json.dumps(job) for job in jobs))
         home.run("wait", "--timeout", "60")
-        starts = [storage.utc_seconds(home.queue.job(one)["started_at"]) for one in ids]
+        starts = [times.utc_seconds(home.queue.job(one)["started_at"]) for one in ids]
         spreads.append(max(starts) - min(starts))
         for name in glob.glob(os.path.join(home.path, "here-*")):
             os.unlink(name)

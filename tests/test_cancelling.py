@@ -11,8 +11,10 @@ import pytest
 from conftest import contents, end_process, is_running, posix_only, wait_until
 
 import queuectl
-import storage
-import worker
+from queuectl_lib.errors import HostError
+from queuectl_lib.host import processes
+from queuectl_lib.run import run_file
+from storage import Queue
 
 pytestmark = posix_only
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="such processes are found through /proc only")
@@ -137,10 +139,10 @@ def test_a_cancel_of_what_waits_is_done_with_its_commit(home, monkeypatch, capsy
     job = home.add("true")
 
     def fail(*arguments):
-        raise storage.HostError("the disk fails")
+        raise HostError("the disk fails")
 
     for name in ("states_of", "running_token", "job"):
-        monkeypatch.setattr(storage.Queue, name, fail)
+        monkeypatch.setattr(Queue, name, fail)
     assert queuectl.main(["--home", home.path, "cancel", job]) == 0, capsys.readouterr().err
     monkeypatch.undo()
     assert home.state(job) == "cancelled"
@@ -245,11 +247,11 @@ def test_where_the_kernel_gives_no_pidfd_a_process_is_ended_all_the_same(monkeyp
     monkeypatch.setattr(os, "pidfd_open", refused, raising=False)
     process = subprocess.Popen(["sleep", "60"])
     try:
-        start = worker.process_table()[process.pid].start
-        worker.send_signal(process.pid, "1", signal.SIGKILL)
+        start = processes.process_table()[process.pid].start
+        processes.send_signal(process.pid, "1", signal.SIGKILL)
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.3)
-        worker.send_signal(process.pid, start, signal.SIGKILL)
+        processes.send_signal(process.pid, start, signal.SIGKILL)
         assert process.wait(20) == -signal.SIGKILL
     finally:
         process.kill()
@@ -259,12 +261,12 @@ def test_where_the_kernel_gives_no_pidfd_a_process_is_ended_all_the_same(monkeyp
 def test_a_process_that_has_the_pid_of_an_ended_one_is_never_signalled(home):
     stranger = subprocess.Popen(["sleep", "60"])
     try:
-        tree = worker.Tree("0123456789abcdef", os.path.join(home.path, "run"))
+        tree = run_file.tree_of("0123456789abcdef", os.path.join(home.path, "run"))
         tree.known = {stranger.pid: "1"}  # when the one began that had this pid before
         assert stranger.pid not in tree.members()
         tree.known = {stranger.pid: "1"}
         tree.signal(gently=False)
-        worker.send_signal(stranger.pid, "1", signal.SIGKILL)
+        processes.send_signal(stranger.pid, "1", signal.SIGKILL)
         with pytest.raises(subprocess.TimeoutExpired):
             stranger.wait(0.3)
     finally:

@@ -11,9 +11,15 @@ import time
 import pytest
 from conftest import SCRIPT, WINDOWS, posix_only
 
-import storage
+from queuectl_lib import settings, times, values
+from queuectl_lib.errors import HostError
+from queuectl_lib.host import files
+from queuectl_lib.jobs.attempts import Outcome
+from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.settings import Settings
+from storage import Presence, Queue
 
-SETTINGS = storage.Settings(**storage.SETTING_DEFAULTS)
+SETTINGS = Settings(**settings.SETTING_DEFAULTS)
 HUGE = "999999T"
 
 
@@ -32,7 +38,7 @@ def kinds(home, *words):
 
 
 def enqueue(home, seconds_ago=0.0, **fields):
-    maker = storage.JobMaker(0, "/", 0o022, time.time() - seconds_ago)
+    maker = JobMaker(0, "/", 0o022, time.time() - seconds_ago)
     return home.queue.enqueue(maker.row(dict({"command": "exit 0"}, **fields)))
 
 
@@ -40,7 +46,7 @@ def settle(home, kind, now=None, error=None, name="w-1"):
     """Claim the next due job and record how it ended."""
     now = time.time() if now is None else now
     (held,) = home.queue.exchange(name, [], 1, now, SETTINGS)[1]
-    outcome = storage.Outcome(held, kind, now, error)
+    outcome = Outcome(held, kind, now, error)
     assert home.queue.exchange(name, [outcome], 0, now, SETTINGS)[0] == []
     return held.id
 
@@ -54,7 +60,7 @@ def kill_job(home, identifier, error="exit code 1", now=None):
 def present_worker(home):
     """A worker lives, and does nothing."""
     home.run("initdb")
-    presence = storage.Presence(home.queue, "w-1", {"kind": "worker", "pid": 0, "supervisor": "w"})
+    presence = Presence(home.queue, "w-1", {"kind": "worker", "pid": 0, "supervisor": "w"})
     try:
         yield
     finally:
@@ -108,10 +114,10 @@ def test_a_due_job_that_waits_too_long_is_named(home):
 
 def test_a_job_waits_from_when_it_falls_due_not_from_when_it_was_added(home):
     with present_worker(home):
-        enqueue(home, 7200, id="later", run_at=storage.utc_text(time.time() + 3600))
-        enqueue(home, 7200, id="just-due", run_at=storage.utc_text(time.time() - 60))
+        enqueue(home, 7200, id="later", run_at=times.utc_text(time.time() + 3600))
+        enqueue(home, 7200, id="just-due", run_at=times.utc_text(time.time() - 60))
         assert check(home, code=0) == []
-        enqueue(home, 7200, id="long-due", run_at=storage.utc_text(time.time() - 1800))
+        enqueue(home, 7200, id="long-due", run_at=times.utc_text(time.time() - 1800))
         assert "long-due" in check(home)[0]
 
 
@@ -123,7 +129,7 @@ def test_a_job_that_was_given_back_waits_from_then(home):
 
 
 def test_due_work_without_a_worker_is_told_at_once(home):
-    enqueue(home, run_at=storage.utc_text(time.time() + 3600))
+    enqueue(home, run_at=times.utc_text(time.time() + 3600))
     assert check(home, code=0) == []
     enqueue(home)
     (line,) = check(home)
@@ -159,8 +165,8 @@ def test_a_disk_with_less_room_than_asked_for_is_named(home):
 
 @pytest.mark.parametrize("text, size", [("0", 0), ("12", 12), ("100K", 102400), ("256M", 1 << 28), ("2G", 1 << 31)])
 def test_a_size_is_read(text, size):
-    assert storage.parse_size(text, "--min-free") == size
-    assert storage.size_text(size) == {"0": "0 bytes", "12": "12 bytes"}.get(text, text)
+    assert values.parse_size(text, "--min-free") == size
+    assert values.size_text(size) == {"0": "0 bytes", "12": "12 bytes"}.get(text, text)
 
 
 # ---------------------------------------------------------------- dead letters
@@ -225,10 +231,10 @@ def test_a_report_that_could_not_be_written_is_made_again(home):
 def test_while_one_check_tells_another_waits_and_then_has_nothing_to_tell(home):
     for number in range(3):
         kill_job(home, "job%d" % number)
-    impatient = storage.Queue(home.db, busy_seconds=0.2)
+    impatient = Queue(home.db, busy_seconds=0.2)
     with home.queue.untold_deaths(5) as (count, _):
         assert count == 3
-        with pytest.raises(storage.HostError, match="locked by another"), impatient.untold_deaths(5):
+        with pytest.raises(HostError, match="locked by another"), impatient.untold_deaths(5):
             pass
         process = subprocess.Popen(home.command("check"), stdout=subprocess.PIPE, env=home.environment())
     assert process.communicate(timeout=60)[0] == b""
@@ -310,7 +316,7 @@ def test_a_broken_configuration_or_database_is_the_environment(home):
     assert "config.json" in home.run("check", code=3).stderr
     os.remove(os.path.join(home.path, "config.json"))
     for ending in ("", "-wal", "-shm"):
-        storage.remove(home.db + ending)
+        files.remove(home.db + ending)
     with open(home.db, "w") as file:
         file.write("these are my notes\n" * 100)
     assert "is not a database" in home.run("check", code=3).stderr

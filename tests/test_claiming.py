@@ -10,13 +10,19 @@ import subprocess
 import time
 
 import pytest
-from conftest import NOW, SETTINGS, all_at_once, claim, everything, posix_only, raw, rows, settle, wait_until
+from conftest import NOW, ROOT, SETTINGS, all_at_once, claim, everything, posix_only, raw, rows, settle, wait_until
+from helpers.bundle import sources
 
 import storage
+from queuectl_lib import times
+from queuectl_lib.errors import HostError
+from queuectl_lib.jobs.attempts import Outcome
+from queuectl_lib.jobs.fields import JobMaker
+from storage import Queue
 
 
 def enqueue(queue, now=NOW, **fields):
-    return queue.enqueue(storage.JobMaker(1, "/", 0o022, now).row(dict({"command": "true"}, **fields)))
+    return queue.enqueue(JobMaker(1, "/", 0o022, now).row(dict({"command": "true"}, **fields)))
 
 
 # ---------------------------------------------------------------- order
@@ -36,13 +42,13 @@ def test_a_higher_priority_goes_first_then_the_earlier_due_time_then_who_came_fi
         ("urgent-early", 10, -2),
         ("most", 1000000000, 0),
     ]:
-        enqueue(queue, id=identifier, priority=priority, run_at=storage.utc_text(NOW + second))
+        enqueue(queue, id=identifier, priority=priority, run_at=times.utc_text(NOW + second))
     expected = ["most", "urgent-early", "urgent-late", "plain-early", "plain-early-too", "plain-late", "low"]
     assert claimed_ids(queue) == expected
 
 
 def test_first_come_is_first_served_within_one_enqueue_and_between_two(queue):
-    maker = storage.JobMaker(1, "/", 0o022, NOW)
+    maker = JobMaker(1, "/", 0o022, NOW)
     rows = [(line, maker.row({"command": "true", "id": "z%d" % (9 - line)})) for line in range(5)]
     queue.enqueue_all(rows)
     enqueue(queue, id="after")
@@ -53,11 +59,11 @@ def test_first_come_is_first_served_within_one_enqueue_and_between_two(queue):
 @pytest.mark.parametrize("batch", [1, 3, 16])
 def test_the_order_of_claims_is_the_order_of_the_contract(queue, seed, batch):
     chance = random.Random(seed)
-    maker = storage.JobMaker(1, "/", 0o022, NOW)
+    maker = JobMaker(1, "/", 0o022, NOW)
     wanted = []
     for number in range(40):
         priority, due = chance.randrange(-2, 3), NOW + chance.randrange(-5, 6)
-        fields = {"command": "true", "id": "j%d" % number, "priority": priority, "run_at": storage.utc_text(due)}
+        fields = {"command": "true", "id": "j%d" % number, "priority": priority, "run_at": times.utc_text(due)}
         queue.enqueue_all([(number, maker.row(fields))])
         wanted.append((-priority, due, number))
     found = []
@@ -80,7 +86,7 @@ def test_a_retry_and_a_new_job_stand_in_one_line(queue):
     assert claimed_ids(queue, NOW + 5) == ["urgent", "before", "tried", "after"]
 
 
-@pytest.mark.parametrize("fields", [{"delay": "10s"}, {"run_at": storage.utc_text(NOW + 10)}], ids=sorted)
+@pytest.mark.parametrize("fields", [{"delay": "10s"}, {"run_at": times.utc_text(NOW + 10)}], ids=sorted)
 def test_a_future_job_is_not_claimed_before_it_is_due(queue, fields):
     enqueue(queue, **fields)
     assert claim(queue, NOW) == []
@@ -115,7 +121,7 @@ def test_a_claim_carries_what_the_job_asked_for(queue):
     assert (held.attempts, held.number, held.umask) == (1, 1, 0o022)
     found = queue.job("job")
     assert (found["state"], found["worker"], found["attempts"]) == ("processing", "w-1", 1)
-    assert found["started_at"] == found["updated_at"] == storage.utc_text(NOW)
+    assert found["started_at"] == found["updated_at"] == times.utc_text(NOW)
 
 
 # ---------------------------------------------------------------- an old SQLite is enough
@@ -138,10 +144,13 @@ NEWER = (
 
 
 def statements():
-    """Every text in storage.py that looks like SQL."""
-    with open(storage.__file__, encoding="utf-8") as file:
-        tree = ast.parse(file.read())
-    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    """Every text in storage.py and store/ that looks like SQL."""
+    texts = []
+    for name in sources():
+        if name.startswith(("storage", "queuectl_lib/store/")):
+            with open(os.path.join(ROOT, name), encoding="utf-8") as file:
+                nodes = list(ast.walk(ast.parse(file.read())))
+            texts += [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     verbs = r"\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|PRAGMA|WHERE)\b"
     found = [text for text in texts if re.match(verbs, text)]
     assert len(found) > 40, "the statements are elsewhere now: this test must follow them"
@@ -259,7 +268,7 @@ def test_one_refused_result_does_not_hold_back_the_others_nor_the_next_claim(que
     enqueue(queue, id="next")
     lost, kept = claim(queue, want=2)
     settle(queue, lost, "completed")
-    outcomes = [storage.Outcome(lost, "failed", NOW + 1), storage.Outcome(kept, "completed", NOW + 1)]
+    outcomes = [Outcome(lost, "failed", NOW + 1), Outcome(kept, "completed", NOW + 1)]
     refused, held, _ = queue.exchange("w-1", outcomes, 1, NOW + 1, SETTINGS)
     assert refused == outcomes[:1]
     assert [one.id for one in held] == ["next"]
@@ -326,12 +335,12 @@ def test_of_several_processes_that_adopt_at_once_one_succeeds(queue):
 
 
 def test_giving_back_what_never_started_leaves_no_trace_and_burns_no_attempt(queue):
-    enqueue(queue, id="job", priority=3, run_at=storage.utc_text(NOW - 7))
+    enqueue(queue, id="job", priority=3, run_at=times.utc_text(NOW - 7))
     before, history = everything(queue)
     settle(queue, claim(queue)[0], "given back", NOW + 1, unstarted=True)
     after, attempts = everything(queue)
     assert history == attempts == []
-    assert after[0].pop("updated_at") == storage.utc_text(NOW + 1)
+    assert after[0].pop("updated_at") == times.utc_text(NOW + 1)
     del before[0]["updated_at"]
     assert after == before
 
@@ -375,8 +384,10 @@ CLAIMER = """
 import contextlib, json, os, sqlite3, sys, time
 sys.path.insert(0, sys.argv[1])
 import storage
+from queuectl_lib.jobs.attempts import Outcome
+from queuectl_lib.settings import SETTING_DEFAULTS, Settings
 queue, batch = storage.Queue(sys.argv[2]), int(sys.argv[3])
-settings = storage.Settings(**storage.SETTING_DEFAULTS)
+settings = Settings(**SETTING_DEFAULTS)
 name, outcomes, got, alone = "w-%d" % os.getpid(), [], [], True
 
 def is_sole_worker():
@@ -391,7 +402,7 @@ while True:
     if not claims:
         break
     got += [claim.id for claim in claims]
-    outcomes = [storage.Outcome(claim, "completed", time.time()) for claim in claims]
+    outcomes = [Outcome(claim, "completed", time.time()) for claim in claims]
     while alone:  # what one has alone would prove nothing
         time.sleep(0.002)
         alone = is_sole_worker()
@@ -401,7 +412,7 @@ print(json.dumps(got))
 
 @pytest.mark.parametrize("jobs, batch", [(300, 1), (800, 7)])
 def test_eight_processes_that_claim_at_once_get_every_job_exactly_once(queue, jobs, batch):
-    maker = storage.JobMaker(1, "/", 0o022, time.time())
+    maker = JobMaker(1, "/", 0o022, time.time())
     wanted = queue.enqueue_all((line, maker.row({"command": "true"})) for line in range(jobs))
     told = [json.loads(text) for text in processes(CLAIMER, 8, queue.path, batch)]
     assert sorted(identifier for ids in told for identifier in ids) == sorted(wanted)
@@ -416,17 +427,20 @@ WRITER = """
 import os, sys, time
 sys.path.insert(0, sys.argv[1])
 import storage
+from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.attempts import Outcome
+from queuectl_lib.settings import SETTING_DEFAULTS, Settings
 queue = storage.Queue(sys.argv[2])
-settings = storage.Settings(**storage.SETTING_DEFAULTS)
+settings = Settings(**SETTING_DEFAULTS)
 print("ready", flush=True)
 sys.stdin.readline()
 for number in range(6):
     now = time.time()
-    maker = storage.JobMaker(0, "/", 0o022, now)
+    maker = JobMaker(0, "/", 0o022, now)
     one = queue.enqueue(maker.row({"command": "true"}))
     queue.enqueue_all([(1, maker.row({"command": "true"})), (2, maker.row({"command": "true"}))])
     _, claims, _ = queue.exchange("w-%d" % os.getpid(), [], 1, time.time(), settings)
-    queue.exchange("w", [storage.Outcome(claim, "failed", time.time()) for claim in claims], 0, time.time(), settings)
+    queue.exchange("w", [Outcome(claim, "failed", time.time()) for claim in claims], 0, time.time(), settings)
     queue.requeue_dead(time.time())
     queue.counts()
     queue.jobs([], 10)
@@ -457,10 +471,10 @@ def test_a_lock_that_another_program_holds_is_waited_out(home):
 
 
 def test_a_lock_that_is_never_given_up_is_reported_in_one_line(queue):
-    impatient = storage.Queue(queue.path, busy_seconds=0.1)
+    impatient = Queue(queue.path, busy_seconds=0.1)
     with raw(queue) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(storage.HostError, match="is locked by another program for too long"):
+        with pytest.raises(HostError, match="is locked by another program for too long"):
             enqueue(impatient)
     assert enqueue(impatient), "it works again afterwards"
     assert sum(queue.counts().values()) == 1
@@ -471,7 +485,7 @@ def test_a_lock_that_is_never_given_up_is_reported_in_one_line(queue):
 
 def add_raw(queue, count, lane, due):
     """Many waiting jobs, by the shortest way."""
-    created = storage.utc_text(NOW)
+    created = times.utc_text(NOW)
     with raw(queue) as connection:
         connection.execute("BEGIN")
         connection.executemany(
@@ -489,9 +503,9 @@ def plan(connection, statement, values):
 @pytest.fixture(params=["fresh", "many future jobs", "many future jobs, analysed", "many due jobs, analysed"])
 def filled(request, queue):
     if "future" in request.param:
-        add_raw(queue, 4000, 1, storage.utc_text(NOW + 1000))
+        add_raw(queue, 4000, 1, times.utc_text(NOW + 1000))
     if "due" in request.param:
-        add_raw(queue, 4000, 0, storage.utc_text(NOW - 1000))
+        add_raw(queue, 4000, 0, times.utc_text(NOW - 1000))
     enqueue(queue, id="due")
     with raw(queue) as connection:
         if "analysed" in request.param:
@@ -508,7 +522,7 @@ def test_the_claim_walks_the_index_of_due_jobs_without_sorting(filled):
 @pytest.mark.parametrize(
     "statement, values, index",
     [
-        (storage.PROMOTE_DUE, (storage.utc_text(NOW),), "jobs_later"),
+        (storage.PROMOTE_DUE, (times.utc_text(NOW),), "jobs_later"),
         (storage.NEXT_DUE, (), "jobs_later"),
         (storage.PROCESSING, (), "jobs_open"),
     ],
@@ -522,7 +536,7 @@ def test_what_a_worker_asks_all_the_time_uses_an_index(filled, statement, values
 @pytest.mark.parametrize(
     "ask",
     [
-        [(storage.PROMOTE_DUE, (storage.utc_text(NOW),)), (storage.FIND_DUE, (2,))],
+        [(storage.PROMOTE_DUE, (times.utc_text(NOW),)), (storage.FIND_DUE, (2,))],
         [(storage.ANY_DUE, ())],
         [(storage.NEXT_DUE, ())],
         [(storage.PROCESSING, ())],
@@ -551,8 +565,8 @@ def test_results_are_synced_one_by_one_unless_durability_is_off(queue, monkeypat
         seen.append(connection.execute("PRAGMA synchronous").fetchone()[0])
         return [], False
 
-    monkeypatch.setattr(storage.Queue, "_claim", claim_nothing)
-    queue.exchange("w", [], 1, NOW, SETTINGS._replace(durability=durability))
+    monkeypatch.setattr(Queue, "_claim", claim_nothing)
+    queue.exchange("w", [], 1, NOW, SETTINGS.but(durability=durability))
     with queue._writing() as connection:  # as every other write: an enqueue is always synced
         assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
     assert seen == [mode]

@@ -12,7 +12,7 @@ import time
 import pytest
 from conftest import ledger, let_go, posix_only, wait_until
 
-import worker
+from queuectl_lib.run import pace
 
 DAY = 86400.0
 MOVED = """
@@ -71,7 +71,7 @@ def test_a_jump_ends_no_running_job_and_runs_none_again(home, clock, jump):
     process = home.start("--count", "2")
     wait_until(lambda: len(ledger(home)) == 2, "both jobs to run")
     clock.move(jump)
-    time.sleep(2 * worker.LOOK_AROUND_SECONDS)  # every worker has looked around, and ended nothing
+    time.sleep(2 * pace.LOOK_AROUND_SECONDS)  # every worker has looked around, and ended nothing
     assert [home.state(job) for job in running] == ["processing"] * 2
     let_go(home)
     for job in running:

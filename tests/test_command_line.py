@@ -17,6 +17,7 @@ from helpers.bundle import BUNDLE, copy_bundle
 import queuectl
 import storage
 from queuectl_lib.commands import main
+from queuectl_lib.jobs import states
 
 
 class Installation(Home):
@@ -210,7 +211,7 @@ def test_the_database_can_be_read_and_emptied_with_the_sqlite3_shell(tmp_path):
     ]
     sqlite3_shell(path, "DELETE FROM jobs;")
     status = installed.line("status --json").json
-    assert {state: status[state] for state in storage.STATES} == dict.fromkeys(storage.STATES, 0)
+    assert {state: status[state] for state in states.STATES} == dict.fromkeys(states.STATES, 0)
     assert status["oldest_waiting"] is None
     assert installed.line("list --json").json == []
     assert sqlite3_shell(path, "SELECT count(*) FROM attempts") == [(0,)]

@@ -12,9 +12,12 @@ from conftest import PYTHON, ROOT, Result, posix_only, wait_until
 from helpers.bundle import copy_bundle
 
 import queuectl
-import storage
+from queuectl_lib import settings, times
+from queuectl_lib.errors import HostError, QueueError
+from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.settings import ConfigFile
 
-DEFAULTS = storage.SETTING_DEFAULTS
+DEFAULTS = settings.SETTING_DEFAULTS
 
 # A value for each setting that is not its default: as typed, and as stored.
 CHANGES = {
@@ -322,7 +325,7 @@ def test_processes_that_set_different_keys_at_once_all_take_effect(home, call, c
 
 
 def test_a_change_waits_for_the_one_under_way_and_builds_on_it(home):
-    config = storage.ConfigFile(home.path)
+    config = ConfigFile(home.path)
     inside, proceed = threading.Event(), threading.Event()
     replace = config.replace
 
@@ -335,7 +338,7 @@ def test_a_change_waits_for_the_one_under_way_and_builds_on_it(home):
     first = threading.Thread(target=config.change, args=("grace", 3, False))
     first.start()
     assert inside.wait(30)
-    second = threading.Thread(target=storage.ConfigFile(home.path).change, args=("max_retries", 7, False))
+    second = threading.Thread(target=ConfigFile(home.path).change, args=("max_retries", 7, False))
     second.start()
     second.join(0.2)
     assert second.is_alive(), "it did not wait"
@@ -347,15 +350,15 @@ def test_a_change_waits_for_the_one_under_way_and_builds_on_it(home):
 
 @posix_only  # on Windows a reader that never rests lets nobody replace the file
 def test_a_reader_never_sees_half_a_file(home):
-    config = storage.ConfigFile(home.path)
+    config = ConfigFile(home.path)
     config.change("max_retries", 0, False)
     stop, broken = threading.Event(), []
 
     def read():
         while not stop.is_set():
             try:
-                storage.ConfigFile(home.path)()
-            except storage.QueueError as error:
+                ConfigFile(home.path)()
+            except QueueError as error:
                 broken.append(str(error))
 
     reader = threading.Thread(target=read)
@@ -379,14 +382,14 @@ def test_the_file_is_replaced_never_written_into(home, call):
 
 
 def test_a_set_that_cannot_be_written_leaves_the_old_file_and_no_rubbish(home, monkeypatch):
-    config = storage.ConfigFile(home.path)
+    config = ConfigFile(home.path)
     config.change("grace", 3, False)
 
     def full(fd):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(storage.HostError, match="No space left on device"):
+    with pytest.raises(HostError, match="No space left on device"):
         config.change("grace", 4, False)
     assert read_config(home) == {"grace": 3}
     assert files_in(home) == ["config.json"]
@@ -430,7 +433,7 @@ def test_a_worker_uses_a_changed_setting_for_the_next_job_without_a_restart(home
     first = home.add("exit 1")
     home.wait_for_state(first, "failed")
     worker = home.job(first)["worker"]
-    assert home.queue.next_due(0) == pytest.approx(storage.utc_seconds(home.job(first)["updated_at"]) + 50000, abs=0.01)
+    assert home.queue.next_due(0) == pytest.approx(times.utc_seconds(home.job(first)["updated_at"]) + 50000, abs=0.01)
     home.run("config", "set", "backoff_base", "0")
     second = home.add("exit 1", "--max-retries", "2")
     home.wait_for_state(second, "dead")
@@ -454,7 +457,7 @@ def test_a_worker_goes_on_with_the_old_settings_while_the_file_is_broken(home):
     process = home.start()
     home.wait_for_workers(1)
     write_config(home, '{"backoff_base": ')
-    row = storage.JobMaker(1, home.path, None, 1000000000.0).row({"command": "exit 1", "id": "job"})
+    row = JobMaker(1, home.path, None, 1000000000.0).row({"command": "exit 1", "id": "job"})
     home.queue.enqueue(row)
     wait_until(lambda: home.state("job") == "dead", "the job to be run twice")
     with open(process.log, encoding="utf-8") as log:

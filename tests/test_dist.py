@@ -7,8 +7,10 @@ import sys
 import zipfile
 
 import pytest
-from conftest import ROOT, Home, end_process, long, posix_only, storage, wait_until
+from conftest import ROOT, Home, end_process, long, posix_only, wait_until
 from helpers.bundle import sources
+
+import storage
 
 BUILDER = os.path.join(ROOT, ".ci", "dist.py")
 

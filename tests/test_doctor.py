@@ -13,8 +13,7 @@ import pytest
 from conftest import PYTHON, Home, long, posix_only, wait_until
 from helpers.bundle import copy_bundle
 
-import storage
-import worker
+from queuectl_lib.doctor import probes
 
 PATIENCE = 240  # seconds: on a busy host a process may take long to start, and it starts a dozen
 LINUX = sys.platform == "linux"
@@ -210,9 +209,10 @@ def changed(tmp_path):
 @pytest.mark.skipif(not LINUX, reason="looks into /proc")
 def test_a_child_that_outlives_its_job_is_told_and_ended_after_all(changed):
     """As if nothing but the session of a job could be seen."""
-    for search in ("{pid for pid in table if self._carries(pid)}", "holders(self.run_path, table)"):
-        changed.change("worker.py", "found |= " + search, "pass")
-    changed.change("worker.py", "found = with_descendants(found, table) - {os.getpid()}", "pass")
+    tree = "queuectl_lib/host/tree_posix.py"
+    for search in ("{pid for pid in table if self._carries(pid)}", "processes.holders(self.run_path, table)"):
+        changed.change(tree, "found |= " + search, "pass")
+    changed.change(tree, "found = processes.with_descendants(found, table) - {os.getpid()}", "pass")
     found = failures(changed)
     assert list(found) == ["ending"]
     assert "outlived its job" in found["ending"]
@@ -268,27 +268,27 @@ def test_a_reader_that_goes_away_ends_the_proof_and_its_traces(home):
 
 def test_a_disk_that_syncs_in_no_time_or_slowly_is_told(tmp_path, monkeypatch):
     for seconds, ok, advice in ((0.000001, None, "power cut"), (0.003, True, ""), (0.2, None, "slow")):
-        monkeypatch.setattr(storage, "sync_seconds", lambda fd, seconds=seconds: seconds)
-        found = storage.probe_sync(str(tmp_path))
+        monkeypatch.setattr(probes, "sync_seconds", lambda fd, seconds=seconds: seconds)
+        found = probes.probe_sync(str(tmp_path))
         assert found.ok is ok and advice in found.advice
     assert os.listdir(str(tmp_path)) == []
 
 
 def test_a_clock_that_jumps_or_shows_an_impossible_year_is_told(monkeypatch):
     now = time.time()
-    assert storage.probe_clock(now, time.monotonic()).ok is True
-    assert "moved by" in storage.probe_clock(now - 3600, time.monotonic()).text
-    monkeypatch.setattr(storage.time, "time", lambda: 86400.0)
-    assert storage.probe_clock(86400.0, time.monotonic()).ok is False
+    assert probes.probe_clock(now, time.monotonic()).ok is True
+    assert "moved by" in probes.probe_clock(now - 3600, time.monotonic()).text
+    monkeypatch.setattr(time, "time", lambda: 86400.0)
+    assert probes.probe_clock(86400.0, time.monotonic()).ok is False
 
 
 def test_a_full_disk_and_an_old_sqlite_are_told(tmp_path, monkeypatch):
     for free, ok in ((1 << 20, False), (100 << 20, None), (9 << 30, True)):
         monkeypatch.setattr(shutil, "disk_usage", lambda path, free=free: shutil._ntuple_diskusage(0, 0, free))
-        assert storage.probe_space(str(tmp_path)).ok is ok
+        assert probes.probe_space(str(tmp_path)).ok is ok
     for version, ok in (((3, 7, 16), False), ((3, 7, 17), None), ((3, 8, 8), True)):
-        monkeypatch.setattr(storage.sqlite3, "sqlite_version_info", version)
-        assert storage.probe_sqlite().ok is ok
+        monkeypatch.setattr(sqlite3, "sqlite_version_info", version)
+        assert probes.probe_sqlite().ok is ok
 
 
 def test_a_database_too_large_to_be_checked_in_time_is_told(home):
@@ -301,11 +301,11 @@ def test_a_database_too_large_to_be_checked_in_time_is_told(home):
 @posix_only
 def test_a_crontab_is_searched_for_lines_that_start_the_queue(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "is not there" in worker.probe_cron().text
+    assert "is not there" in probes.probe_cron().text
     tool = tmp_path / "crontab"
     for line, ok in (("# queuectl.py", None), ("* * * * * python3 /q/queuectl.py worker start", True)):
         tool.write_text("#!/bin/sh\necho '%s'\n" % line)
         tool.chmod(0o700)
-        assert worker.probe_cron().ok is ok
+        assert probes.probe_cron().ok is ok
     tool.write_text("#!/bin/sh\necho 'you may not use this program' >&2\nexit 1\n")
-    assert worker.probe_cron().ok is None
+    assert probes.probe_cron().ok is None

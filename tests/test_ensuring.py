@@ -8,7 +8,8 @@ import time
 import pytest
 from conftest import end_process, posix_only, wait_until
 
-import worker
+from queuectl_lib.run.options import Options
+from worker import Supervisor
 
 ENSURE = ("worker", "start", "--ensure", "--background", "--quiet")
 
@@ -175,7 +176,7 @@ def test_max_time_holds_in_the_background_too(home):
 
 def test_a_background_start_whose_time_is_over_before_its_workers_are_up_is_no_failure(home):
     home.run("initdb")
-    supervisor = worker.Supervisor(home.queue, "s1", worker.Options(1, False, None, None, 0.0), None)
+    supervisor = Supervisor(home.queue, "s1", Options(1, False, None, None, 0.0), None)
     supervisor.stage = "stop"
     supervisor.announce_ready()
     assert os.path.exists(home.queue.request_path("s1", "ready")), "whoever waits for it learns that it has begun"

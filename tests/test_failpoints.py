@@ -8,7 +8,11 @@ import pytest
 from conftest import NOW, ROOT, posix_only, wait_until
 
 import storage
-import worker
+from queuectl_lib.errors import HostError
+from queuectl_lib.host import places
+from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.run import output_files
+from storage import Queue
 
 pytestmark = posix_only
 
@@ -118,35 +122,35 @@ def test_a_network_file_system_is_recognised(tmp_path):
         "23 22 0:40 / /home rw,relatime shared:1 - nfs4 server:/home rw\n"
         "24 23 0:41 / /home/with\\040space rw - tmpfs tmpfs rw\n"
     )
-    assert storage.network_file_system("/home/me/queuectl.db", str(mounts)) == "nfs4"
-    assert storage.network_file_system("/homes/me/queuectl.db", str(mounts)) is None
-    assert storage.network_file_system("/home/with space/queuectl.db", str(mounts)) is None
-    assert storage.network_file_system("/queuectl.db", str(mounts)) is None
+    assert places.network_file_system("/home/me/queuectl.db", str(mounts)) == "nfs4"
+    assert places.network_file_system("/homes/me/queuectl.db", str(mounts)) is None
+    assert places.network_file_system("/home/with space/queuectl.db", str(mounts)) is None
+    assert places.network_file_system("/queuectl.db", str(mounts)) is None
 
 
 @pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "9p", "fuse.glusterfs", "fuse.sshfs", "fuse.ceph"])
 def test_a_network_file_system_of_every_kind_is_recognised(tmp_path, kind):
     mounts = tmp_path / "mountinfo"
     mounts.write_text("22 1 254:0 / / rw - %s server:/ rw\n" % kind)
-    assert storage.network_file_system("/queuectl.db", str(mounts)) == kind
+    assert places.network_file_system("/queuectl.db", str(mounts)) == kind
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "overlay", "tmpfs", "zfs", "fuseblk", "fuse.gocryptfs"])
 def test_a_local_file_system_is_not_taken_for_one(tmp_path, kind):
     mounts = tmp_path / "mountinfo"
     mounts.write_text("22 1 254:0 / / rw - %s device rw\n" % kind)
-    assert storage.network_file_system("/queuectl.db", str(mounts)) is None
+    assert places.network_file_system("/queuectl.db", str(mounts)) is None
 
 
 @pytest.mark.parametrize("exists", [True, False])
 def test_nothing_is_written_to_a_queue_on_a_network_file_system(queue, monkeypatch, exists):
     if not exists:
         os.unlink(queue.path)
-    monkeypatch.setattr(storage, "network_file_system", lambda path: "nfs4")
-    elsewhere = storage.Queue(queue.path)
-    row = storage.JobMaker(0, "/", 0o022, NOW).row({"command": "true"})
+    monkeypatch.setattr(places, "network_file_system", lambda path: "nfs4")
+    elsewhere = Queue(queue.path)
+    row = JobMaker(0, "/", 0o022, NOW).row({"command": "true"})
     for write in (lambda: elsewhere.enqueue(row), lambda: elsewhere.enqueue_all([(1, row)])):
-        with pytest.raises(storage.HostError, match="is on a network file system"):
+        with pytest.raises(HostError, match="is on a network file system"):
             write()
     assert os.path.exists(queue.path) == exists
 
@@ -156,14 +160,15 @@ def test_a_worker_killed_while_it_cuts_output_leaves_head_and_tail(tmp_path):
     text = b"".join(b"%07d\n" % number for number in range(10000))
     with open(path, "wb") as file:
         file.write(text)
-    code = "import sys; sys.path.insert(0, sys.argv[1]); import worker; worker.cut_middle(sys.argv[2], 40000)"
+    code = "import sys; sys.path.insert(0, sys.argv[1])\n"
+    code += "from queuectl_lib.run import output_files; output_files.cut_middle(sys.argv[2], 40000)"
     died = subprocess.run(
         [sys.executable, "-c", code, ROOT, path], env=dict(os.environ, QUEUECTL_FAILPOINT="cut.copied:" + killed)
     )
     assert died.returncode == -9 and os.path.exists(killed)
-    assert worker.cut_middle(path, 40000)
+    assert output_files.cut_middle(path, 40000)
     with open(path, "rb") as file:
         kept = file.read()
     assert kept.startswith(text[:10000]) and kept.endswith(text[-10000:])
     assert len(kept) < 20100 and b"bytes left out here" in kept
-    assert not worker.cut_middle(path, 40000)
+    assert not output_files.cut_middle(path, 40000)

@@ -6,8 +6,10 @@ import time
 import pytest
 from conftest import NOW, SETTINGS, posix_only
 
-import storage
-import worker
+from queuectl_lib.errors import NoDatabase
+from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.run import pace
+from worker import Glance
 
 pytestmark = posix_only
 
@@ -16,8 +18,8 @@ pytestmark = posix_only
 def glance(queue):
     """A glance at a queue that others keep open, which counts how often it asks."""
     keeper = queue.keeper()
-    queue.enqueue(storage.JobMaker(0, "/", 0o022, NOW).row({"command": "true", "delay": "1d"}))
-    glance = worker.Glance(queue)
+    queue.enqueue(JobMaker(0, "/", 0o022, NOW).row({"command": "true", "delay": "1d"}))
+    glance = Glance(queue)
     whole, glance.asked = queue.look, 0
 
     def counted(now):
@@ -44,7 +46,7 @@ def test_files_at_rest_are_asked_once(glance):
 
 
 def test_files_that_changed_a_moment_ago_are_asked_again(glance):
-    let_rest(glance.queue, worker.SETTLED_SECONDS - 1)
+    let_rest(glance.queue, pace.SETTLED_SECONDS - 1)
     glance.refresh()
     glance.refresh()
     assert glance.asked == 2
@@ -53,7 +55,7 @@ def test_files_that_changed_a_moment_ago_are_asked_again(glance):
 def test_a_commit_is_seen(glance):
     let_rest(glance.queue)
     glance.refresh()
-    glance.queue.enqueue(storage.JobMaker(0, "/", 0o022, NOW).row({"command": "true", "delay": "1h"}))
+    glance.queue.enqueue(JobMaker(0, "/", 0o022, NOW).row({"command": "true", "delay": "1h"}))
     glance.refresh()
     assert glance.next_due == NOW + 3600
     held = glance.queue.exchange("w", [], 1, NOW + 3600, SETTINGS)[1][0]
@@ -77,8 +79,8 @@ def test_a_checkpoint_or_a_replaced_file_is_seen(glance):
 def test_an_answer_counts_no_longer_than_it_may(glance, monkeypatch):
     let_rest(glance.queue)
     glance.refresh()
-    later = time.monotonic() + worker.FRESH_SECONDS
-    monkeypatch.setattr(worker.time, "monotonic", lambda: later)
+    later = time.monotonic() + pace.FRESH_SECONDS
+    monkeypatch.setattr(time, "monotonic", lambda: later)
     glance.refresh()
     assert glance.asked == 2
 
@@ -89,7 +91,7 @@ def test_a_database_that_refuses_is_asked_again_and_its_old_answer_is_forgotten(
     assert glance.next_due is not None
     path = glance.queue.path
     os.rename(path, path + ".away")
-    with pytest.raises(storage.NoDatabase):
+    with pytest.raises(NoDatabase):
         glance.refresh()
     assert glance.next_due is None
     os.rename(path + ".away", path)

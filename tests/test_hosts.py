@@ -1,5 +1,6 @@
 """Hosts: other shells as /bin/sh, bare and odd environments, other users, Pythons called with any flag."""
 
+import json
 import os
 import re
 import shutil
@@ -11,8 +12,10 @@ import pytest
 from conftest import COMPLAINTS, NOW, SCRIPT, SETTINGS, claim, long, posix_only, wait_until
 from helpers.bundle import BUNDLE, copy_bundle
 
-import storage
-import worker
+from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.run import launching, run_file
+from queuectl_lib.run.attempt import Attempt
+from queuectl_lib.run.spare_files import SpareFiles
 
 pytestmark = posix_only
 needs_proc = pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="there is no /proc to look into")
@@ -22,7 +25,7 @@ needs_proc = pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="the
 # ---------------------------------------------------------------- the shell that watches a job
 
 SHELLS = ["dash", "bash", "busybox", "mksh", "yash", "zsh"]
-QUICK = SETTINGS._replace(grace=0.3)
+QUICK = SETTINGS.but(grace=0.3)
 
 
 @pytest.fixture(params=SHELLS)
@@ -34,16 +37,16 @@ def shell(request, tmp_path, monkeypatch):
     folder = tmp_path / "as"
     folder.mkdir()
     (folder / "sh").symlink_to(os.path.realpath(found))
-    monkeypatch.setattr(worker, "SHELL", str(folder / "sh"))
+    monkeypatch.setattr(launching, "SHELL", str(folder / "sh"))
     return request.param
 
 
 def started(queue, command, **fields):
     """An attempt at *command*, under way."""
-    maker = storage.JobMaker(3, os.path.dirname(queue.path), 0o027, NOW)
+    maker = JobMaker(3, os.path.dirname(queue.path), 0o027, NOW)
     queue.enqueue(maker.row(dict(fields, command=command)))
-    attempt = worker.Attempt(queue, claim(queue)[0])
-    attempt.start(QUICK, worker.SpareFiles(queue))
+    attempt = Attempt(queue, claim(queue)[0])
+    attempt.start(QUICK, SpareFiles(queue))
     return attempt
 
 
@@ -78,7 +81,7 @@ def test_every_shell_runs_one_builtin_as_it_would_alone_and_tells_its_status(she
         ("echo x=y", (0, "x=y\n", "")),
         ("test -d /nowhere", (1, "", "")),
     ):
-        assert worker.ONE_BUILTIN.match(command)
+        assert launching.ONE_BUILTIN.match(command)
         attempt = started(queue, command)
         outcome = finished(attempt)
         assert (outcome.exit_code, (outcome.stdout or b"").decode(), (outcome.stderr or b"").decode()) == result
@@ -145,7 +148,7 @@ def test_under_every_shell_what_a_command_left_running_holds_its_lock(shell, que
     attempt = started(queue, "sleep 60 & echo done")
     outcome = finished(attempt)
     assert (outcome.kind, queue.attempt_is_held(attempt.claim.token)) == ("completed", True)
-    assert worker.Tree(attempt.claim.token, attempt.run_path).end(1.0) == ""
+    assert run_file.tree_of(attempt.claim.token, attempt.run_path).end(1.0) == ""
     assert not queue.attempt_is_held(attempt.claim.token)
 
 
@@ -154,7 +157,7 @@ def test_every_shell_leaves_the_status_to_whoever_adopts_the_job(shell, queue):
     attempt = started(queue, "while [ ! -e go ]; do sleep 0.02; done; exit 3")
     child = attempt.child
     attempt.forget()
-    adopted = worker.Attempt(queue, attempt.claim)
+    adopted = Attempt(queue, attempt.claim)
     adopted.adopt(NOW, QUICK)
     assert adopted.poll() is None
     with open(os.path.join(os.path.dirname(queue.path), "go"), "w"):
@@ -302,7 +305,7 @@ def test_it_is_found_through_links_and_as_a_module(tmp_path):
         call = [sys.executable, "-W", "error"] + words
         assert subprocess.check_output(call + ["add", "true", "--quiet"], cwd=str(cwd), env={}) == b""
         said = subprocess.check_output(call + ["status", "--json"], cwd=str(cwd), env={})
-        assert storage.json.loads(said.decode())["database"] == database
+        assert json.loads(said.decode())["database"] == database
         subprocess.check_call(call + ["worker", "start", "--drain"], cwd=str(cwd), env={}, stderr=subprocess.DEVNULL)
     assert sorted(os.listdir(str(tmp_path))) == ["q2", real.name]
 

@@ -11,7 +11,7 @@ import time
 import pytest
 from conftest import WINDOWS, Home, posix_only, wait_until
 
-import storage
+from queuectl_lib import times
 
 # Each of these drives a terminal when it is sent raw: title, colour (also the one-byte C1 form), direction, line.
 HOSTILE = "\x1b]0;owned\x07 \x1b[31m \x9b32m \x08\x08 \u202edrow \r over\nFAKE LINE \x7f"
@@ -453,7 +453,7 @@ def check_members(home, job):
     for member in members:
         os.kill(member["pid"], 0)
         assert member["host"]
-        assert abs(time.time() - storage.utc_seconds(member["since"])) < 60
+        assert abs(time.time() - times.utc_seconds(member["since"])) < 60
     assert {member["kind"]: member["job"] for member in members} == {"supervisor": None, "worker": job}
     assert job in home.run("worker", "list").stdout
     status = home.run("status", "--json").json

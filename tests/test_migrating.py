@@ -13,6 +13,10 @@ from conftest import ROOT, Result, all_at_once, posix_only
 
 import queuectl
 import storage
+from queuectl_lib.errors import HostError
+from queuectl_lib.host import files
+from queuectl_lib.jobs.fields import JobMaker
+from storage import Queue
 
 NOW = 1800000000.0
 KNOWN = len(storage.MIGRATIONS)
@@ -54,12 +58,12 @@ def version_of(path):
 
 
 def row_for(identifier, now=NOW):
-    return storage.JobMaker(1, "/", 0o022, now).row({"command": "true", "id": identifier})
+    return JobMaker(1, "/", 0o022, now).row({"command": "true", "id": identifier})
 
 
 @pytest.fixture
 def queue(tmp_path):
-    queue = storage.Queue(str(tmp_path / "q.db"))
+    queue = Queue(str(tmp_path / "q.db"))
     queue.create()
     queue.enqueue(row_for("job"))
     return queue
@@ -266,10 +270,10 @@ def test_a_backup_can_be_put_back_and_used_by_the_older_program(queue, monkeypat
     monkeypatch.setattr(storage, "MIGRATIONS", storage.MIGRATIONS + [NEW_STEP])
     queue.enqueue(row_for("made by the newer one".replace(" ", "-")))
     monkeypatch.undo()
-    with pytest.raises(storage.HostError, match="newer"):
+    with pytest.raises(HostError, match="newer"):
         queue.counts()
     for ending in ("", "-wal", "-shm"):
-        storage.remove(queue.path + ending)
+        files.remove(queue.path + ending)
     shutil.copyfile("%s.v%d.backup" % (queue.path, KNOWN), queue.path)
     assert queue.counts()["pending"] == 1
     assert queue.enqueue(row_for("again")) == "again"
@@ -297,7 +301,7 @@ def test_a_failing_step_leaves_the_old_version_intact(queue, monkeypatch, broken
         before = list(connection.iterdump())
     monkeypatch.setattr(storage, "MIGRATIONS", storage.MIGRATIONS + [NEW_STEP + [broken]])
     for _ in range(2):
-        with pytest.raises((storage.HostError, sqlite3.IntegrityError)):
+        with pytest.raises((HostError, sqlite3.IntegrityError)):
             queue.counts()
         assert version_of(queue.path) == KNOWN
         with raw(queue.path) as connection:
@@ -316,22 +320,22 @@ def test_two_steps_are_one_upgrade(queue, monkeypatch):
 
 
 def test_a_new_database_comes_in_the_newest_version_without_a_backup(tmp_path, newer_program):
-    queue = storage.Queue(str(tmp_path / "new.db"))
+    queue = Queue(str(tmp_path / "new.db"))
     queue.enqueue(row_for("job"))
     assert version_of(queue.path) == KNOWN + 1
     assert backups(queue) == []
 
 
 def test_a_backup_is_of_the_old_version_also_when_another_process_upgrades_first(queue, newer_program, monkeypatch):
-    back_up = storage.Queue._back_up
+    back_up = Queue._back_up
 
     def overtaken(self, *arguments):
-        monkeypatch.setattr(storage.Queue, "_back_up", back_up)
-        with contextlib.suppress(storage.HostError):  # shut out by a lock: as good
-            storage.Queue(self.path, busy_seconds=0.2).counts()
+        monkeypatch.setattr(Queue, "_back_up", back_up)
+        with contextlib.suppress(HostError):  # shut out by a lock: as good
+            Queue(self.path, busy_seconds=0.2).counts()
         return back_up(self, *arguments)
 
-    monkeypatch.setattr(storage.Queue, "_back_up", overtaken)
+    monkeypatch.setattr(Queue, "_back_up", overtaken)
     queue.counts()
     assert version_of("%s.v%d.backup" % (queue.path, KNOWN)) == KNOWN
     assert queue.counts()["pending"] == 1
@@ -376,8 +380,9 @@ FIRST_USER = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import storage
+from queuectl_lib.jobs.fields import JobMaker
 queue = storage.Queue(sys.argv[2])
-maker = storage.JobMaker(1, "/", 0o022, 1800000000.0)
+maker = JobMaker(1, "/", 0o022, 1800000000.0)
 rows = [(line, maker.row({"command": "true"})) for line in range(3)]
 print("ready", flush=True)
 sys.stdin.readline()
@@ -389,19 +394,19 @@ print(len(queue.enqueue_all(rows)), queue.counts()["pending"] >= 3)
 def test_first_use_within_the_same_millisecond_works(tmp_path, round_number):
     path = str(tmp_path / "first.db")
     assert all_at_once(FIRST_USER, 8, path) == [(0, "3 True", "")] * 8
-    assert storage.Queue(path).counts()["pending"] == 24
+    assert Queue(path).counts()["pending"] == 24
 
 
 def test_nobody_sees_a_database_that_is_only_half_made(home, monkeypatch):
     seen = []
-    migrate = storage.Queue._migrate
+    migrate = Queue._migrate
 
     def watched(self, *arguments):
         seen.append(home.run("status", "--json").json["pending"])
         migrate(self, *arguments)
         seen.append(home.run("list", "--json").json)
 
-    monkeypatch.setattr(storage.Queue, "_migrate", watched)
+    monkeypatch.setattr(Queue, "_migrate", watched)
     assert home.queue.create()
     assert seen == [0, []]
 
@@ -440,10 +445,10 @@ class NoWal:
 
 
 def test_a_database_that_cannot_have_a_wal_is_not_made(home, monkeypatch):
-    connect = storage.Queue._connect
+    connect = Queue._connect
     with monkeypatch.context() as patch:
-        patch.setattr(storage.Queue, "_connect", lambda *arguments: NoWal(connect(*arguments)))
-        with pytest.raises(storage.HostError, match="cannot be created: the disk is full"):
+        patch.setattr(Queue, "_connect", lambda *arguments: NoWal(connect(*arguments)))
+        with pytest.raises(HostError, match="cannot be created: the disk is full"):
             home.queue.create()
     assert not os.path.exists(home.db)
     assert home.queue.create()
@@ -479,7 +484,7 @@ def test_the_database_and_its_folder_are_private_whatever_the_umask(home):
 @posix_only
 def test_the_log_of_a_deleted_database_is_put_aside_and_brings_no_job_back(tmp_path):
     """A killed supervisor leaves the log; SQLite would replay it into the new database."""
-    queue = storage.Queue(str(tmp_path / "q.db"))
+    queue = Queue(str(tmp_path / "q.db"))
     queue.create()
     keeper = queue.keeper()
     for number in range(3):
@@ -510,25 +515,25 @@ def test_the_log_of_a_deleted_database_is_put_aside_and_brings_no_job_back(tmp_p
 def test_a_pipe_in_the_place_of_a_database_is_refused_and_stays(tmp_path):
     path = str(tmp_path / "q.db")
     os.mkfifo(path)
-    with pytest.raises(storage.HostError, match="is a device or pipe, not a database"):
-        storage.Queue(path).enqueue(row_for("job"))
+    with pytest.raises(HostError, match="is a device or pipe, not a database"):
+        Queue(path).enqueue(row_for("job"))
     assert stat.S_ISFIFO(os.stat(path).st_mode)
     assert os.listdir(str(tmp_path)) == ["q.db"]
 
 
 def test_a_directory_in_the_place_of_a_database_is_refused_and_nothing_is_made_beside_it(tmp_path):
     os.mkdir(str(tmp_path / "q.db"))
-    with pytest.raises(storage.HostError, match="is a directory, not a database"):
-        storage.Queue(str(tmp_path / "q.db")).create()
+    with pytest.raises(HostError, match="is a directory, not a database"):
+        Queue(str(tmp_path / "q.db")).create()
     assert os.listdir(str(tmp_path)) == ["q.db"]
 
 
 def test_an_upgrade_waits_for_the_gate(queue, monkeypatch):
     """Else its commit could race a checkpoint."""
     monkeypatch.setattr(storage, "MIGRATIONS", storage.MIGRATIONS + [NEW_STEP])
-    late = storage.Queue(queue.path, busy_seconds=0.1)
+    late = Queue(queue.path, busy_seconds=0.1)
     with queue._gate():
-        with pytest.raises(storage.HostError, match="locked by another queuectl"):
+        with pytest.raises(HostError, match="locked by another queuectl"):
             late.counts()
         assert version_of(queue.path) == KNOWN
     late.counts()
@@ -540,7 +545,7 @@ def test_an_upgrade_that_comes_second_to_a_newer_one_changes_nothing(queue):
         connection = queue._connect()
     with contextlib.closing(connection), raw(queue.path) as newer:
         newer.execute("PRAGMA user_version = %d" % (KNOWN + 7))
-        with pytest.raises(storage.HostError, match="newer queuectl"):
+        with pytest.raises(HostError, match="newer queuectl"):
             queue._migrate(connection)
     assert version_of(queue.path) == KNOWN + 7
 

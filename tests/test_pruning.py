@@ -2,11 +2,14 @@
 
 import contextlib
 import os
+import time
 
 import pytest
 from conftest import NOW, SETTINGS, raw
 
 import storage
+from queuectl_lib.jobs.attempts import Outcome
+from queuectl_lib.jobs.fields import JobMaker
 
 ROWS = 2000
 
@@ -14,9 +17,9 @@ ROWS = 2000
 @pytest.fixture
 def finished(queue):
     """A queue with many finished jobs of a kilobyte each."""
-    maker = storage.JobMaker(0, "/", 0o022, NOW)
+    maker = JobMaker(0, "/", 0o022, NOW)
     queue.enqueue_all((line, maker.row({"command": "true " + "x" * 1000})) for line in range(ROWS))
-    outcomes = [storage.Outcome(held, "completed", NOW) for held in queue.exchange("w", [], ROWS, NOW, SETTINGS)[1]]
+    outcomes = [Outcome(held, "completed", NOW) for held in queue.exchange("w", [], ROWS, NOW, SETTINGS)[1]]
     queue.exchange("w", outcomes, 0, NOW, SETTINGS)
     return queue
 
@@ -49,7 +52,7 @@ def test_a_prune_lets_others_in_between_and_takes_few_turns_itself(finished, mon
 
     monkeypatch.setattr(finished, "_writing", counted)
     rests = []
-    monkeypatch.setattr(storage.time, "sleep", rests.append)
+    monkeypatch.setattr(time, "sleep", rests.append)
     page_count = pages(finished, "page_count")
     finished.prune(["completed"], NOW + 1, lambda count: None)
     deleting = -(-ROWS // storage.PRUNE_ROWS)
@@ -65,7 +68,7 @@ def test_a_database_that_cannot_shrink_is_pruned_all_the_same(queue):
         connection.execute("PRAGMA auto_vacuum = NONE")
         connection.execute("VACUUM")
         connection.execute("PRAGMA journal_mode = WAL")
-    maker = storage.JobMaker(0, "/", 0o022, NOW)
+    maker = JobMaker(0, "/", 0o022, NOW)
     queue.enqueue_all((line, maker.row({"command": "echo " + "x" * 2000})) for line in range(100))
     queue.cancel([job["id"] for job in queue.jobs([], 100)[0]], NOW)
     assert queue.prune(["cancelled"], NOW + 1, lambda count: None) == 100

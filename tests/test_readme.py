@@ -12,8 +12,9 @@ import pytest
 from conftest import ROOT, posix_only
 from helpers.bundle import copy_bundle
 
-import storage
+from queuectl_lib import settings
 from queuectl_lib.commands import main
+from queuectl_lib.jobs import fields
 
 with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
     README = file.read()
@@ -26,9 +27,9 @@ def test_every_command_is_in_the_table(name):
 
 @pytest.mark.parametrize("name", sorted(main.COMMANDS))
 def test_every_option_of_a_command_is_mentioned(name):
-    for names, settings in main.COMMANDS[name].arguments:
+    for names, details in main.COMMANDS[name].arguments:
         options = [one for one in names if one.startswith("--")]
-        if options and settings.get("help") != argparse.SUPPRESS:
+        if options and details.get("help") != argparse.SUPPRESS:
             assert any(re.search(re.escape(one) + r"\b", README) for one in options), options
 
 
@@ -40,20 +41,20 @@ def test_every_verb_of_the_readme_exists():
 
 
 def test_every_setting_is_in_the_table_with_its_default():
-    for key, default in storage.SETTING_DEFAULTS.items():
+    for key, default in settings.SETTING_DEFAULTS.items():
         shown = "none" if default is None else str(default)
         assert re.search(r"^\| `%s`.*\| `?%s`? \|" % (key, re.escape(shown)), README, re.M), key
-    for alias, key in storage.ALIASES.items():
+    for alias, key in settings.ALIASES.items():
         assert re.search(r"^\| `%s` \(also `%s`\)" % (key, alias), README, re.M), alias
 
 
 def test_every_job_key_is_named():
-    assert "`%s`" % " ".join(storage.JOB_KEYS) in README
+    assert "`%s`" % " ".join(fields.JOB_KEYS) in README
 
 
 def test_the_shipped_configuration_states_the_defaults():
     with open(os.path.join(ROOT, "config.json"), encoding="utf-8") as file:
-        assert json.load(file) == storage.SETTING_DEFAULTS
+        assert json.load(file) == settings.SETTING_DEFAULTS
 
 
 @posix_only

@@ -13,9 +13,22 @@ import threading
 import time
 
 import pytest
-from conftest import SETTINGS, contents, end_process, is_running, ledger, let_go, posix_only, storage, wait_until
+from conftest import SETTINGS, contents, end_process, is_running, ledger, let_go, posix_only, wait_until
 
-import worker
+from queuectl_lib import times
+from queuectl_lib.errors import HostError
+from queuectl_lib.host import files, locks, processes
+from queuectl_lib.host.signals import WakeUp
+from queuectl_lib.host.tree import Tree
+from queuectl_lib.jobs.attempts import Outcome
+from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.run import log, run_file
+from queuectl_lib.run.attempt import Attempt
+from queuectl_lib.run.launching import CannotStart
+from queuectl_lib.run.options import Options
+from queuectl_lib.run.spare_files import SpareFiles
+from storage import Presence
+from worker import Supervisor, Worker, WorkerProcess
 
 pytestmark = posix_only
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks into /proc")
@@ -31,7 +44,7 @@ PATIENT = (
 def add(home, identifier, command, **fields):
     """Enqueue a job that runs in the home."""
     fields.update(id=identifier, command=command)
-    home.queue.enqueue(storage.JobMaker(3, home.path, 0o022, time.time()).row(fields))
+    home.queue.enqueue(JobMaker(3, home.path, 0o022, time.time()).row(fields))
 
 
 def start(home, *words):
@@ -67,7 +80,7 @@ def kill_workers(home):
     return len(members)
 
 
-def run_file(home, identifier):
+def notes(home, identifier):
     """The status that the watcher of a running job has written so far: name to value."""
     text = contents(home.queue.attempt_path(home.queue.running_token(identifier), "run"))
     return {name: value for name, _, value in (line.partition(" ") for line in text.splitlines())}
@@ -146,7 +159,7 @@ def test_jobs_that_finished_unseen_are_recorded_with_what_they_did(home):
     wait_for_entries(home, *["begun-" + name for name in ends])
     kill_everyone(home, process)
     let_go(home)
-    wait_until(lambda: all("exit" in run_file(home, name) for name in ends), "all jobs to end unseen")
+    wait_until(lambda: all("exit" in notes(home, name) for name in ends), "all jobs to end unseen")
     home.drain()
     jobs = {name: home.queue.job(name) for name in ends}
     assert {name: job["state"] for name, job in jobs.items()} == {
@@ -178,7 +191,7 @@ def test_a_job_that_still_runs_is_adopted_and_its_timeout_still_holds(home):
     home.wait_for_state("patient", "completed")
     slow = home.queue.job("slow")
     assert slow["last_error"] == "timed out after 2 s"
-    took = storage.utc_seconds(slow["finished_at"]) - storage.utc_seconds(slow["started_at"])
+    took = times.utc_seconds(slow["finished_at"]) - times.utc_seconds(slow["started_at"])
     assert took >= 2
     assert not is_running(int(contents(os.path.join(home.path, "pid"))))
     assert ledger(home).count("begun") == 1
@@ -187,11 +200,11 @@ def test_a_job_that_still_runs_is_adopted_and_its_timeout_still_holds(home):
 
 
 def test_the_time_before_the_worker_died_counts_for_the_timeout(queue):
-    queue.enqueue(storage.JobMaker(3, "/", 0o022, time.time()).row({"command": "true", "timeout": 150}))
-    attempt = worker.Attempt(queue, queue.exchange("dead", [], 1, time.time(), SETTINGS)[1][0])
+    queue.enqueue(JobMaker(3, "/", 0o022, time.time()).row({"command": "true", "timeout": 150}))
+    attempt = Attempt(queue, queue.exchange("dead", [], 1, time.time(), SETTINGS)[1][0])
     began = time.monotonic() - 100
     with open(attempt.run_path, "w") as file:
-        file.write("start %s %.6f\npid 1\n" % (worker.boot_id(), began))
+        file.write("start %s %.6f\npid 1\n" % (processes.boot_id(), began))
     attempt.adopt(time.time() - 5, SETTINGS)  # a wall clock that went back meanwhile tells another age
     assert attempt.deadline == pytest.approx(began + 150, abs=0.001)
     with open(attempt.run_path, "w") as file:
@@ -209,7 +222,7 @@ def test_a_job_that_died_with_its_worker_is_a_lost_attempt_and_is_retried(home):
     wait_for_entries(home, "retried", "last")
     kill_everyone(home, process)
     for name in ("retried", "last"):
-        os.killpg(int(run_file(home, name)["pid"]), signal.SIGKILL)
+        os.killpg(int(notes(home, name)["pid"]), signal.SIGKILL)
     let_go(home)
     home.drain()
     retried, last = home.queue.job("retried"), home.queue.job("last")
@@ -217,7 +230,7 @@ def test_a_job_that_died_with_its_worker_is_a_lost_attempt_and_is_retried(home):
     assert [attempt["outcome"] for attempt in retried["history"]] == ["lost", "completed"]
     assert (last["state"], last["attempts"]) == ("dead", 1)
     assert last["last_error"].startswith("lost:")
-    waited = storage.utc_seconds(retried["started_at"]) - storage.utc_seconds(retried["history"][0]["finished_at"])
+    waited = times.utc_seconds(retried["started_at"]) - times.utc_seconds(retried["history"][0]["finished_at"])
     assert waited < 40, "--backoff-base 0 holds for lost attempts, too: without it this takes 50 s"
     assert sorted(ledger(home)) == ["last", "retried", "retried"]
 
@@ -240,7 +253,7 @@ def test_what_is_left_of_a_job_that_died_with_its_worker_is_ended_before_the_ret
     process = start(home)
     leader = int(wait_until(lambda: contents(os.path.join(home.path, "leader")), "the job to run"))
     child = int(contents(os.path.join(home.path, "child")))
-    watcher = int(run_file(home, "job")["pid"])
+    watcher = int(notes(home, "job")["pid"])
     kill_everyone(home, process)
     for pid in (watcher, leader):
         os.kill(pid, signal.SIGKILL)
@@ -292,7 +305,7 @@ def test_a_pid_that_somebody_else_has_now_proves_nothing_and_is_left_alone(home)
                 file.write("start %s 1.0\npid %d\n" % (boot_id, stranger.pid))
                 file.flush()
                 if claim.id == "held":  # something of this job lives on, but its watcher is gone
-                    assert storage.try_lock(file.fileno())
+                    assert locks.try_lock(file.fileno())
                     rest = subprocess.Popen(["sleep", "60"], stdin=file)
         home.drain()
         assert stranger.poll() is None
@@ -310,7 +323,7 @@ def test_a_pid_that_somebody_else_has_now_proves_nothing_and_is_left_alone(home)
 
 def test_the_claim_of_a_worker_that_lives_is_never_taken(home):
     add(home, "job", "true")
-    presence = storage.Presence(home.queue, "living-worker", {"kind": "worker", "pid": os.getpid(), "supervisor": "x"})
+    presence = Presence(home.queue, "living-worker", {"kind": "worker", "pid": os.getpid(), "supervisor": "x"})
     try:
         claim_as(home, "living-worker")
         process = start(home, "--count", "2")
@@ -378,7 +391,7 @@ def test_a_paused_worker_that_wakes_late_cannot_finish_a_job_that_it_lost(home):
     os.kill(pid, signal.SIGSTOP)
     seq = home.queue.processing()[0]["seq"]
     claim, _ = home.queue.running_attempt(seq, home.queue.running_token("job"))
-    verdict = storage.Outcome(claim, "lost", time.time(), "lost: so the test decided")
+    verdict = Outcome(claim, "lost", time.time(), "lost: so the test decided")
     assert home.queue.exchange("another-worker", [verdict], 0, time.time(), SETTINGS)[0] == []
     let_go(home)
     wait_for_entries(home, "done-job")
@@ -499,9 +512,9 @@ def test_random_kills_of_workers_and_supervisors_lose_nothing_and_repeat_nothing
 
 @pytest.mark.parametrize("age, pause", [(0.1, 0.5), (10.0, 0.0)])
 def test_a_worker_that_died_young_is_replaced_after_a_pause_and_not_in_a_spin(queue, monkeypatch, age, pause):
-    monkeypatch.setattr(worker, "say", lambda who, text: None)
-    supervisor = worker.Supervisor(queue, "s1", worker.Options(1, False, None, None, None), lambda: SETTINGS)
-    dead = worker.WorkerProcess("s1-1", None)
+    monkeypatch.setattr(log, "say", lambda who, text: None)
+    supervisor = Supervisor(queue, "s1", Options(1, False, None, None, None), lambda: SETTINGS)
+    dead = WorkerProcess("s1-1", None)
     dead.booted = True
     dead.began -= age
     now = time.monotonic()
@@ -515,21 +528,21 @@ def test_a_worker_that_died_young_is_replaced_after_a_pause_and_not_in_a_spin(qu
 @pytest.fixture
 def no_proc(monkeypatch):
     """As on macOS and BSD: no /proc, so only `ps` and the locks tell."""
-    monkeypatch.setattr(worker, "has_proc", lambda: False)
-    monkeypatch.setattr(worker, "pidfd", lambda pid: None)
+    monkeypatch.setattr(processes, "has_proc", lambda: False)
+    monkeypatch.setattr(processes, "pidfd", lambda pid: None)
 
 
 @pytest.fixture
 def orphan(queue):
     """A running attempt whose worker is gone: (the attempt as the next worker sees it, its watcher)."""
-    queue.enqueue(storage.JobMaker(0, "/", 0o022, time.time()).row({"command": "sleep 60; exit 0"}))
+    queue.enqueue(JobMaker(0, "/", 0o022, time.time()).row({"command": "sleep 60; exit 0"}))
     claim = queue.exchange("dead", [], 1, time.time(), SETTINGS)[1][0]
-    first = worker.Attempt(queue, claim)
-    first.start(SETTINGS, worker.SpareFiles(queue))
+    first = Attempt(queue, claim)
+    first.start(SETTINGS, SpareFiles(queue))
     watcher = first.child
-    wait_until(lambda: "pid" in worker.read_status(first.run_path), "the watcher to speak")
+    wait_until(lambda: "pid" in run_file.read_status(first.run_path), "the watcher to speak")
     first._let_go()
-    adopted = worker.Attempt(queue, claim)
+    adopted = Attempt(queue, claim)
     adopted.adopt(time.time(), SETTINGS)
     yield adopted, watcher
     with contextlib.suppress(ProcessLookupError):
@@ -560,7 +573,7 @@ def test_an_orphan_is_ended_also_where_there_is_no_proc(orphan, no_proc):
 def test_without_proc_a_process_that_began_at_another_time_is_not_taken_for_the_watcher(orphan, no_proc):
     attempt, watcher = orphan
     with open(attempt.run_path, "w") as file:
-        file.write("start %s %.6f\npid %d\n" % (worker.boot_id(), time.monotonic() - 600, watcher.pid))
+        file.write("start %s %.6f\npid %d\n" % (processes.boot_id(), time.monotonic() - 600, watcher.pid))
     assert attempt.tree.members() == []
 
 
@@ -568,8 +581,8 @@ def test_a_lock_that_is_held_is_proof_of_life_where_nobody_can_be_found(orphan, 
     """The watcher was killed, the command was not, and nothing shows who it is: no second run beside it."""
     attempt, watcher = orphan
     children = [pid for pid in attempt.tree.members() if pid != watcher.pid]
-    monkeypatch.setattr(worker.Tree, "members", lambda self: [])
-    monkeypatch.setattr(worker, "KILL_SECONDS", 0.3)
+    monkeypatch.setattr(Tree, "members", lambda self: [])
+    monkeypatch.setattr(processes, "KILL_SECONDS", 0.3)
     attempt.grace = 0.1
     os.kill(watcher.pid, signal.SIGKILL)
     ended(watcher)
@@ -578,9 +591,9 @@ def test_a_lock_that_is_held_is_proof_of_life_where_nobody_can_be_found(orphan, 
         outcome = outcome_of(attempt, watcher)
         assert (outcome.kind, outcome.leftovers) == ("lost", "unknown processes")
         attempt.claim.leftovers = [attempt.claim.token]
-        again = worker.Attempt(attempt.queue, attempt.claim)
-        with pytest.raises(worker.CannotStart, match="still runs and cannot be ended: unknown processes"):
-            again.start(SETTINGS, worker.SpareFiles(attempt.queue))
+        again = Attempt(attempt.queue, attempt.claim)
+        with pytest.raises(CannotStart, match="still runs and cannot be ended: unknown processes"):
+            again.start(SETTINGS, SpareFiles(attempt.queue))
     finally:
         for pid in children:
             end_process(pid)
@@ -589,7 +602,7 @@ def test_a_lock_that_is_held_is_proof_of_life_where_nobody_can_be_found(orphan, 
 @pytest.fixture
 def leftover(queue):
     """A claim whose job has an earlier attempt with leftovers: (the claim, the path of that attempt's lock)."""
-    queue.enqueue(storage.JobMaker(0, "/", 0o022, time.time()).row({"command": "true"}))
+    queue.enqueue(JobMaker(0, "/", 0o022, time.time()).row({"command": "true"}))
     claim = queue.exchange("w-1", [], 1, time.time(), SETTINGS)[1][0]
     claim.leftovers = ["0123456789abcdef"]
     return claim, queue.attempt_path("0123456789abcdef", "run")
@@ -598,12 +611,12 @@ def leftover(queue):
 def test_a_leftover_that_is_dying_is_waited_for_and_costs_no_attempt(queue, leftover):
     """The lock outlives the process that `ps` calls dead: its other threads let go last."""
     claim, path = leftover
-    fd = storage.open_private(path, os.O_RDWR | os.O_CREAT)
-    assert storage.try_lock(fd)
+    fd = files.open_private(path, os.O_RDWR | os.O_CREAT)
+    assert locks.try_lock(fd)
     timer = threading.Timer(0.4, os.close, [fd])
     timer.start()
-    attempt = worker.Attempt(queue, claim)
-    attempt.start(SETTINGS, worker.SpareFiles(queue))
+    attempt = Attempt(queue, claim)
+    attempt.start(SETTINGS, SpareFiles(queue))
     timer.join()
     assert ended(attempt.child) == 0
     attempt.discard()
@@ -611,7 +624,7 @@ def test_a_leftover_that_is_dying_is_waited_for_and_costs_no_attempt(queue, left
 
 def test_a_leftover_that_nobody_can_ask_after_now_costs_no_attempt(queue, leftover, monkeypatch):
     claim, path = leftover
-    whole = storage.open_private
+    whole = files.open_private
 
     def refuse(name, flags):
         if name == path:
@@ -619,7 +632,7 @@ def test_a_leftover_that_nobody_can_ask_after_now_costs_no_attempt(queue, leftov
         return whole(name, flags)
 
     here = a_worker(queue)
-    monkeypatch.setattr(storage, "open_private", refuse)
+    monkeypatch.setattr(files, "open_private", refuse)
     here.start(claim)
     assert [(outcome.kind, outcome.unstarted) for outcome in here.ended] == [("given back", True)]
 
@@ -628,7 +641,7 @@ def test_an_attempt_that_is_being_ended_is_looked_at_now_and_then_not_without_pa
     attempt, watcher = orphan
     attempt.child = watcher
     attempt.ending = ("timed out", "timed out after 1 s")
-    wake = worker.WakeUp([])
+    wake = WakeUp([])
     try:
         attempt.deadline = time.monotonic() - 5
         began = time.monotonic()
@@ -644,20 +657,20 @@ def test_an_attempt_that_is_being_ended_is_looked_at_now_and_then_not_without_pa
 
 
 def a_worker(queue):
-    options = worker.Options(1, False, None, None, None)
-    return worker.Worker(queue, "w-1", "w", options, lambda: SETTINGS)
+    options = Options(1, False, None, None, None)
+    return Worker(queue, "w-1", "w", options, lambda: SETTINGS)
 
 
 def test_a_job_whose_lock_is_refused_by_the_system_is_given_back(queue, monkeypatch, capfd):
-    queue.enqueue(storage.JobMaker(0, "/", 0o022, time.time()).row({"command": "true"}))
+    queue.enqueue(JobMaker(0, "/", 0o022, time.time()).row({"command": "true"}))
     claim = queue.exchange("w-1", [], 1, time.time(), SETTINGS)[1][0]
 
     def refuse(fd, shared=False):
-        raise storage.HostError("file locks do not work here (No locks available): use a local file system")
+        raise HostError("file locks do not work here (No locks available): use a local file system")
 
     here = a_worker(queue)
     with monkeypatch.context() as patched:
-        patched.setattr(storage, "try_lock", refuse)
+        patched.setattr(locks, "try_lock", refuse)
         here.start(claim)
     assert [(outcome.kind, outcome.unstarted) for outcome in here.ended] == [("given back", True)]
     assert here.running == []
@@ -665,7 +678,7 @@ def test_a_job_whose_lock_is_refused_by_the_system_is_given_back(queue, monkeypa
 
 
 def test_an_orphan_whose_files_cannot_be_read_is_told_once_and_judged_when_they_can(queue, capfd):
-    queue.enqueue(storage.JobMaker(0, "/", 0o022, time.time()).row({"command": "true", "id": "job"}))
+    queue.enqueue(JobMaker(0, "/", 0o022, time.time()).row({"command": "true", "id": "job"}))
     claim = queue.exchange("dead", [], 1, time.time(), SETTINGS)[1][0]
     run_path = queue.attempt_path(claim.token, "run")
     os.mkdir(run_path)

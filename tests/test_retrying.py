@@ -5,22 +5,27 @@ import math
 
 import pytest
 
-import storage
+from queuectl_lib import settings, times
+from queuectl_lib.jobs import retrying
+from queuectl_lib.jobs.attempts import Outcome
+from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.settings import Settings
+from storage import Queue
 
 NOW = 1800000000.0
-DEFAULTS = storage.Settings(**storage.SETTING_DEFAULTS)
+DEFAULTS = Settings(**settings.SETTING_DEFAULTS)
 FAILURES = ("failed", "timed out", "lost")
 
 
 @pytest.fixture
 def queue(tmp_path):
-    queue = storage.Queue(str(tmp_path / "q.db"))
+    queue = Queue(str(tmp_path / "q.db"))
     queue.create()
     return queue
 
 
 def enqueue(queue, max_retries, **fields):
-    row = storage.JobMaker(max_retries, "/", 0o022, NOW).row(dict({"command": "true", "id": "job"}, **fields))
+    row = JobMaker(max_retries, "/", 0o022, NOW).row(dict({"command": "true", "id": "job"}, **fields))
     return queue.enqueue(row)
 
 
@@ -30,7 +35,7 @@ def claim(queue, now, settings=DEFAULTS):
 
 
 def settle(queue, held, kind, now, settings=DEFAULTS, error="exit code 1", exit_code=1):
-    outcome = storage.Outcome(held, kind, now, error)
+    outcome = Outcome(held, kind, now, error)
     outcome.exit_code = exit_code
     refused = queue.exchange("w-1", [outcome], 0, now, settings)[0]
     assert not refused
@@ -89,7 +94,7 @@ def fail_until_dead(queue, settings=DEFAULTS, kind="failed", now=NOW):
     ],
 )
 def test_the_next_attempt_waits_base_to_the_power_of_attempt_but_no_longer_than_the_cap(base, attempt, cap, seconds):
-    delay = storage.backoff_delay(base, attempt, cap)
+    delay = retrying.backoff_delay(base, attempt, cap)
     assert delay == seconds
     assert isinstance(delay, float)
     assert math.isfinite(delay)
@@ -97,7 +102,7 @@ def test_the_next_attempt_waits_base_to_the_power_of_attempt_but_no_longer_than_
 
 @pytest.mark.parametrize("base", [0, 1, 1.25, 1.5, 2, 3, 10])
 def test_the_delay_is_the_exact_minimum_and_never_shrinks(base):
-    delays = [storage.backoff_delay(base, attempt, 3600) for attempt in range(1, 60)]
+    delays = [retrying.backoff_delay(base, attempt, 3600) for attempt in range(1, 60)]
     exact = [float(min(fractions.Fraction(base) ** attempt, 3600)) for attempt in range(1, 60)]
     assert delays == pytest.approx(exact, rel=1e-12)
     assert delays == sorted(delays)
@@ -117,7 +122,7 @@ def test_the_delay_is_the_exact_minimum_and_never_shrinks(base):
     ],
 )
 def test_attempts_come_at_the_times_that_the_settings_name(queue, base, cap, delays):
-    settings = DEFAULTS._replace(backoff_base=base, backoff_cap=cap)
+    settings = DEFAULTS.but(backoff_base=base, backoff_cap=cap)
     enqueue(queue, len(delays))
     times = fail_until_dead(queue, settings)
     assert [after - before for before, after in zip(times, times[1:])] == pytest.approx(delays, abs=2e-6)
@@ -126,7 +131,7 @@ def test_attempts_come_at_the_times_that_the_settings_name(queue, base, cap, del
 def test_a_retry_is_not_claimed_before_its_time(queue):
     enqueue(queue, 3)
     settle(queue, claim(queue, NOW), "failed", NOW)
-    assert queue.job("job")["next_run_at"] == storage.utc_text(NOW + 2)
+    assert queue.job("job")["next_run_at"] == times.utc_text(NOW + 2)
     assert claim(queue, NOW + 1.99) is None
     assert claim(queue, NOW + 2).attempts == 2
 
@@ -139,9 +144,9 @@ def test_the_wait_begins_when_the_attempt_ended(queue):
 
 def test_a_delay_beyond_the_last_time_ends_at_the_last_time(queue):
     enqueue(queue, 3)
-    late = storage.LAST_TIME - 1
+    late = times.LAST_TIME - 1
     settle(queue, claim(queue, late), "failed", late)
-    assert queue.job("job")["next_run_at"] == storage.utc_text(storage.LAST_TIME)
+    assert queue.job("job")["next_run_at"] == times.utc_text(times.LAST_TIME)
 
 
 # ---------------------------------------------------------------- how often to try
@@ -151,13 +156,13 @@ def test_a_delay_beyond_the_last_time_ends_at_the_last_time(queue):
 @pytest.mark.parametrize("max_retries", [0, 1, 2, 3, 10])
 def test_a_job_with_n_retries_runs_n_plus_one_times(queue, max_retries, kind):
     enqueue(queue, max_retries)
-    times = fail_until_dead(queue, kind=kind)
-    assert len(times) == max_retries + 1
+    began = fail_until_dead(queue, kind=kind)
+    assert len(began) == max_retries + 1
     job = queue.job("job")
     assert (job["state"], job["attempts"], job["next_run_at"]) == ("dead", max_retries + 1, None)
     assert [attempt["number"] for attempt in job["history"]] == list(range(1, max_retries + 2))
     assert [attempt["outcome"] for attempt in job["history"]] == [kind] * (max_retries + 1)
-    assert [attempt["started_at"] for attempt in job["history"]] == [storage.utc_text(when) for when in times]
+    assert [attempt["started_at"] for attempt in job["history"]] == [times.utc_text(when) for when in began]
     assert claim(queue, NOW + 10**9) is None, "a dead job is never claimed"
 
 
@@ -196,7 +201,7 @@ def test_a_dead_job_says_when_and_why_it_died(queue):
     settle(queue, claim(queue, NOW), "failed", NOW + 5, error="killed by SIGSEGV", exit_code=None)
     job = queue.job("job")
     assert (job["state"], job["last_error"], job["exit_code"]) == ("dead", "killed by SIGSEGV", None)
-    assert job["finished_at"] == job["updated_at"] == storage.utc_text(NOW + 5)
+    assert job["finished_at"] == job["updated_at"] == times.utc_text(NOW + 5)
     assert [row["id"] for row in queue.jobs(["dead"], 10)[0]] == ["job"]
 
 
@@ -306,7 +311,7 @@ def test_a_retry_that_would_wait_for_a_clock_that_went_back_is_due(queue):
 
 
 def test_a_jump_of_the_clock_makes_no_future_job_due(queue):
-    enqueue(queue, 3, run_at=storage.utc_text(NOW + 60))
+    enqueue(queue, 3, run_at=times.utc_text(NOW + 60))
     queue.forgive_clock(NOW - 86400)
     assert claim(queue, NOW) is None
     assert queue.next_due(NOW) == NOW + 60

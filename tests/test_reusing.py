@@ -8,24 +8,31 @@ import sys
 import time
 
 import pytest
-from conftest import NOW, claim, contents, posix_only, storage, wait_until
+from conftest import NOW, claim, contents, posix_only, wait_until
 
-import worker
+from queuectl_lib import settings
+from queuectl_lib.host import files, spawn
+from queuectl_lib.host.spawn import Child
+from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.run import launching, log, pace, run_file, spare_files
+from queuectl_lib.run.attempt import Attempt
+from queuectl_lib.run.spare_files import SpareFiles
+from queuectl_lib.settings import Settings
 
 pytestmark = posix_only
-needs_leases = pytest.mark.skipif(not storage.HAS_LEASES, reason="only Linux has leases")
-SETTINGS = storage.Settings(**storage.SETTING_DEFAULTS)
+needs_leases = pytest.mark.skipif(not files.HAS_LEASES, reason="only Linux has leases")
+SETTINGS = Settings(**settings.SETTING_DEFAULTS)
 
 
 @pytest.fixture
 def spare(queue):
-    return worker.SpareFiles(queue)
+    return SpareFiles(queue)
 
 
 def finished(queue, command, spare, **fields):
     """An attempt at *command* that has ended, and its outcome."""
-    queue.enqueue(storage.JobMaker(3, os.path.dirname(queue.path), 0o022, NOW).row(dict(fields, command=command)))
-    attempt = worker.Attempt(queue, claim(queue)[0])
+    queue.enqueue(JobMaker(3, os.path.dirname(queue.path), 0o022, NOW).row(dict(fields, command=command)))
+    attempt = Attempt(queue, claim(queue)[0])
     attempt.start(SETTINGS, spare)
     return attempt, wait_until(attempt.poll, "the end of %r" % (command,))
 
@@ -34,7 +41,7 @@ def inodes(attempt):
     return {kind: os.stat(path).st_ino for kind, path in attempt.paths.items()}
 
 
-def files(queue):
+def files_of(queue):
     return sorted(os.listdir(queue.attempts_folder))
 
 
@@ -52,7 +59,7 @@ def test_a_recorded_attempt_that_wrote_nothing_gives_its_files_to_the_next(queue
     assert spare.keep(outcome)
     second, outcome = finished(queue, "true", spare)
     assert inodes(second) == before
-    assert files(queue) == own_files(second), "the first has none any more"
+    assert files_of(queue) == own_files(second), "the first has none any more"
     assert (outcome.kind, outcome.exit_code, outcome.stdout, outcome.stderr) == ("completed", 0, None, None)
 
 
@@ -69,7 +76,7 @@ def test_files_used_again_carry_the_output_of_their_new_attempt_alone(queue, spa
 def test_before_a_run_file_gets_its_new_name_it_tells_of_a_new_start_and_of_nothing_earlier(queue, spare, monkeypatch):
     """Whoever kills the worker here must not make the next one take the old exit code for the new attempt's."""
     first, outcome = finished(queue, "exit 7", spare)
-    assert worker.read_status(first.run_path)["exit"] == "7"
+    assert run_file.read_status(first.run_path)["exit"] == "7"
     assert spare.keep(outcome)
     seen, rename = [], os.rename
 
@@ -81,7 +88,7 @@ def test_before_a_run_file_gets_its_new_name_it_tells_of_a_new_start_and_of_noth
     monkeypatch.setattr(os, "rename", look)
     second, outcome = finished(queue, "exit 8", spare)
     assert [(line[0], line[3]) for line in seen] == [("start", second.claim.token)]
-    assert worker.read_status(second.run_path)["exit"] == "8"
+    assert run_file.read_status(second.run_path)["exit"] == "8"
     assert outcome.exit_code == 8
 
 
@@ -90,8 +97,8 @@ def test_a_run_file_whose_new_start_was_lost_with_the_power_tells_nothing_of_the
     first, _ = finished(queue, "true", spare)
     second, _ = finished(queue, "true", spare)
     os.replace(first.run_path, second.run_path)
-    assert worker.read_status(second.run_path) == {}
-    orphan = worker.Attempt(queue, second.claim)
+    assert run_file.read_status(second.run_path) == {}
+    orphan = Attempt(queue, second.claim)
     orphan.adopt(NOW, SETTINGS)
     outcome = orphan.poll()
     assert (outcome.kind, outcome.unstarted) == ("given back", True)
@@ -99,7 +106,7 @@ def test_a_run_file_whose_new_start_was_lost_with_the_power_tells_nothing_of_the
 
 @needs_leases
 @pytest.mark.parametrize("mode", ["a", "r"], ids=["writer", "reader"])
-@pytest.mark.parametrize("kind", worker.OUTPUTS)
+@pytest.mark.parametrize("kind", spare_files.OUTPUTS)
 def test_a_file_that_somebody_has_open_is_not_used_again(queue, spare, kind, mode):
     first, outcome = finished(queue, "true", spare)
     before = inodes(first)
@@ -112,7 +119,7 @@ def test_a_file_that_somebody_has_open_is_not_used_again(queue, spare, kind, mod
         else:
             assert late.read() == "", "a reader of the first sees nothing of the second"
     assert (outcome.stdout, outcome.stderr) == (b"mine\n", b"mine\n")
-    assert files(queue) == own_files(second)
+    assert files_of(queue) == own_files(second)
 
 
 @needs_leases
@@ -155,32 +162,32 @@ def test_what_was_tidied_away_is_made_anew(queue, spare):
     assert spare.keep(outcome)
     queue.remove_attempt_files(first.claim.token)
     second, outcome = finished(queue, "exit 2", spare)
-    assert (outcome.exit_code, files(queue)) == (2, own_files(second))
+    assert (outcome.exit_code, files_of(queue)) == (2, own_files(second))
 
 
 @needs_leases
 def test_a_run_file_that_has_grown_large_is_not_used_again(queue, spare):
     first, outcome = finished(queue, "true", spare)
     with open(first.run_path, "a") as file:
-        file.write("x" * worker.RUN_BYTES + "\n")
+        file.write("x" * spare_files.RUN_BYTES + "\n")
     assert spare.keep(outcome)
     second, _ = finished(queue, "true", spare)
-    assert os.path.getsize(second.run_path) < worker.RUN_BYTES
-    assert files(queue) == own_files(second)
+    assert os.path.getsize(second.run_path) < spare_files.RUN_BYTES
+    assert files_of(queue) == own_files(second)
 
 
 @needs_leases
 def test_no_more_is_kept_than_a_worker_claims_at_once_and_what_it_keeps_it_can_clear(queue, spare):
     ended = [finished(queue, "true", spare)[1] for _ in range(3)]
-    for outcome in ended * worker.BATCH_MOST:
+    for outcome in ended * pace.BATCH_MOST:
         spare.keep(outcome)
-    assert len(spare.tokens["run"]) == worker.BATCH_MOST
+    assert len(spare.tokens["run"]) == pace.BATCH_MOST
     spare.clear()
-    assert files(queue) == []
+    assert files_of(queue) == []
 
 
 def test_where_there_are_no_leases_nothing_is_kept(queue, spare, monkeypatch):
-    monkeypatch.setattr(storage, "HAS_LEASES", False)
+    monkeypatch.setattr(files, "HAS_LEASES", False)
     assert not spare.keep(finished(queue, "true", spare)[1])
 
 
@@ -195,7 +202,7 @@ def test_an_idle_worker_keeps_no_files(home):
     home.run("worker", "start", "--background")
     home.run("enqueue", "-", input='{"command": "true", "max_retries": 0}\n' * 50)
     home.run("wait")
-    wait_until(lambda: files(home.queue) == [], "the worker to clear up")
+    wait_until(lambda: files_of(home.queue) == [], "the worker to clear up")
 
 
 def test_a_worker_with_a_long_job_keeps_the_files_of_that_one_alone(home):
@@ -203,7 +210,8 @@ def test_a_worker_with_a_long_job_keeps_the_files_of_that_one_alone(home):
     home.run("worker", "start", "--background")
     wait_until(lambda: home.queue.counts()["completed"] == 20, "the short jobs")
     token = wait_until(home.queue.processing, "the long job")[0]["token"]
-    wait_until(lambda: files(home.queue) == [token + "." + kind for kind in ("err", "out", "run")], "the clearing up")
+    left = [token + "." + kind for kind in ("err", "out", "run")]
+    wait_until(lambda: files_of(home.queue) == left, "the clearing up")
     home.run("worker", "stop", "--now")
 
 
@@ -216,15 +224,15 @@ def test_a_worker_that_is_killed_with_spare_files_leaves_none_to_the_next(home):
         os.kill(member["pid"], signal.SIGKILL)
     (last,) = home.queue.processing()
     home.run("worker", "start", "--background")
-    wait_until(lambda: {name.partition(".")[0] for name in files(home.queue)} <= {last["token"]}, "the tidying")
+    wait_until(lambda: {name.partition(".")[0] for name in files_of(home.queue)} <= {last["token"]}, "the tidying")
     home.run("worker", "stop", "--now")
 
 
 @pytest.mark.parametrize("fault", ["full", "short"])
 def test_a_run_file_that_cannot_be_begun_leaves_neither_a_file_nor_a_descriptor(queue, spare, monkeypatch, fault):
     """On a full disk a worker tries again for hours: what each try leaves would add up."""
-    queue.enqueue(storage.JobMaker(3, "/", 0o022, NOW).row({"command": "true"}))
-    attempt = worker.Attempt(queue, claim(queue)[0])
+    queue.enqueue(JobMaker(3, "/", 0o022, NOW).row({"command": "true"}))
+    attempt = Attempt(queue, claim(queue)[0])
     fds = sorted(os.listdir("/dev/fd"))
 
     def write(fd, data):
@@ -238,7 +246,7 @@ def test_a_run_file_that_cannot_be_begun_leaves_neither_a_file_nor_a_descriptor(
             attempt.start(SETTINGS, spare)
     attempt.discard()
     assert sorted(os.listdir("/dev/fd")) == fds
-    assert files(queue) == []
+    assert files_of(queue) == []
 
 
 @needs_leases
@@ -253,9 +261,9 @@ def test_a_spare_file_that_cannot_be_begun_again_is_removed(queue, spare, monkey
         patch.setattr(os, "write", write)
         with pytest.raises(OSError):
             spare.open(queue.attempt_path("0123456789abcdef", "run"), "run", b"start\n")
-    storage.remove(queue.attempt_path("0123456789abcdef", "run"))
+    files.remove(queue.attempt_path("0123456789abcdef", "run"))
     spare.clear()
-    assert files(queue) == []
+    assert files_of(queue) == []
 
 
 # ---------------------------------------------------------------- processes
@@ -272,19 +280,19 @@ FORKED = (
 
 @pytest.mark.parametrize("text", INSIDE)
 def test_one_builtin_that_writes_and_returns_runs_in_the_watcher_itself(text):
-    assert worker.ONE_BUILTIN.match(text)
+    assert launching.ONE_BUILTIN.match(text)
 
 
 @pytest.mark.parametrize("text", FORKED)
 def test_any_other_text_runs_in_a_process_beside_the_watcher(text):
-    assert not worker.ONE_BUILTIN.match(text)
+    assert not launching.ONE_BUILTIN.match(text)
 
 
 @pytest.mark.parametrize("text", INSIDE)
 def test_a_builtin_does_in_the_watcher_what_it_does_in_a_shell_of_its_own(queue, spare, text):
     attempt, outcome = finished(queue, text, spare)
     alone = subprocess.run(
-        [worker.SHELL, "-c", text], cwd=attempt.claim.cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [launching.SHELL, "-c", text], cwd=attempt.claim.cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     got = (outcome.exit_code, outcome.stdout or b"", outcome.stderr or b"")
     assert got == (alone.returncode, alone.stdout, alone.stderr)
@@ -298,12 +306,12 @@ def test_where_functions_come_with_the_environment_a_builtin_may_be_one_and_runs
     """bash takes functions from its environment, and one may be named like a builtin."""
     function = {"BASH_FUNC_test%%": "() { exit 7; }"}
     started = []
-    monkeypatch.setattr(worker, "spawn", lambda words, *rest: started.append(words) or os.spawnv(os.P_NOWAIT, *FALSE))
-    monkeypatch.setattr(worker, "worker_has_shell_functions", lambda: whose == "the worker")
+    monkeypatch.setattr(spawn, "spawn", lambda words, *rest: started.append(words) or os.spawnv(os.P_NOWAIT, *FALSE))
+    monkeypatch.setattr(launching, "worker_has_shell_functions", lambda: whose == "the worker")
     finished(queue, "test x", spare)
     finished(queue, "test x", spare, env=function if whose == "the job" else {})
     scripts = [words[2] for words in started]
-    assert scripts == [worker.EVALUATE_INSIDE if whose == "the job" else worker.EVALUATE, worker.EVALUATE]
+    assert scripts == [launching.EVALUATE_INSIDE if whose == "the job" else launching.EVALUATE, launching.EVALUATE]
 
 
 def test_a_job_starts_the_same_where_the_system_cannot_spawn_into_a_session(queue, spare, monkeypatch):
@@ -323,14 +331,14 @@ def test_a_start_leaves_the_directory_of_the_worker_as_it_was(queue, spare, tmp_
 
 
 def test_a_child_that_somebody_else_has_waited_for_is_not_taken_for_a_success():
-    child = worker.Child(worker.spawn([worker.SHELL, "-c", "true"], "/", {}, (0, 1, 2)))
+    child = Child(spawn.spawn([launching.SHELL, "-c", "true"], "/", {}, (0, 1, 2)))
     os.waitpid(child.pid, 0)
     assert child.poll() < 0
 
 
 def test_a_child_tells_its_exit_code_and_its_signal():
     for text, code in (("exit 9", 9), ("kill -KILL $$", -9)):
-        child = worker.Child(worker.spawn([worker.SHELL, "-c", text], "/", dict(os.environ), (0, 1, 2)))
+        child = Child(spawn.spawn([launching.SHELL, "-c", text], "/", dict(os.environ), (0, 1, 2)))
         wait_until(lambda child=child: child.poll() is not None, "its end")
         assert child.poll() == child.returncode == code
 
@@ -339,7 +347,7 @@ def test_descriptors_of_the_worker_are_kept_from_its_jobs(tmp_path):
     fd = os.open(str(tmp_path), os.O_RDONLY)
     try:
         os.set_inheritable(fd, True)
-        worker.keep_descriptors()
+        spawn.keep_descriptors()
         assert not os.get_inheritable(fd)
         assert os.get_inheritable(1)
     finally:
@@ -348,7 +356,7 @@ def test_descriptors_of_the_worker_are_kept_from_its_jobs(tmp_path):
 
 def test_the_time_in_the_log_is_that_of_the_moment(capfd):
     for _ in range(2):
-        worker.say("who", "text")
+        log.say("who", "text")
         said = capfd.readouterr().err.partition(" who")[0]
         assert abs(time.mktime(time.strptime(said, "%Y-%m-%d %H:%M:%S")) - time.time()) < 3
         time.sleep(1.01)

@@ -7,7 +7,9 @@ import subprocess
 import sys
 
 import pytest
-from conftest import Home, contents, end_process, is_running, posix_only, storage, wait_until
+from conftest import Home, contents, end_process, is_running, posix_only, wait_until
+
+from queuectl_lib import times
 
 pytestmark = posix_only
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks into /proc")
@@ -416,7 +418,7 @@ def test_a_delayed_job_starts_close_to_its_time_and_never_before(home):
     for n in range(3):
         home.wait_for_state("d%d" % n, "completed")
         job = home.queue.job("d%d" % n)
-        late.append(storage.utc_seconds(job["started_at"]) - storage.utc_seconds(job["run_at"]))
+        late.append(times.utc_seconds(job["started_at"]) - times.utc_seconds(job["run_at"]))
     assert min(late) >= 0
     assert statistics.median(late) < 0.3, late
 

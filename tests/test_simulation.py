@@ -3,6 +3,8 @@
 import pytest
 import simulate
 
+import storage
+
 BLOCK = 25
 
 # What the seeds must have seen, or they prove less than they say.
@@ -45,9 +47,9 @@ def test_the_seeds_have_seen_everything_that_they_are_there_for():
 
 
 def test_a_storage_that_breaks_its_word_is_found_within_some_seeds(monkeypatch):
-    broken = simulate.storage.FAIL_JOB.replace("token = ? AND", "(token = ? OR 1) AND")
-    assert broken != simulate.storage.FAIL_JOB
-    monkeypatch.setattr(simulate.storage, "FAIL_JOB", broken)
+    broken = storage.FAIL_JOB.replace("token = ? AND", "(token = ? OR 1) AND")
+    assert broken != storage.FAIL_JOB
+    monkeypatch.setattr(storage, "FAIL_JOB", broken)
     with pytest.raises(simulate.Broken, match="accepted, not|must be"):
         for seed in range(8 * BLOCK):
             simulate.simulate(seed)

@@ -13,12 +13,18 @@ import pytest
 from conftest import NOW, claim, everything, raw, rows, settle
 
 import storage
+from queuectl_lib import times
+from queuectl_lib.errors import QueueError
+from queuectl_lib.jobs import states
+from queuectl_lib.jobs.attempts import Claim
+from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.ids import MadeId
 
-PAIRS = list(itertools.product(storage.STATES, storage.STATES))
+PAIRS = list(itertools.product(states.STATES, states.STATES))
 
 
 def enqueue(queue, max_retries=1, now=NOW, **fields):
-    return queue.enqueue(storage.JobMaker(max_retries, "/", 0o022, now).row(dict({"command": "true"}, **fields)))
+    return queue.enqueue(JobMaker(max_retries, "/", 0o022, now).row(dict({"command": "true"}, **fields)))
 
 
 def state_of(queue, identifier):
@@ -26,7 +32,7 @@ def state_of(queue, identifier):
 
 
 def real_counts(queue):
-    found = dict.fromkeys(storage.STATES, 0)
+    found = dict.fromkeys(states.STATES, 0)
     found.update((row["state"], row["n"]) for row in rows(queue, "SELECT state, count(*) n FROM jobs GROUP BY state"))
     return found
 
@@ -88,14 +94,14 @@ def lost_claim(held):
     if held is not None:
         return held
     row = dict.fromkeys(("is_list", "attempts", "timeout", "cwd", "env", "umask"), 0)
-    return storage.Claim(dict(row, seq=1, id="job", command="true", max_retries=1), "0" * 16, 1, 1)
+    return Claim(dict(row, seq=1, id="job", command="true", max_retries=1), "0" * 16, 1, 1)
 
 
 def refused(act):
     """Run *act*; True when it raised QueueError."""
     try:
         act()
-    except storage.QueueError:
+    except QueueError:
         return True
     return False
 
@@ -139,14 +145,14 @@ STEPS = {
 }
 
 
-@pytest.mark.parametrize("state", storage.STATES)
+@pytest.mark.parametrize("state", states.STATES)
 def test_every_state_can_be_reached_by_legal_moves(queue, state):
     job, _ = REACH[state](queue)
     assert state_of(queue, job) == state
-    assert queue.counts() == dict(dict.fromkeys(storage.STATES, 0), **{state: 1})
+    assert queue.counts() == dict(dict.fromkeys(states.STATES, 0), **{state: 1})
 
 
-@pytest.mark.parametrize("state, function", list(itertools.product(storage.STATES, FUNCTIONS)))
+@pytest.mark.parametrize("state, function", list(itertools.product(states.STATES, FUNCTIONS)))
 def test_a_storage_function_makes_its_own_moves_and_no_other(queue, state, function):
     job, held = REACH[state](queue)
     before = everything(queue)
@@ -168,20 +174,20 @@ def test_a_failure_without_retries_left_moves_to_dead(queue):
 
 def test_the_functions_make_all_the_moves_that_the_table_draws(queue):
     made = {(state, end) for (state, _), end in STEPS.items() if state != end} | {("processing", "dead")}
-    assert made == {(start, end) for start, ends in storage.MOVES.items() for end in ends}
+    assert made == {(start, end) for start, ends in states.MOVES.items() for end in ends}
 
 
 def test_one_refused_id_leaves_all_the_others_as_they_were(queue):
     reach_dead(queue)
     enqueue(queue, id="waiting")
     before = everything(queue)
-    with pytest.raises(storage.QueueError, match="job is dead already: nothing was cancelled"):
+    with pytest.raises(QueueError, match="job is dead already: nothing was cancelled"):
         queue.cancel(["waiting", "job"], LATER)
-    with pytest.raises(storage.QueueError, match="waiting is pending, not dead: nothing was requeued"):
+    with pytest.raises(QueueError, match="waiting is pending, not dead: nothing was requeued"):
         queue.requeue(["job", "waiting"], ("dead",), LATER)
-    with pytest.raises(storage.QueueError, match='no job has the id "nobody"'):
+    with pytest.raises(QueueError, match='no job has the id "nobody"'):
         queue.cancel(["waiting", "nobody"], LATER)
-    with pytest.raises(storage.QueueError, match='no job has the id "nobody"'):
+    with pytest.raises(QueueError, match='no job has the id "nobody"'):
         queue.requeue(["job", "nobody"], ("dead",), LATER)
     assert everything(queue) == before
 
@@ -203,18 +209,18 @@ def schema():
 
 def columns_of(state):
     """What the CHECK constraints ask of a row in *state*."""
-    waiting = state in storage.WAITING
+    waiting = state in states.WAITING
     return {
         "state": state,
         "token": "t" if state == "processing" else None,
         "lane": 0 if waiting else None,
-        "next_run_at": storage.utc_text(NOW) if waiting else None,
+        "next_run_at": times.utc_text(NOW) if waiting else None,
     }
 
 
 def insert(schema, state="pending", **fields):
     row = dict({"id": "job", "command": "true", "max_retries": 3, "cwd": "/"}, **columns_of(state))
-    row.update({"created_at": storage.utc_text(NOW), "updated_at": storage.utc_text(NOW)}, **fields)
+    row.update({"created_at": times.utc_text(NOW), "updated_at": times.utc_text(NOW)}, **fields)
     names = sorted(row)
     schema.execute("INSERT INTO jobs (%s) VALUES (:%s)" % (", ".join(names), ", :".join(names)), row)
 
@@ -226,7 +232,7 @@ UPDATE = "UPDATE %s jobs SET state = :state, token = :token, lane = :lane, next_
 @pytest.mark.parametrize("start, end", PAIRS)
 def test_the_schema_lets_a_job_make_exactly_the_moves_of_the_table(schema, start, end, clause):
     insert(schema, start)
-    if end in storage.MOVES[start]:
+    if end in states.MOVES[start]:
         schema.execute(UPDATE % clause, columns_of(end))
         expected = end
     else:
@@ -235,10 +241,10 @@ def test_the_schema_lets_a_job_make_exactly_the_moves_of_the_table(schema, start
         expected = start
     assert [row["state"] for row in schema.execute("SELECT state FROM jobs")] == [expected]
     counts = {row["state"]: row["jobs"] for row in schema.execute("SELECT * FROM counts")}
-    assert counts == dict(dict.fromkeys(storage.STATES, 0), **{expected: 1})
+    assert counts == dict(dict.fromkeys(states.STATES, 0), **{expected: 1})
 
 
-@pytest.mark.parametrize("end", storage.STATES)
+@pytest.mark.parametrize("end", states.STATES)
 def test_a_user_with_sql_cannot_move_a_finished_job_of_a_real_queue(queue, end):
     reach_completed(queue)
     before = everything(queue)
@@ -249,9 +255,9 @@ def test_a_user_with_sql_cannot_move_a_finished_job_of_a_real_queue(queue, end):
 
 
 def test_the_moves_name_every_state_and_no_other():
-    assert tuple(storage.MOVES) == storage.STATES
-    assert {end for ends in storage.MOVES.values() for end in ends} <= set(storage.STATES)
-    assert set(storage.WAITING + storage.FINAL + ("processing",)) == set(storage.STATES)
+    assert tuple(states.MOVES) == states.STATES
+    assert {end for ends in states.MOVES.values() for end in ends} <= set(states.STATES)
+    assert set(states.WAITING + states.FINAL + ("processing",)) == set(states.STATES)
 
 
 @pytest.mark.parametrize(
@@ -277,12 +283,12 @@ def test_the_moves_name_every_state_and_no_other():
         {"next_run_at": None},
         {"lane": None, "next_run_at": None},
         dict(columns_of("processing"), token=None),
-        dict(columns_of("processing"), lane=0, next_run_at=storage.utc_text(NOW)),
+        dict(columns_of("processing"), lane=0, next_run_at=times.utc_text(NOW)),
         dict(columns_of("completed"), token="t"),
-        dict(columns_of("completed"), lane=0, next_run_at=storage.utc_text(NOW)),
-        dict(columns_of("dead"), lane=1, next_run_at=storage.utc_text(NOW)),
+        dict(columns_of("completed"), lane=0, next_run_at=times.utc_text(NOW)),
+        dict(columns_of("dead"), lane=1, next_run_at=times.utc_text(NOW)),
         dict(columns_of("failed"), lane=None, next_run_at=None),
-        dict(columns_of("cancelled"), next_run_at=storage.utc_text(NOW)),
+        dict(columns_of("cancelled"), next_run_at=times.utc_text(NOW)),
     ],
     ids=str,
 )
@@ -309,8 +315,8 @@ def fill(queue):
         with raw(queue) as connection:
             connection.execute("UPDATE jobs SET id = ? WHERE id = 'job'", (state,))
     enqueue(queue, id="second", delay=100)
-    states = {row["id"]: row["state"] for row in rows(queue)}
-    assert states == dict(zip(storage.STATES, storage.STATES), second="pending")
+    found = {row["id"]: row["state"] for row in rows(queue)}
+    assert found == dict(zip(states.STATES, states.STATES), second="pending")
 
 
 @pytest.mark.parametrize("where", ["", " WHERE state = 'dead'", " WHERE id > 'd'", " WHERE 0"])
@@ -332,18 +338,18 @@ def test_a_queue_emptied_by_hand_is_simply_empty(home):
         connection.execute("DELETE FROM jobs")
     assert home.run("list", "--json").json == []
     status = home.run("status", "--json").json
-    assert {status[state] for state in storage.STATES} == {0}
+    assert {status[state] for state in states.STATES} == {0}
     assert home.add("true", "--id", "one") == "one"
     assert home.queue.counts()["pending"] == 1
 
 
 def test_counts_follow_an_enqueue_that_fails(queue):
     enqueue(queue, id="job")
-    maker = storage.JobMaker(1, "/", 0o022, NOW)
+    maker = JobMaker(1, "/", 0o022, NOW)
     taken = [(1, maker.row({"command": "true"})), (2, maker.row({"command": "true", "id": "job"}))]
-    with pytest.raises(storage.QueueError, match="line 2: job job exists already: nothing was added"):
+    with pytest.raises(QueueError, match="line 2: job job exists already: nothing was added"):
         queue.enqueue_all(taken)
-    assert queue.counts() == real_counts(queue) == dict(dict.fromkeys(storage.STATES, 0), pending=1)
+    assert queue.counts() == real_counts(queue) == dict(dict.fromkeys(states.STATES, 0), pending=1)
 
 
 LARGE = storage.COUNTED_AT_ONCE + 1
@@ -351,7 +357,7 @@ LARGE = storage.COUNTED_AT_ONCE + 1
 
 def large_batch(first=0, **last):
     """Rows of so many jobs that they are counted in one go, the last one with *last*."""
-    maker = storage.JobMaker(1, "/", 0o022, NOW)
+    maker = JobMaker(1, "/", 0o022, NOW)
     jobs = [{"command": "true", "id": "job%d" % number} for number in range(first, first + LARGE)]
     jobs[-1].update(last)
     return [(line, maker.row(job)) for line, job in enumerate(jobs, 1)]
@@ -368,35 +374,35 @@ def test_counts_follow_a_large_enqueue_and_what_is_done_by_hand_after_it(queue, 
     enqueue(queue, id="first")
     queue.enqueue_all(large_batch()[:size])
     assert triggers(queue) == before
-    assert queue.counts() == real_counts(queue) == dict(dict.fromkeys(storage.STATES, 0), pending=size + 1)
+    assert queue.counts() == real_counts(queue) == dict(dict.fromkeys(states.STATES, 0), pending=size + 1)
     with raw(queue) as connection:
         connection.execute(
             "INSERT INTO jobs (id, command, max_retries, cwd, created_at, updated_at, lane, next_run_at)"
             " SELECT 'copy', command, 0, cwd, '', '', lane, next_run_at FROM jobs WHERE id = 'first'"
         )
         connection.execute("DELETE FROM jobs WHERE id LIKE 'job%'")
-    assert queue.counts() == real_counts(queue) == dict(dict.fromkeys(storage.STATES, 0), pending=2)
+    assert queue.counts() == real_counts(queue) == dict(dict.fromkeys(states.STATES, 0), pending=2)
 
 
 @pytest.mark.parametrize("last", [{"id": "first"}, {"id": "job0"}], ids=["exists", "comes-twice"])
 def test_counts_follow_a_large_enqueue_that_fails(queue, last):
     before = triggers(queue)
     enqueue(queue, id="first")
-    with pytest.raises(storage.QueueError, match="line %d: .*%s " % (LARGE, last["id"])):
+    with pytest.raises(QueueError, match="line %d: .*%s " % (LARGE, last["id"])):
         queue.enqueue_all(large_batch(**last))
     assert triggers(queue) == before
-    assert queue.counts() == real_counts(queue) == dict(dict.fromkeys(storage.STATES, 0), pending=1)
+    assert queue.counts() == real_counts(queue) == dict(dict.fromkeys(states.STATES, 0), pending=1)
 
 
 def test_counts_follow_a_large_enqueue_of_which_some_is_not_added_and_some_is_named_anew(queue):
     enqueue(queue, id="taken")
     enqueue(queue, id="holder", unique="k")
     batch = large_batch(unique="k") + large_batch(LARGE, unique="k")
-    batch[0] = (1, (storage.MadeId("taken"),) + batch[0][1][1:])
+    batch[0] = (1, (MadeId("taken"),) + batch[0][1][1:])
     ids = queue.enqueue_all(batch)
     assert ids[0] not in ("taken", "job0")
     assert [ids[LARGE - 1], ids[-1]] == ["holder", "holder"]
-    assert queue.counts() == real_counts(queue) == dict(dict.fromkeys(storage.STATES, 0), pending=2 * LARGE)
+    assert queue.counts() == real_counts(queue) == dict(dict.fromkeys(states.STATES, 0), pending=2 * LARGE)
 
 
 def test_those_who_read_and_work_during_a_large_enqueue_see_every_count_right(queue):
@@ -465,7 +471,7 @@ def random_step(queue, chance, held, now):
     elif verb == "retry":
         queue.requeue_dead(now)
     elif verb == "prune":
-        queue.prune([chance.choice(storage.FINAL)], now - 20, lambda count: None)
+        queue.prune([chance.choice(states.FINAL)], now - 20, lambda count: None)
     elif verb == "sql" and chance.random() < 0.2:
         with raw(queue) as connection:
             connection.execute("DELETE FROM jobs WHERE seq % 7 = 0")
@@ -481,7 +487,7 @@ def test_random_moves_stay_within_the_table_and_keep_the_counts(queue, seed):
         after = {row["id"]: row for row in rows(queue)}
         for identifier in before.keys() & after.keys():
             start, end = before[identifier]["state"], after[identifier]["state"]
-            assert start == end or end in storage.MOVES[start], "%s moved from %s to %s" % (identifier, start, end)
+            assert start == end or end in states.MOVES[start], "%s moved from %s to %s" % (identifier, start, end)
             made.add((start, end))
         assert queue.counts() == real_counts(queue)
         assert all(row["attempts"] <= row["max_retries"] + 1 for row in after.values())

@@ -6,7 +6,9 @@ import subprocess
 import time
 
 import pytest
-from conftest import Home, contents, is_running, ledger, let_go, posix_only, storage, wait_until
+from conftest import Home, contents, is_running, ledger, let_go, posix_only, wait_until
+
+from queuectl_lib.jobs.fields import JobMaker
 
 pytestmark = posix_only
 
@@ -16,7 +18,7 @@ PATIENT = "echo begun >> ledger; while [ ! -e go ]; do sleep 0.03; done; echo do
 
 def add(home, command, **fields):
     """Enqueue a job that runs in the home; returns its id."""
-    return home.queue.enqueue(storage.JobMaker(3, home.path, 0o022, time.time()).row(dict(fields, command=command)))
+    return home.queue.enqueue(JobMaker(3, home.path, 0o022, time.time()).row(dict(fields, command=command)))
 
 
 def wait_for_entry(home, entry):

@@ -13,7 +13,11 @@ import pytest
 from conftest import SCRIPT, WINDOWS, Home, posix_only, wait_until
 
 import queuectl
-import storage
+from queuectl_lib import times
+from queuectl_lib.errors import BadInput
+from queuectl_lib.jobs import reading
+from queuectl_lib.jobs.fields import JobMaker
+from storage import Queue
 
 GENERATED = 12  # characters of a generated id
 
@@ -69,7 +73,7 @@ def test_what_is_not_given_has_the_default(shared, tmp_path):
     assert (job["state"], job["attempts"], job["max_retries"], job["priority"]) == ("pending", 0, 3, 0)
     assert (job["run_at"], job["timeout"], job["env"]) == (None, None, {})
     assert os.path.samefile(job["cwd"], str(tmp_path))
-    assert before - 1 <= storage.utc_seconds(job["created_at"]) <= time.time() + 1
+    assert before - 1 <= times.utc_seconds(job["created_at"]) <= time.time() + 1
 
 
 def test_max_retries_comes_from_the_settings_at_the_time_of_adding(home):
@@ -155,7 +159,7 @@ def test_a_delay_makes_a_job_due_that_much_later(shared):
     delays = {"90": 90, "90s": 90, "10m": 600, "1h30m": 5400, "2d": 172800, "0.5": 0.5, "0": 0, "1d1h1m1s": 90061}
     job = fields(shared, shared.add("exit 0", "--delay", "1m30s"))
     jobs = [job] + enqueued(shared, "delay", list(delays) + [90, 0.25])
-    found = [storage.utc_seconds(job["next_run_at"]) - storage.utc_seconds(job["created_at"]) for job in jobs]
+    found = [times.utc_seconds(job["next_run_at"]) - times.utc_seconds(job["created_at"]) for job in jobs]
     assert [round(seconds, 4) for seconds in found] == [90] + list(delays.values()) + [90, 0.25]
     assert [job["run_at"] for job in jobs] == [job["next_run_at"] for job in jobs]
 
@@ -352,9 +356,9 @@ def some_jobs(count):
 
 
 def test_many_jobs_at_once_are_stored_as_one_by_one(tmp_path):
-    maker, jobs, stored = storage.JobMaker(3, "/", 0o022, 1800000000.0), some_jobs(600), []
+    maker, jobs, stored = JobMaker(3, "/", 0o022, 1800000000.0), some_jobs(600), []
     for name in ("together", "apart"):
-        queue = storage.Queue(str(tmp_path / name))
+        queue = Queue(str(tmp_path / name))
         queue.create()
         rows = [(line, maker.row(job)) for line, job in enumerate(jobs, 1)]
         given = queue.enqueue_all(rows) if name == "together" else [queue.enqueue(row) for _, row in rows]
@@ -491,9 +495,9 @@ def jobs_read(data):
     """What is read from *data*: pairs of line and job, at the end a refusal."""
     found = []
     try:
-        for pair in storage.read_jobs(io.BytesIO(data), lambda done, total, lines: None):
+        for pair in reading.read_jobs(io.BytesIO(data), lambda done, total, lines: None):
             found.append(pair)
-    except storage.BadInput as error:
+    except BadInput as error:
         found.append(str(error))
     return found
 
@@ -501,7 +505,7 @@ def jobs_read(data):
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 10000])
 def test_where_a_block_of_the_input_ends_changes_nothing(monkeypatch, size):
     """Not in the middle of a letter, of a line, of its end."""
-    monkeypatch.setattr(storage, "BLOCK_BYTES", size)
+    monkeypatch.setattr(reading, "BLOCK_BYTES", size)
     jobs = [{"command": "echo \u65e5\u672c\u2028 %d" % number} for number in range(5)]
     lines = [json.dumps(job, ensure_ascii=False) for job in jobs]
     for end, numbers in (("\n", (1, 2, 3, 4, 5)), ("\r\n", (1, 2, 3, 4, 5)), ("\n \n\r\n", (1, 4, 7, 10, 13))):
@@ -513,8 +517,8 @@ def test_where_a_block_of_the_input_ends_changes_nothing(monkeypatch, size):
 
 @pytest.mark.parametrize("size", [4, 5, 10000])
 def test_the_first_wrong_line_is_named_whatever_is_wrong_with_those_behind_it(monkeypatch, size):
-    monkeypatch.setattr(storage, "BLOCK_BYTES", size)
-    monkeypatch.setattr(storage, "LINE_BYTES", 100)
+    monkeypatch.setattr(reading, "BLOCK_BYTES", size)
+    monkeypatch.setattr(reading, "LINE_BYTES", 100)
     good, long = b'{"command": "true"}\n', b'{"command": "%s"}\n' % (b"x" * 100)
     wrong = {
         b"oops\n": "line 2, column 1: Expecting value: nothing was added",
@@ -537,10 +541,10 @@ def test_the_quick_way_to_read_a_line_finds_what_the_careful_way_finds():
     for _ in range(20000):
         pairs = [chance.choice(('"a"', '"b"', '"c:"', '"\\u0061"')) for _ in range(chance.randrange(4))]
         line = "{%s}" % ", ".join("%s%s%s" % (key, chance.choice((":", " : ")), chance.choice(texts)) for key in pairs)
-        quick = storage.plain_object(line)
+        quick = reading.plain_object(line)
         try:
-            careful = storage.DECODER.decode(line)
-        except storage.BadInput:
+            careful = reading.DECODER.decode(line)
+        except BadInput:
             assert quick is None, line
         else:
             assert quick is None or quick == careful, line
@@ -562,7 +566,7 @@ def test_a_wrong_line_is_refused_while_its_producer_still_waits(home):
 
 
 def test_an_array_in_one_line_may_be_longer_than_any_line_of_json_lines(home, monkeypatch):
-    monkeypatch.setattr(storage, "LINE_BYTES", 1000)
+    monkeypatch.setattr(reading, "LINE_BYTES", 1000)
     text = json.dumps([{"command": "echo %d" % number} for number in range(200)])
     source = os.path.join(home.path, "jobs.json")
     with open(source, "w") as file:
@@ -573,7 +577,7 @@ def test_an_array_in_one_line_may_be_longer_than_any_line_of_json_lines(home, mo
 
 @pytest.mark.parametrize("letter", ["x", "\u00e9"], ids=["ascii", "two bytes"])
 def test_a_line_that_is_too_long_is_named_whatever_it_is_made_of(home, monkeypatch, capsys, letter):
-    monkeypatch.setattr(storage, "LINE_BYTES", 1000)
+    monkeypatch.setattr(reading, "LINE_BYTES", 1000)
     source = os.path.join(home.path, "jobs.jsonl")
     with open(source, "w", encoding="utf-8") as file:
         file.write('{"command": "true"}\n{"command": "%s"}\n' % (letter * 995))
@@ -588,7 +592,7 @@ def test_objects_over_several_lines_are_read_in_time_that_grows_with_their_numbe
     def seconds_for(count):
         text = '{\n  "command": "true"\n}\n' * count
         began = time.process_time()  # other processes do not count
-        assert sum(1 for _ in storage.read_values(text, 1)) == count
+        assert sum(1 for _ in reading.read_values(text, 1)) == count
         return time.process_time() - began
 
     few = min(seconds_for(2000) for _ in range(5))

@@ -8,7 +8,8 @@ import time
 import pytest
 from conftest import posix_only
 
-import storage
+from queuectl_lib import errors, times
+from queuectl_lib.errors import BadInput
 
 
 def utc(*fields):
@@ -45,7 +46,7 @@ def utc(*fields):
     ],
 )
 def test_a_time_with_a_zone_means_that_moment_everywhere(text, seconds):
-    assert storage.parse_time(text) == pytest.approx(seconds, abs=1e-6)
+    assert times.parse_time(text) == pytest.approx(seconds, abs=1e-6)
 
 
 @posix_only
@@ -65,7 +66,7 @@ def test_a_time_without_a_zone_is_local_time(monkeypatch, zone, text, moment):
     monkeypatch.setenv("TZ", zone)
     time.tzset()
     try:
-        assert storage.parse_time(text) == utc(*moment)
+        assert times.parse_time(text) == utc(*moment)
     finally:
         monkeypatch.undo()
         time.tzset()
@@ -122,10 +123,10 @@ def test_a_time_without_a_zone_is_local_time(monkeypatch, zone, text, moment):
     ids=lambda value: repr(value)[:40].encode("ascii", "backslashreplace").decode(),
 )
 def test_what_is_not_a_time_is_refused_by_name(value):
-    with pytest.raises(storage.BadInput, match=r"^run_at: .* is not a time such as 2027-12-01T10:00:00Z$") as caught:
-        storage.parse_time(value)
+    with pytest.raises(BadInput, match=r"^run_at: .* is not a time such as 2027-12-01T10:00:00Z$") as caught:
+        times.parse_time(value)
     assert len(str(caught.value)) < 200
-    assert storage.printable(str(caught.value)) == str(caught.value)
+    assert errors.printable(str(caught.value)) == str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -145,8 +146,8 @@ def test_what_is_not_a_time_is_refused_by_name(value):
     ],
 )
 def test_a_time_that_does_not_exist_is_refused(text):
-    with pytest.raises(storage.BadInput, match=r"^when: .* is not a time that exists$"):
-        storage.parse_time(text, "when")
+    with pytest.raises(BadInput, match=r"^when: .* is not a time that exists$"):
+        times.parse_time(text, "when")
 
 
 @pytest.mark.parametrize(
@@ -161,14 +162,14 @@ def test_a_time_that_does_not_exist_is_refused(text):
     ],
 )
 def test_a_time_before_1970_or_after_9999_is_refused(text):
-    with pytest.raises(storage.BadInput, match=r"^run_at: .* is not between the years 1970 and 9999$"):
-        storage.parse_time(text)
+    with pytest.raises(BadInput, match=r"^run_at: .* is not between the years 1970 and 9999$"):
+        times.parse_time(text)
 
 
 @pytest.mark.parametrize("text", ["0001-01-01T00:00:00", "9999-12-31T23:59:59.9"])
 def test_a_local_time_at_the_edge_of_the_calendar_is_refused_without_a_crash(text):
-    with pytest.raises(storage.BadInput):
-        storage.parse_time(text)
+    with pytest.raises(BadInput):
+        times.parse_time(text)
 
 
 # ---------------------------------------------------------------- times as they are stored
@@ -183,11 +184,11 @@ def test_a_local_time_at_the_edge_of_the_calendar_is_refused_without_a_crash(tex
         (1800000000, "2027-01-15T08:00:00.000000Z"),
         (1800000000.25, "2027-01-15T08:00:00.250000Z"),
         (1835395199.999999, "2028-02-28T23:59:59.999999Z"),
-        (storage.LAST_TIME, "9999-12-31T23:59:59.000000Z"),
+        (times.LAST_TIME, "9999-12-31T23:59:59.000000Z"),
     ],
 )
 def test_a_time_is_stored_in_utc_with_microseconds(seconds, text):
-    assert storage.utc_text(seconds) == text
+    assert times.utc_text(seconds) == text
 
 
 def moments(count):
@@ -198,14 +199,14 @@ def moments(count):
 
 def test_stored_times_come_back_as_they_went_in():
     for seconds in moments(2000):
-        text = storage.utc_text(seconds)
-        assert abs(storage.utc_seconds(text) - seconds) < 1e-6
-        assert storage.utc_text(storage.utc_seconds(text)) == text
+        text = times.utc_text(seconds)
+        assert abs(times.utc_seconds(text) - seconds) < 1e-6
+        assert times.utc_text(times.utc_seconds(text)) == text
 
 
 def test_stored_times_sort_as_the_moments_do():
     ordered = sorted(moments(2000))
-    texts = [storage.utc_text(seconds) for seconds in ordered]
+    texts = [times.utc_text(seconds) for seconds in ordered]
     assert texts == sorted(texts)
     assert {len(text) for text in texts} == {27}
 
@@ -213,7 +214,7 @@ def test_stored_times_sort_as_the_moments_do():
 def test_stored_times_agree_with_datetime():
     for seconds in moments(300):
         moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(microseconds=round(seconds * 1000000))
-        assert storage.utc_text(seconds) == moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        assert times.utc_text(seconds) == moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 @posix_only
@@ -223,8 +224,8 @@ def test_stored_times_do_not_depend_on_the_zone(monkeypatch):
         for zone in ("UTC0", "XXX-14", "XXX11"):
             monkeypatch.setenv("TZ", zone)
             time.tzset()
-            texts.append(storage.utc_text(1800000000))
-            assert storage.utc_seconds(texts[-1]) == 1800000000
+            texts.append(times.utc_text(1800000000))
+            assert times.utc_seconds(texts[-1]) == 1800000000
     finally:
         monkeypatch.undo()
         time.tzset()
@@ -254,12 +255,12 @@ def test_stored_times_do_not_depend_on_the_zone(monkeypatch):
         (90, 90),
         (0, 0),
         (0.5, 0.5),
-        (storage.SECONDS_LIMIT, storage.SECONDS_LIMIT),
-        (str(storage.SECONDS_LIMIT), storage.SECONDS_LIMIT),
+        (times.SECONDS_LIMIT, times.SECONDS_LIMIT),
+        (str(times.SECONDS_LIMIT), times.SECONDS_LIMIT),
     ],
 )
 def test_a_duration_is_understood(value, seconds):
-    found = storage.parse_duration(value, "delay")
+    found = times.parse_duration(value, "delay")
     assert found == seconds
     assert isinstance(found, float)
 
@@ -309,10 +310,10 @@ def test_a_duration_is_understood(value, seconds):
     ids=lambda value: repr(value)[:40].encode("ascii", "backslashreplace").decode(),
 )
 def test_what_is_not_a_duration_is_refused_by_name(value):
-    with pytest.raises(storage.BadInput, match=r"^delay: .* is not a duration such as 90, 90s, 10m or 1h30m$") as told:
-        storage.parse_duration(value, "delay")
+    with pytest.raises(BadInput, match=r"^delay: .* is not a duration such as 90, 90s, 10m or 1h30m$") as told:
+        times.parse_duration(value, "delay")
     assert len(str(told.value)) < 200
-    assert storage.printable(str(told.value)) == str(told.value)
+    assert errors.printable(str(told.value)) == str(told.value)
 
 
 @pytest.mark.parametrize(
@@ -326,16 +327,16 @@ def test_what_is_not_a_duration_is_refused_by_name(value):
         1e300,
         10**400,
         -(10**400),
-        storage.SECONDS_LIMIT + 1,
+        times.SECONDS_LIMIT + 1,
         "36601d",
         "9" * 40,
         "9999999999999h",
     ],
-    ids=lambda value: storage.shown(value)[:30],
+    ids=lambda value: errors.shown(value)[:30],
 )
 def test_a_length_of_time_that_cannot_be_meant_is_refused(value):
-    with pytest.raises(storage.BadInput, match=r"^timeout: .* is not between 0 and 100 years$") as caught:
-        storage.parse_duration(value, "timeout")
+    with pytest.raises(BadInput, match=r"^timeout: .* is not between 0 and 100 years$") as caught:
+        times.parse_duration(value, "timeout")
     assert len(str(caught.value)) < 200
 
 
@@ -349,7 +350,7 @@ def test_add_stores_the_moment_that_was_asked_for(home):
 
 def test_a_delay_counts_from_the_enqueue(home):
     job = home.job(home.add("true", "--delay", "1h30m"))
-    created, due = storage.utc_seconds(job["created_at"]), storage.utc_seconds(job["next_run_at"])
+    created, due = times.utc_seconds(job["created_at"]), times.utc_seconds(job["next_run_at"])
     assert due - created == pytest.approx(5400, abs=0.001)
 
 

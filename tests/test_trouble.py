@@ -8,10 +8,14 @@ import sys
 import tempfile
 
 import pytest
-from conftest import NOW, SETTINGS, Home, contents, ledger, let_go, posix_only, storage, wait_until
+from conftest import NOW, SETTINGS, Home, contents, ledger, let_go, posix_only, wait_until
 from helpers.bundle import FILES, copy_bundle
 
-import worker
+from queuectl_lib.errors import HostError
+from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.run import pace
+from queuectl_lib.run.options import Options
+from worker import Worker
 
 pytestmark = posix_only
 
@@ -34,17 +38,17 @@ def begin(home, place):
 
 def test_a_refused_write_is_told_once_and_tried_ever_more_slowly_although_reading_works(queue, monkeypatch, capfd):
     """As on a database that a worker may read but not write."""
-    queue.enqueue(storage.JobMaker(0, "/", 0o022, NOW).row({"command": "true"}))
-    one = worker.Worker(queue, "w-1", "s", worker.Options(1, False, None, None, None), lambda: SETTINGS)
+    queue.enqueue(JobMaker(0, "/", 0o022, NOW).row({"command": "true"}))
+    one = Worker(queue, "w-1", "s", Options(1, False, None, None, None), lambda: SETTINGS)
 
     def refuse(*values):
-        raise storage.HostError("it is read-only")
+        raise HostError("it is read-only")
 
     monkeypatch.setattr(queue, "exchange", refuse)
     for _ in range(10):
         one.retry_at = 0.0  # the pause is over
         one.keep_going()
-    assert one.trouble_pause == worker.TROUBLE_SECONDS
+    assert one.trouble_pause == pace.TROUBLE_SECONDS
     monkeypatch.setattr(queue, "exchange", lambda *values: ([], [], False))
     one.retry_at = 0.0
     one.keep_going()

@@ -5,7 +5,8 @@ import os
 import pytest
 from conftest import posix_only
 
-import storage
+from queuectl_lib.errors import HostError
+from storage import Queue
 
 needs_root = pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can give files away")
 pytestmark = [posix_only, needs_root]
@@ -65,7 +66,7 @@ def test_no_worker_starts_where_others_could_put_a_log_beside_the_database(home,
 
 
 def test_a_database_may_lie_in_a_folder_of_root_and_of_nobody_else(tmp_path, monkeypatch):
-    queue = storage.Queue(str(tmp_path / "q.db"))
+    queue = Queue(str(tmp_path / "q.db"))
     queue.create()
     monkeypatch.setattr(os, "geteuid", lambda: SOMEBODY)
     for path in (queue.path, queue.folder, str(tmp_path / "home")):
@@ -74,7 +75,7 @@ def test_a_database_may_lie_in_a_folder_of_root_and_of_nobody_else(tmp_path, mon
         os.chown(path, SOMEBODY, SOMEBODY)
     queue.refuse_untrusted(str(tmp_path / "home"), str(tmp_path / "none"))
     os.chown(str(tmp_path), SOMEBODY + 1, SOMEBODY)
-    with pytest.raises(storage.HostError, match="belongs to another user"):
+    with pytest.raises(HostError, match="belongs to another user"):
         queue.refuse_untrusted(str(tmp_path / "home"), str(tmp_path / "none"))
 
 

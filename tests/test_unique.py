@@ -12,10 +12,18 @@ import pytest
 from conftest import ROOT, WINDOWS, Home, posix_only, wait_until
 
 import storage
+from queuectl_lib import settings, times
+from queuectl_lib.errors import HostError
+from queuectl_lib.jobs import states
+from queuectl_lib.jobs.attempts import Outcome
+from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.ids import MadeId
+from queuectl_lib.settings import Settings
+from storage import Queue
 
 NOW = 1800000000.0
-SETTINGS = storage.Settings(**dict(storage.SETTING_DEFAULTS, backoff_base=0))
-MAKER = storage.JobMaker(0, "/", 0o022, NOW)
+SETTINGS = Settings(**dict(settings.SETTING_DEFAULTS, backoff_base=0))
+MAKER = JobMaker(0, "/", 0o022, NOW)
 
 
 def row(**fields):
@@ -32,7 +40,7 @@ def lines(*jobs):
 
 @pytest.fixture
 def queue(tmp_path):
-    queue = storage.Queue(str(tmp_path / "q.db"))
+    queue = Queue(str(tmp_path / "q.db"))
     queue.create()
     return queue
 
@@ -43,7 +51,7 @@ def claim(queue, now=NOW):
 
 
 def settle(queue, held, kind, now=NOW):
-    assert queue.exchange("w-1", [storage.Outcome(held, kind, now)], 0, now, SETTINGS)[0] == []
+    assert queue.exchange("w-1", [Outcome(held, kind, now)], 0, now, SETTINGS)[0] == []
 
 
 # ---------------------------------------------------------------- add
@@ -119,10 +127,10 @@ def reach(queue, state):
     assert queue.states_of(["held"]) == [state]
 
 
-@pytest.mark.parametrize("state", storage.STATES)
+@pytest.mark.parametrize("state", states.STATES)
 def test_a_job_holds_its_key_until_it_is_final(queue, state):
     reach(queue, state)
-    holds = state not in storage.FINAL
+    holds = state not in states.FINAL
     assert queue.enqueue(row(id="one", unique="k")) == ("held" if holds else "one")
     if not holds:
         queue.cancel(["one"], NOW)
@@ -165,8 +173,9 @@ ADDER = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import storage
+from queuectl_lib.jobs.fields import JobMaker
 queue = storage.Queue(sys.argv[2])
-maker = storage.JobMaker(1, "/", 0o022, 1800000000.0)
+maker = JobMaker(1, "/", 0o022, 1800000000.0)
 print("ready", flush=True)
 for line in sys.stdin:
     rows = [maker.row({"command": "true", "unique": line.strip()}) for _ in range(2)]
@@ -222,7 +231,7 @@ def test_a_job_that_is_not_added_may_have_an_id_that_exists(home):
 
 
 def test_an_id_that_is_made_twice_is_made_anew_beside_keys(queue):
-    made = storage.MadeId("taken")
+    made = MadeId("taken")
     queue.enqueue(row(id="taken"))
     rows = [row(unique="k"), row(unique="k"), row()]
     rows[0] = (made,) + rows[0][1:]
@@ -327,17 +336,17 @@ def old(tmp_path, monkeypatch):
     """A queue of format 1 with a job in each state, as the first version wrote it."""
     with monkeypatch.context() as patch:
         patch.setattr(storage, "MIGRATIONS", storage.MIGRATIONS[:1])
-        queue = storage.Queue(str(tmp_path / "old.db"))
+        queue = Queue(str(tmp_path / "old.db"))
         queue.create()
     with contextlib.closing(sqlite3.connect(queue.path)) as connection:
-        for number, state in enumerate(storage.STATES):
-            waits, runs = state in storage.WAITING, state == "processing"
+        for number, state in enumerate(states.STATES):
+            waits, runs = state in states.WAITING, state == "processing"
             connection.execute(
                 "INSERT INTO jobs (id, command, state, max_retries, cwd, created_at, updated_at, finished_at,"
                 " next_run_at, lane, token, worker, runs) VALUES (?, 'true', ?, 0, '/', ?, ?, ?, ?, ?, ?, 'w-1', ?)",
-                (state, state, storage.utc_text(NOW), storage.utc_text(NOW))
-                + (storage.utc_text(NOW + number) if state in storage.FINAL else None,)
-                + ((storage.utc_text(NOW), 0) if waits else (None, None))
+                (state, state, times.utc_text(NOW), times.utc_text(NOW))
+                + (times.utc_text(NOW + number) if state in states.FINAL else None,)
+                + ((times.utc_text(NOW), 0) if waits else (None, None))
                 + ("t" if runs else None, int(runs)),
             )
         connection.execute(
@@ -359,9 +368,9 @@ def test_a_database_without_keys_is_backed_up_and_upgraded_while_an_older_worker
         keeper.execute("SELECT count(*) FROM counts").fetchall()
         assert old.enqueue(row(id="new", unique="k")) == "new"
         assert old.enqueue(row(unique="k")) == "new"
-        assert keeper.execute("SELECT count(*) FROM jobs").fetchone() == (len(storage.STATES) + 1,)
+        assert keeper.execute("SELECT count(*) FROM jobs").fetchone() == (len(states.STATES) + 1,)
     assert (version(old.path), version(old.path + ".v1.backup")) == (len(storage.MIGRATIONS), 1)
-    assert old.states_of(storage.STATES) == list(storage.STATES)
+    assert old.states_of(states.STATES) == list(states.STATES)
     assert old.job("completed")["unique"] is None
 
 
@@ -375,10 +384,10 @@ def test_what_an_older_worker_left_running_is_finished_after_the_upgrade(old):
 def test_an_older_program_is_refused_after_the_upgrade_and_changes_nothing(old, monkeypatch):
     old.enqueue(row(unique="k"))
     monkeypatch.setattr(storage, "MIGRATIONS", storage.MIGRATIONS[:1])
-    with pytest.raises(storage.HostError, match="newer"):
+    with pytest.raises(HostError, match="newer"):
         old.exchange("w-1", [], 1, NOW, SETTINGS)
     monkeypatch.undo()
-    assert total(old) == len(storage.STATES) + 1
+    assert total(old) == len(states.STATES) + 1
 
 
 def test_dead_letters_from_before_the_upgrade_are_told_of_once(old):
@@ -401,6 +410,6 @@ def test_an_upgrade_that_is_killed_before_its_commit_is_done_by_the_next(old):
     )
     assert subprocess.run([sys.executable, "-c", killer, ROOT, old.path]).returncode == -9
     assert version(old.path) == 1
-    wait_until(lambda: total(old) == len(storage.STATES), "the upgrade", 10)
+    wait_until(lambda: total(old) == len(states.STATES), "the upgrade", 10)
     assert version(old.path) == len(storage.MIGRATIONS)
-    assert old.enqueue(row(unique="k", run_at=storage.utc_text(time.time()))) == old.enqueue(row(unique="k"))
+    assert old.enqueue(row(unique="k", run_at=times.utc_text(time.time()))) == old.enqueue(row(unique="k"))

@@ -1,14 +1,19 @@
 """Waiting: for a lock that somebody else holds, and between two looks at the jobs of others."""
 
+import _thread
 import contextlib
 import os
 import threading
 import time
 
 import pytest
-from conftest import NOW, SETTINGS, posix_only, storage, wait_until
+from conftest import NOW, SETTINGS, posix_only, wait_until
 
-import worker
+from queuectl_lib.host import files, locks
+from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.run.attempt import Attempt
+from queuectl_lib.run.options import Options
+from worker import Worker
 
 # ---------------------------------------------------------------- for a lock
 
@@ -20,7 +25,7 @@ def path(tmp_path):
 
 @contextlib.contextmanager
 def opened(path):
-    fd = storage.open_private(path, os.O_RDWR | os.O_CREAT)
+    fd = files.open_private(path, os.O_RDWR | os.O_CREAT)
     try:
         yield fd
     finally:
@@ -28,19 +33,19 @@ def opened(path):
 
 
 def test_a_lock_that_comes_free_in_time_is_taken(path):
-    held = storage.open_private(path, os.O_RDWR | os.O_CREAT)
-    assert storage.try_lock(held)
+    held = files.open_private(path, os.O_RDWR | os.O_CREAT)
+    assert locks.try_lock(held)
     threading.Timer(0.3, os.close, [held]).start()
     with opened(path) as mine, opened(path) as other:
-        assert storage.wait_for_lock(mine, 30)
-        assert not storage.try_lock(other), "it is held now"
+        assert locks.wait_for_lock(mine, 30)
+        assert not locks.try_lock(other), "it is held now"
 
 
 def test_the_time_to_wait_is_kept(path):
     with opened(path) as held, opened(path) as mine:
-        assert storage.try_lock(held)
+        assert locks.try_lock(held)
         began = time.monotonic()
-        assert not storage.wait_for_lock(mine, 0.5)
+        assert not locks.wait_for_lock(mine, 0.5)
         assert 0.5 <= time.monotonic() - began < 5
 
 
@@ -48,12 +53,12 @@ def test_the_time_to_wait_is_kept(path):
 def test_who_waits_in_line_is_served_in_the_order_of_coming(path):
     order, began = [], []
     with opened(path) as held:
-        assert storage.try_lock(held)
+        assert locks.try_lock(held)
 
         def come(number):
             with opened(path) as fd:
                 began.append(number)
-                assert storage.lock_in_line(fd, 30)
+                assert locks.lock_in_line(fd, 30)
                 order.append(number)
 
         comers = []
@@ -78,25 +83,25 @@ def waiters(path):
 @posix_only
 def test_a_turn_that_comes_too_late_passes_to_whoever_waits_then(path):
     with opened(path) as held, opened(path) as mine:
-        assert storage.try_lock(held)
-        assert not storage.lock_in_line(mine, 0.1)
-        assert any(turn.locked() for turn in storage.LEFT_BEHIND)
+        assert locks.try_lock(held)
+        assert not locks.lock_in_line(mine, 0.1)
+        assert any(turn.locked() for turn in locks.LEFT_BEHIND)
     with opened(path) as other:
-        assert storage.wait_for_lock(other, 30)
-    wait_until(lambda: not any(turn.locked() for turn in storage.LEFT_BEHIND), "the thread that was left behind")
+        assert locks.wait_for_lock(other, 30)
+    wait_until(lambda: not any(turn.locked() for turn in locks.LEFT_BEHIND), "the thread that was left behind")
 
 
 @posix_only
 def test_where_a_lock_is_never_free_no_more_than_a_few_threads_are_left_behind(path):
     with opened(path) as held:
-        assert storage.try_lock(held)
+        assert locks.try_lock(held)
         before = threading.active_count(), len(os.listdir("/dev/fd"))
-        for _ in range(storage.LEFT_BEHIND_MOST + 3):
+        for _ in range(locks.LEFT_BEHIND_MOST + 3):
             with opened(path) as mine:
-                assert not storage.wait_for_lock(mine, 0.05)
-        assert sum(turn.locked() for turn in storage.LEFT_BEHIND) == storage.LEFT_BEHIND_MOST
-        assert len(os.listdir("/dev/fd")) <= before[1] + storage.LEFT_BEHIND_MOST
-    wait_until(lambda: not any(turn.locked() for turn in storage.LEFT_BEHIND), "the threads that were left behind")
+                assert not locks.wait_for_lock(mine, 0.05)
+        assert sum(turn.locked() for turn in locks.LEFT_BEHIND) == locks.LEFT_BEHIND_MOST
+        assert len(os.listdir("/dev/fd")) <= before[1] + locks.LEFT_BEHIND_MOST
+    wait_until(lambda: not any(turn.locked() for turn in locks.LEFT_BEHIND), "the threads that were left behind")
 
 
 @posix_only
@@ -104,23 +109,23 @@ def test_where_no_thread_can_be_started_a_lock_is_asked_for_again_and_again(path
     def refuse(*arguments):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(storage._thread, "start_new_thread", refuse)
+    monkeypatch.setattr(_thread, "start_new_thread", refuse)
     with opened(path) as mine:
-        held = storage.open_private(path, os.O_RDWR)
-        assert storage.try_lock(held)
+        held = files.open_private(path, os.O_RDWR)
+        assert locks.try_lock(held)
         fds = len(os.listdir("/dev/fd"))
-        assert not storage.wait_for_lock(mine, 0.2)
+        assert not locks.wait_for_lock(mine, 0.2)
         assert len(os.listdir("/dev/fd")) == fds
         os.close(held)
-        assert storage.wait_for_lock(mine, 30)
+        assert locks.wait_for_lock(mine, 30)
 
 
 # ---------------------------------------------------------------- between two looks
 
 
 def make_worker(queue, workers):
-    options = worker.Options(workers, False, None, None, None)
-    return worker.Worker(queue, "s-1", "s", options, lambda: SETTINGS)
+    options = Options(workers, False, None, None, None)
+    return Worker(queue, "s-1", "s", options, lambda: SETTINGS)
 
 
 @pytest.mark.parametrize("workers, seconds", [(1, 1), (2, 1), (4, 1), (8, 2), (50, 12.5)])
@@ -130,8 +135,8 @@ def test_many_workers_with_short_jobs_share_the_looking_around(queue, workers, s
 
 def test_a_worker_whose_job_runs_for_a_second_looks_every_second_whether_it_was_cancelled(queue):
     one, now = make_worker(queue, 50), time.monotonic()
-    queue.enqueue(storage.JobMaker(0, "/", 0o022, NOW).row({"command": "true"}))
-    attempt = worker.Attempt(queue, queue.exchange("s-1", [], 1, NOW, SETTINGS)[1][0])
+    queue.enqueue(JobMaker(0, "/", 0o022, NOW).row({"command": "true"}))
+    attempt = Attempt(queue, queue.exchange("s-1", [], 1, NOW, SETTINGS)[1][0])
     one.running.append(attempt)
     attempt.began = now - 0.9
     assert one.pause_between_looks(now) > 1

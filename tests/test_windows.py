@@ -11,7 +11,8 @@ import time
 import pytest
 from conftest import ROOT, WINDOWS, wait_until
 
-import storage
+from queuectl_lib.errors import HostError
+from storage import Presence
 
 pytestmark = pytest.mark.skipif(not WINDOWS, reason="Windows only")
 
@@ -314,7 +315,7 @@ def test_a_background_start_that_fails_says_why(home):
     import worker
 
     script = "import sys; sys.stderr.write('queuectl: error: no luck today\\n'); sys.exit(3)"
-    with pytest.raises(storage.HostError) as raised:
+    with pytest.raises(HostError) as raised:
         worker.start_background(home.queue, ["-c", script], "s000000")
     assert str(raised.value) == "the worker did not start: no luck today"
     with open(os.path.join(home.path, "config.json"), "w") as file:
@@ -473,7 +474,7 @@ def test_prune_deletes_what_it_can_while_output_is_open(home):
 def test_a_prober_is_no_proof_of_life(home):
     """Looking at a life file for a moment disturbs nobody, and its end is seen."""
     home.run("initdb")
-    presence = storage.Presence(home.queue, "s1", {"kind": "supervisor"})
+    presence = Presence(home.queue, "s1", {"kind": "supervisor"})
     assert home.queue.is_alive("s1")
     presence.end()
     assert not home.queue.is_alive("s1") and not os.path.exists(home.queue.life_path("s1"))

@@ -11,9 +11,24 @@ import time
 
 import queuectl_lib
 import storage
-from queuectl_lib import VERSION
+from queuectl_lib import errors, settings, times, values
+from queuectl_lib.errors import BadInput, HostError, QueueError
+from queuectl_lib.host import files, system
+from queuectl_lib.jobs import fields, ids, reading, states
+from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.ids import Holder
+from queuectl_lib.reports import problems
+from queuectl_lib.settings import ConfigFile
+from storage import Follower, Output, Queue
 
 TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Iterator, List, NoReturn, Optional, Sequence, Tuple
+
+    from queuectl_lib.doctor.probes import Finding
+
+TYPE_CHECKING = False
+
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, Iterable, Iterator, List, NoReturn, Optional, Sequence, Tuple  # noqa: F401
 
@@ -29,9 +44,6 @@ JSON_BYTES = 1024 * 1024  # of output that `show --json` carries per stream
 INTERRUPTED = 130
 EINVAL = 22
 TIMED_OUT = 124
-
-
-# ---------------------------------------------------------------- commands: the frame
 
 
 class Command:
@@ -53,8 +65,8 @@ class Command:
         add_common(parser)
         if self.shows:
             parser.add_argument("--json", action="store_true", help="print one JSON value")
-        for names, settings in self.arguments:
-            parser.add_argument(*names, **settings)
+        for names, details in self.arguments:
+            parser.add_argument(*names, **details)
         return parser
 
 
@@ -91,7 +103,7 @@ class Parser(argparse.ArgumentParser):
             message = "more than one word: put the command line in quotes, or a program and its arguments behind --"
         if len(message) > 200:
             message = message[:197] + "..."
-        raise storage.BadInput("%s: see `%s --help`" % (message, self.prog))
+        raise BadInput("%s: see `%s --help`" % (message, self.prog))
 
     def format_help(self) -> str:
         self.formatter_class = argparse.HelpFormatter  # as wide as the terminal
@@ -108,7 +120,7 @@ class Parser(argparse.ArgumentParser):
 def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--home", metavar="DIR", help="where queue and settings are (default: beside queuectl.py)")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
-    parser.add_argument("--version", action="version", version="queuectl " + VERSION)
+    parser.add_argument("--version", action="version", version="queuectl " + queuectl_lib.VERSION)
 
 
 class Call:
@@ -119,13 +131,13 @@ class Call:
         self.words = words  # what came behind --, None without it
         for identifier in [getattr(options, "id", None)] + list(getattr(options, "ids", [])):
             if identifier is not None:
-                storage.check_id(identifier)
+                ids.check_id(identifier)
         self.home = find_home(options.home)
-        self.config = storage.ConfigFile(self.home)
+        self.config = ConfigFile(self.home)
         self.now = time.time()
 
-    def queue(self) -> storage.Queue:
-        return self.config.queue()
+    def queue(self) -> Queue:
+        return Queue(self.config.database_path())
 
     def print_json(self, value: object) -> None:
         """One JSON value. Jobs come one per line, so that a list stays greppable."""
@@ -149,9 +161,9 @@ def find_home(given: Optional[str]) -> str:
     """--home, else $QUEUECTL_HOME, else the directory of the real queuectl.py."""
     home = given if given is not None else os.environ.get("QUEUECTL_HOME") or HERE
     if not home:
-        raise storage.BadInput("--home is empty")
-    storage.check_text(home, "--home")
-    return home if os.path.isabs(home) else os.path.join(storage.current_directory(), home)
+        raise BadInput("--home is empty")
+    values.check_text(home, "--home")
+    return home if os.path.isabs(home) else os.path.join(system.current_directory(), home)
 
 
 def split_words(argv: List[str]) -> Tuple[Command, List[str], Optional[List[str]]]:
@@ -166,12 +178,12 @@ def split_words(argv: List[str]) -> Tuple[Command, List[str], Optional[List[str]
     rest = argv[place:]
     if not rest:
         if "--version" in argv:
-            print_text("queuectl %s\n" % VERSION)
+            print_text("queuectl %s\n" % queuectl_lib.VERSION)
             raise SystemExit(0)
         if "--help" in argv or "-h" in argv:
             print_overview()
             raise SystemExit(0)
-        raise storage.BadInput("no command is given: `%s --help` lists them" % PROGRAM)
+        raise BadInput("no command is given: `%s --help` lists them" % PROGRAM)
     second = 1
     while second < len(rest) and rest[second].startswith(("--home", "--debug")):
         second += 2 if rest[second] == "--home" else 1
@@ -180,15 +192,15 @@ def split_words(argv: List[str]) -> Tuple[Command, List[str], Optional[List[str]
         return COMMANDS[two], argv[:place] + rest[1:second] + rest[second + 1 :], behind
     group = [name for name in COMMANDS if name.startswith(rest[0] + " ")]
     if group and len(rest) > 1 and not rest[1].startswith("-"):
-        raise storage.unknown_name("command", two, group)
+        raise errors.unknown_name("command", two, group)
     if rest[0] in COMMANDS:
         return COMMANDS[rest[0]], argv[:place] + rest[1:], behind
     if group and ("--help" in rest or "-h" in rest):
         print_overview(rest[0] + " ")
         raise SystemExit(0)
     if group:
-        raise storage.BadInput("%s needs one of: %s" % (rest[0], ", ".join(name.split()[1] for name in group)))
-    raise storage.unknown_name("command", rest[0], list(COMMANDS))
+        raise BadInput("%s needs one of: %s" % (rest[0], ", ".join(name.split()[1] for name in group)))
+    raise errors.unknown_name("command", rest[0], list(COMMANDS))
 
 
 def print_overview(start: str = "") -> None:
@@ -204,9 +216,6 @@ def print_overview(start: str = "") -> None:
     lines += ["", "  --home DIR    where queue and settings are (default: beside %s)" % PROGRAM]
     lines += ["  --version     print the version", "  --debug       show tracebacks"]
     print_text("\n".join(lines) + "\n")
-
-
-# ---------------------------------------------------------------- output
 
 
 def print_text(text: str, flush: bool = False) -> None:
@@ -238,7 +247,7 @@ def tell(text: str) -> None:
             raise
         give_up(sys.stdout)
     try:
-        sys.stderr.write(storage.printable(text) + "\n")
+        sys.stderr.write(errors.printable(text) + "\n")
         sys.stderr.flush()
     except OSError:
         give_up(sys.stderr)
@@ -263,7 +272,7 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], state_co
     """Columns under headings; the last one ends where a terminal does."""
     import shutil  # needed only here
 
-    cells = [[storage.printable(cell) for cell in row] for row in rows]
+    cells = [[errors.printable(cell) for cell in row] for row in rows]
     widths = [max([len(row[i]) for row in cells] + [len(headings[i])]) for i in range(len(headings))]
     columns = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
     for number, row in enumerate([list(headings)] + cells):
@@ -335,8 +344,6 @@ class Progress:
             sys.stderr.flush()
 
 
-# ---------------------------------------------------------------- submitting
-
 JOB_ARGUMENTS = (
     argument("--id", help="the job's id (default: a new one)"),
     argument("--max-retries", metavar="N", help="retries after the first attempt"),
@@ -362,8 +369,8 @@ JOB_ARGUMENTS = (
 def add(call: Call) -> int:
     options = call.options
     if (options.command is None) == (call.words is None):
-        raise storage.BadInput("give one command: as one word in quotes, or as a program and its arguments behind --")
-    fields: Fields = {
+        raise BadInput("give one command: as one word in quotes, or as a program and its arguments behind --")
+    asked: Fields = {
         "command": options.command if call.words is None else call.words,
         "id": options.id,
         "run_at": options.run_at,
@@ -373,14 +380,14 @@ def add(call: Call) -> int:
         "unique": options.unique,
     }
     if options.max_retries is not None:
-        fields["max_retries"] = storage.whole_number(options.max_retries, "max_retries")
+        asked["max_retries"] = values.whole_number(options.max_retries, "max_retries")
     if options.priority is not None:
-        fields["priority"] = storage.whole_number(options.priority, "priority")
+        asked["priority"] = values.whole_number(options.priority, "priority")
     if options.env:
-        fields["env"] = storage.variables_from_text(options.env)
-    row = job_maker(call, options.cwd).row(fields)
+        asked["env"] = fields.variables_from_text(options.env)
+    row = job_maker(call, options.cwd).row(asked)
     queue = call.queue()
-    storage.make_home(call.home)
+    files.make_home(call.home)
     identifier = queue.enqueue(row)
     if options.verbose:
         tell_holder(identifier)
@@ -388,7 +395,7 @@ def add(call: Call) -> int:
         job = queue.job(identifier)
         del job["history"]
     if options.json or not options.quiet:
-        how = "is there already" if isinstance(identifier, storage.Holder) else "was added"
+        how = "is there already" if isinstance(identifier, Holder) else "was added"
         text = json_text(job) if options.json else identifier + "\n"
         acknowledge(text, "job %s %s, but its id" % (identifier, how))
     return 0
@@ -396,8 +403,8 @@ def add(call: Call) -> int:
 
 def tell_holder(identifier: str) -> None:
     """Say so where *identifier* stands for a job that was not added."""
-    if isinstance(identifier, storage.Holder):
-        key = storage.shown(identifier.key)
+    if isinstance(identifier, Holder):
+        key = errors.shown(identifier.key)
         tell("job %s with the key %s is %s: nothing was added" % (identifier, key, identifier.state))
 
 
@@ -410,12 +417,12 @@ def acknowledge(text: str, what: str, flush: bool = True) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise storage.HostError("%s could not be printed: %s" % (what, error.strerror)) from None
+        raise HostError("%s could not be printed: %s" % (what, error.strerror)) from None
 
 
-def job_maker(call: Call, cwd: Optional[str] = None) -> storage.JobMaker:
-    base = cwd if cwd and os.path.isabs(cwd) else storage.current_directory()
-    return storage.JobMaker(call.config().max_retries, base, storage.current_umask(), call.now)
+def job_maker(call: Call, cwd: Optional[str] = None) -> JobMaker:
+    base = cwd if cwd and os.path.isabs(cwd) else system.current_directory()
+    return JobMaker(call.config().max_retries, base, system.current_umask(), call.now)
 
 
 @command(
@@ -430,17 +437,17 @@ def job_maker(call: Call, cwd: Optional[str] = None) -> storage.JobMaker:
 def enqueue(call: Call) -> int:
     options = call.options
     if call.words is not None:
-        raise storage.BadInput("enqueue takes JSON: a program behind -- goes with add")
+        raise BadInput("enqueue takes JSON: a program behind -- goes with add")
     if (options.text is None) == (options.file is None):
-        raise storage.BadInput("give one source: JSON, - for standard input, or --file F")
+        raise BadInput("give one source: JSON, - for standard input, or --file F")
     maker = job_maker(call)
     queue = call.queue()
     progress = Progress()
-    with storage.open_source(options.text, options.file) as source:
+    with reading.open_source(options.text, options.file) as source:
         try:
-            rows = storage.checked_rows(maker, storage.read_jobs(source, progress.jobs_read))
+            rows = reading.checked_rows(maker, reading.read_jobs(source, progress.jobs_read))
             first = [next(rows)]  # what begins with a mistake does not even make a home
-            storage.make_home(call.home)
+            files.make_home(call.home)
             ids = queue.enqueue_each(row for part in (first, rows) for row in part)
             given, added = print_ids(call, ids, progress)
         finally:
@@ -458,7 +465,7 @@ def print_ids(call: Call, ids: Iterator[str], progress: Progress) -> Tuple[int, 
         if not given:
             progress.end()
         given += 1
-        if isinstance(identifier, storage.Holder):
+        if isinstance(identifier, Holder):
             held += 1
             if options.verbose:
                 tell_holder(identifier)
@@ -473,9 +480,6 @@ def print_ids(call: Call, ids: Iterator[str], progress: Progress) -> Tuple[int, 
     return given, given - held
 
 
-# ---------------------------------------------------------------- looking
-
-
 @command(
     "list",
     "list jobs, newest last",
@@ -486,11 +490,11 @@ def print_ids(call: Call, ids: Iterator[str], progress: Progress) -> Tuple[int, 
 )
 def list_jobs(call: Call) -> int:
     options = call.options
-    states = storage.check_states(options.state)
-    if options.dlq and states not in ([], ["dead"]):
-        raise storage.BadInput("--dlq and --state contradict each other: give one of them")
-    limit = storage.count_from_text(options.limit, "--limit", 1000000000)
-    show_jobs(call, ["dead"] if options.dlq else states, limit)
+    wanted = states.check_states(options.state)
+    if options.dlq and wanted not in ([], ["dead"]):
+        raise BadInput("--dlq and --state contradict each other: give one of them")
+    limit = values.count_from_text(options.limit, "--limit", 1000000000)
+    show_jobs(call, ["dead"] if options.dlq else wanted, limit)
     return 0
 
 
@@ -520,7 +524,7 @@ def show(call: Call) -> int:
         return 0
     for name, value in job.items():
         if name != "history":
-            print_text("%-14s%s\n" % (name, storage.printable(field_text(job, name, value))))
+            print_text("%-14s%s\n" % (name, errors.printable(field_text(job, name, value))))
     for attempt in job["history"]:
         show_attempt(queue, job["id"], attempt)
     return 0
@@ -533,33 +537,33 @@ def field_text(job: Fields, name: str, value: Any) -> str:
     if name == "env":
         return ", ".join(sorted(value)) + " (values not shown)" if value else "-"
     if name == "timeout" and value is not None:
-        return storage.number_text(value) + " s"
+        return values.number_text(value) + " s"
     return "-" if value is None else str(value)
 
 
-def show_attempt(queue: storage.Queue, identifier: str, attempt: Fields) -> None:
+def show_attempt(queue: Queue, identifier: str, attempt: Fields) -> None:
     facts = ["started " + attempt["started_at"]]
     if attempt["finished_at"]:
-        took = storage.utc_seconds(attempt["finished_at"]) - storage.utc_seconds(attempt["started_at"])
+        took = times.utc_seconds(attempt["finished_at"]) - times.utc_seconds(attempt["started_at"])
         facts.append("took %.3f s" % max(0.0, took))
     if attempt["exit_code"] is not None:
         facts.append("exit code %d" % attempt["exit_code"])
     facts.append("worker " + attempt["worker"])
     print_text("\nattempt %d: %s\n" % (attempt["number"], attempt["outcome"]))
-    print_text("  %s\n" % storage.printable(", ".join(facts)))
+    print_text("  %s\n" % errors.printable(", ".join(facts)))
     if attempt["error"]:
-        print_text("  error: %s\n" % storage.printable(attempt["error"]))
+        print_text("  error: %s\n" % errors.printable(attempt["error"]))
     if attempt["leftovers"]:
-        print_text("  left running: %s\n" % storage.printable(attempt["leftovers"]))
+        print_text("  left running: %s\n" % errors.printable(attempt["leftovers"]))
     for stream in ("stdout", "stderr"):
-        output = storage.Output(queue, attempt, stream)
+        output = Output(queue, attempt, stream)
         text = output.tail(SHOWN_BYTES)
         if output.size:
             print_text("  %s, %d bytes:\n" % (stream, output.size))
             if len(text) < output.size:
                 print_text("    ... (`logs %s --attempt %d` shows all of it)\n" % (identifier, attempt["number"]))
-            for line in storage.output_text(text).splitlines():
-                print_text("    %s\n" % storage.printable(line))
+            for line in system.output_text(text).splitlines():
+                print_text("    %s\n" % errors.printable(line))
 
 
 @command(
@@ -574,9 +578,9 @@ def logs(call: Call) -> int:
     options = call.options
     number = None
     if options.attempt is not None:
-        number = storage.count_from_text(options.attempt, "--attempt", 10**9)
+        number = values.count_from_text(options.attempt, "--attempt", 10**9)
     targets = {"stderr": sys.stdout} if options.stderr else {"stdout": sys.stdout, "stderr": sys.stderr}
-    follower = storage.Follower(call.queue(), options.id, number, list(targets))
+    follower = Follower(call.queue(), options.id, number, list(targets))
     print_news(follower, targets)
     pause = 0.02
     while options.follow and not follower.ended():
@@ -585,11 +589,11 @@ def logs(call: Call) -> int:
         if print_news(follower, targets):
             pause = 0.02
     if number is not None and follower.attempt is None:
-        raise storage.QueueError("job %s has no attempt %d" % (options.id, number))
+        raise QueueError("job %s has no attempt %d" % (options.id, number))
     return 0
 
 
-def print_news(follower: storage.Follower, targets: Dict[str, Any]) -> bool:
+def print_news(follower: Follower, targets: Dict[str, Any]) -> bool:
     """Print what the job wrote since the last call; True if it did."""
     printed = False
     for stream, data in follower.news():
@@ -611,8 +615,8 @@ def write_all(fd: int, data: bytes) -> None:
 
 def terminal_text(data: bytes) -> str:
     """Output for a terminal: only line ends and tabs act, everything else is shown."""
-    text = storage.output_text(data)
-    return "\n".join("\t".join(storage.printable(cell) for cell in line.split("\t")) for line in text.split("\n"))
+    text = system.output_text(data)
+    return "\n".join("\t".join(errors.printable(cell) for cell in line.split("\t")) for line in text.split("\n"))
 
 
 @command(
@@ -623,14 +627,14 @@ def terminal_text(data: bytes) -> str:
     shows=True,
 )
 def wait(call: Call) -> int:
-    queue, ids, options = call.queue(), storage.unique(call.options.ids), call.options
-    limit = None if options.timeout is None else storage.parse_duration(options.timeout, "--timeout")
+    queue, ids, options = call.queue(), values.unique(call.options.ids), call.options
+    limit = None if options.timeout is None else times.parse_duration(options.timeout, "--timeout")
     deadline = None if limit is None else time.monotonic() + limit
     progress, pause, hinted = Progress(), 0.02, False
     try:
         while True:
             counts = queue.counts_of(ids) if ids else queue.counts_of_others()
-            open_jobs = sum(counts[state] for state in storage.STATES if state not in storage.FINAL)
+            open_jobs = sum(counts[state] for state in states.STATES if state not in states.FINAL)
             if not open_jobs or (deadline is not None and time.monotonic() >= deadline):
                 break
             if not hinted and not queue.members():
@@ -665,20 +669,17 @@ def status(call: Call) -> int:
         value["oldest_waiting"] = {"id": oldest[1], "created_at": oldest[0]} if oldest else None
         call.print_json(value)
         return 0
-    for state in storage.STATES:
+    for state in states.STATES:
         print_text("%s%d\n" % (coloured("%-16s" % state, state if counts[state] else ""), counts[state]))
     print_text("%-16s%d alive, supervisors: %d\n" % ("workers", workers, supervisors))
     waiting = "-"
     if oldest:
-        waiting = "%s, enqueued %s ago" % (oldest[1], storage.age_text(call.now - storage.utc_seconds(oldest[0])))
-        due_in = storage.utc_seconds(oldest[2]) - call.now
-        waiting += ", due in %s" % storage.age_text(due_in) if due_in > 0 else ""
+        waiting = "%s, enqueued %s ago" % (oldest[1], times.age_text(call.now - times.utc_seconds(oldest[0])))
+        due_in = times.utc_seconds(oldest[2]) - call.now
+        waiting += ", due in %s" % times.age_text(due_in) if due_in > 0 else ""
     print_text("%-16s%s\n" % ("oldest waiting", waiting))
-    print_text("%-16s%s\n" % ("database", storage.printable(queue.path)))
+    print_text("%-16s%s\n" % ("database", errors.printable(queue.path)))
     return 0
-
-
-# ---------------------------------------------------------------- checking
 
 
 @command(
@@ -692,27 +693,24 @@ def status(call: Call) -> int:
 )
 def check(call: Call) -> int:
     options = call.options
-    waiting = storage.parse_duration(options.waiting, "--waiting")
-    least = storage.parse_size(options.min_free, "--min-free")
-    expected = storage.check_expected(options.expect or [], options.every or [])
+    waiting = times.parse_duration(options.waiting, "--waiting")
+    least = values.parse_size(options.min_free, "--min-free")
+    expected = problems.check_expected(options.expect or [], options.every or [])
     queue = call.queue()
     try:
-        with storage.problems(queue, call.now, waiting, least, expected) as problems:
-            report_problems(call, problems)
+        with problems.problems(queue, call.now, waiting, least, expected) as found:
+            report_problems(call, found)
     except BrokenPipeError:
-        return quiet_end(int(bool(problems)))
-    return int(bool(problems))
+        return quiet_end(int(bool(found)))
+    return int(bool(found))
 
 
 def report_problems(call: Call, problems: Sequence[Fields]) -> None:
     """Print them to the last byte, or raise: only then do dead letters count as told."""
-    text = "".join(storage.printable(problem["text"]) + "\n" for problem in problems)
+    text = "".join(errors.printable(problem["text"]) + "\n" for problem in problems)
     if call.options.json:
         text = json_text({"ok": not problems, "problems": problems})
     acknowledge(text, "what is wrong")
-
-
-# ---------------------------------------------------------------- deciding
 
 
 @command(
@@ -723,19 +721,19 @@ def report_problems(call: Call, problems: Sequence[Fields]) -> None:
 def cancel(call: Call) -> int:
     queue = call.queue()
     patience = call.config().grace + 15
-    asked = queue.cancel(storage.unique(call.options.ids), call.now)
+    asked = queue.cancel(values.unique(call.options.ids), call.now)
     late, missed = queue.await_cancel(asked, patience)
     if missed:
-        raise storage.QueueError("before the cancel reached it, job %s" % ", job ".join(missed))
+        raise QueueError("before the cancel reached it, job %s" % ", job ".join(missed))
     if late:
         hope = "its worker goes on trying" if queue.has_worker() else "the next worker that starts ends it"
-        raise storage.QueueError("not ended yet: %s: %s" % (", ".join(late), hope))
+        raise QueueError("not ended yet: %s: %s" % (", ".join(late), hope))
     return 0
 
 
 @command("requeue", "put dead or cancelled jobs back into the queue", argument("ids", metavar="ID", nargs="+"))
 def requeue(call: Call) -> int:
-    call.queue().requeue(storage.unique(call.options.ids), ("dead", "cancelled"), call.now)
+    call.queue().requeue(values.unique(call.options.ids), ("dead", "cancelled"), call.now)
     return 0
 
 
@@ -746,7 +744,7 @@ def requeue(call: Call) -> int:
     shows=True,
 )
 def dlq_list(call: Call) -> int:
-    limit = storage.count_from_text(call.options.limit, "--limit", 1000000000)
+    limit = values.count_from_text(call.options.limit, "--limit", 1000000000)
     show_jobs(call, ["dead"], limit)
     return 0
 
@@ -759,9 +757,9 @@ def dlq_list(call: Call) -> int:
 )
 def dlq_retry(call: Call) -> int:
     if bool(call.options.ids) == call.options.all:
-        raise storage.BadInput("give either the ids of dead jobs or --all")
+        raise BadInput("give either the ids of dead jobs or --all")
     if call.options.ids:
-        call.queue().requeue(storage.unique(call.options.ids), ("dead",), call.now)
+        call.queue().requeue(values.unique(call.options.ids), ("dead",), call.now)
         return 0
     left: List[str] = []
     count = call.queue().requeue_dead(call.now, left)
@@ -785,12 +783,12 @@ def dlq_purge(call: Call) -> int:
     shows=True,
 )
 def prune(call: Call) -> int:
-    states = storage.check_states(call.options.state) or ["cancelled", "completed"]
-    for state in states:
-        if state not in storage.FINAL:
-            raise storage.BadInput("jobs that are %s are not finished: cancel them first" % state)
-    age = storage.parse_duration(call.options.older_than, "--older-than")
-    return delete_jobs(call, states, age, call.options.quiet)
+    wanted = states.check_states(call.options.state) or ["cancelled", "completed"]
+    for state in wanted:
+        if state not in states.FINAL:
+            raise BadInput("jobs that are %s are not finished: cancel them first" % state)
+    age = times.parse_duration(call.options.older_than, "--older-than")
+    return delete_jobs(call, wanted, age, call.options.quiet)
 
 
 def delete_jobs(call: Call, states: Sequence[str], age: float, quiet: bool) -> int:
@@ -807,8 +805,6 @@ def delete_jobs(call: Call, states: Sequence[str], age: float, quiet: bool) -> i
         tell("deleted %d jobs" % deleted)
     return 0
 
-
-# ---------------------------------------------------------------- workers
 
 START_ARGUMENTS = (
     argument("-n", "--count", metavar="N", default="1", help="how many workers (default 1)"),
@@ -828,33 +824,35 @@ START_ARGUMENTS = (
 def worker_start(call: Call) -> int:
     options = call.options
     if options.name is not None and not re.match(r"[A-Za-z0-9]{1,32}\Z", options.name):
-        raise storage.BadInput("--name: %s is not up to 32 letters and digits" % storage.shown(options.name))
+        raise BadInput("--name: %s is not up to 32 letters and digits" % errors.shown(options.name))
     import worker  # with multiprocessing, which other commands do without
+    from queuectl_lib.run import options as options_room
+    from queuectl_lib.run import starting
 
     queue = call.queue()
-    wanted = worker.checked_options(
+    wanted = options_room.checked_options(
         options.count, options.drain, options.backoff_base, options.poll_interval, options.max_time
     )
     if options.ensure and queue.is_served():
         return 0
-    storage.make_home(call.home)
+    files.make_home(call.home)
     queue.refuse_untrusted(call.home, call.config.path)  # before SQLite takes in what lies there
     queue.create()
     queue.counts()  # is it ours, whole, and of a version that we know?
     os.environ["QUEUECTL_HOME"] = call.home
-    name = options.name or worker.new_supervisor_name()
+    name = options.name or starting.new_supervisor_name()
 
     def start(when_present: Optional[Callable[[], None]]) -> None:
         if not options.background:
             worker.serve(queue, name, wanted, call.config, when_present)
             return
-        pid = worker.start_background(queue, worker.command_line(SCRIPT, call.home, name, wanted), name)
+        pid = starting.start_background(queue, options_room.command_line(SCRIPT, call.home, name, wanted), name)
         if not options.quiet:
             text = "started in the background: supervisor %s, pid %d, workers: %d; log: %s"
             tell(text % (name, pid, wanted.workers, queue.log_path))
 
     if options.ensure:
-        worker.ensure_served(queue, start)
+        starting.ensure_served(queue, start)
     else:
         start(None)
     return 0
@@ -869,18 +867,18 @@ def worker_start(call: Call) -> int:
 )
 def worker_stop(call: Call) -> int:
     queue = call.queue()
-    limit = None if call.options.timeout is None else storage.parse_duration(call.options.timeout, "--timeout")
+    limit = None if call.options.timeout is None else times.parse_duration(call.options.timeout, "--timeout")
     if call.options.now and call.options.leave_running:
-        raise storage.BadInput("--now and --leave-running contradict each other: give one of them")
+        raise BadInput("--now and --leave-running contradict each other: give one of them")
     if limit is not None and call.options.leave_running:
-        raise storage.BadInput("--timeout and --leave-running contradict each other: give one of them")
+        raise BadInput("--timeout and --leave-running contradict each other: give one of them")
     if call.options.leave_running and sys.platform == "win32":
-        raise storage.BadInput("--leave-running: on Windows a job ends with its worker")
+        raise BadInput("--leave-running: on Windows a job ends with its worker")
     members = queue.members()
     if not members:
         tell("no worker is running")
         return 0
-    supervisors = storage.unique([member["supervisor"] or member["name"] for member in members])
+    supervisors = values.unique([member["supervisor"] or member["name"] for member in members])
     how = "now" if call.options.now else "leave" if call.options.leave_running else "stop"
     inside = queue.is_asked_by_its_job()
     queue.ask_to_stop(supervisors, how)
@@ -898,7 +896,7 @@ def worker_stop(call: Call) -> int:
 
 
 def await_end(
-    queue: storage.Queue, supervisors: Sequence[str], limit: Optional[float], progress: Optional[Progress] = None
+    queue: Queue, supervisors: Sequence[str], limit: Optional[float], progress: Optional[Progress] = None
 ) -> int:
     """Wait until these supervisors and their workers are gone: 0, or 1 after *limit* seconds."""
     began = time.monotonic()
@@ -913,7 +911,7 @@ def await_end(
             if progress:
                 progress.end()
                 return 1
-            raise storage.QueueError("still alive: %s" % ", ".join("pid %d" % member["pid"] for member in left))
+            raise QueueError("still alive: %s" % ", ".join("pid %d" % member["pid"] for member in left))
         if progress:
             progress.show("waiting for %d processes to finish (Ctrl+C leaves them to it)" % len(left))
         time.sleep(0.03)
@@ -935,14 +933,11 @@ def worker_list(call: Call) -> int:
     return 0
 
 
-# ---------------------------------------------------------------- settings
-
-
 @command("config get", "print settings", argument("key", metavar="KEY", nargs="?"), shows=True)
 def config_get(call: Call) -> int:
-    values = call.config()._asdict()
+    values = dict(call.config().__dict__)
     if call.options.key is not None:
-        key = storage.setting_key(call.options.key)
+        key = settings.setting_key(call.options.key)
         if call.options.json:
             call.print_json(values[key])
         else:
@@ -961,13 +956,13 @@ def config_get(call: Call) -> int:
 def setting_text(value: object) -> str:
     if value is None:
         return "none"
-    return storage.number_text(value) if isinstance(value, float) else storage.printable(str(value))
+    return values.number_text(value) if isinstance(value, float) else errors.printable(str(value))
 
 
 @command("config set", "change a setting", argument("key", metavar="KEY"), argument("value", metavar="VALUE"))
 def config_set(call: Call) -> int:
-    key = storage.setting_key(call.options.key)
-    value = storage.check_setting(key, storage.setting_from_text(key, call.options.value))
+    key = settings.setting_key(call.options.key)
+    value = settings.check_setting(key, settings.setting_from_text(key, call.options.value))
     call.config.change(key, value, False)
     return 0
 
@@ -975,7 +970,7 @@ def config_set(call: Call) -> int:
 @command("config unset", "go back to the default of a setting", argument("key", metavar="KEY"))
 def config_unset(call: Call) -> int:
     if call.options.key not in call.config.content():
-        storage.setting_key(call.options.key)
+        settings.setting_key(call.options.key)
     call.config.change(call.options.key, None, True)
     return 0
 
@@ -983,14 +978,11 @@ def config_unset(call: Call) -> int:
 @command("initdb", "create the database now rather than at first use")
 def initdb(call: Call) -> int:
     queue = call.queue()
-    storage.make_home(call.home)
+    files.make_home(call.home)
     new = queue.create()
     queue.counts()  # is it ours, and of a version that we know?
     tell("%s %s" % ("created" if new else "exists already:", queue.path))
     return 0
-
-
-# ---------------------------------------------------------------- the host
 
 
 @command(
@@ -1001,7 +993,7 @@ def initdb(call: Call) -> int:
 def cron(call: Call) -> int:
     import worker
 
-    count = storage.count_from_text(call.options.count, "--count", 1000)
+    count = values.count_from_text(call.options.count, "--count", 1000)
     words = [sys.executable or "python3", SCRIPT]
     if os.path.realpath(call.home) != HERE:
         words += ["--home", call.home]
@@ -1015,10 +1007,10 @@ def cron(call: Call) -> int:
 
 @command("doctor", "prove in a few seconds that this host can run the queue; exit 1 where it cannot", shows=True)
 def doctor(call: Call) -> int:
-    import worker
+    from queuectl_lib.doctor import course
 
     began, found = time.monotonic(), []
-    findings: Any = worker.examine(call.home, call.config, SCRIPT, LIBRARY)
+    findings: Any = course.examine(call.home, call.config, SCRIPT, LIBRARY)
     try:
         for finding in findings:
             found.append(finding)
@@ -1031,19 +1023,16 @@ def doctor(call: Call) -> int:
         rows = [{"name": one.name, "ok": one.ok, "text": one.text, "advice": one.advice or None} for one in found]
         call.print_json({"ok": not failed, "seconds": round(time.monotonic() - began, 3), "findings": rows})
     if failed:
-        raise storage.QueueError("this host cannot run the queue yet: %s" % ", ".join(failed))
+        raise QueueError("this host cannot run the queue yet: %s" % ", ".join(failed))
     if not call.options.json:
         print_text("this host can run the queue (%.1f s)\n" % (time.monotonic() - began))
     return 0
 
 
-def print_finding(finding: storage.Finding) -> None:
+def print_finding(finding: Finding) -> None:
     word, state = {True: ("ok", "completed"), False: ("FAIL", "dead"), None: ("note", "failed")}[finding.ok]
     text = finding.text + (": " + finding.advice if finding.advice else "")
-    print_text("%s%-13s%s\n" % (coloured("%-6s" % word, state), finding.name, storage.printable(text)), flush=True)
-
-
-# ---------------------------------------------------------------- main
+    print_text("%s%-13s%s\n" % (coloured("%-6s" % word, state), finding.name, errors.printable(text)), flush=True)
 
 
 def main(argv: Optional[List[str]] = None) -> int:
@@ -1054,7 +1043,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     try:
         try:
             return run(words)
-        except storage.QueueError as error:
+        except QueueError as error:
             show_trace(debug)
             return complain(str(error), error.exit_code)
         except OSError as error:
@@ -1100,7 +1089,7 @@ def show_trace(debug: bool) -> None:
 def complain(text: str, code: int) -> int:
     """The one place that tells an error: one line, whatever it holds."""
     try:
-        sys.stderr.write("queuectl: error: %s\n" % storage.printable(text))
+        sys.stderr.write("queuectl: error: %s\n" % errors.printable(text))
         sys.stderr.flush()
         sys.stdout.flush()
     except OSError:

@@ -1,0 +1,141 @@
+"""Files of ours: private whatever the umask, never through a link, replaced and removed also under Windows."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import sys
+import time
+
+from queuectl_lib import errors
+from queuectl_lib.errors import HostError
+
+if sys.platform == "linux":
+    import fcntl
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterator
+
+PRIVATE_FILE = 0o600
+PRIVATE_FOLDER = 0o700
+OPEN_SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+
+HAS_LEASES = sys.platform == "linux"
+
+
+def open_private(path: str, flags: int) -> int:
+    """os.open that creates with mode 0600 whatever the umask, and follows no link."""
+    fd = os.open(path, flags | OPEN_SAFELY, PRIVATE_FILE)
+    if flags & os.O_CREAT:
+        restore_owner_bits(fd)
+    return fd
+
+
+def open_appending(path: str) -> int:
+    """Open a file, made where it is missing, so that all who inherit the descriptor append to it."""
+    if sys.platform == "win32":
+        from queuectl_lib.host import windows  # which only loads there
+
+        return windows.open_appending(path)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
+    restore_owner_bits(fd)
+    return fd
+
+
+def restore_owner_bits(fd: int) -> None:
+    """Make a file of ours usable again if a umask took even its owner's bits."""
+    if sys.platform != "win32":
+        info = os.fstat(fd)
+        if info.st_mode & PRIVATE_FILE != PRIVATE_FILE and info.st_uid == os.geteuid():
+            os.fchmod(fd, PRIVATE_FILE)
+
+
+def is_as_made(fd: int, most_bytes: int) -> bool:
+    """True where the file of *fd* is still private, has no second name, and holds no more than *most_bytes*."""
+    info = os.fstat(fd)
+    return info.st_size <= most_bytes and info.st_nlink == 1 and stat.S_IMODE(info.st_mode) == PRIVATE_FILE
+
+
+def is_open_here_only(fd: int) -> bool:
+    """True where the kernel is certain that nobody else has the file of *fd* open.
+
+    It grants a write lease only then (fcntl(2), F_SETLEASE), on file systems that have leases.
+    Whoever opens the file at that moment waits until the lease is given up, and we get SIGIO.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+            fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+            return True
+    return False
+
+
+def read_whole(path: str) -> bytes:
+    """The content of a file that others replace; on Windows it cannot be opened at that moment."""
+    for tries_left in range(50 if sys.platform == "win32" else 0, -1, -1):
+        try:
+            with open(path, "rb") as file:
+                return file.read()
+        except PermissionError:
+            if not tries_left:
+                raise
+            time.sleep(0.02)
+    return b""
+
+
+def replace(partial: str, path: str) -> None:
+    """os.replace; on Windows it waits up to a second for those who have *path* open."""
+    for tries_left in range(50 if sys.platform == "win32" else 0, -1, -1):
+        try:
+            os.replace(partial, path)
+            return
+        except PermissionError:
+            if not tries_left:
+                raise
+            time.sleep(0.02)
+
+
+def remove(path: str) -> None:
+    """Delete a file that may be gone already or, on Windows, still open elsewhere."""
+    for _ in range(10 if sys.platform == "win32" else 1):
+        try:
+            os.unlink(path)
+            return
+        except FileNotFoundError:
+            return
+        except PermissionError:
+            if sys.platform != "win32":
+                raise
+            time.sleep(0.02)
+
+
+def sync_folder(path: str) -> None:
+    """Make a new entry of a directory survive power loss (not needed on Windows)."""
+    if sys.platform == "win32":
+        return
+    with contextlib.suppress(OSError):
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def make_home(home: str) -> None:
+    """Make the home, private, where it is missing. Raises HostError."""
+    with refusals_told(home):
+        if not os.path.isdir(home):
+            os.makedirs(home, PRIVATE_FOLDER, exist_ok=True)
+            os.chmod(home, PRIVATE_FOLDER)  # a umask may have taken even the owner's bits
+
+
+@contextlib.contextmanager
+def refusals_told(path: str) -> Iterator[None]:
+    """Turn what the system says about *path* into one line that helps."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename if isinstance(error.filename, str) else path
+        raise HostError("cannot use %s: %s" % (errors.printable(where), error.strerror or error)) from error

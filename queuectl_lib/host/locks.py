@@ -1,0 +1,141 @@
+"""File locks, which the kernel drops when their holder dies, and standing in line for one."""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import os
+import sys
+import time
+
+from queuectl_lib.errors import HostError
+from queuectl_lib.host import files
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from typing import Any, Iterator, List
+else:
+    try:
+        import _signal as signal  # what does the work in signal, which makes enums of it: a millisecond of every `add`
+    except ImportError:
+        import signal
+
+LOCK_BYTE = 1 << 30  # Windows locks forbid reading what they cover: lock beyond the content
+
+
+def try_lock(fd: int, shared: bool = False) -> bool:
+    """Lock an open file without waiting; False when someone else holds it.
+
+    The kernel drops the lock when the last copy of *fd* is closed, so also at the death
+    of its holder. flock, never lockf: POSIX locks vanish with any close of the file.
+    """
+    try:
+        if sys.platform == "win32":
+            os.lseek(fd, LOCK_BYTE, os.SEEK_SET)
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError as error:
+        if sys.platform == "win32":
+            return False
+        raise HostError("file locks do not work here (%s): use a local file system" % error.strerror) from None
+    return True
+
+
+IN_LINE_AFTER = 0.002  # a nap that has grown longer ends the asking, after 7 ms
+LEFT_BEHIND: List[Any] = []  # what tells of threads that wait in vain
+LEFT_BEHIND_MOST = 3
+
+
+def wait_for_lock(fd: int, seconds: float) -> bool:
+    """Lock an open file within *seconds*; False when it does not come free.
+
+    Who has waited for a moment stands in line: many who ask again and again would cost more
+    than the one who works, and the last to come would be served first.
+    """
+    pause, deadline = 0.0002, time.monotonic() + seconds
+    while not try_lock(fd):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        if pause > IN_LINE_AFTER and sys.platform != "win32":
+            with contextlib.suppress(RuntimeError):  # no thread can be started: ask on
+                return lock_in_line(fd, left)
+        time.sleep(min(pause, left))
+        pause = min(pause * 1.5, 0.01)
+    return True
+
+
+def lock_in_line(fd: int, seconds: float) -> bool:
+    """The same in the order of coming, which the kernel keeps. Raises RuntimeError where no thread is to be had.
+
+    The kernel's waiting (flock) knows no limit, so a thread does it. When the time is over it is left
+    behind, and its turn passes as soon as it comes: nobody else has the lock's description open then.
+    Where the lock is never free, no more than LEFT_BEHIND_MOST are left so.
+    """
+    if sys.platform == "win32":
+        raise NotImplementedError
+    LEFT_BEHIND[:] = [turn for turn in LEFT_BEHIND if turn.locked()]
+    if len(LEFT_BEHIND) >= LEFT_BEHIND_MOST:
+        raise RuntimeError
+    turn, refused = _thread.allocate_lock(), []  # type: Any, List[OSError]
+    turn.acquire()
+    copy = os.dup(fd)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are for the main thread
+    try:
+        _thread.start_new_thread(stand_in_line, (copy, turn, refused))
+    except RuntimeError:
+        os.close(copy)
+        raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if not turn.acquire(timeout=seconds):
+        LEFT_BEHIND.append(turn)
+        return False
+    if refused:
+        raise refused[0]
+    return True
+
+
+def stand_in_line(fd: int, turn: Any, refused: List[OSError]) -> None:
+    """In a thread of its own: wait for the lock of *fd*, close it, and let *turn* go."""
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        except OSError as error:
+            refused.append(error)
+    os.close(fd)
+    turn.release()
+
+
+def is_locked(run_path: str) -> bool:
+    """True while somebody holds the lock of a run file. Raises OSError where that cannot be told."""
+    try:
+        fd = files.open_private(run_path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        return not try_lock(fd, shared=True)
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def not_paused() -> Iterator[None]:
+    """Put Ctrl+Z off while the gate is held: one paused process must not stop the queue."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTSTP])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,140 @@
+"""The process table, and a process by its identity: pid and start, never a bare pid."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Optional, Set
+
+KILL_SECONDS = 5.0  # how long SIGKILL may take before a process counts as unkillable
+
+
+@functools.lru_cache(maxsize=None)
+def boot_id() -> str:
+    """What differs after every start of the host, where the system tells."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return "unknown"
+
+
+class Process:
+    """A row of the process table."""
+
+    __slots__ = ("parent", "session", "start", "name")
+
+    def __init__(self, parent: int, session: int, start: str, name: str) -> None:
+        self.parent = parent
+        self.session = session
+        self.start = start
+        self.name = name
+
+
+def process_table() -> Dict[int, Process]:
+    """Every living process by pid, zombies left out."""
+    if has_proc():
+        found = ((int(entry), linux_process(entry)) for entry in os.listdir("/proc") if entry.isdigit())
+        return {pid: process for pid, process in found if process}
+    return ps_table()
+
+
+def has_proc() -> bool:
+    return os.path.isdir("/proc/self")
+
+
+def linux_process(pid: str) -> Optional[Process]:
+    """One process from /proc/PID/stat (proc(5): the name in parentheses may hold anything)."""
+    try:
+        with open("/proc/%s/stat" % pid, "rb") as file:
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return None
+    name, _, rest = text.partition("(")[2].rpartition(")")
+    words = rest.split()
+    if words[0] in "ZX":
+        return None
+    return Process(int(words[1]), int(words[3]), words[19], name)
+
+
+def ps_table() -> Dict[int, Process]:
+    """The process table where there is no /proc (macOS, BSD); the group stands in for the session."""
+    found = {}
+    listing = subprocess.run(
+        ["ps", "-axo", "pid=,ppid=,pgid=,stat=,lstart=,comm="],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=dict(os.environ, LC_ALL="C", TZ="UTC0"),  # what lstart looks like must not vary
+    ).stdout.decode("utf-8", "replace")
+    for line in listing.splitlines():
+        words = line.split(None, 9)
+        if len(words) == 10 and not words[3].startswith("Z"):
+            found[int(words[0])] = Process(int(words[1]), int(words[2]), " ".join(words[4:9]), words[9])
+    return found
+
+
+def seconds_of_ps(lstart: str) -> float:
+    """What `ps` calls lstart (Mon Nov 23 09:15:00 2026, in UTC) as seconds since 1970."""
+    import calendar  # needed only where there is no /proc
+
+    return calendar.timegm(time.strptime(lstart, "%a %b %d %H:%M:%S %Y"))
+
+
+def holders(path: str, table: Dict[int, Process]) -> Set[int]:
+    """The processes that inherited the lock on *path*."""
+    return {pid for pid in table if holds_lock(pid, path)}
+
+
+def holds_lock(pid: int, path: str) -> bool:
+    """True when *pid* has the locked description itself: who only reads the file is a bystander."""
+    try:
+        for fd in os.listdir("/proc/%d/fd" % pid):
+            if os.readlink("/proc/%d/fd/%s" % (pid, fd)) == path:
+                with open("/proc/%d/fdinfo/%s" % (pid, fd), encoding="ascii") as file:
+                    if re.search(r"^lock:.*FLOCK.*WRITE", file.read(), re.M):
+                        return True
+    except OSError:
+        pass
+    return False
+
+
+def with_descendants(found: Set[int], table: Dict[int, Process]) -> Set[int]:
+    """*found* and everything that descends from it."""
+    result, fresh = set(found), set(found)
+    while fresh:
+        fresh = {pid for pid, process in table.items() if process.parent in fresh} - result
+        result |= fresh
+    return result
+
+
+def send_signal(pid: int, start: str, number: int) -> None:
+    """Signal *pid* if it is still the process that began at *start*, and nobody else."""
+    if sys.platform == "win32":
+        raise NotImplementedError
+    handle = pidfd(pid)  # holds the identity between the look and the signal, where the kernel has that
+    with contextlib.suppress(OSError):
+        process = process_table().get(pid) if handle is None else linux_process(str(pid))
+        if process and process.start == start:
+            if sys.platform == "linux" and handle is not None and hasattr(signal, "pidfd_send_signal"):
+                signal.pidfd_send_signal(handle, number)
+            else:
+                os.kill(pid, number)
+    if handle is not None:
+        os.close(handle)
+
+
+def pidfd(pid: int) -> Optional[int]:
+    """A handle on *pid*; None where the system has none (before Linux 5.3), or refuses it (old containers)."""
+    if sys.platform == "linux" and hasattr(os, "pidfd_open"):
+        with contextlib.suppress(OSError):
+            return int(os.pidfd_open(pid))
+    return None

@@ -1,0 +1,118 @@
+"""Signals: noted by handlers that only wake, held back around a start, told by name."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterator, List
+
+NOW_SIGNAL = int(getattr(signal, "SIGUSR1", 0))  # from the supervisor to its workers
+
+
+def stop_signals() -> List[int]:
+    """The signals that ask to stop, less those that whoever started us had ignored (nohup)."""
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    numbers = [int(getattr(signal, name)) for name in names if hasattr(signal, name)]
+    return [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+
+
+def free_signals() -> None:
+    """Take back what whoever started us did to SIGCHLD and the mask.
+
+    An ignored SIGCHLD hides every exit status, and would turn failures into successes.
+    """
+    if sys.platform != "win32":
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+@contextlib.contextmanager
+def signals_held_back() -> Iterator[None]:
+    """Start a child that gets no signal before it can handle one (it unblocks them itself)."""
+    if sys.platform == "win32":
+        yield
+        return
+    held = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1]
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, held)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "signal %d" % number
+
+
+class WakeUp:
+    """Ends a wait when a signal arrives: handlers only note it and the wait's pipe wakes."""
+
+    def __init__(self, noted: List[int]) -> None:
+        self.noted = noted
+        self.reader, self.writer = socket.socketpair()
+        self.reader.setblocking(False)
+        self.writer.setblocking(False)
+        signal.set_wakeup_fd(self.writer.fileno(), warn_on_full_buffer=False)
+
+    def catch(self, number: int) -> None:
+        signal.signal(number, self._note)
+
+    def ignore(self, number: int) -> None:
+        """Let a signal only wake; unlike SIG_IGN, a job does not inherit this."""
+        signal.signal(number, self._pass)
+
+    def _note(self, number: int, frame: object) -> None:
+        self.noted.append(number)
+
+    def _pass(self, number: int, frame: object) -> None:
+        return
+
+    def handles(self) -> List[Any]:
+        """What multiprocessing.connection.wait can wait for (on Windows it takes no sockets)."""
+        return [] if sys.platform == "win32" else [self.reader]
+
+    def clear(self) -> None:
+        with contextlib.suppress(OSError):
+            while len(self.reader.recv(4096)) == 4096:
+                pass
+
+    def close(self) -> None:
+        signal.set_wakeup_fd(-1)
+        self.reader.close()
+        self.writer.close()
+
+
+def reset_signals(wake: WakeUp) -> None:
+    """Free this worker, and so its jobs, from what whoever started it ignored or blocked."""
+    if sys.platform == "win32":
+        wake.ignore(signal.SIGINT)
+        wake.ignore(signal.SIGBREAK)
+        return
+    for number in range(1, signal.NSIG):
+        with contextlib.suppress(OSError, ValueError):
+            kept = (signal.SIGPIPE, getattr(signal, "SIGXFSZ", 0))  # Python's own; Popen resets them
+            if signal.getsignal(number) == signal.SIG_IGN and number not in kept:
+                signal.signal(number, signal.SIG_DFL)
+    wake.catch(signal.SIGTERM)
+    wake.catch(signal.SIGHUP)
+    wake.catch(signal.SIGUSR1)
+    wake.ignore(signal.SIGINT)  # Ctrl+C reaches the whole terminal: the supervisor decides
+    wake.ignore(signal.SIGCHLD)
+    wake.ignore(signal.SIGIO)  # somebody opened a file while SpareFiles asked whether anybody has it open
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+def start_helper_of_spawn() -> None:
+    """See that multiprocessing's resource tracker runs: to start it unblocks SIGINT and SIGTERM (3.8 to 3.12)."""
+    if sys.platform != "win32":
+        from multiprocessing import resource_tracker
+
+        resource_tracker.ensure_running()

@@ -1,0 +1,130 @@
+"""Starting programs: a command in a session of its own, and ourselves in the background."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, List, Optional, Sequence, Union
+
+    if sys.platform == "win32":
+        ChildProcess = subprocess.Popen[bytes]
+    else:
+        ChildProcess = Union[subprocess.Popen[bytes], "Child"]
+
+
+def spawn(arguments: List[str], cwd: str, environment: Dict[str, str], streams: Sequence[int]) -> int:
+    """The pid of a program started in a session of its own. Raises NotImplementedError where that cannot be said.
+
+    Half of what subprocess.Popen costs. The program gets no descriptors but its three
+    *streams*: none of ours is inheritable (keep_descriptors).
+    """
+    if sys.platform == "win32" or not hasattr(os, "posix_spawn"):
+        raise NotImplementedError
+    here = os.open(".", os.O_RDONLY)
+    try:
+        os.chdir(cwd)
+        return os.posix_spawn(
+            arguments[0],
+            arguments,
+            environment,
+            file_actions=[(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(streams)],
+            setsid=True,
+            setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
+        )
+    finally:
+        os.fchdir(here)
+        os.close(here)
+
+
+def keep_descriptors() -> None:
+    """See that no job inherits a descriptor of this worker: multiprocessing leaves one that can be."""
+    for entry in os.listdir("/dev/fd") if os.path.isdir("/dev/fd") else range(256):
+        if int(entry) > 2:
+            with contextlib.suppress(OSError):
+                os.set_inheritable(int(entry), False)
+
+
+class Child:
+    """A child process by its pid: as much of subprocess.Popen as an Attempt needs."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.returncode: Optional[int] = None
+
+    def poll(self) -> Optional[int]:
+        """The exit code once it has ended, negative the signal that ended it."""
+        if sys.platform == "win32":
+            raise NotImplementedError
+        if self.returncode is None:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:  # somebody else has waited for it: what its watcher wrote decides
+                pid, status = self.pid, signal.SIGKILL
+            if pid:
+                self.returncode = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+        return self.returncode
+
+
+def detached(command: List[str], environment: Dict[str, str], log: int) -> subprocess.Popen[bytes]:
+    """Start a process that no terminal, shell or parent holds on to."""
+    if sys.platform == "win32":
+        # A console of its own without a window: without any (DETACHED_PROCESS) each worker,
+        # and many a program that a job starts, would open a window.
+        flags = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
+        try:
+            return subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                creationflags=flags | subprocess.CREATE_BREAKAWAY_FROM_JOB,
+            )
+        except PermissionError:  # the job object we are in lets nobody out
+            return subprocess.Popen(
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, creationflags=flags
+            )
+    return subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+    )
+
+
+CREATE_SUSPENDED = 0x4  # of CreateProcess
+
+
+def find_program(program: str, cwd: str, environment: Dict[str, str]) -> Optional[str]:
+    """The file that *program* means in a job on Windows: from its directory or PATH, with or without .exe and such."""
+    if not os.path.dirname(program):
+        return shutil.which(program, path=environment.get("PATH", os.defpath))
+    path = os.path.join(cwd, program)
+    endings = [""] + environment.get("PATHEXT", ".COM;.EXE;.BAT;.CMD").split(";")
+    return next((path + ending for ending in endings if os.path.isfile(path + ending)), None)
+
+
+def launch_suspended(
+    command: Union[str, List[str]], cwd: str, environment: Dict[str, str], stdout: int, stderr: int
+) -> subprocess.Popen[bytes]:
+    """Start a command on Windows, suspended; its Tree puts it into its job object, then lets it run."""
+    if sys.platform != "win32":
+        raise NotImplementedError
+    if isinstance(command, str):
+        shell = environment.get("COMSPEC") or "cmd.exe"
+        command = '"%s" /d /s /c "%s"' % (shell, command)
+    else:  # CreateProcess would look with our PATH, from our directory, and only for .exe
+        command = [find_program(command[0], cwd, environment) or command[0]] + command[1:]
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        cwd=cwd,
+        env=environment,
+        creationflags=CREATE_SUSPENDED | subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW,
+    )

@@ -1,0 +1,43 @@
+"""What differs between systems, as facts: how long a command may be, what a umask and a directory are here."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from queuectl_lib import values
+from queuectl_lib.errors import HostError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional
+
+# Linux refuses one argument of 128 KiB and more; cmd.exe a line over 8191 characters.
+COMMAND_BYTES = 8000 if sys.platform == "win32" else 131000
+ARGUMENTS_BYTES = 30000 if sys.platform == "win32" else 1000000
+
+
+def current_directory() -> str:
+    try:
+        return str(values.check_text(os.getcwd(), "the current directory"))
+    except OSError:
+        raise HostError("the current directory no longer exists: change to one that does") from None
+
+
+def current_umask() -> Optional[int]:
+    """The umask that a job enqueued by this process will run with."""
+    if sys.platform == "win32":
+        return None
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask
+
+
+def output_text(data: bytes) -> str:
+    """Output as text: UTF-8, on Windows else what cmd and its commands write there."""
+    if sys.platform == "win32":
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError:
+            return data.decode("oem", "backslashreplace")
+    return data.decode("utf-8", "backslashreplace")

@@ -1,0 +1,74 @@
+"""Ids of jobs: given ones checked, made ones short, unique, and in the order of their age."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from queuectl_lib import errors
+from queuectl_lib.errors import BadInput
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterator
+
+ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@+-]{0,127}\Z")
+ID_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
+ID_EPOCH = 1704067200  # 2024-01-01: keeps ten digits good until 2059
+
+ID_PAIRS = [one + two for one in ID_DIGITS for two in ID_DIGITS]
+
+
+class MadeId(str):
+    """An id that queuectl made, and may make anew if it is taken."""
+
+
+class Holder(str):
+    """The id of a job that waits or runs with a key, given where another with that key was not added."""
+
+    key: str
+    state: str
+
+    @classmethod
+    def of(cls, identifier: str, key: str, state: str) -> Holder:
+        holder = cls(identifier)
+        holder.key, holder.state = key, state
+        return holder
+
+
+class IdMaker:
+    """Makes ids: ten base-32 digits of time (microseconds), then two at random."""
+
+    def __init__(self) -> None:
+        self.last = 0
+        self.second = -1  # what `start` says: the first six digits, the same for a million ids
+        self.start = ""
+        self.random: Iterator[int] = iter(())
+
+    def __call__(self, now: float) -> MadeId:
+        self.last = micros = max(self.last + 1, int((now - ID_EPOCH) * 1000000))
+        if micros >> 20 != self.second:
+            self.second = micros >> 20
+            self.start = "".join([ID_PAIRS[self.second >> shift & 1023] for shift in (20, 10, 0)])
+        end = ID_PAIRS[micros >> 10 & 1023] + ID_PAIRS[micros & 1023] + ID_PAIRS[self._random() & 1023]
+        return MadeId(self.start + end)
+
+    def _random(self) -> int:
+        """Sixteen random bits, fetched from the system by the hundred."""
+        for number in self.random:
+            return number
+        self.random = iter(memoryview(os.urandom(256)).cast("H"))
+        return next(self.random)
+
+
+make_id = IdMaker()
+
+
+def check_id(value: object) -> str:
+    """*value* when it can be the id of a job. Raises BadInput."""
+    if isinstance(value, str) and ID.match(value):
+        return value
+    raise BadInput(
+        "id: %s is not an id: up to 128 letters, digits and _ . : @ + -, the first a letter, digit or _"
+        % errors.shown(value)
+    )

@@ -1,0 +1,117 @@
+"""What is wrong with a queue, as facts and a sentence each."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from queuectl_lib import errors, times, values
+from queuectl_lib.errors import BadInput
+from queuectl_lib.jobs import fields
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterator, List, Sequence, Tuple
+
+    from queuectl_lib.values import Fields
+    from storage import Queue
+
+NEWEST_DEAD = 5  # dead letters that `check` names
+ERROR_CHARACTERS = 100  # of the error of each
+
+
+def check_expected(keys: Sequence[str], ages: Sequence[str]) -> List[Tuple[str, float]]:
+    """Which keys must complete how often: as one or several give them to `check`. Raises BadInput."""
+    if bool(keys) != bool(ages):
+        raise BadInput("--expect KEY and --every DURATION go together: give both")
+    if len(ages) not in (1, len(keys)) and keys:
+        raise BadInput("give one --every for all, or one for each --expect")
+    for key in keys:
+        fields.check_key(key, "--expect")
+    seconds = [times.parse_duration(age, "--every") for age in ages]
+    if 0 in seconds:
+        raise BadInput("--every: 0 is never kept: give a length of time such as 26h")
+    return list(zip(keys, seconds * len(keys) if len(seconds) == 1 else seconds))
+
+
+@contextlib.contextmanager
+def problems(
+    queue: Queue, now: float, waiting: float, least: int, expected: Sequence[Tuple[str, float]]
+) -> Iterator[List[Fields]]:
+    """What is wrong with the queue, each as "kind", "text" and facts; deaths count as told once the block is left.
+
+    A job is due for longer than *waiting* seconds, the disk has less than *least* bytes free, no
+    job with a key that is *expected* completed within its seconds, jobs died since the last time.
+    """
+    found = work_problems(queue, now, waiting) + disk_problems(queue, least)
+    for key, every in expected:
+        found += expected_problems(queue, now, key, every)
+    with queue.untold_deaths(NEWEST_DEAD) as (count, jobs):
+        yield found + dead_problems(count, jobs)
+
+
+def problem(kind: str, text: str, **facts: Any) -> Fields:
+    return dict([("kind", kind), ("text", text)], **facts)
+
+
+def work_problems(queue: Queue, now: float, limit: float) -> List[Fields]:
+    """A job that waits too long; nobody there to run it."""
+    found = []
+    due, running, oldest = queue.due_work(now, now - limit)
+    if oldest:
+        since, identifier = oldest
+        text = "job %s has been due since %s (%s); jobs due: %d"
+        text = text % (identifier, since, times.age_text(now - times.utc_seconds(since)), due)
+        found.append(problem("waiting", text, id=identifier, since=since, due=due))
+    if (due or running) and not queue.has_worker_soon():
+        text = "no worker is alive; jobs due: %d, left running: %d; `queuectl.py worker start` starts one"
+        found.append(problem("workers", text % (due, running), due=due, running=running))
+    return found
+
+
+def disk_problems(queue: Queue, least: int) -> List[Fields]:
+    """Too little room beside the database, or where output goes if that is another disk."""
+    import shutil  # needed only here
+
+    found, seen = [], set()
+    folders = (os.path.dirname(queue.path), queue.attempts_folder) if os.path.exists(queue.path) else ()
+    for folder in folders:
+        try:
+            device, free = os.stat(folder).st_dev, shutil.disk_usage(folder).free
+        except OSError:
+            continue
+        if free < least and device not in seen:
+            text = "the disk that holds %s has %s free, less than %s" % (
+                folder,
+                values.size_text(free),
+                values.size_text(least),
+            )
+            found.append(problem("disk", text, path=folder, free=free, min_free=least))
+        seen.add(device)
+    return found
+
+
+def expected_problems(queue: Queue, now: float, key: str, every: float) -> List[Fields]:
+    last = queue.last_success(key)
+    age = now - times.utc_seconds(last) if last else 0.0
+    if last and abs(age) <= every:
+        return []
+    when_text = "%s (%s)" % (last, times.age_text(age) + " ago" if age >= 0 else "in the future") if last else "never"
+    text = "no job with the key %s completed within %s; the last success: %s"
+    text = text % (errors.shown(key), times.exact_age(every), when_text)
+    return [problem("expected", text, key=key, every=every, last_success=last)]
+
+
+def dead_problems(count: int, jobs: Sequence[Fields]) -> List[Fields]:
+    """One line for all that died since the last check, with the newest by name."""
+    if not count:
+        return []
+    named = ["%s (%s)" % (job["id"], shortened(job["last_error"] or "?")) for job in jobs]
+    text = "new dead letters: %d" % count
+    if named:
+        text += "; %s%s" % ("the newest: " if count > len(named) else "", ", ".join(named))
+    return [problem("dead", text, count=count, jobs=jobs)]
+
+
+def shortened(text: str) -> str:
+    return text if len(text) <= ERROR_CHARACTERS else text[: ERROR_CHARACTERS - 3] + "..."

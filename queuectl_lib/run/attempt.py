@@ -1,0 +1,344 @@
+"""One run of one command: started or adopted, polled, ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import subprocess
+import sys
+import time
+
+import storage
+from queuectl_lib import settings, times
+from queuectl_lib.host import failpoints, files, locks, processes
+from queuectl_lib.jobs import attempts
+from queuectl_lib.jobs.attempts import Outcome
+from queuectl_lib.run import launching, output_files, pace, run_file, spare_files
+from queuectl_lib.run.launching import CannotStart
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, List, Optional, Tuple
+
+    from queuectl_lib.host.signals import WakeUp
+    from queuectl_lib.host.spawn import ChildProcess
+    from queuectl_lib.jobs.attempts import Claim
+    from queuectl_lib.run.spare_files import SpareFiles
+    from queuectl_lib.settings import Settings
+    from storage import Queue
+
+
+class Attempt:
+    """One run of one command: start or adopt it, poll it, end it."""
+
+    def __init__(self, queue: Queue, claim: Claim) -> None:
+        self.queue = queue
+        self.claim = claim
+        self.paths = {kind: queue.attempt_path(claim.token, kind) for kind in spare_files.FILES}
+        self.run_path = self.paths["run"]
+        self.child: Optional[ChildProcess] = None
+        self.run_fd = -1
+        self.adopted = False
+        self.started = time.time()
+        self.began = time.monotonic()
+        self.grace = 0.0
+        self.max_output = settings.SETTING_DEFAULTS["max_output"]
+        self.timeout: Optional[float] = None
+        self.deadline: Optional[float] = None  # monotonic
+        self.ending: Optional[Tuple[str, str]] = None  # kind and error once it is being ended
+        self.kill_at = 0.0
+        self.killed_at: Optional[float] = None
+        self.told = False  # that it defies SIGKILL
+        self.code: Optional[int] = None  # of the command's own process, once it has ended
+        self.tree = run_file.tree_of(claim.token, self.run_path)
+
+    # -------------------------------------------------------- beginning
+
+    def start(self, settings: Settings, spare: SpareFiles) -> None:
+        """Start the command. Raises CannotStart (its fault) or OSError (the host's)."""
+        claim = self.claim
+        self._end_leftovers()
+        environment = launching.job_environment(claim)
+        launching.check_startable(claim, environment)
+        output: List[int] = []
+        try:
+            start = "start %s %.6f %s\n" % (processes.boot_id(), time.monotonic(), claim.token)
+            self.run_fd = spare.open(self.run_path, "run", start.encode("ascii"))
+            if not locks.try_lock(self.run_fd):
+                raise OSError("the lock of a new file is held by someone else")
+            failpoints.failpoint("start.run-file")
+            for kind in spare_files.OUTPUTS:
+                output.append(spare.open(self.paths[kind], kind))
+            self.child = launching.launch_checked(claim, environment, self.run_fd, output[0], output[1])
+        finally:
+            for fd in output:
+                os.close(fd)
+        failpoints.failpoint("start.launched")
+        self.tree.hold(self.child)
+        if sys.platform == "win32":  # elsewhere the watcher itself says so, before the command begins
+            os.write(self.run_fd, b"pid %d\n" % self.child.pid)
+            self.tree.resume(self.child)
+        self.started = time.time()
+        self._set_deadline(settings, time.monotonic())
+
+    def _end_leftovers(self) -> None:
+        """End what earlier attempts of this job left running, before it runs again."""
+        for token in self.claim.leftovers:
+            run_path = self.queue.attempt_path(token, "run")
+            rest = run_file.tree_of(token, run_path).end(2.0)
+            deadline = time.monotonic() + processes.KILL_SECONDS
+            while not rest and locks.is_locked(run_path):  # also by one that is dying: its threads let go last
+                if time.monotonic() > deadline:
+                    rest = "unknown processes"
+                time.sleep(0.02)
+            if rest:
+                raise CannotStart("not started: an earlier attempt still runs and cannot be ended: %s" % rest)
+
+    def adopt(self, started: float, settings: Settings) -> None:
+        """Watch a command that another worker started; its timeout still holds, and its ending."""
+        self.adopted = True
+        self.started = started
+        self._set_deadline(settings, self._started_monotonic())
+        kind, _, error = self._status().get("end", "").partition("|")
+        if kind:
+            self.ending = (kind, error)
+            self.kill_at = time.monotonic() + self.grace
+            self.tree.signal(gently=True)
+
+    def _started_monotonic(self) -> float:
+        """When the command began on this boot's monotonic clock."""
+        began = run_file.began_monotonic(self._status())
+        return time.monotonic() - max(0.0, time.time() - self.started) if began is None else began
+
+    def _set_deadline(self, settings: Settings, begin: float) -> None:
+        self.grace = settings.grace
+        self.max_output = settings.max_output
+        self.timeout = self.claim.timeout if self.claim.timeout is not None else settings.timeout
+        self.deadline = None if self.timeout is None else begin + self.timeout
+
+    def overdue(self) -> bool:
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+    # -------------------------------------------------------- going on
+
+    def wait(self, seconds: float, wake: WakeUp) -> bool:
+        """Wait until the command's own process ends (True), a signal, or *seconds*."""
+        if self.deadline is not None and not self.ending:
+            seconds = min(seconds, max(0.001, self.deadline - time.monotonic()))
+        lingers = self.child is None or (self.ending is not None and self.code is not None)
+        if sys.platform == "win32":
+            return self._wait_windows(seconds, lingers)
+        until = time.monotonic() + seconds
+        while lingers or (self.child is not None and self.child.poll() is None):
+            left = until - time.monotonic()
+            if left <= 0 or (wake.noted and left > pace.QUICK_SECONDS):
+                return False
+            select.select([wake.reader], [], [], left)
+            wake.clear()
+        return True
+
+    def _wait_windows(self, seconds: float, lingers: bool) -> bool:
+        if sys.platform != "win32":
+            raise NotImplementedError
+        if lingers or self.child is None:
+            time.sleep(seconds)
+            return False
+        try:
+            self.child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def bound_output(self) -> bool:
+        """Cut the middle out of output that grew past the limit; True if any was cut."""
+        return True in [output_files.cut_middle(self.paths[kind], self.max_output) for kind in spare_files.OUTPUTS]
+
+    def poll(self) -> Optional[Outcome]:
+        """What became of the attempt, or None while it goes on."""
+        if self.overdue() and not self.ending and not self._leader_ended():
+            self.end("timed out", "timed out after %s" % times.seconds_text(self.timeout or 0))
+        if not self._leader_ended():
+            self._press_on()
+            return None
+        if self.ending:
+            return self._poll_ending()
+        return self._conclude()
+
+    def _leader_ended(self) -> bool:
+        """True once the command's own process is gone; sets its exit code if that is known."""
+        if self.code is not None:
+            return True
+        if self.child is not None:
+            code = self.child.poll()
+            if code is None:
+                return False
+            self.code = code
+            if sys.platform == "win32" and not self.ending:  # elsewhere the watcher says so
+                with contextlib.suppress(OSError):
+                    os.write(self.run_fd, b"exit %d\n" % code)
+            self._let_go()
+        elif self.adopted:
+            return self._orphan_ended()
+        return True
+
+    def _orphan_ended(self) -> bool:
+        """The same for a command that is nobody's child: by its status, its lock, its watcher."""
+        held = self.queue.attempt_is_held(self.claim.token)
+        status = self._status()  # after the lock: the watcher writes, then lets go
+        if "exit" not in status and held and self.tree.leader_lives(status.get("pid")):
+            return False
+        status = self._status()  # it may have ended between the looks
+        if "exit" in status:
+            self.code = run_file.status_code(status["exit"])
+        elif not self.ending and self._tree_lives():
+            self._begin_to_end("lost", "its shell was killed")
+        return True
+
+    def _tree_lives(self) -> bool:
+        """True while anything of the attempt lives: by its lock, which tells also where nobody can be found."""
+        return self.queue.attempt_is_held(self.claim.token) or bool(self.tree.members())
+
+    def _let_go(self) -> None:
+        """Close our copy of the run lock: from here only the job's own tree holds it."""
+        if self.run_fd >= 0:
+            os.close(self.run_fd)
+            self.run_fd = -1
+
+    def _status(self) -> Dict[str, str]:
+        return run_file.read_status(self.run_path)
+
+    # -------------------------------------------------------- ending
+
+    def end(self, kind: str, error: str) -> None:
+        """Begin to end the whole tree: TERM now, KILL after the grace period (see poll).
+
+        Does nothing where the command has ended by itself: that result stands.
+        """
+        if not self.ending and not self._leader_ended():
+            self._begin_to_end(kind, error)
+
+    def _begin_to_end(self, kind: str, error: str) -> None:
+        """Write the wish down first: if we die now, whoever comes next takes it up (adopt)."""
+        self.ending = (kind, error)
+        self.kill_at = time.monotonic() + self.grace
+        with contextlib.suppress(OSError):
+            fd = files.open_private(self.run_path, os.O_WRONLY | os.O_APPEND)
+            try:
+                os.write(fd, ("end %s|%s\n" % (kind, error)).encode("utf-8"))
+            finally:
+                os.close(fd)
+        failpoints.failpoint("end.written")
+        self.tree.signal(gently=True)
+
+    def _press_on(self) -> None:
+        if self.ending and time.monotonic() >= self.kill_at:
+            self.killed_at = self.killed_at or time.monotonic()
+            self.tree.signal(gently=False)
+
+    def defies_news(self) -> bool:
+        """True once, when the command's own process outlives SIGKILL: it sleeps in the kernel, say on a dead disk."""
+        if self.told or self.code is not None or self.killed_at is None:
+            return False
+        self.told = time.monotonic() > self.killed_at + processes.KILL_SECONDS
+        return self.told
+
+    def _poll_ending(self) -> Optional[Outcome]:
+        """The leader is gone; wait for the rest of the tree."""
+        if self._tree_lives():
+            self._press_on()
+            if self.killed_at is None or time.monotonic() < self.killed_at + processes.KILL_SECONDS:
+                return None
+        kind, error = self.ending or ("", "")
+        outcome = self._outcome(kind, error)
+        if self.code is not None and self.code >= 0:
+            outcome.exit_code = self.code
+        return outcome
+
+    def _conclude(self) -> Optional[Outcome]:
+        """The command ended by itself."""
+        if self.code is None or self.code < 0:  # else our child, the watcher, has told us its exit code
+            status = self._status()
+            if "exit" in status:
+                self.code = run_file.status_code(status["exit"])
+            elif self.adopted:
+                return self._gone()
+            elif sys.platform != "win32" and self._tree_lives():  # its watcher was killed, it was not
+                self._begin_to_end("lost", "its shell was %s" % run_file.how_it_ended(self.code or 0)[0])
+                return None
+        code = self.code or 0
+        error, name = run_file.how_it_ended(code)
+        outcome = self._outcome("completed" if code == 0 else "failed", None if code == 0 else error)
+        outcome.exit_code = code if code >= 0 else 128 - code
+        outcome.signal = name
+        return outcome
+
+    def _gone(self) -> Outcome:
+        """An orphan that no longer runs and left no status."""
+        status = self._status()
+        if "pid" not in status:
+            return attempts.unstarted(self.claim)
+        if status.get("start", "").split()[:1] != [processes.boot_id()]:
+            return self._outcome("lost", "lost: the host was restarted while it ran")
+        return self._outcome("lost", "lost: it was killed together with its worker")
+
+    def _outcome(self, kind: str, error: Optional[str]) -> Outcome:
+        outcome = Outcome(self.claim, kind, self._end_time(), error)
+        outcome.started = self.started
+        if self._may_have_left_something(kind):
+            held = self.queue.attempt_is_held(self.claim.token)
+            outcome.leftovers = self.tree.description() or ("unknown processes" if held else None)
+        self.tree.let_go()
+        outcome.stdout, outcome.stdout_bytes = self._output("out", bool(outcome.leftovers))
+        outcome.stderr, outcome.stderr_bytes = self._output("err", bool(outcome.leftovers))
+        return outcome
+
+    def _end_time(self) -> float:
+        """Now, or for one that finished unseen when its watcher said so."""
+        if self.adopted and self.code is not None and not self.ending:
+            with contextlib.suppress(OSError):
+                return max(self.started, os.stat(self.run_path).st_mtime)
+        return time.time()
+
+    def _may_have_left_something(self, kind: str) -> bool:
+        """Whether processes of this attempt may live on.
+
+        Before a retry that must be certain, so everything is searched. After a success
+        two cheap signs will do: the lock is held, or the process group is not empty.
+        """
+        if sys.platform == "win32":
+            return bool(self.tree.members())
+        if kind != "completed":
+            return True
+        if self.child is not None:
+            with contextlib.suppress(OSError):
+                os.killpg(self.child.pid, 0)
+                return True
+        return self.queue.attempt_is_held(self.claim.token)
+
+    def _output(self, kind: str, stays: bool) -> Tuple[Optional[bytes], int]:
+        """What was written, if it is small and finished, and its size in bytes."""
+        path = self.paths[kind]
+        try:
+            size = os.stat(path).st_size
+            if size > self.max_output and output_files.cut_middle(path, self.max_output):
+                size = os.stat(path).st_size
+            if stays or not size or size > storage.INLINE_BYTES:
+                return None, size
+            with open(path, "rb") as file:
+                return file.read(), size
+        except FileNotFoundError:
+            return None, 0
+
+    def forget(self) -> None:
+        """Hand the command over to whoever adopts it."""
+        self._let_go()
+        if self.child is not None:
+            self.child.returncode = 0  # not ours to wait for: no warning when it is dropped
+
+    def discard(self) -> None:
+        """Remove the files of an attempt that did not start."""
+        self._let_go()
+        with contextlib.suppress(OSError):
+            for path in self.paths.values():
+                files.remove(path)

@@ -1,0 +1,158 @@
+"""Starting the command of a job: its environment, its watcher, and whose fault it is when that fails."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+from queuectl_lib.host import spawn
+from queuectl_lib.host.spawn import Child
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict
+
+    from queuectl_lib.host.spawn import ChildProcess
+    from queuectl_lib.jobs.attempts import Claim
+
+SHELL = "/bin/sh"
+# The watcher. Its stdin is the run file: moved to 9, where the command's tree inherits it
+# (redirected anew for the command, for shells that close 3 to 9). It outlives the signals
+# that end the command, and keeps the shell's own "Killed" out of the job's output.
+# EVALUATE runs text in a fork of the watcher, which saves loading a second shell (a third
+# of the cost of a short job); EVALUATE_INSIDE in the watcher itself, which saves the fork
+# too, for text that is one builtin that only writes and returns (ONE_BUILTIN). Text that
+# may ask for its own pid gets a shell of its own, and so does every text where sh is of the
+# ksh or zsh kind: these do not fork there, or keep descriptor 9 from what they start.
+WATCHER = """exec 9<&0 8>&2 </dev/null 2>/dev/null
+trap : HUP INT QUIT TERM USR1 USR2 ALRM
+echo "pid $$" >&9
+umask "$1"; shift
+%s
+queuectl_code=$?
+echo "exit $queuectl_code" >&9
+exit "$queuectl_code"
+"""
+NEEDS_OWN_SHELL = re.compile(r"\$\$|PPID|\{\$\}|(?:^|[\s;&|({])(?:\.|source)\s")
+ONE_BUILTIN = re.compile(r"\s*(?:true|false|echo|test)(?:[ \t]+(?:[\w./:,=@%+-]+|'[^'\\$`\[]*'))*\s*\Z")
+EXECUTE = WATCHER % '(exec "$@" 9<&9 2>&8 8>&-)'
+EVALUATE = (
+    WATCHER
+    % """if [ -z "${KSH_VERSION-}${YASH_VERSION-}${ZSH_VERSION-}" ]
+then (eval "set --; $1") 9<&9 2>&8 8>&-
+else (exec "$0" -c " $1" 9<&9 2>&8 8>&-)
+fi"""
+)
+EVALUATE_INSIDE = EVALUATE.replace('(eval "set --; $1")', 'eval "set --; $1"')
+
+JOB_VARIABLES = (
+    "QUEUECTL_JOB_ID",
+    "QUEUECTL_ATTEMPT",
+    "QUEUECTL_MAX_RETRIES",
+    "QUEUECTL_HOME",
+    "QUEUECTL_TOKEN",
+    "QUEUECTL_FAILPOINT",
+)
+
+# What the host may have again in a moment; every other refusal to start is the job's own.
+SHORTAGES = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+WINDOWS_SHORTAGES = (1450, 1455)  # of system resources, of memory: no errno has them
+
+
+class CannotStart(Exception):
+    """The command cannot be started, in words for last_error; the attempt has failed."""
+
+
+@functools.lru_cache(maxsize=None)
+def worker_has_shell_functions() -> bool:
+    return any(name.startswith("BASH_FUNC_") for name in worker_environment())
+
+
+def has_shell_functions(own: Dict[str, str]) -> bool:
+    """Whether a job with the variables *own* meets functions that bash exports: one may be called like a builtin."""
+    return worker_has_shell_functions() or any(name.startswith("BASH_FUNC_") for name in own)
+
+
+@functools.lru_cache(maxsize=None)
+def worker_environment() -> Dict[str, str]:
+    """The worker's environment, without what an outer job left in it."""
+    return {key: value for key, value in os.environ.items() if key not in JOB_VARIABLES}
+
+
+def job_environment(claim: Claim) -> Dict[str, str]:
+    """The worker's environment, the job's own, and what tells the job who it is."""
+    own = claim.env
+    if sys.platform == "win32":  # where Path is PATH
+        own = {name.upper(): value for name, value in own.items()}
+    environment = dict(worker_environment(), **own)
+    values = (claim.id, str(claim.attempts), str(claim.max_retries), os.environ.get("QUEUECTL_HOME", ""), claim.token)
+    environment.update(zip(JOB_VARIABLES, values))
+    return environment
+
+
+def check_startable(claim: Claim, environment: Dict[str, str]) -> None:
+    """Raise CannotStart, in words, for a directory or program that cannot be used."""
+    if not os.path.isdir(claim.cwd):
+        raise CannotStart("the directory %s does not exist" % claim.cwd)
+    if not os.access(claim.cwd, os.X_OK):
+        raise CannotStart("the directory %s may not be entered" % claim.cwd)
+    if isinstance(claim.command, str):
+        return
+    program = claim.command[0]
+    if sys.platform == "win32":
+        if not spawn.find_program(program, claim.cwd, environment):
+            raise CannotStart("the program %s was not found" % program)
+    elif os.path.dirname(program):
+        path = os.path.join(claim.cwd, program)
+        if not os.path.exists(path):
+            raise CannotStart("the program %s does not exist" % program)
+        if os.path.isdir(path) or not os.access(path, os.X_OK):
+            raise CannotStart("the program %s is not executable" % program)
+    elif not shutil.which(program, path=environment.get("PATH", os.defpath)):
+        raise CannotStart("the program %s was not found on PATH" % program)
+
+
+def launch_checked(claim: Claim, environment: Dict[str, str], run_fd: int, stdout: int, stderr: int) -> ChildProcess:
+    """Launch. Raises CannotStart where that fails by the job's own fault, OSError where the host lacks something."""
+    try:
+        return launch(claim, environment, run_fd, stdout, stderr)
+    except OSError as error:
+        if error.errno in SHORTAGES or getattr(error, "winerror", None) in WINDOWS_SHORTAGES:
+            raise
+        raise CannotStart("cannot start in %s: %s" % (claim.cwd, error.strerror)) from None
+    except ValueError as error:
+        raise CannotStart("cannot start: %s" % error) from None
+
+
+def launch(claim: Claim, environment: Dict[str, str], run_fd: int, stdout: int, stderr: int) -> ChildProcess:
+    """Start the command under its watcher, in a session of its own."""
+    if sys.platform == "win32":
+        return spawn.launch_suspended(claim.command, claim.cwd, environment, stdout, stderr)
+    script, words = EXECUTE, claim.command
+    if isinstance(words, str):
+        if NEEDS_OWN_SHELL.search(words):
+            words = [SHELL, "-c", " " + words]  # the blank: a leading - would be an option
+        else:
+            inside = ONE_BUILTIN.match(words) and not has_shell_functions(claim.env)
+            script, words = EVALUATE_INSIDE if inside else EVALUATE, [words]
+    elif words[0].startswith("-"):  # an option to `exec`, of which only some shells know --
+        words = [shutil.which(words[0], path=environment.get("PATH", os.defpath)) or words[0]] + words[1:]
+    umask = "%04o" % (0o022 if claim.umask is None else claim.umask)
+    arguments = [SHELL, "-c", script, SHELL, umask] + words
+    with contextlib.suppress(NotImplementedError):  # an old C library
+        return Child(spawn.spawn(arguments, claim.cwd, environment, (run_fd, stdout, stderr)))
+    return subprocess.Popen(
+        arguments,
+        stdin=run_fd,
+        stdout=stdout,
+        stderr=stderr,
+        cwd=claim.cwd,
+        env=environment,
+        start_new_session=True,
+    )

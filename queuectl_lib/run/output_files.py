@@ -1,0 +1,43 @@
+"""The output of a running attempt: bounded, its head and tail kept."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from queuectl_lib.host import failpoints
+
+LEFT_OUT = b"\n[queuectl: %020d bytes left out here: the setting max_output]\n"
+
+
+def cut_middle(path: str, limit: int) -> bool:
+    """Keep a quarter of *limit* bytes at the head and one at the tail of a file that outgrew *limit*.
+
+    Between them stands a line that counts what is gone. The job appends to the file, so
+    it goes on behind the cut; what it writes during the cut itself may be lost uncounted.
+    The tail is copied before anything is cut off: whoever is killed here leaves it to the
+    next, and two who do it at once do the same.
+    """
+    try:
+        if os.stat(path).st_size <= limit:
+            return False
+        with open(path, "r+b") as file:
+            keep, marker = limit // 4, len(LEFT_OUT % 0)
+            file.seek(keep)
+            match = re.match(rb"\n\[queuectl: (\d{20}) bytes", file.read(marker))
+            size = file.seek(0, os.SEEK_END)
+            gone = size - 2 * keep
+            if match:
+                gone += int(match.group(1)) - marker
+            file.seek(size - keep)
+            tail = file.read(keep)
+            if len(tail) < keep:
+                return False  # another has just cut it
+            file.seek(keep)
+            file.write(LEFT_OUT % gone + tail)
+            file.flush()
+            failpoints.failpoint("cut.copied")
+            file.truncate()
+        return True
+    except OSError:
+        return False

@@ -1,0 +1,99 @@
+"""How a supervisor comes to be: only where none serves, in the background, without the front end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+from queuectl_lib.errors import HostError
+from queuectl_lib.host import files, signals, spawn
+from queuectl_lib.run import launching
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Sequence
+
+    from storage import Queue
+
+READY_SECONDS = 60.0  # how long a background supervisor may take to be ready
+
+
+def new_supervisor_name() -> str:
+    """A name that no other supervisor of this queue has had."""
+    return "s" + os.urandom(3).hex()
+
+
+def ensure_served(queue: Queue, start: Callable[[Callable[[], None]], None]) -> None:
+    """Call *start* unless a supervisor serves the queue, or another call is about to start one.
+
+    It is given what to call once others can see the new one.
+    """
+    with files.refusals_told(queue.folder):
+        lock = queue.try_start_lock()
+    if lock is None:
+        return
+    held = [lock]
+
+    def let_go() -> None:
+        while held:
+            os.close(held.pop())
+
+    try:
+        if not queue.is_served():
+            start(let_go)
+    finally:
+        let_go()
+
+
+def spawn_without_front_end() -> None:
+    """Have spawned processes load this file and storage.py alone: of the front end they need nothing.
+
+    multiprocessing would load it there as well, by path and so uncached, unless the main
+    module has a name; and by the name __main__ it loads nothing.
+    """
+    from importlib.machinery import ModuleSpec  # no worker needs it
+
+    main_module = sys.modules["__main__"]
+    if main_module.__spec__ is None:
+        main_module.__spec__ = ModuleSpec("__main__", None)
+
+
+def start_background(queue: Queue, arguments: Sequence[str], name: str) -> int:
+    """Start `queuectl.py ARGUMENTS` as a detached supervisor *name*; returns its pid when it is ready.
+
+    Raises HostError with its own words when it cannot start.
+    """
+    queue.create()
+    signals.free_signals()
+    command = [sys.executable] + subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    environment = {key: value for key, value in os.environ.items() if key not in launching.JOB_VARIABLES}
+    log = files.open_appending(queue.log_path)
+    try:
+        begin = os.fstat(log).st_size
+        child = spawn.detached(command + list(arguments), environment, log)
+    finally:
+        os.close(log)
+    deadline = time.monotonic() + READY_SECONDS
+    while not os.path.exists(queue.request_path(name, "ready")):
+        if child.poll() is not None:
+            if child.returncode == 0:
+                break  # drained already
+            raise HostError("the worker did not start: %s" % last_words(queue.log_path, begin))
+        if time.monotonic() > deadline:
+            raise HostError("the worker is not ready after %d seconds: see %s" % (READY_SECONDS, queue.log_path))
+        time.sleep(0.01)
+    pid = child.pid
+    child.returncode = 0  # it is on its own now: no warning about a child left behind
+    return pid
+
+
+def last_words(path: str, begin: int) -> str:
+    """The last line that was logged after byte *begin*."""
+    with open(path, "rb") as file:
+        file.seek(begin)
+        lines = file.read().decode("utf-8", "replace").strip().splitlines()
+    words = lines[-1] if lines else "it said nothing"
+    prefix = "queuectl: error: "
+    return words[len(prefix) :] if words.startswith(prefix) else words

@@ -1,0 +1,238 @@
+"""The settings: each stated once, and config.json, which is read when it changes and replaced safely."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import sys
+import time
+
+import storage
+from queuectl_lib import errors, times, values
+from queuectl_lib.errors import BadInput, HostError
+from queuectl_lib.host import files, locks
+from queuectl_lib.jobs import fields
+from queuectl_lib.values import Unwanted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Optional
+
+    from queuectl_lib.values import Fields
+
+DURABILITIES = ("full", "off")
+
+SETTING_DEFAULTS = {
+    "max_retries": 3,
+    "backoff_base": 2,
+    "backoff_cap": 3600,
+    "timeout": None,
+    "db_path": "queuectl.db",
+    "poll_interval": 1,
+    "grace": 10,
+    "max_output": 100 * 1024 * 1024,
+    "durability": "full",
+}  # type: Fields
+
+
+class Settings:
+    """What config.json says, complete and checked (seconds where it is a time)."""
+
+    max_retries: int
+    backoff_base: float
+    backoff_cap: float
+    timeout: Optional[float]
+    db_path: str
+    poll_interval: float
+    grace: float
+    max_output: int
+    durability: str
+
+    def __init__(self, **values: Any) -> None:
+        self.__dict__.update(values)
+
+    def but(self, **values: Any) -> Settings:
+        """The same with other *values*."""
+        return Settings(**dict(self.__dict__, **values))
+
+
+ALIASES = {
+    "default_max_retries": "max_retries",
+    "job_timeout": "timeout",
+    "worker_poll_interval": "poll_interval",
+}
+
+
+def setting_key(name: str) -> str:
+    """The key that *name* means: max-retries and default_max_retries are max_retries."""
+    key = name.replace("-", "_")
+    key = ALIASES.get(key, key)
+    if key not in SETTING_DEFAULTS:
+        raise errors.unknown_name("setting", name, list(SETTING_DEFAULTS) + list(ALIASES))
+    return key
+
+
+def check_setting(key: str, value: object) -> Any:
+    """*value* when the setting *key* can have it; raises BadInput."""
+    if key == "max_retries":
+        return values.check_integer(value, key, 0, 1000000)
+    if key == "max_output":
+        return values.check_integer(value, key, 4096, 10**15)
+    if key == "db_path":
+        text = values.check_text(value, key)
+        if not text:
+            raise BadInput("db_path is empty")
+        if os.path.normpath(text) in (".", "..", "config.json"):
+            raise BadInput("db_path: %s is no place for a database" % errors.shown(text))
+        longest = max(len(part.encode("utf-8")) for part in re.split(r"[/\\]", text))
+        if longest > 200 or len(text.encode("utf-8")) > 1000:
+            raise BadInput("db_path: %s is too long" % errors.shown(text))
+        return text
+    if key == "timeout":
+        return None if value is None else fields.check_timeout(value)
+    if key == "backoff_base":
+        return values.check_number(value, key, 0, 1000000000)
+    if key == "durability":
+        if value not in DURABILITIES:
+            raise BadInput("durability: %s is not full or off" % errors.shown(value))
+        return value
+    seconds = times.parse_duration(value, key)
+    if key == "poll_interval":
+        return values.check_number(seconds, key, 0.01, 3600)
+    return seconds
+
+
+def setting_from_text(key: str, text: str) -> object:
+    """What the words of a command line mean as the value of *key*."""
+    if key == "timeout" and text.lower() in ("none", "null", ""):
+        return None
+    if key in ("max_retries", "max_output"):
+        return values.whole_number(text, key)
+    if key == "backoff_base":
+        return values.decimal_number(text, key)
+    return text
+
+
+class ConfigFile:
+    """config.json: read when it changes, checked, and replaced atomically.
+
+    Calling it gives the Settings. Workers carry it along and call it before each claim.
+    """
+
+    def __init__(self, home: str) -> None:
+        self.home = home
+        self.path = os.path.join(home, "config.json")
+        self.seen: Any = None
+        self.settings: Optional[Settings] = None
+
+    def __call__(self) -> Settings:
+        """The settings as they are now. Raises HostError for a broken file."""
+        try:
+            info = os.stat(self.path)
+            seen: Any = (info.st_mtime_ns, info.st_size, info.st_ino)
+        except OSError:
+            seen = ()
+        if self.settings is None or seen != self.seen:
+            self.settings = Settings(**dict(SETTING_DEFAULTS, **self.values()))
+            self.seen = seen
+        return self.settings
+
+    def database_path(self) -> str:
+        """Where the settings, as they are now, have the database."""
+        return os.path.join(self.home, self().db_path)
+
+    def values(self) -> Fields:
+        """What the file sets, by key, checked."""
+        found: Fields = {}
+        for name, value in self.content().items():
+            try:
+                key = setting_key(name)
+                if key in found:
+                    raise BadInput("%s is set twice, once under another name" % key)
+                found[key] = check_setting(key, value)
+            except BadInput as error:
+                raise HostError("%s: %s" % (errors.printable(self.path), error)) from None
+        return found
+
+    def content(self) -> Fields:
+        """The file's object as it stands, {} where there is no file."""
+        try:
+            text = files.read_whole(self.path).decode("utf-8-sig")
+            value = json.loads(text, object_pairs_hook=values.unique_keys, parse_constant=values.refuse_constant)
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise HostError("cannot read %s: %s" % (errors.printable(self.path), error.strerror)) from None
+        except UnicodeDecodeError as error:
+            raise self.broken("not UTF-8 at byte %d" % error.start) from None
+        except Unwanted as error:
+            place = max(0, text.rfind(error.words))
+            line, column = text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
+            raise self.broken("line %d, column %d: %s" % (line, column, error)) from None
+        except json.JSONDecodeError as error:
+            raise self.broken("line %d, column %d: %s" % (error.lineno, error.colno, error.msg)) from None
+        except (ValueError, RecursionError, BadInput) as error:
+            raise self.broken(str(error)) from None
+        if not isinstance(value, dict):
+            raise self.broken("line 1, column 1: an object such as {} is expected")
+        return value
+
+    def broken(self, what: str) -> HostError:
+        return HostError("%s: %s: correct it, or move it away" % (errors.printable(self.path), what))
+
+    def change(self, name: str, value: object, remove: bool) -> None:
+        """Set or remove one key, whatever others change at the same time."""
+        with files.refusals_told(self.path):
+            files.make_home(self.home)
+            fd = self.lock()
+            try:
+                content = self.content()
+                key = ALIASES.get(name.replace("-", "_"), name.replace("-", "_"))
+                for old in list(content):
+                    if ALIASES.get(old.replace("-", "_"), old.replace("-", "_")) == key:
+                        del content[old]
+                if not remove:
+                    content[key] = value
+                self.remove_what_a_kill_left()
+                self.replace(content)
+            finally:
+                os.close(fd)
+
+    def lock(self) -> int:
+        """Hold the right to replace the file (a lock on its directory; on Windows on a file)."""
+        if sys.platform == "win32":
+            fd = files.open_private(self.path + ".lock", os.O_RDWR | os.O_CREAT)
+        else:
+            fd = os.open(self.home, os.O_RDONLY)
+        deadline = time.monotonic() + storage.BUSY_SECONDS
+        while not locks.try_lock(fd):
+            if time.monotonic() > deadline:
+                os.close(fd)
+                raise HostError("%s is locked by another queuectl: is one of them paused?" % self.path)
+            time.sleep(0.01)
+        return fd
+
+    def replace(self, content: Fields) -> None:
+        target = os.path.realpath(self.path)  # a symbolic link stays one
+        partial = "%s.%d.partial" % (target, os.getpid())
+        try:
+            fd = files.open_private(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            with os.fdopen(fd, "w", encoding="utf-8") as file:
+                json.dump(content, file, indent=2)
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+            files.replace(partial, target)
+        except BaseException:
+            with contextlib.suppress(OSError):  # the next call does; why the writing failed is what must be told
+                files.remove(partial)
+            raise
+        files.sync_folder(self.home)
+
+    def remove_what_a_kill_left(self) -> None:
+        """Half-written files of calls that were killed; whoever holds the lock is the only one to write any."""
+        for name in os.listdir(self.home):
+            if re.match(r"config\.json\.\d+\.partial\Z", name):
+                files.remove(os.path.join(self.home, name))
