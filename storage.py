@@ -72,13 +72,7 @@ if TYPE_CHECKING:
 
     from queuectl_lib.jobs.attempts import Outcome
     from queuectl_lib.settings import Settings
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
-
-    Fields = Dict[str, Any]
+    from queuectl_lib.values import Fields
 
 VERSION = "0.1.0"
 
@@ -92,16 +86,6 @@ PRUNE_ROWS = 500  # deleted per transaction, so that no claim waits long
 VACUUM_PAGES = 500  # given back per transaction
 STARTING_SECONDS = 3.0  # a supervisor without a worker has this long to start one
 YIELD_SECONDS = 0.015  # between two transactions of long work: longer than a waiter's longest nap at the gate
-
-
-def time_that_matters(job: Fields, now: float) -> str:
-    """The time that matters in a job's state, seen from now."""
-    if job["state"] in states.WAITING:
-        due = times.utc_seconds(job["next_run_at"])
-        return "due in " + times.age_text(due - now) if due > now + 1 else "due"
-    if job["state"] == "processing":
-        return "for " + times.age_text(now - times.utc_seconds(job["started_at"]))
-    return times.age_text(now - times.utc_seconds(job["finished_at"])) + " ago"
 
 
 class Presence:

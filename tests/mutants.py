@@ -58,7 +58,7 @@ MUTANTS = [
         1,
         [
             (
-                "queuectl_lib/commands/main.py",
+                "queuectl_lib/commands/add.py",
                 "    identifier = queue.enqueue(row)\n",
                 '    print_text(str(row[0]) + "\\n")\n    sys.stdout.flush()\n    identifier = queue.enqueue(row)\n',
             )

@@ -16,7 +16,7 @@ import pytest
 from conftest import SCRIPT, Home, Result, posix_only
 
 import queuectl
-from queuectl_lib.commands import main
+from queuectl_lib.commands import COMMANDS
 
 SECRET = "sw0rdfish"  # stands as the value of a variable in every row that has one
 NOT_UTF8 = os.fsdecode(b"\xff") if sys.platform != "win32" else "\udcff"
@@ -57,7 +57,7 @@ def run_once(home, words, code, **options):
     """Through a process: the first row of every command, and what only a process can show; else within this one."""
     name = tuple(words[: 2 if words and words[0] in ("config", "dlq", "worker") else 1])
     plain = not options and all(label(word).isprintable() and NOT_UTF8 not in str(word) for word in words)
-    if plain and (name in SEEN or " ".join(name) not in main.COMMANDS):
+    if plain and (name in SEEN or " ".join(name) not in COMMANDS):
         return call_here(home, words)
     SEEN.add(name)
     return home.run(*words, code=code, **options)

@@ -16,7 +16,7 @@ from helpers.bundle import BUNDLE, copy_bundle
 
 import queuectl
 import storage
-from queuectl_lib.commands import main
+from queuectl_lib.commands import COMMANDS, frame
 from queuectl_lib.jobs import states
 
 
@@ -237,13 +237,13 @@ def test_the_sqlite3_shell_itself_works(tmp_path):
 # ---------------------------------------------------------------- help and version
 
 
-@pytest.mark.parametrize("name", sorted(main.COMMANDS))
+@pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_command_has_help_that_names_its_options(capsys, name):
     assert queuectl.main(name.split() + ["--help"]) == 0
     said = capsys.readouterr()
     assert said.err == ""
     assert said.out.startswith("usage: queuectl.py " + name)
-    for words, settings in main.COMMANDS[name].arguments:
+    for words, settings in frame.load(name).arguments:
         if settings.get("help") != argparse.SUPPRESS:
             assert settings.get("metavar", words[-1]) in said.out
             assert settings.get("help") or settings["metavar"] in ("ID", "KEY", "VALUE"), "what is %s for?" % words[0]
@@ -252,7 +252,7 @@ def test_every_command_has_help_that_names_its_options(capsys, name):
 def test_every_command_tells_the_version(kept, capsys):
     said = "queuectl %s\n" % storage.VERSION
     assert kept.run("list", "--version").stdout == kept.run("--version").stdout == said
-    for name in main.COMMANDS:
+    for name in COMMANDS:
         assert queuectl.main(name.split() + ["--version"]) == 0
         assert capsys.readouterr().out == said
 
@@ -296,7 +296,7 @@ def test_help_of_a_group_tells_of_its_commands(kept, group):
     shown = kept.run(group, "--help").stdout
     if group == "worker":  # which is a command of its own
         shown = kept.run("--help").stdout
-    for name in main.COMMANDS:
+    for name in COMMANDS:
         if name.startswith(group + " "):
             assert name in shown
 
@@ -304,7 +304,7 @@ def test_help_of_a_group_tells_of_its_commands(kept, group):
 def test_the_overview_names_every_command(kept):
     for words in (["--help"], ["-h"]):
         shown = kept.run(*words).stdout
-        for name in main.COMMANDS:
+        for name in COMMANDS:
             assert "  %s " % name in shown
 
 

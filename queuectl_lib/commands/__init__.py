@@ -1,0 +1,33 @@
+"""What one can type: one table of all commands, and a room for each or for a few siblings.
+
+`main` finds the words of a call in the table, and loads that one room. There the function that
+does it stands below its arguments (frame.command). A new command is a row here and a room.
+"""
+
+# In the order of the overview: words, room, what it does.
+COMMANDS = {
+    "add": ("add", "enqueue one shell command line, or after -- a program with its arguments"),
+    "enqueue": ("enqueue", "enqueue jobs from JSON: an object, an array, or JSON Lines"),
+    "list": ("list", "list jobs, newest last"),
+    "show": ("show", "show one job in full"),
+    "logs": ("logs", "print the output of a job: its stdout on stdout, its stderr on stderr"),
+    "wait": ("wait", "wait until jobs are final; exit 0 if all completed, 1 if not, 124 on timeout"),
+    "status": ("status", "show how many jobs are in each state, and who works"),
+    "check": ("check", "say what is wrong, and nothing when all is well: exit 1 or 0; for cron, which mails it"),
+    "cancel": ("cancel", "take jobs out; a running one is ended with its whole process tree"),
+    "requeue": ("cancel", "put dead or cancelled jobs back into the queue"),
+    "dlq list": ("dlq", "list the dead letter queue"),
+    "dlq retry": ("dlq", "put dead jobs back into the queue"),
+    "dlq purge": ("dlq", "delete all dead jobs and their output"),
+    "prune": ("dlq", "delete finished jobs and their output, and give the space back"),
+    "worker": ("worker", "short for worker start"),
+    "worker start": ("worker", "start workers; Ctrl+C finishes running jobs, a second one ends them"),
+    "worker stop": ("worker", "stop every supervisor of this queue: finish what runs, take nothing new"),
+    "worker list": ("worker", "list supervisors and workers, and what they run"),
+    "config get": ("config", "print settings"),
+    "config set": ("config", "change a setting"),
+    "config unset": ("config", "go back to the default of a setting"),
+    "initdb": ("config", "create the database now rather than at first use"),
+    "cron": ("cron", "print crontab lines (on Windows schtasks commands) that keep workers running"),
+    "doctor": ("doctor", "prove in a few seconds that this host can run the queue; exit 1 where it cannot"),
+}

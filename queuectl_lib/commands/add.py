@@ -1,0 +1,89 @@
+"""`add`: enqueue one command."""
+
+from __future__ import annotations
+
+import os
+
+from queuectl_lib import errors, values
+from queuectl_lib.commands import frame, terminal
+from queuectl_lib.errors import BadInput
+from queuectl_lib.host import files, system
+from queuectl_lib.jobs import fields
+from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.ids import Holder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional
+
+    from queuectl_lib.commands.frame import Call
+    from queuectl_lib.values import Fields
+
+JOB_ARGUMENTS = (
+    frame.argument("--id", help="the job's id (default: a new one)"),
+    frame.argument("--max-retries", metavar="N", help="retries after the first attempt"),
+    frame.argument("--priority", metavar="N", help="higher runs first (default 0)"),
+    frame.argument(
+        "--run-at", metavar="TIME", help="not before this ISO 8601 time (local unless it ends in Z or an offset)"
+    ),
+    frame.argument("--delay", metavar="DURATION", help="not before this long from now: 90, 90s, 10m, 1h30m"),
+    frame.argument("--timeout", metavar="DURATION", help="end an attempt that runs longer"),
+    frame.argument("--cwd", metavar="DIR", help="run in this directory (default: the current one)"),
+    frame.argument("--env", metavar="NAME=VALUE", action="append", help="set a variable for the job (repeatable)"),
+    frame.argument("--unique", metavar="KEY", help="add nothing while another job with this key waits or runs"),
+    frame.argument("--quiet", action="store_true", help="print nothing when it worked"),
+    frame.argument("--verbose", action="store_true", help="say so where a key kept a job from being added"),
+)
+
+
+@frame.command(
+    "add",
+    frame.argument("command", nargs="?", help="the command line for the shell"),
+    *JOB_ARGUMENTS,
+    shows=True,
+)
+def add(call: Call) -> int:
+    options = call.options
+    if (options.command is None) == (call.words is None):
+        raise BadInput("give one command: as one word in quotes, or as a program and its arguments behind --")
+    asked: Fields = {
+        "command": options.command if call.words is None else call.words,
+        "id": options.id,
+        "run_at": options.run_at,
+        "delay": options.delay,
+        "timeout": options.timeout,
+        "cwd": options.cwd,
+        "unique": options.unique,
+    }
+    if options.max_retries is not None:
+        asked["max_retries"] = values.whole_number(options.max_retries, "max_retries")
+    if options.priority is not None:
+        asked["priority"] = values.whole_number(options.priority, "priority")
+    if options.env:
+        asked["env"] = fields.variables_from_text(options.env)
+    row = job_maker(call, options.cwd).row(asked)
+    queue = call.queue()
+    files.make_home(call.home)
+    identifier = queue.enqueue(row)
+    if options.verbose:
+        tell_holder(identifier)
+    if options.json:
+        job = queue.job(identifier)
+        del job["history"]
+    if options.json or not options.quiet:
+        how = "is there already" if isinstance(identifier, Holder) else "was added"
+        text = terminal.json_text(job) if options.json else identifier + "\n"
+        terminal.acknowledge(text, "job %s %s, but its id" % (identifier, how))
+    return 0
+
+
+def tell_holder(identifier: str) -> None:
+    """Say so where *identifier* stands for a job that was not added."""
+    if isinstance(identifier, Holder):
+        key = errors.shown(identifier.key)
+        terminal.tell("job %s with the key %s is %s: nothing was added" % (identifier, key, identifier.state))
+
+
+def job_maker(call: Call, cwd: Optional[str] = None) -> JobMaker:
+    base = cwd if cwd and os.path.isabs(cwd) else system.current_directory()
+    return JobMaker(call.config().max_retries, base, system.current_umask(), call.now)

@@ -1,0 +1,81 @@
+"""`dlq list`, `dlq retry`, `dlq purge`: the dead letter queue; and `prune`, which deletes what is finished."""
+
+from __future__ import annotations
+
+from queuectl_lib import times, values
+from queuectl_lib.commands import frame, tables, terminal
+from queuectl_lib.commands.terminal import Progress
+from queuectl_lib.errors import BadInput
+from queuectl_lib.jobs import states
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, Sequence
+
+    from queuectl_lib.commands.frame import Call
+
+
+@frame.command(
+    "dlq list",
+    frame.argument("--limit", metavar="N", default="50", help="the newest N (default 50)"),
+    shows=True,
+)
+def dlq_list(call: Call) -> int:
+    limit = values.count_from_text(call.options.limit, "--limit", 1000000000)
+    tables.show_jobs(call, ["dead"], limit)
+    return 0
+
+
+@frame.command(
+    "dlq retry",
+    frame.argument("ids", metavar="ID", nargs="*"),
+    frame.argument("--all", action="store_true", help="all of them"),
+)
+def dlq_retry(call: Call) -> int:
+    if bool(call.options.ids) == call.options.all:
+        raise BadInput("give either the ids of dead jobs or --all")
+    if call.options.ids:
+        call.queue().requeue(values.unique(call.options.ids), ("dead",), call.now)
+        return 0
+    left: List[str] = []
+    count = call.queue().requeue_dead(call.now, left)
+    terminal.tell("requeued %d jobs" % count)
+    if left:
+        terminal.tell("left %d jobs dead: another job with the same key waits or runs" % len(left))
+    return 0
+
+
+@frame.command("dlq purge", shows=True)
+def dlq_purge(call: Call) -> int:
+    return delete_jobs(call, ["dead"], 0, False)
+
+
+@frame.command(
+    "prune",
+    frame.argument("--state", metavar="S[,S]", help="which (default: completed,cancelled)"),
+    frame.argument("--older-than", metavar="AGE", default="0", help="only those that finished this long ago: 7d, 12h"),
+    frame.argument("--quiet", action="store_true", help="print nothing when it worked"),
+    shows=True,
+)
+def prune(call: Call) -> int:
+    wanted = states.check_states(call.options.state) or ["cancelled", "completed"]
+    for state in wanted:
+        if state not in states.FINAL:
+            raise BadInput("jobs that are %s are not finished: cancel them first" % state)
+    age = times.parse_duration(call.options.older_than, "--older-than")
+    return delete_jobs(call, wanted, age, call.options.quiet)
+
+
+def delete_jobs(call: Call, states: Sequence[str], age: float, quiet: bool) -> int:
+    progress = Progress()
+    try:
+        deleted = call.queue().prune(
+            states, max(0.0, call.now - age), lambda count: progress.show("deleted %d jobs" % count)
+        )
+    finally:
+        progress.end()
+    if call.options.json:
+        terminal.acknowledge(terminal.json_text({"deleted": deleted}), "the jobs were deleted, but their number")
+    elif not quiet:
+        terminal.tell("deleted %d jobs" % deleted)
+    return 0

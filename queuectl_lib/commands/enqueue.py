@@ -1,0 +1,72 @@
+"""`enqueue`: jobs from JSON, all or none."""
+
+from __future__ import annotations
+
+from queuectl_lib.commands import add, frame, terminal
+from queuectl_lib.commands.terminal import Progress
+from queuectl_lib.errors import BadInput
+from queuectl_lib.host import files
+from queuectl_lib.jobs import reading
+from queuectl_lib.jobs.ids import Holder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterator, Tuple
+
+    from queuectl_lib.commands.frame import Call
+
+
+@frame.command(
+    "enqueue",
+    frame.argument("text", nargs="?", metavar="JSON", help="the jobs, or - to read them from standard input"),
+    frame.argument("--file", metavar="F", help="read them from this file"),
+    frame.argument("--quiet", action="store_true", help="print nothing when it worked"),
+    frame.argument("--verbose", action="store_true", help="say which jobs a key kept from being added"),
+    shows=True,
+)
+def enqueue(call: Call) -> int:
+    options = call.options
+    if call.words is not None:
+        raise BadInput("enqueue takes JSON: a program behind -- goes with add")
+    if (options.text is None) == (options.file is None):
+        raise BadInput("give one source: JSON, - for standard input, or --file F")
+    maker = add.job_maker(call)
+    queue = call.queue()
+    progress = Progress()
+    with reading.open_source(options.text, options.file) as source:
+        try:
+            rows = reading.checked_rows(maker, reading.read_jobs(source, progress.jobs_read))
+            first = [next(rows)]  # what begins with a mistake does not even make a home
+            files.make_home(call.home)
+            ids = queue.enqueue_each(row for part in (first, rows) for row in part)
+            given, added = print_ids(call, ids, progress)
+        finally:
+            progress.end()
+    if given > 1 and not (options.json or options.quiet):
+        terminal.tell("enqueued %d jobs" % added)
+    return 0
+
+
+def print_ids(call: Call, ids: Iterator[str], progress: Progress) -> Tuple[int, int]:
+    """Take up the ids as they come, and print them; returns how many came, and how many of them are new."""
+    options, found = call.options, []
+    given = held = 0
+    for identifier in ids:
+        if not given:
+            progress.end()
+        given += 1
+        if isinstance(identifier, Holder):
+            held += 1
+            if options.verbose:
+                add.tell_holder(identifier)
+        if options.json:
+            found.append(identifier)
+        elif not options.quiet:
+            terminal.acknowledge(identifier + "\n", "the jobs were added, but their ids", given == 1)
+    if options.json:
+        terminal.acknowledge(
+            terminal.json_text({"enqueued": given - held, "ids": found}), "the jobs were added, but their ids"
+        )
+    elif not options.quiet:
+        terminal.acknowledge("", "the jobs were added, but their ids")
+    return given, given - held

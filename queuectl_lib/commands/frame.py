@@ -1,0 +1,146 @@
+"""The frame of a command: its arguments, its parser, the call that it gets, the home that it works on."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import time
+
+import queuectl_lib
+from queuectl_lib import VERSION, values
+from queuectl_lib.commands import COMMANDS, terminal
+from queuectl_lib.errors import BadInput
+from queuectl_lib.host import system
+from queuectl_lib.jobs import ids
+from queuectl_lib.settings import ConfigFile
+from storage import Queue
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tuple
+
+    from queuectl_lib.values import Fields
+
+LIBRARY = os.path.dirname(os.path.dirname(os.path.abspath(queuectl_lib.__file__)))
+IS_ARCHIVE = os.path.isfile(LIBRARY)  # queuectl.pyz
+SCRIPT = LIBRARY if IS_ARCHIVE else os.path.join(LIBRARY, "queuectl.py")
+HERE = os.path.dirname(SCRIPT)
+PROGRAM = "queuectl.py"
+
+
+class Command:
+    """One command: its words, its action, its help, its arguments."""
+
+    def __init__(self, name: str, run: Callable[[Call], int], arguments: Sequence[Any], shows: bool) -> None:
+        self.name = name
+        self.run = run
+        self.text = COMMANDS[name][1]
+        self.arguments = arguments
+        self.shows = shows
+
+    def parser(self) -> Parser:
+        argparse.__dict__["_"] = str  # it would look for translations of its few words: milliseconds, and none is there
+        name = "%s %s" % (PROGRAM, self.name)
+        # One for all: argparse formats each argument only to see that it can, and would ask how wide the terminal is.
+        trial = argparse.HelpFormatter(name, width=80)
+        parser = Parser(prog=name, description=self.text, allow_abbrev=False, formatter_class=lambda prog: trial)
+        add_common(parser)
+        if self.shows:
+            parser.add_argument("--json", action="store_true", help="print one JSON value")
+        for names, details in self.arguments:
+            parser.add_argument(*names, **details)
+        return parser
+
+
+LOADED: Dict[str, Command] = {}
+
+
+def command(name: str, *arguments: Any, **options: bool) -> Callable[[Callable[[Call], int]], Callable[[Call], int]]:
+    """The function below does the command *name* of the table; shows=True gives it --json."""
+
+    def register(run: Callable[[Call], int]) -> Callable[[Call], int]:
+        LOADED[name] = Command(name, run, arguments, options.get("shows", False))
+        return run
+
+    return register
+
+
+def load(name: str) -> Command:
+    """The command *name* of the table, with its room loaded."""
+    if name not in LOADED:
+        __import__("queuectl_lib.commands." + COMMANDS[name][0])
+    return LOADED[name]
+
+
+def argument(*names: str, **settings: Any) -> Tuple[Tuple[str, ...], Fields]:
+    return names, settings
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but a mistake is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        message = re.sub("(?s)=.*", "=...", message)  # it may be the value of a variable
+        start = "unrecognized arguments: "
+        message = message.replace(start + "-- ", start)
+        if message.startswith(start + "-"):
+            option = message.split()[2]  # and no more of them: what follows may be a secret, too
+            message = start + option + self.nearest(option)
+        elif message.startswith(start) and self.prog.endswith(" add"):
+            message = "more than one word: put the command line in quotes, or a program and its arguments behind --"
+        if len(message) > 200:
+            message = message[:197] + "..."
+        raise BadInput("%s: see `%s --help`" % (message, self.prog))
+
+    def format_help(self) -> str:
+        self.formatter_class = argparse.HelpFormatter  # as wide as the terminal
+        return super(Parser, self).format_help()
+
+    def nearest(self, word: str) -> str:
+        """The option that *word* may have meant, as the end of a message."""
+        import difflib  # needed only to refuse
+
+        near = difflib.get_close_matches(word, list(self._option_string_actions), 1)
+        return " (did you mean %s?)" % near[0] if near else ""
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--home", metavar="DIR", help="where queue and settings are (default: beside queuectl.py)")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    parser.add_argument("--version", action="version", version="queuectl " + VERSION)
+
+
+class Call:
+    """One call of one command: its options, and what they lead to."""
+
+    def __init__(self, options: argparse.Namespace, words: Optional[List[str]]) -> None:
+        self.options = options
+        self.words = words  # what came behind --, None without it
+        for identifier in [getattr(options, "id", None)] + list(getattr(options, "ids", [])):
+            if identifier is not None:
+                ids.check_id(identifier)
+        self.home = find_home(options.home)
+        self.config = ConfigFile(self.home)
+        self.now = time.time()
+
+    def queue(self) -> Queue:
+        return Queue(self.config.database_path())
+
+    def print_json(self, value: object) -> None:
+        """One JSON value. Jobs come one per line, so that a list stays greppable."""
+        if isinstance(value, list):
+            rows = ",\n".join(json.dumps(row) for row in value)
+            terminal.print_text(terminal.json_safe("[\n%s\n]" % rows if rows else "[]"))
+        else:
+            terminal.print_text(terminal.json_text(value))
+
+
+def find_home(given: Optional[str]) -> str:
+    """--home, else $QUEUECTL_HOME, else the directory of the real queuectl.py."""
+    home = given if given is not None else os.environ.get("QUEUECTL_HOME") or HERE
+    if not home:
+        raise BadInput("--home is empty")
+    values.check_text(home, "--home")
+    return home if os.path.isabs(home) else os.path.join(system.current_directory(), home)

@@ -1,0 +1,58 @@
+"""`logs`: the output of a job, also while it grows."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from queuectl_lib import values
+from queuectl_lib.commands import frame, terminal
+from queuectl_lib.errors import QueueError
+from storage import Follower
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict
+
+    from queuectl_lib.commands.frame import Call
+
+
+@frame.command(
+    "logs",
+    frame.argument("id", metavar="ID"),
+    frame.argument("-f", "--follow", action="store_true", help="go on until the job ends, also before it starts"),
+    frame.argument("--attempt", metavar="N", help="of this attempt (default: the last one)"),
+    frame.argument("--stderr", action="store_true", help="only its stderr, on stdout"),
+)
+def logs(call: Call) -> int:
+    options = call.options
+    number = None
+    if options.attempt is not None:
+        number = values.count_from_text(options.attempt, "--attempt", 10**9)
+    targets = {"stderr": sys.stdout} if options.stderr else {"stdout": sys.stdout, "stderr": sys.stderr}
+    follower = Follower(call.queue(), options.id, number, list(targets))
+    print_news(follower, targets)
+    pause = 0.02
+    while options.follow and not follower.ended():
+        time.sleep(pause)
+        pause = pause * 1.2 if pause < 0.2 else pause
+        if print_news(follower, targets):
+            pause = 0.02
+    if number is not None and follower.attempt is None:
+        raise QueueError("job %s has no attempt %d" % (options.id, number))
+    return 0
+
+
+def print_news(follower: Follower, targets: Dict[str, Any]) -> bool:
+    """Print what the job wrote since the last call; True if it did."""
+    printed = False
+    for stream, data in follower.news():
+        target = targets[stream]
+        printed = True
+        if terminal.is_terminal(target):
+            target.write(terminal.terminal_text(data))
+            target.flush()
+        else:
+            target.flush()
+            terminal.write_all(target.fileno(), data)
+    return printed

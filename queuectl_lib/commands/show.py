@@ -1,0 +1,73 @@
+"""`show`: one job in full, with its attempts and their output."""
+
+from __future__ import annotations
+
+import storage
+from queuectl_lib import errors, times, values
+from queuectl_lib.commands import frame, tables, terminal
+from queuectl_lib.host import system
+from storage import Output
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from queuectl_lib.commands.frame import Call
+    from queuectl_lib.values import Fields
+    from storage import Queue
+
+SHOWN_BYTES = 16 * 1024  # of output that `show` prints per stream
+JSON_BYTES = 1024 * 1024  # of output that `show --json` carries per stream
+
+
+@frame.command("show", frame.argument("id", metavar="ID"), shows=True)
+def show(call: Call) -> int:
+    queue = call.queue()
+    job = queue.job(call.options.id)
+    if call.options.json:
+        call.print_json(storage.with_output(queue, job, JSON_BYTES))
+        return 0
+    for name, value in job.items():
+        if name != "history":
+            terminal.print_text("%-14s%s\n" % (name, errors.printable(field_text(job, name, value))))
+    for attempt in job["history"]:
+        show_attempt(queue, job["id"], attempt)
+    return 0
+
+
+def field_text(job: Fields, name: str, value: Any) -> str:
+    """A field for people. Of the environment only the names: its values are secrets."""
+    if name == "command":
+        return tables.command_text(job)
+    if name == "env":
+        return ", ".join(sorted(value)) + " (values not shown)" if value else "-"
+    if name == "timeout" and value is not None:
+        return values.number_text(value) + " s"
+    return "-" if value is None else str(value)
+
+
+def show_attempt(queue: Queue, identifier: str, attempt: Fields) -> None:
+    facts = ["started " + attempt["started_at"]]
+    if attempt["finished_at"]:
+        took = times.utc_seconds(attempt["finished_at"]) - times.utc_seconds(attempt["started_at"])
+        facts.append("took %.3f s" % max(0.0, took))
+    if attempt["exit_code"] is not None:
+        facts.append("exit code %d" % attempt["exit_code"])
+    facts.append("worker " + attempt["worker"])
+    terminal.print_text("\nattempt %d: %s\n" % (attempt["number"], attempt["outcome"]))
+    terminal.print_text("  %s\n" % errors.printable(", ".join(facts)))
+    if attempt["error"]:
+        terminal.print_text("  error: %s\n" % errors.printable(attempt["error"]))
+    if attempt["leftovers"]:
+        terminal.print_text("  left running: %s\n" % errors.printable(attempt["leftovers"]))
+    for stream in ("stdout", "stderr"):
+        output = Output(queue, attempt, stream)
+        text = output.tail(SHOWN_BYTES)
+        if output.size:
+            terminal.print_text("  %s, %d bytes:\n" % (stream, output.size))
+            if len(text) < output.size:
+                terminal.print_text(
+                    "    ... (`logs %s --attempt %d` shows all of it)\n" % (identifier, attempt["number"])
+                )
+            for line in system.output_text(text).splitlines():
+                terminal.print_text("    %s\n" % errors.printable(line))

@@ -1,0 +1,39 @@
+"""`status`: how many jobs are in each state, and who works."""
+
+from __future__ import annotations
+
+from queuectl_lib import errors, times
+from queuectl_lib.commands import frame, terminal
+from queuectl_lib.jobs import states
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from queuectl_lib.commands.frame import Call
+    from queuectl_lib.values import Fields
+
+
+@frame.command("status", shows=True)
+def status(call: Call) -> int:
+    queue = call.queue()
+    counts, oldest = queue.overview()
+    members = queue.members()
+    workers = sum(member["kind"] == "worker" for member in members)
+    supervisors = sum(member["kind"] == "supervisor" for member in members)
+    if call.options.json:
+        value: Fields = dict(counts, workers=workers, supervisors=supervisors, database=queue.path)
+        value["oldest_waiting"] = {"id": oldest[1], "created_at": oldest[0]} if oldest else None
+        call.print_json(value)
+        return 0
+    for state in states.STATES:
+        terminal.print_text(
+            "%s%d\n" % (terminal.coloured("%-16s" % state, state if counts[state] else ""), counts[state])
+        )
+    terminal.print_text("%-16s%d alive, supervisors: %d\n" % ("workers", workers, supervisors))
+    waiting = "-"
+    if oldest:
+        waiting = "%s, enqueued %s ago" % (oldest[1], times.age_text(call.now - times.utc_seconds(oldest[0])))
+        due_in = times.utc_seconds(oldest[2]) - call.now
+        waiting += ", due in %s" % times.age_text(due_in) if due_in > 0 else ""
+    terminal.print_text("%-16s%s\n" % ("oldest waiting", waiting))
+    terminal.print_text("%-16s%s\n" % ("database", errors.printable(queue.path)))
+    return 0

@@ -1,0 +1,195 @@
+"""What is printed and how: streams, colour, tables, progress, JSON; and what becomes of output that nobody reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+
+from queuectl_lib import errors
+from queuectl_lib.errors import HostError
+from queuectl_lib.host import system
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Optional, Sequence
+
+EINVAL = 22
+
+
+def print_text(text: str, flush: bool = False) -> None:
+    try:
+        sys.stdout.write(text)
+        if flush:
+            sys.stdout.flush()
+    except OSError as error:
+        if not is_closed_pipe(error):
+            raise
+        quiet_end(0)  # into nothing from here, and the exit code still tells
+
+
+def is_closed_pipe(error: OSError) -> bool:
+    """True where nobody reads what we print any more (on Windows that is EINVAL)."""
+    windows = sys.platform == "win32" and error.errno == EINVAL and not error.filename
+    return isinstance(error, BrokenPipeError) or windows
+
+
+def quiet_end(code: int) -> int:
+    """Leave without a word, also from the interpreter when it flushes at exit."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            give_up(stream)
+    return code
+
+
+def give_up(stream: Any) -> None:
+    """Let what a stream still holds, and all that follows, go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def prepare_streams() -> None:
+    """Closed standard streams become /dev/null; what cannot be encoded is shown as an escape."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
+    for name, fd in (("stdout", 1), ("stderr", 2)):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(fd, "w", encoding="utf-8", errors="backslashreplace", closefd=False))
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def tell(text: str) -> None:
+    """A word to the person, on standard error; that nobody can read it is no failure.
+
+    Raises OSError where what was printed before cannot be written: that comes first.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        if not is_closed_pipe(error):
+            raise
+        give_up(sys.stdout)
+    try:
+        sys.stderr.write(errors.printable(text) + "\n")
+        sys.stderr.flush()
+    except OSError:
+        give_up(sys.stderr)
+
+
+def acknowledge(text: str, what: str, flush: bool = True) -> None:
+    """Print what was done; a full disk behind stdout must not look as if nothing was."""
+    try:
+        sys.stdout.write(text)
+        if flush:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise HostError("%s could not be printed: %s" % (what, error.strerror)) from None
+
+
+def is_terminal(stream: Any) -> bool:
+    return bool(stream.isatty())
+
+
+STATE_COLOURS = {"completed": "32", "failed": "33", "dead": "31", "processing": "36", "cancelled": "2"}
+
+
+def coloured(text: str, state: str) -> str:
+    """*text* in the colour of *state*, on a terminal that wants colour."""
+    plain = sys.platform == "win32" or "NO_COLOR" in os.environ or os.environ.get("TERM") in (None, "dumb")
+    if plain or state not in STATE_COLOURS or not is_terminal(sys.stdout):
+        return text
+    return "\x1b[%sm%s\x1b[0m" % (STATE_COLOURS[state], text)
+
+
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], state_column: Optional[int] = None) -> None:
+    """Columns under headings; the last one ends where a terminal does."""
+    import shutil  # needed only here
+
+    cells = [[errors.printable(cell) for cell in row] for row in rows]
+    widths = [max([len(row[i]) for row in cells] + [len(headings[i])]) for i in range(len(headings))]
+    columns = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
+    for number, row in enumerate([list(headings)] + cells):
+        line = [cell.ljust(width) for cell, width in zip(row[:-1], widths)] + [row[-1]]
+        text = "  ".join(line).rstrip()
+        if columns is not None:
+            text = fitted(text, columns)
+        if number and state_column is not None and line[state_column] in text:
+            text = text.replace(line[state_column], coloured(line[state_column], row[state_column]), 1)
+        print_text(text + "\n")
+
+
+def fitted(text: str, columns: int) -> str:
+    """*text* cut to a terminal's columns, of which East Asian characters take two."""
+    import unicodedata  # needed only on a terminal
+
+    used, last = 0, len(text)
+    for place, char in enumerate(text):
+        used += 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        if used <= columns - 3:
+            last = place + 1
+        if used > columns:
+            return text[:last] + "..."
+    return text
+
+
+class Progress:
+    """A line on a terminal that says how far long work is; nothing elsewhere."""
+
+    def __init__(self) -> None:
+        self.active = is_terminal(sys.stderr)
+        self.shown_at = time.monotonic()
+        self.width = 0
+
+    def show(self, text: str) -> None:
+        now = time.monotonic()
+        if self.active and now - self.shown_at > 0.2:
+            self.shown_at = now
+            sys.stderr.write("\r" + text.ljust(self.width))
+            sys.stderr.flush()
+            self.width = len(text)
+
+    def bar(self, done: int, total: int, what: str) -> None:
+        if total:
+            part = min(1.0, done / float(total))
+            self.show("[%-30s] %3d %%  %s" % ("#" * int(part * 30), part * 100, what))
+        else:
+            self.show(what)
+
+    def jobs_read(self, done: int, total: int, lines: int) -> None:
+        self.bar(done, total, "%d jobs" % lines)
+
+    def end(self) -> None:
+        if self.width:
+            sys.stderr.write("\r" + " " * self.width + "\r")
+            sys.stderr.flush()
+
+
+def write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def terminal_text(data: bytes) -> str:
+    """Output for a terminal: only line ends and tabs act, everything else is shown."""
+    text = system.output_text(data)
+    return "\n".join("\t".join(errors.printable(cell) for cell in line.split("\t")) for line in text.split("\n"))
+
+
+def json_text(value: object) -> str:
+    return json_safe(json.dumps(value, indent=2))
+
+
+def json_safe(text: str) -> str:
+    """A line of JSON without the one control character that JSON lets through."""
+    return text.replace("\x7f", "\\u007f") + "\n"

@@ -1,0 +1,151 @@
+"""`worker start`, `worker stop`, `worker list`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+import time
+
+from queuectl_lib import errors, times, values
+from queuectl_lib.commands import frame, terminal
+from queuectl_lib.commands.terminal import Progress
+from queuectl_lib.errors import BadInput, QueueError
+from queuectl_lib.host import files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Optional, Sequence
+
+    from queuectl_lib.commands.frame import Call
+    from storage import Queue
+
+START_ARGUMENTS = (
+    frame.argument("-n", "--count", metavar="N", default="1", help="how many workers (default 1)"),
+    frame.argument("--background", "--daemon", action="store_true", help="detach, and log to a file"),
+    frame.argument("--drain", action="store_true", help="end once nothing is left to run, retries and delays included"),
+    frame.argument("--backoff-base", metavar="X", help="in place of the setting"),
+    frame.argument("--poll-interval", metavar="S", help="in place of the setting, seconds"),
+    frame.argument(
+        "--max-time", metavar="DURATION", help="stop after this long: running jobs finish, nothing new starts"
+    ),
+    frame.argument("--ensure", action="store_true", help="only where no supervisor serves this queue already"),
+    frame.argument("--quiet", action="store_true", help="do not say that it was started in the background"),
+    frame.argument("--name", help=argparse.SUPPRESS),
+)
+
+
+@frame.command("worker start", *START_ARGUMENTS)
+@frame.command("worker", *START_ARGUMENTS)
+def worker_start(call: Call) -> int:
+    options = call.options
+    if options.name is not None and not re.match(r"[A-Za-z0-9]{1,32}\Z", options.name):
+        raise BadInput("--name: %s is not up to 32 letters and digits" % errors.shown(options.name))
+    import worker  # with multiprocessing, which other commands do without
+    from queuectl_lib.run import options as options_room
+    from queuectl_lib.run import starting
+
+    queue = call.queue()
+    wanted = options_room.checked_options(
+        options.count, options.drain, options.backoff_base, options.poll_interval, options.max_time
+    )
+    if options.ensure and queue.is_served():
+        return 0
+    files.make_home(call.home)
+    queue.refuse_untrusted(call.home, call.config.path)  # before SQLite takes in what lies there
+    queue.create()
+    queue.counts()  # is it ours, whole, and of a version that we know?
+    os.environ["QUEUECTL_HOME"] = call.home
+    name = options.name or starting.new_supervisor_name()
+
+    def start(when_present: Optional[Callable[[], None]]) -> None:
+        if not options.background:
+            worker.serve(queue, name, wanted, call.config, when_present)
+            return
+        pid = starting.start_background(queue, options_room.command_line(frame.SCRIPT, call.home, name, wanted), name)
+        if not options.quiet:
+            text = "started in the background: supervisor %s, pid %d, workers: %d; log: %s"
+            terminal.tell(text % (name, pid, wanted.workers, queue.log_path))
+
+    if options.ensure:
+        starting.ensure_served(queue, start)
+    else:
+        start(None)
+    return 0
+
+
+@frame.command(
+    "worker stop",
+    frame.argument("--now", action="store_true", help="end running jobs and give them back"),
+    frame.argument(
+        "--leave-running", action="store_true", help="leave running jobs to the next worker (not on Windows)"
+    ),
+    frame.argument("--timeout", metavar="DURATION", help="end running jobs after this long"),
+)
+def worker_stop(call: Call) -> int:
+    queue = call.queue()
+    limit = None if call.options.timeout is None else times.parse_duration(call.options.timeout, "--timeout")
+    if call.options.now and call.options.leave_running:
+        raise BadInput("--now and --leave-running contradict each other: give one of them")
+    if limit is not None and call.options.leave_running:
+        raise BadInput("--timeout and --leave-running contradict each other: give one of them")
+    if call.options.leave_running and sys.platform == "win32":
+        raise BadInput("--leave-running: on Windows a job ends with its worker")
+    members = queue.members()
+    if not members:
+        terminal.tell("no worker is running")
+        return 0
+    supervisors = values.unique([member["supervisor"] or member["name"] for member in members])
+    how = "now" if call.options.now else "leave" if call.options.leave_running else "stop"
+    inside = queue.is_asked_by_its_job()
+    queue.ask_to_stop(supervisors, how)
+    if inside:
+        terminal.tell("stopping; called by a job, which the stop waits for, so this returns at once")
+        return 0
+    if how != "stop":
+        return await_end(queue, supervisors, call.config().grace + 30)
+    progress = Progress()
+    if await_end(queue, supervisors, limit, progress) == 0:
+        return 0
+    terminal.tell("running jobs did not finish in time: they are ended and given back")
+    queue.ask_to_stop(supervisors, "now")
+    return await_end(queue, supervisors, call.config().grace + 30)
+
+
+def await_end(
+    queue: Queue, supervisors: Sequence[str], limit: Optional[float], progress: Optional[Progress] = None
+) -> int:
+    """Wait until these supervisors and their workers are gone: 0, or 1 after *limit* seconds."""
+    began = time.monotonic()
+    while True:
+        left = queue.members_of(supervisors)
+        if not left:
+            if progress:
+                progress.end()
+            terminal.tell("stopped")
+            return 0
+        if limit is not None and time.monotonic() - began >= limit:
+            if progress:
+                progress.end()
+                return 1
+            raise QueueError("still alive: %s" % ", ".join("pid %d" % member["pid"] for member in left))
+        if progress:
+            progress.show("waiting for %d processes to finish (Ctrl+C leaves them to it)" % len(left))
+        time.sleep(0.03)
+
+
+@frame.command("worker list", shows=True)
+def worker_list(call: Call) -> int:
+    queue = call.queue()
+    members = queue.members_and_jobs()
+    if call.options.json:
+        call.print_json(members)
+    elif not members:
+        terminal.tell("no worker is running")
+    else:
+        rows = [
+            (m["name"], m["kind"], str(m["pid"]), m["host"], m["since"][:19] + "Z", m["job"] or "-") for m in members
+        ]
+        terminal.print_table(("NAME", "KIND", "PID", "HOST", "SINCE", "JOB"), rows)
+    return 0
