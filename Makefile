@@ -63,7 +63,7 @@ bench-full:  ## the same with a million jobs of a kind, more turns, and other qu
 
 check: checkers  ## lint, and check the types for linux, darwin and win32
 	PYTHONPATH=$(TOOLS)/check $(PYTHON) -m ruff check --no-cache --isolated --target-version py38 --line-length 120 \
-	  --select E,F,W,B,I,C4,PIE,SIM,RET --ignore SIM105,SIM115 --per-file-ignores queuectl.py:B904 \
+	  --select E,F,W,B,I,C4,PIE,SIM,RET --ignore SIM105,SIM115 --per-file-ignores 'queuectl.py:B904,tests/*:E402,.ci/*:E402' \
 	  $(CHECKED) tests .ci
 	@for platform in linux darwin win32; do \
 	  echo "mypy --strict --platform $$platform"; \

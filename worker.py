@@ -46,10 +46,9 @@ import socket
 import sys
 import time
 
-import storage
 from queuectl_lib import times
 from queuectl_lib.errors import HostError, QueueError
-from queuectl_lib.host import failpoints, files, signals, spawn, tree
+from queuectl_lib.host import bell, failpoints, files, signals, spawn, tree
 from queuectl_lib.host.signals import WakeUp
 from queuectl_lib.jobs import attempts
 from queuectl_lib.jobs.attempts import Outcome
@@ -57,7 +56,9 @@ from queuectl_lib.run import log, pace, starting
 from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.run.launching import CannotStart
 from queuectl_lib.run.spare_files import SpareFiles
-from storage import Presence, Queue
+from queuectl_lib.store import looking, opening, roster, tidying
+from queuectl_lib.store.roster import Presence
+from storage import Queue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -124,13 +125,13 @@ class Supervisor:
             self.leave()
 
     def boot(self) -> None:
-        self.queue.create()
+        self.queue.database.create()
         self.read_settings()
         signals.free_signals()
         self.wake = WakeUp(self.signals)
         for number in signals.stop_signals():  # before anyone can see that we are here, and ask us to stop
             self.wake.catch(number)
-        self.presence = Presence(self.queue, self.name, member_details("supervisor", self.name))
+        self.presence = Presence(self.queue.folder, self.name, member_details("supervisor", self.name))
         if self.when_present:
             self.when_present()
         self.keeper = Keeper(self.queue)
@@ -151,8 +152,8 @@ class Supervisor:
         if self.time_is_over() and not self.stage:
             self.request("stop")
             self.advance("stop")
-        for request in storage.REQUESTS:
-            if os.path.exists(self.queue.request_path(self.name, request)):
+        for request in roster.REQUESTS:
+            if os.path.exists(self.queue.folder.request_path(self.name, request)):
                 self.advance(request)
 
     def time_is_over(self) -> bool:
@@ -161,7 +162,7 @@ class Supervisor:
 
     def request(self, request: str) -> None:
         try:
-            os.close(files.open_private(self.queue.request_path(self.name, request), os.O_CREAT | os.O_WRONLY))
+            os.close(files.open_private(self.queue.folder.request_path(self.name, request), os.O_CREAT | os.O_WRONLY))
         except OSError as error:
             log.say(self.name, "cannot pass the stop on as a file (%s): workers are signalled" % error.strerror)
 
@@ -174,7 +175,7 @@ class Supervisor:
                     os.kill(worker.process.pid, number)
 
     def advance(self, stage: str) -> None:
-        if self.stage and storage.REQUESTS.index(stage) <= storage.REQUESTS.index(self.stage):
+        if self.stage and roster.REQUESTS.index(stage) <= roster.REQUESTS.index(self.stage):
             return
         self.stage = stage
         if stage == "leave":
@@ -187,7 +188,7 @@ class Supervisor:
 
     def bury_dead_workers(self) -> None:
         for worker in self.workers[:]:
-            worker.booted = worker.booted or os.path.exists(self.queue.life_path(worker.name))
+            worker.booted = worker.booted or os.path.exists(self.queue.folder.life_path(worker.name))
             if worker.process.exitcode is None:
                 continue
             self.workers.remove(worker)
@@ -206,7 +207,7 @@ class Supervisor:
         now = time.monotonic()
         pause = pace.SHORT_LIFE_SECONDS / 2 if now - worker.began < pace.SHORT_LIFE_SECONDS else 0.0
         self.start_after = now + min(max(pause, self.boot_failures * 0.2), pace.TROUBLE_SECONDS)
-        if self.boot_failures >= pace.BOOT_FAILURES and os.access(self.queue.workers_folder, os.W_OK | os.X_OK):
+        if self.boot_failures >= pace.BOOT_FAILURES and os.access(self.queue.folder.workers, os.W_OK | os.X_OK):
             raise HostError("workers cannot start (%s each time): the lines above say why" % how)
 
     def start_missing_workers(self) -> None:
@@ -239,7 +240,9 @@ class Supervisor:
             self.announced = True
             self.boot_failures = 0
             with contextlib.suppress(OSError):
-                os.close(files.open_private(self.queue.request_path(self.name, "ready"), os.O_CREAT | os.O_WRONLY))
+                os.close(
+                    files.open_private(self.queue.folder.request_path(self.name, "ready"), os.O_CREAT | os.O_WRONLY)
+                )
 
     def rest(self) -> None:
         """Wait for a worker's end, a signal, or the next tick."""
@@ -256,7 +259,7 @@ class Supervisor:
         self.wake.clear()
         if self.keeper:
             self.keeper.renew()
-        log.trim_log(self.queue.log_path)
+        log.trim_log(self.queue.folder.log)
 
     def leave(self) -> None:
         """See the workers off, also when the supervisor itself has failed."""
@@ -270,9 +273,9 @@ class Supervisor:
         if self.keeper:
             self.keeper.close()
         self.wake.close()
-        for request in storage.REQUESTS + ("ready",):
+        for request in roster.REQUESTS + ("ready",):
             with contextlib.suppress(OSError):
-                files.remove(self.queue.request_path(self.name, request))
+                files.remove(self.queue.folder.request_path(self.name, request))
         with contextlib.suppress(OSError):
             self.presence.end()
         log.say(self.name, "supervisor stopped")
@@ -281,7 +284,7 @@ class Supervisor:
 def nothing_left(queue: Queue) -> bool:
     """True when no job waits or runs (False where the database does not answer)."""
     try:
-        counts = queue.counts()
+        counts = looking.counts(queue.database)
     except HostError:
         return False
     return not (counts["pending"] or counts["failed"] or counts["processing"])
@@ -302,7 +305,7 @@ class Keeper:
             return
         self.close()
         with contextlib.suppress(QueueError):
-            self.connection = self.queue.keeper()
+            self.connection = self.queue.database.keeper()
             self.identity = identity
 
     def _identity(self) -> Optional[Tuple[int, int]]:
@@ -338,7 +341,7 @@ def serve(
 ) -> None:
     """Be the supervisor *name* to the end."""
     starting.spawn_without_front_end()
-    with storage.told(queue.folder):
+    with opening.told(queue.folder.path):
         Supervisor(queue, name, options, read_settings, when_present).run()
 
 
@@ -413,10 +416,10 @@ class Worker:
         signals.reset_signals(self.wake)
         self.bell = Bell(self.queue)
         self.job_object = tree.own_job_object(self.name)
-        self.presence = Presence(self.queue, self.name, member_details("worker", self.supervisor))
+        self.presence = Presence(self.queue.folder, self.name, member_details("worker", self.supervisor))
         self.say("worker started, pid %d" % os.getpid())
         with contextlib.suppress(HostError, OSError):
-            self.queue.tidy()
+            tidying.tidy(self.queue.database)
             self.queue.forgive_clock(time.time())  # it may have gone back while no worker ran
 
     def done(self) -> bool:
@@ -453,11 +456,13 @@ class Worker:
             self.stop_now()
         elif self._is_asked_to("leave") and self.stage != "now":
             self.leave_running()
-        elif not self.stage and (noted or self._is_asked_to("stop") or not self.queue.is_alive(self.supervisor)):
+        elif not self.stage and (
+            noted or self._is_asked_to("stop") or not roster.is_alive(self.queue.folder, self.supervisor)
+        ):
             self.stage = "stop"
 
     def _is_asked_to(self, request: str) -> bool:
-        return os.path.exists(self.queue.request_path(self.supervisor, request))
+        return os.path.exists(self.queue.folder.request_path(self.supervisor, request))
 
     def leave_running(self) -> None:
         """Let go of what runs: without our life file, it is the next worker's to adopt."""
@@ -524,7 +529,7 @@ class Worker:
             self.ahead.clear()
         self.ahead.extend(claims)
         if more or given_back:
-            self.queue.ring()
+            bell.ring(self.queue.folder.bell)
 
     def _something_due(self) -> bool:
         """Ask without a write lock; also find out how long an idle worker may sleep.
@@ -606,7 +611,7 @@ class Worker:
         if not self.spare.keep(outcome):
             with contextlib.suppress(OSError):  # tidy() will
                 for kind in outcome.useless_files():
-                    files.remove(self.queue.attempt_path(claim.token, kind))
+                    files.remove(self.queue.folder.attempt_path(claim.token, kind))
         failpoints.failpoint("report.removed")
         detail = outcome.kind if outcome.error is None else outcome.error
         if not detail.startswith(outcome.kind):
@@ -697,7 +702,7 @@ class Worker:
         for job in jobs:
             worker = job["worker"]
             if worker not in alive:
-                alive[worker] = self.queue.is_alive(worker) or tree.job_object_lives(worker)
+                alive[worker] = roster.is_alive(self.queue.folder, worker) or tree.job_object_lives(worker)
             if not alive[worker]:
                 try:
                     self._decide(job)
@@ -708,7 +713,7 @@ class Worker:
 
     def _decide(self, job: Dict[str, Any]) -> None:
         """Find out by evidence what became of an orphan: settle it, or adopt it if it runs."""
-        found = self.queue.running_attempt(job["seq"], job["token"])
+        found = looking.running_attempt(self.queue.database, job["seq"], job["token"])
         if not found:
             return
         claim, started = found
@@ -731,7 +736,7 @@ class Worker:
         refused, _, _ = self.queue.exchange(self.name, [outcome], 0, time.time(), self.settings)
         if not refused:  # else another worker was first
             self.report(outcome, False)
-            self.queue.ring()
+            bell.ring(self.queue.folder.bell)
 
 
 class Glance:
@@ -752,12 +757,12 @@ class Glance:
     def refresh(self) -> None:
         """Ask again if the answer can have changed. Raises HostError."""
         self.is_stale = False
-        seen = self.queue.fingerprint()
+        seen = self.queue.database.fingerprint()
         if seen and seen == self.seen and time.monotonic() - self.asked_at < pace.FRESH_SECONDS:
             return
         now = time.time()
         self.seen, self.next_due = None, None
-        self.processing, self.next_due = self.queue.look(now)
+        self.processing, self.next_due = looking.under_way(self.queue.database, now)
         self.asked_at = time.monotonic()
         if seen and seen[0] < now - pace.SETTLED_SECONDS:
             self.seen = seen
@@ -775,7 +780,7 @@ class Bell:
         self.fd = -1
         if sys.platform != "win32":
             with contextlib.suppress(OSError):  # without it, polling remains
-                self.fd = os.open(queue.bell_path, os.O_RDWR | os.O_NONBLOCK)
+                self.fd = os.open(queue.folder.bell, os.O_RDWR | os.O_NONBLOCK)
 
     def wait(self, seconds: float, wake: WakeUp) -> bool:
         """Return True when the bell rings, False when a signal arrives or after *seconds*."""

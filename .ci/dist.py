@@ -16,7 +16,7 @@ import zipfile
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
-from queuectl_lib import BUNDLE  # noqa: E402
+from queuectl_lib import BUNDLE
 
 
 def sources():

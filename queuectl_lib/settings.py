@@ -9,11 +9,11 @@ import re
 import sys
 import time
 
-import storage
 from queuectl_lib import errors, times, values
 from queuectl_lib.errors import BadInput, HostError
 from queuectl_lib.host import files, locks
 from queuectl_lib.jobs import fields
+from queuectl_lib.store import database
 from queuectl_lib.values import Unwanted
 
 TYPE_CHECKING = False
@@ -206,7 +206,7 @@ class ConfigFile:
             fd = files.open_private(self.path + ".lock", os.O_RDWR | os.O_CREAT)
         else:
             fd = os.open(self.home, os.O_RDONLY)
-        deadline = time.monotonic() + storage.BUSY_SECONDS
+        deadline = time.monotonic() + database.BUSY_SECONDS
         while not locks.try_lock(fd):
             if time.monotonic() > deadline:
                 os.close(fd)

@@ -37,11 +37,19 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SCRIPT = os.path.join(ROOT, "queuectl.py")
 sys.path.insert(0, ROOT)
 
-from queuectl_lib import settings, times  # noqa: E402
-from queuectl_lib.jobs.attempts import Outcome  # noqa: E402
-from queuectl_lib.jobs.fields import JobMaker  # noqa: E402
-from queuectl_lib.settings import Settings  # noqa: E402
-from storage import Queue  # noqa: E402
+from queuectl_lib import (
+    settings,
+    times,
+)
+from queuectl_lib.jobs.attempts import Outcome
+from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.settings import Settings
+from queuectl_lib.store import (
+    looking,
+    pruning,
+    roster,
+)
+from storage import Queue
 
 # turns: repetitions; costly: of what takes seconds; jobs, crowd: drained by 2, and by 2 and
 # 50 workers; lines: enqueued from a file; rows: of each kind in the large database; idle:
@@ -172,14 +180,14 @@ class Home:
 
     def fill(self, count, command="true"):
         maker = self.maker()
-        self.queue.enqueue_all((number, maker.row({"command": command})) for number in range(1, count + 1))
+        list(self.queue.enqueue_each((number, maker.row({"command": command})) for number in range(1, count + 1)))
 
     def await_completed(self, count, pause=0.02):
         """Wait until so many jobs have completed, asking every *pause* seconds, which costs a core a millisecond."""
         deadline = time.monotonic() + UNDER_LOAD_SECONDS
-        while self.queue.counts()["completed"] < count:
+        while looking.counts(self.queue.database)["completed"] < count:
             if time.monotonic() > deadline:
-                raise RuntimeError("%d jobs did not complete: %r" % (count, self.queue.counts()))
+                raise RuntimeError("%d jobs did not complete: %r" % (count, looking.counts(self.queue.database)))
             time.sleep(pause)
 
     def connect(self):
@@ -193,7 +201,7 @@ class Home:
 
     def pids(self):
         """kind and pid of every supervisor and worker."""
-        return [(member["kind"], member["pid"]) for member in self.queue.members()]
+        return [(member["kind"], member["pid"]) for member in roster.members(self.queue.folder)]
 
 
 def clean_environment():
@@ -297,7 +305,7 @@ def populate(home, pending, finished, future):
     Of the finished jobs one in fifty finished long ago, the rest of their first half two
     days ago. The future jobs have a higher priority than the pending ones.
     """
-    home.queue.create()
+    home.queue.database.create()
     now = time.time()
     ages = {"t": now, "t1": now - 2 * DAY, "t2": now - 400 * DAY}
     moments = {name: times.utc_text(moment) for name, moment in ages.items()}
@@ -400,7 +408,7 @@ def work_10(bench):
     with home.connect() as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         size = os.path.getsize(home.queue.path)
-    files = len(os.listdir(home.queue.attempts_folder))
+    files = len(os.listdir(home.queue.folder.attempts))
     return [
         plain_row("10", "disk per finished job", size / jobs, "bytes", 600, "%d jobs, whole file" % jobs),
         plain_row("10", "files left by %d jobs" % jobs, files, "files", 0),
@@ -478,13 +486,13 @@ def work_4(bench):
     write_lines(path, lines)
     write_lines(few, lines // 10)
     example = bench.home()
-    example.queue.create()
+    example.queue.database.create()
     with example.connect() as connection:
         names = " ".join(row[1] for row in connection.execute("PRAGMA table_info(jobs)"))
     pairs = []
     for number in bench.turns(bench.scale.turns):
         home = bench.home()
-        home.queue.create()
+        home.queue.database.create()
         ours = timed(home.words("enqueue", "--quiet", "--file", path))[0]
         plain = os.path.join(bench.folder, "plain%d.db" % number)
         pairs.append((ours, timed([sys.executable, "-c", PLAIN_INSERT, plain, path, names])[0]))
@@ -574,7 +582,7 @@ def work_6(bench):
     if not os.path.exists("/proc/self/io"):
         return [absent_row("6", "idle, supervisor and 4 workers", "<= 0.3 %", "needs /proc")]
     home, shares = bench.home(), []
-    home.queue.create()
+    home.queue.database.create()
     with home.working(4):
         time.sleep(5)  # until the workers trust that nothing changes
         pids = [pid for _, pid in home.pids()]
@@ -633,7 +641,7 @@ class Claimer:
     def __init__(self, home):
         self.queue = home.queue
         self.settings = Settings(**settings.SETTING_DEFAULTS)
-        self.keeper = home.queue.keeper()
+        self.keeper = home.queue.database.keeper()
 
     def claim_and_finish(self):
         """Milliseconds of one claim and of recording its result."""
@@ -692,9 +700,9 @@ def work_9(bench):
 
 def prune_rate(home, days):
     """Milliseconds per 1,000 jobs of a prune in this process."""
-    keeper = home.queue.keeper()
+    keeper = home.queue.database.keeper()
     began = time.perf_counter()
-    deleted = home.queue.prune(["completed"], time.time() - days * DAY, lambda count: None)
+    deleted = pruning.prune(home.queue.database, ["completed"], time.time() - days * DAY, lambda count: None)
     seconds = time.perf_counter() - began
     keeper.close()
     return 1000 * seconds / max(1, deleted) * 1000
@@ -738,8 +746,8 @@ for _ in range(int(sys.argv[3])):
 
 def enqueue_rate(home, processes, jobs):
     """Jobs per second of processes that enqueue one by one at the same time."""
-    home.queue.create()
-    keeper = home.queue.keeper()
+    home.queue.database.create()
+    keeper = home.queue.database.keeper()
     words = [sys.executable, "-c", ENQUEUER, ROOT, home.queue.path, str(jobs // processes)]
     writers = [subprocess.Popen(words, stdin=subprocess.PIPE) for _ in range(processes)]
     time.sleep(0.3 + 0.05 * processes)
@@ -752,7 +760,7 @@ def enqueue_rate(home, processes, jobs):
     for writer in writers:
         writer.stdin.close()
     keeper.close()
-    if any(codes) or home.queue.counts()["pending"] != jobs:
+    if any(codes) or looking.counts(home.queue.database)["pending"] != jobs:
         raise RuntimeError("enqueue by %d processes failed: %r" % (processes, codes))
     return jobs / seconds
 
@@ -760,7 +768,7 @@ def enqueue_rate(home, processes, jobs):
 def output_seconds(home, size):
     """Seconds of one job that writes *size* bytes, from its start to its recorded end."""
     home.add("head -c %d /dev/zero" % size)
-    done = home.queue.counts()["completed"]
+    done = looking.counts(home.queue.database)["completed"]
     home.await_completed(done + 1)
     with home.connect() as connection:
         row = connection.execute("SELECT started_at, finished_at FROM jobs ORDER BY seq DESC LIMIT 1").fetchone()

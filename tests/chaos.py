@@ -1194,9 +1194,10 @@ def may_stay(ending, attempt):
     """Whether a file of an attempt is still of use: large output, and all of one that left processes running."""
     if not attempt:
         return False
-    return bool(attempt["leftovers"]) or {"out": attempt["stdout_bytes"], "err": attempt["stderr_bytes"]}.get(
-        ending, 0
-    ) > INLINE_BYTES
+    return (
+        bool(attempt["leftovers"])
+        or {"out": attempt["stdout_bytes"], "err": attempt["stderr_bytes"]}.get(ending, 0) > INLINE_BYTES
+    )
 
 
 # ---------------------------------------------------------------- the run

@@ -16,10 +16,15 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SCRIPT = os.path.join(ROOT, "queuectl.py")
 sys.path.insert(0, ROOT)
 
-from queuectl_lib import settings  # noqa: E402
-from queuectl_lib.jobs.attempts import Outcome  # noqa: E402
-from queuectl_lib.settings import Settings  # noqa: E402
-from storage import Queue  # noqa: E402
+from queuectl_lib import settings
+from queuectl_lib.jobs.attempts import Outcome
+from queuectl_lib.settings import Settings
+from queuectl_lib.store import (
+    looking,
+    roster,
+)
+from queuectl_lib.store.output import Output
+from storage import Queue
 
 WINDOWS = sys.platform == "win32"
 # Without the site module: the product needs nothing from it, and packages that hook into it can take most of a call.
@@ -43,6 +48,7 @@ long = pytest.mark.long
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "long: a whole matrix; left out by `make test`, not by `make test-long`")
+
 
 # What Python says of mistakes, and where a warning comes too late to be an error.
 COMPLAINTS = re.compile(r"Traceback|Exception ignored|\w+Warning: ")
@@ -136,7 +142,7 @@ class Home:
         return self.run("show", identifier, "--json").json
 
     def state(self, identifier):
-        return self.queue.states_of([identifier])[0]
+        return looking.states_of(self.queue.database, [identifier])[0]
 
     def wait_for_state(self, identifier, state, seconds=PATIENCE):
         wait_until(lambda: self.state(identifier) == state, "job %s to be %s" % (identifier, state), seconds)
@@ -158,7 +164,7 @@ class Home:
         return process
 
     def workers(self):
-        return [member for member in self.queue.members() if member["kind"] == "worker"]
+        return [member for member in roster.members(self.queue.folder) if member["kind"] == "worker"]
 
     def wait_for_workers(self, count):
         wait_until(lambda: len(self.workers()) == count, "%d workers to be alive" % count)
@@ -168,7 +174,7 @@ class Home:
         return self.run("worker", "start", "--drain", "--backoff-base", "0", *words).stderr
 
     def clean_up(self):
-        for member in self.queue.members() if os.path.isdir(self.db + ".d") else []:
+        for member in roster.members(self.queue.folder) if os.path.isdir(self.db + ".d") else []:
             if member["pid"]:  # 0 while it has only begun
                 end_process(member["pid"])
         for process in self.started:
@@ -225,6 +231,16 @@ def home(tmp_path):
     assert home.complaints() == []
 
 
+def in_full(queue, identifier):
+    """A job with its attempts, and in them the bytes of what output stands in the database (None of what does not)."""
+    job = looking.job(queue.database, identifier)
+    for attempt in job["history"]:
+        for stream in ("stdout", "stderr"):
+            kept = Output(queue.database, attempt, stream)
+            attempt[stream] = kept.read(0, kept.size) if attempt[stream] else None
+    return job
+
+
 # ---------------------------------------------------------------- the storage alone
 
 NOW = 1800000000.0
@@ -234,7 +250,7 @@ SETTINGS = Settings(**settings.SETTING_DEFAULTS)
 @pytest.fixture
 def queue(tmp_path):
     queue = Queue(str(tmp_path / "q.db"))
-    queue.create()
+    queue.database.create()
     return queue
 
 

@@ -68,7 +68,7 @@ MUTANTS = [
     Mutant(
         "commits are not synced",
         1,
-        [("storage.py", "PRAGMA synchronous = FULL", "PRAGMA synchronous = NORMAL")],
+        [("queuectl_lib/store/opening.py", "PRAGMA synchronous = FULL", "PRAGMA synchronous = NORMAL")],
         "test_faults.py::test_the_id_is_printed_after_its_commit_is_on_the_disk",
     ),
     Mutant(
@@ -76,12 +76,12 @@ MUTANTS = [
         2,
         [
             (
-                "storage.py",
-                "            connection.execute(INSERT_ALL)\n",
-                '            connection.execute(INSERT_ALL + " LIMIT 1")\n'
-                '            connection.execute("COMMIT")\n'
-                '            connection.execute("BEGIN IMMEDIATE")\n'
-                '            connection.execute(INSERT_ALL + " LIMIT -1 OFFSET 1")\n',
+                "queuectl_lib/store/bulk.py",
+                "        connection.execute(INSERT_ALL)\n",
+                '        connection.execute(INSERT_ALL + " LIMIT 1")\n'
+                '        connection.execute("COMMIT")\n'
+                '        connection.execute("BEGIN IMMEDIATE")\n'
+                '        connection.execute(INSERT_ALL + " LIMIT -1 OFFSET 1")\n',
             )
         ],
         "test_failpoints.py::test_an_enqueue_killed_around_its_commit_is_whole_or_not_at_all",
@@ -91,7 +91,7 @@ MUTANTS = [
         2,
         [
             (
-                "storage.py",
+                "queuectl_lib/store/bulk.py",
                 "    connection.execute(DROP_COUNTING)\n",
                 "    connection.execute(DROP_COUNTING)\n"
                 '    connection.execute("COMMIT")\n'
@@ -123,7 +123,7 @@ MUTANTS = [
         5,
         [
             (
-                "storage.py",
+                "queuectl_lib/store/looking.py",
                 "FROM jobs INDEXED BY jobs_due WHERE lane = 0 ORDER",
                 "FROM jobs WHERE lane >= 0 ORDER",
             )
@@ -136,20 +136,20 @@ MUTANTS = [
         [
             (
                 "storage.py",
-                "            refused = [o for o in outcomes if not",
-                "            self.early = early\n            refused = [o for o in outcomes if not",
+                "\n\nclass Queue:\n",
+                "\n\nEARLY = []\n\n\nclass Queue:\n",
             ),
             (
                 "storage.py",
                 '        claims, and whether more due jobs are left for others.\n        """\n',
                 '        claims, and whether more due jobs are left for others.\n        """\n'
-                "        with self._reading() as connection:\n"
-                "            early = connection.execute(FIND_DUE, (want + 1,)).fetchall()\n",
+                "        with self.database.reading() as connection:\n"
+                "            EARLY[:] = connection.execute(FIND_DUE, (want + 1,)).fetchall()\n",
             ),
             (
                 "storage.py",
-                "        due = connection.execute(FIND_DUE, (want + 1,)).fetchall()\n",
-                "        due = self.early\n",
+                "    due = connection.execute(FIND_DUE, (want + 1,)).fetchall()\n",
+                "    due = EARLY[:]\n",
             ),
         ],
         "test_claiming.py::test_eight_processes_that_claim_at_once_get_every_job_exactly_once",
@@ -157,7 +157,13 @@ MUTANTS = [
     Mutant(
         "the life file is not locked",
         5,
-        [("storage.py", "if locks.try_lock(self.fd) and self._still_ours():", "if self._still_ours():")],
+        [
+            (
+                "queuectl_lib/host/locks.py",
+                "if try_lock(fd) and is_still_there(path, fd):",
+                "if is_still_there(path, fd):",
+            )
+        ],
         "test_recovery.py::test_the_claim_of_a_worker_that_lives_is_never_taken",
     ),
     Mutant(
@@ -165,7 +171,7 @@ MUTANTS = [
         5,
         [
             (
-                "storage.py",
+                "queuectl_lib/store/roster.py",
                 "        os.lseek(self.fd, 0, os.SEEK_SET)\n",
                 "        os.lseek(self.fd, 0, os.SEEK_SET)\n"
                 "        os.set_inheritable(os.dup(os.dup(self.fd)), True)\n",  # the watcher uses 8 and 9 itself
@@ -186,9 +192,9 @@ MUTANTS = [
         5,
         [
             (
-                "storage.py",
-                "            return not locks.try_lock(fd, shared=True)\n",
-                "            return time.time() - os.fstat(fd).st_mtime < 0.5\n",
+                "queuectl_lib/host/locks.py",
+                "        return not try_lock(fd, shared=True)\n",
+                "        return time.time() - os.fstat(fd).st_mtime < 0.5\n",
             )
         ],
         "test_recovery.py::test_the_job_of_a_paused_worker_waits_for_it_and_runs_once",
@@ -199,9 +205,9 @@ MUTANTS = [
         5,
         [
             (
-                "storage.py",
-                "            return True  # no permission now, or (Windows) on its way out: ask again later\n",
-                "            return False\n",
+                "queuectl_lib/host/locks.py",
+                "        return None  # no permission now, or (Windows) on its way out\n",
+                "        return False\n",
             )
         ],
         "test_recovery.py::test_without_access_to_the_evidence_nobody_is_taken_for_dead",
@@ -303,7 +309,7 @@ MUTANTS = [
     Mutant(
         "workers outlive their supervisor",
         8,
-        [("worker.py", " or not self.queue.is_alive(self.supervisor)):", "):")],
+        [("worker.py", " or not roster.is_alive(self.queue.folder, self.supervisor)\n", "\n")],
         "test_recovery.py::test_workers_of_a_killed_supervisor_keep_their_job_finish_it_and_leave",
     ),
     Mutant(
@@ -394,7 +400,7 @@ MUTANTS = [
                 "queuectl_lib/run/attempt.py",
                 "        if self.ending:\n            return self._poll_ending()\n        return self._conclude()\n",
                 "        if self.ending:\n            return self._poll_ending()\n"
-                "        return None if self.queue.attempt_is_held(self.claim.token) else self._conclude()\n",
+                "        return None if self.queue.folder.attempt_is_held(self.claim.token) else self._conclude()\n",
             )
         ],
         "test_running.py::test_a_background_child_that_holds_the_output_does_not_keep_the_attempt_open",
@@ -426,13 +432,19 @@ MUTANTS = [
     Mutant(
         "a cancel can fail after its commit",
         13,
-        [("storage.py", "            if not token or identifier in late:\n", "            if identifier in late:\n")],
+        [
+            (
+                "queuectl_lib/commands/cancel.py",
+                "        if not token or identifier in late:\n",
+                "        if identifier in late:\n",
+            )
+        ],
         "test_cancelling.py::test_a_cancel_of_what_waits_is_done_with_its_commit",
     ),
     Mutant(
         "a database without its WAL is taken into use",
         13,
-        [("storage.py", '        if mode != "wal":', '        if mode == "none":')],
+        [("queuectl_lib/store/schema.py", '    if mode != "wal":', '    if mode == "none":')],
         "test_migrating.py::test_a_database_that_cannot_have_a_wal_is_not_made",
     ),
     Mutant(
@@ -464,7 +476,7 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/run/attempt.py",
-                "return self.queue.attempt_is_held(self.claim.token) or bool(",
+                "return self.queue.folder.attempt_is_held(self.claim.token) or bool(",
                 "return bool(",
             )
         ],
@@ -485,7 +497,7 @@ MUTANTS = [
     Mutant(
         "a new database takes in the log of the one before",
         14,
-        [("storage.py", "        self._put_aside_what_is_of_another()\n", "")],
+        [("queuectl_lib/store/schema.py", "    put_aside_what_is_of_another(path)\n", "")],
         "test_migrating.py::test_the_log_of_a_deleted_database_is_put_aside_and_brings_no_job_back",
     ),
     Mutant(
@@ -497,7 +509,13 @@ MUTANTS = [
     Mutant(
         "an upgrade passes the gate by",
         14,
-        [("storage.py", "contextlib.nullcontext() if gated else self._gate()", "contextlib.nullcontext()")],
+        [
+            (
+                "queuectl_lib/store/database.py",
+                "contextlib.nullcontext() if gated else self.gate()",
+                "contextlib.nullcontext()",
+            )
+        ],
         "test_migrating.py::test_an_upgrade_waits_for_the_gate",
     ),
     Mutant(

@@ -29,16 +29,21 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from queuectl_lib import (
-    settings,  # noqa: E402
-    times,  # noqa: E402
+    settings,
+    times,
 )
-from queuectl_lib.errors import QueueError  # noqa: E402
-from queuectl_lib.host import failpoints  # noqa: E402
-from queuectl_lib.jobs import states  # noqa: E402
-from queuectl_lib.jobs.attempts import Outcome  # noqa: E402
-from queuectl_lib.jobs.fields import JobMaker  # noqa: E402
-from queuectl_lib.settings import Settings  # noqa: E402
-from storage import Queue  # noqa: E402
+from queuectl_lib.errors import QueueError
+from queuectl_lib.host import failpoints
+from queuectl_lib.jobs import states
+from queuectl_lib.jobs.attempts import Outcome
+from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.settings import Settings
+from queuectl_lib.store import (
+    looking,
+    pruning,
+)
+from queuectl_lib.store.database import Database
+from storage import Queue
 
 START = 1800000000.0
 DAY = 86400.0
@@ -60,25 +65,33 @@ def must(condition, text, *values):
         raise Broken(text % values)
 
 
-class SimulatedQueue(Queue):
-    """The real queue, but its calls share one connection: opening one is most of their cost."""
+class SimulatedDatabase(Database):
+    """The real database, but its calls share one connection: opening one is most of their cost."""
 
     kept = None
     fresh = False
 
-    def _open(self, options="mode=rw", gated=False):
+    def open(self, options="mode=rw", gated=False):
         if self.fresh:
-            return Queue._open(self, options, gated)
+            return super().open(options, gated)
         if self.kept is None:
-            self.kept = Queue._open(self, options, gated)
+            self.kept = super().open(options, gated)
         return Unclosed(self.kept)
 
+
+class SimulatedQueue(Queue):
+    """The real queue on such a database."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.database = SimulatedDatabase(path)
+
     def enqueue_all(self, rows):
-        self.fresh = True  # its private table lives and dies with its connection
+        self.database.fresh = True  # its private table lives and dies with its connection
         try:
-            return Queue.enqueue_all(self, rows)
+            return list(self.enqueue_each(rows))
         finally:
-            self.fresh = False
+            self.database.fresh = False
 
 
 class Unclosed:
@@ -255,7 +268,7 @@ class World:
     def __init__(self, seed, folder):
         self.chance = random.Random(seed)
         self.queue = SimulatedQueue(os.path.join(folder, "q.db"))
-        self.queue.create()
+        self.queue.database.create()
         self.account = Account()
         self.now = START
         self.workers = []
@@ -267,8 +280,8 @@ class World:
         failpoints.failpoint = self.failpoint
 
     def close(self):
-        if self.queue.kept is not None:
-            self.queue.kept.close()
+        if self.queue.database.kept is not None:
+            self.queue.database.kept.close()
 
     # -------------------------------------------------------- dying inside a call
 
@@ -379,7 +392,7 @@ class World:
         state = self.chance.choice(states.FINAL)
         before = self.now - self.chance.choice((0, 10, 40))
         self.note("prune %s before t=%+.2f", state, before - START)
-        count, _ = self.call(self.queue.prune, [state], before, lambda count: None, mortal=False)
+        count, _ = self.call(pruning.prune, self.queue.database, [state], before, lambda count: None, mortal=False)
         gone = [job.id for job in self.account.jobs.values() if job.state == state and job.finished < before]
         must(count == len(gone), "%s pruned, not %s", count, gone)
         for identifier in gone:
@@ -554,7 +567,9 @@ class World:
         return claims
 
     def tokens(self):
-        return dict(map(tuple, self.queue.kept.execute("SELECT id, token FROM jobs WHERE state = 'processing'")))
+        return dict(
+            map(tuple, self.queue.database.kept.execute("SELECT id, token FROM jobs WHERE state = 'processing'"))
+        )
 
     def look_around(self):
         """Heed cancels; decide by evidence about the jobs of the dead, but write it later."""
@@ -562,7 +577,7 @@ class World:
         if not worker:
             return
         living = {other.name for other in self.workers if other.alive}
-        jobs = self.queue.processing()
+        jobs = looking.processing(self.queue.database)
         self.note("%s looks around", worker.name)
         for job in jobs:
             if worker.running and job["token"] == worker.running.token and job["cancel_requested"]:
@@ -570,7 +585,7 @@ class World:
                 if worker.running:
                     self.end_for(worker, "cancelled")
             if job["worker"] not in living:
-                found = self.queue.running_attempt(job["seq"], job["token"])
+                found = looking.running_attempt(self.queue.database, job["seq"], job["token"])
                 must(found, "%s is processing without an attempt", job["id"])
                 worker.verdicts.append((found[0], job["worker"], self.outcome_of(found[0])))
 
@@ -605,7 +620,7 @@ class World:
 
     def check(self):
         """The database agrees with the account."""
-        connection = self.queue.kept or self.queue._open() and self.queue.kept
+        connection = self.queue.database.kept or self.queue.database.open() and self.queue.database.kept
         found = [tuple(row) for row in connection.execute(EXPECTED)]
         expected = [job.row() for job in sorted(self.account.jobs.values(), key=lambda job: job.seq)]
         for one, other in zip(found, expected):
@@ -646,8 +661,8 @@ class World:
         for _ in range(1000):
             if all(job.state in states.FINAL for job in self.account.jobs.values()):
                 return
-            for job in self.queue.processing():
-                claim, _ = self.queue.running_attempt(job["seq"], job["token"])
+            for job in looking.processing(self.queue.database):
+                claim, _ = looking.running_attempt(self.queue.database, job["seq"], job["token"])
                 self.write(last, [self.outcome_of(claim)], 0, mortal=False)
             self.now += 3000  # past every backoff, and soon past every jump of the clock
             for claim in self.write(last, [], 4, mortal=False):
@@ -668,7 +683,7 @@ class World:
                 must(done and last == "completed", "%s is completed, but nothing of it succeeded", job.id)
             elif job.state == "dead":
                 must(job.attempts == job.max_retries + 1, "%s is dead after %d attempts", job.id, job.attempts)
-        must(self.queue.counts()["processing"] == 0, "something is still processing")
+        must(looking.counts(self.queue.database)["processing"] == 0, "something is still processing")
 
 
 WEIGHTS = {

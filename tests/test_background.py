@@ -10,9 +10,10 @@ import sys
 import time
 
 import pytest
-from conftest import SCRIPT, contents, let_go, posix_only, wait_until
+from conftest import SCRIPT, contents, in_full, let_go, posix_only, wait_until
 
 from queuectl_lib import times
+from queuectl_lib.store import looking, roster
 
 pytestmark = posix_only
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks into /proc")
@@ -20,7 +21,7 @@ needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks i
 
 def supervisor(home):
     """The one supervisor that lives."""
-    found = [member for member in home.queue.members() if member["kind"] == "supervisor"]
+    found = [member for member in roster.members(home.queue.folder) if member["kind"] == "supervisor"]
     assert len(found) == 1
     return found[0]
 
@@ -78,7 +79,7 @@ def test_a_background_supervisor_is_detached_logs_privately_and_is_stopped_from_
     assert str(listed["worker"]["pid"]) in text
     status = home.run("status", "--json").json
     assert (status["workers"], status["supervisors"], status["completed"]) == (1, 1, 1)
-    log = home.queue.log_path
+    log = home.queue.folder.log
     assert os.stat(log).st_mode & 0o777 == 0o600
     assert "job %s completed" % job in contents(log)
     home.run("worker", "stop")
@@ -104,23 +105,28 @@ def test_a_background_supervisor_holds_no_terminal_and_no_stream_of_its_starter(
     reader, writer = os.pipe()
     os.set_inheritable(writer, True)
     subprocess.run(
-        home.command("worker", "start", "--background"), env=home.environment(), close_fds=False, check=True,
-        stdout=writer, stderr=writer, stdin=subprocess.DEVNULL,
+        home.command("worker", "start", "--background"),
+        env=home.environment(),
+        close_fds=False,
+        check=True,
+        stdout=writer,
+        stderr=writer,
+        stdin=subprocess.DEVNULL,
     )
     os.close(writer)
     with os.fdopen(reader, "rb") as file:
         assert b"started in the background" in file.read(), "the read ends: nobody holds the other end"
     folder = "/proc/%d/fd" % supervisor(home)["pid"]
     first = [os.readlink(os.path.join(folder, str(number))) for number in (0, 1, 2)]
-    assert first == [os.devnull, home.queue.log_path, home.queue.log_path]
+    assert first == [os.devnull, home.queue.folder.log, home.queue.folder.log]
 
 
 def test_drain_in_the_background_leaves_by_itself(home):
     first = home.add("true")
     second = home.add('[ "$QUEUECTL_ATTEMPT" = 2 ]')
     home.run("worker", "start", "--background", "--drain", "--backoff-base", "0", "--poll-interval", "0.1")
-    wait_until(lambda: home.queue.members() == [], "the drained workers to leave")
-    assert home.queue.states_of([first, second]) == ["completed", "completed"]
+    wait_until(lambda: roster.members(home.queue.folder) == [], "the drained workers to leave")
+    assert looking.states_of(home.queue.database, [first, second]) == ["completed", "completed"]
     home.run("worker", "start", "--background", "--drain")  # nothing to do is no failure to start
 
 
@@ -174,7 +180,7 @@ def test_a_background_start_that_fails_says_why_and_exits_3(home, hinder):
     reason = hinder(home)
     result = home.run("worker", "start", "--background", code=3, env={"PYTHONPATH": home.path})
     assert reason in result.stderr
-    lives = home.queue.workers_folder
+    lives = home.queue.folder.workers
     assert not os.path.isdir(lives) or os.listdir(lives) == [], "nobody stays behind"
 
 
@@ -193,7 +199,10 @@ def test_workers_started_by_a_job_in_the_background_are_not_ended_with_the_job(h
         assert home.state(job) == "cancelled"
         inner = other.add('echo "$QUEUECTL_JOB_ID $QUEUECTL_HOME"')
         other.wait_for_state(inner, "completed")
-        assert other.queue.job(inner)["history"][0]["stdout"].decode() == "%s %s\n" % (inner, other.path)
+        assert in_full(other.queue, inner)["history"][0]["stdout"].decode() == "%s %s\n" % (
+            inner,
+            other.path,
+        )
         other.run("worker", "stop")
     finally:
         other.clean_up()
@@ -221,7 +230,7 @@ def test_what_a_finished_job_left_running_waits_and_stops_like_anybody_else(home
     waited = wait_until(lambda: contents(os.path.join(home.path, "waited")), "the wait of what was left to end")
     assert waited == "124\n", "a job runs"
     wait_until(lambda: contents(os.path.join(home.path, "stopped")), "its stop to return")
-    assert home.queue.members() == [], "it returned when all was stopped"
+    assert roster.members(home.queue.folder) == [], "it returned when all was stopped"
     assert process.wait(20) == 0
 
 
@@ -263,7 +272,7 @@ def test_an_idle_worker_is_woken_by_the_bell_and_not_by_polling(home):
     for _ in range(10):
         job = home.add("true")
         home.wait_for_state(job, "completed")
-        found = home.queue.job(job)
+        found = looking.job(home.queue.database, job)
         waits.append(times.utc_seconds(found["started_at"]) - times.utc_seconds(found["created_at"]))
     assert statistics.median(waits) < 0.3, waits
 
@@ -278,7 +287,7 @@ def test_one_enqueue_of_many_jobs_wakes_every_idle_worker(home):
         jobs = [{"id": one, "command": meet, "cwd": home.path, "timeout": 20} for one in ids]
         home.run("enqueue", "-", input="\n".join(json.dumps(job) for job in jobs))
         home.run("wait", "--timeout", "60")
-        starts = [times.utc_seconds(home.queue.job(one)["started_at"]) for one in ids]
+        starts = [times.utc_seconds(looking.job(home.queue.database, one)["started_at"]) for one in ids]
         spreads.append(max(starts) - min(starts))
         for name in glob.glob(os.path.join(home.path, "here-*")):
             os.unlink(name)

@@ -16,7 +16,8 @@ import pytest
 from conftest import SCRIPT, Home, Result, posix_only
 
 import queuectl
-from queuectl_lib.commands import COMMANDS
+from queuectl_lib import commands
+from queuectl_lib.store import roster
 
 SECRET = "sw0rdfish"  # stands as the value of a variable in every row that has one
 NOT_UTF8 = os.fsdecode(b"\xff") if sys.platform != "win32" else "\udcff"
@@ -57,7 +58,7 @@ def run_once(home, words, code, **options):
     """Through a process: the first row of every command, and what only a process can show; else within this one."""
     name = tuple(words[: 2 if words and words[0] in ("config", "dlq", "worker") else 1])
     plain = not options and all(label(word).isprintable() and NOT_UTF8 not in str(word) for word in words)
-    if plain and (name in SEEN or " ".join(name) not in COMMANDS):
+    if plain and (name in SEEN or " ".join(name) not in commands.COMMANDS):
         return call_here(home, words)
     SEEN.add(name)
     return home.run(*words, code=code, **options)
@@ -208,7 +209,7 @@ ADD = [
     (["true", "--env"], 2, "--env"),
     (["true", "--env", SECRET], 2, "NAME=VALUE"),
     (["true", "--env", "=" + SECRET], 2, "NAME=VALUE"),
-    (["true", "--env", "A=%s%s" % (SECRET, NOT_UTF8)], 2, "the value of \"A\""),
+    (["true", "--env", "A=%s%s" % (SECRET, NOT_UTF8)], 2, 'the value of "A"'),
     (["true", "--env", "%s=%s" % (NOT_UTF8, SECRET)], 2, "env"),
     (["true", "--env", "A=%s" % SECRET, "B=%s" % SECRET], 2, ""),
     (["true", "--evn", "A=%s" % SECRET], 2, "--evn"),
@@ -233,7 +234,7 @@ def test_add_refuses(shared, words, code, fragment):
 def test_add_refuses_what_the_system_could_not_pass_on(shared):
     refuses(shared, ["add", "x" * 131050], 2, "put it into a script file")
     refuses(shared, ["add", "--", "echo", "x" * 131050], 2, "put them into a file")
-    refuses(shared, ["add", "true", "--env", "A=" + SECRET + "x" * 131040], 2, "the value of \"A\" is too long")
+    refuses(shared, ["add", "true", "--env", "A=" + SECRET + "x" * 131040], 2, 'the value of "A" is too long')
 
 
 # ---------------------------------------------------------------- enqueue: JSON
@@ -649,7 +650,7 @@ WORKER = [
 @pytest.mark.parametrize("words, code, fragment", table(WORKER))
 def test_worker_refuses_and_starts_nothing(shared, words, code, fragment):
     refuses(shared, ["worker"] + words, code, fragment)
-    assert shared.queue.members() == []
+    assert roster.members(shared.queue.folder) == []
 
 
 @posix_only

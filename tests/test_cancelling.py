@@ -14,7 +14,7 @@ import queuectl
 from queuectl_lib.errors import HostError
 from queuectl_lib.host import processes
 from queuectl_lib.run import run_file
-from storage import Queue
+from queuectl_lib.store import looking, roster
 
 pytestmark = posix_only
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="such processes are found through /proc only")
@@ -142,7 +142,7 @@ def test_a_cancel_of_what_waits_is_done_with_its_commit(home, monkeypatch, capsy
         raise HostError("the disk fails")
 
     for name in ("states_of", "running_token", "job"):
-        monkeypatch.setattr(Queue, name, fail)
+        monkeypatch.setattr(looking, name, fail)
     assert queuectl.main(["--home", home.path, "cancel", job]) == 0, capsys.readouterr().err
     monkeypatch.undo()
     assert home.state(job) == "cancelled"
@@ -153,7 +153,7 @@ def test_a_failed_job_that_waits_for_its_retry_can_be_cancelled(home):
     process = home.start("--backoff-base", "1000", "--drain")
     home.wait_for_state(job, "failed")
     home.run("cancel", job)
-    assert home.queue.job(job)["state"] == "cancelled"
+    assert looking.job(home.queue.database, job)["state"] == "cancelled"
     assert process.wait(20) == 0, "nothing is left to drain"
 
 
@@ -164,14 +164,18 @@ def test_several_are_cancelled_all_or_none(home):
     for other, reason in ((done, "is completed already"), ("no-such-job", "no job has the id")):
         result = home.run("cancel", first, other, second, code=1)
         assert reason in result.stderr
-        assert home.queue.states_of([first, second]) == ["pending", "pending"]
+        assert looking.states_of(home.queue.database, [first, second]) == ["pending", "pending"]
     home.run("cancel", first, second, first)
-    assert home.queue.states_of([first, second]) == ["cancelled", "cancelled"]
+    assert looking.states_of(home.queue.database, [first, second]) == ["cancelled", "cancelled"]
 
 
 def test_a_final_job_cannot_be_cancelled(home):
-    home.run("enqueue", "-", input='{"id": "completed", "command": "true"}\n{"id": "dead", "command": "false",'
-             ' "max_retries": 0}\n{"id": "cancelled", "command": "true", "delay": 3600}')
+    home.run(
+        "enqueue",
+        "-",
+        input='{"id": "completed", "command": "true"}\n{"id": "dead", "command": "false",'
+        ' "max_retries": 0}\n{"id": "cancelled", "command": "true", "delay": 3600}',
+    )
     home.run("cancel", "cancelled")
     home.drain()
     for state in ("completed", "dead", "cancelled"):
@@ -201,17 +205,21 @@ def test_a_timeout_ends_the_whole_tree(home):
     home.drain()
     assert len(pids(home)) == KINDS
     assert_ended(pids(home))
-    assert home.queue.job(job)["last_error"] == "timed out after 2 s"
+    assert looking.job(home.queue.database, job)["last_error"] == "timed out after 2 s"
 
 
 def test_cancelling_signals_nobody_else(home):
     """A neighbour in the worker's own session, one that looks like the job, and another job live on."""
     marks = {"QUEUECTL_JOB_ID": "mine", "QUEUECTL_HOME": home.path, "QUEUECTL_TOKEN": "0123456789abcdef"}
     lookalike = subprocess.Popen(["sleep", "60"], env=dict(os.environ, **marks), cwd=home.path)
-    home.run("enqueue", "-", input="\n".join(
-        json.dumps({"id": name, "command": "echo $$ > %s; sleep 60" % name, "cwd": home.path})
-        for name in ("mine", "other")
-    ))
+    home.run(
+        "enqueue",
+        "-",
+        input="\n".join(
+            json.dumps({"id": name, "command": "echo $$ > %s; sleep 60" % name, "cwd": home.path})
+            for name in ("mine", "other")
+        ),
+    )
     shell = subprocess.Popen(
         ["/bin/sh", "-c", 'sleep 60 & echo $! > neighbour; exec "$@"', "sh"]
         + home.command("worker", "start", "--count", "2"),
@@ -305,7 +313,7 @@ def test_a_cancel_without_any_worker_is_kept_for_the_next_one(home):
     process.kill()
     process.wait()
     end_process(worker)
-    wait_until(lambda: not home.queue.members(), "the worker to be gone")
+    wait_until(lambda: not roster.members(home.queue.folder), "the worker to be gone")
     assert "not ended yet: %s" % job in home.run("cancel", job, code=1).stderr
     assert is_running(pid)
     home.start()

@@ -17,7 +17,9 @@ from queuectl_lib.host import files
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.settings import Settings
-from storage import Presence, Queue
+from queuectl_lib.store import health, looking
+from queuectl_lib.store.roster import Presence
+from storage import Queue
 
 SETTINGS = Settings(**settings.SETTING_DEFAULTS)
 HUGE = "999999T"
@@ -60,7 +62,7 @@ def kill_job(home, identifier, error="exit code 1", now=None):
 def present_worker(home):
     """A worker lives, and does nothing."""
     home.run("initdb")
-    presence = Presence(home.queue, "w-1", {"kind": "worker", "pid": 0, "supervisor": "w"})
+    presence = Presence(home.queue.folder, "w-1", {"kind": "worker", "pid": 0, "supervisor": "w"})
     try:
         yield
     finally:
@@ -232,9 +234,9 @@ def test_while_one_check_tells_another_waits_and_then_has_nothing_to_tell(home):
     for number in range(3):
         kill_job(home, "job%d" % number)
     impatient = Queue(home.db, busy_seconds=0.2)
-    with home.queue.untold_deaths(5) as (count, _):
+    with health.untold_deaths(home.queue.database, 5) as (count, _):
         assert count == 3
-        with pytest.raises(HostError, match="locked by another"), impatient.untold_deaths(5):
+        with pytest.raises(HostError, match="locked by another"), health.untold_deaths(impatient.database, 5):
             pass
         process = subprocess.Popen(home.command("check"), stdout=subprocess.PIPE, env=home.environment())
     assert process.communicate(timeout=60)[0] == b""
@@ -273,7 +275,7 @@ def test_a_success_is_remembered_beyond_prune(home):
     home.add("exit 0", "--unique", "k")
     home.drain()
     home.run("prune")
-    assert sum(home.queue.counts().values()) == 0
+    assert sum(looking.counts(home.queue.database).values()) == 0
     assert check(home, "--expect", "k", "--every", "1h", code=0) == []
 
 

@@ -16,8 +16,10 @@ from helpers.bundle import sources
 import storage
 from queuectl_lib import times
 from queuectl_lib.errors import HostError
+from queuectl_lib.host import locks
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.store import looking, schema
 from storage import Queue
 
 
@@ -50,7 +52,7 @@ def test_a_higher_priority_goes_first_then_the_earlier_due_time_then_who_came_fi
 def test_first_come_is_first_served_within_one_enqueue_and_between_two(queue):
     maker = JobMaker(1, "/", 0o022, NOW)
     rows = [(line, maker.row({"command": "true", "id": "z%d" % (9 - line)})) for line in range(5)]
-    queue.enqueue_all(rows)
+    list(queue.enqueue_each(rows))
     enqueue(queue, id="after")
     assert claimed_ids(queue) == ["z9", "z8", "z7", "z6", "z5", "after"]
 
@@ -64,7 +66,7 @@ def test_the_order_of_claims_is_the_order_of_the_contract(queue, seed, batch):
     for number in range(40):
         priority, due = chance.randrange(-2, 3), NOW + chance.randrange(-5, 6)
         fields = {"command": "true", "id": "j%d" % number, "priority": priority, "run_at": times.utc_text(due)}
-        queue.enqueue_all([(number, maker.row(fields))])
+        list(queue.enqueue_each([(number, maker.row(fields))]))
         wanted.append((-priority, due, number))
     found = []
     while True:
@@ -91,7 +93,7 @@ def test_a_future_job_is_not_claimed_before_it_is_due(queue, fields):
     enqueue(queue, **fields)
     assert claim(queue, NOW) == []
     assert claim(queue, NOW + 9.999999) == []
-    assert queue.next_due(NOW) == NOW + 10
+    assert looking.under_way(queue.database, NOW)[1] == NOW + 10
     assert len(claim(queue, NOW + 10)) == 1
 
 
@@ -119,7 +121,7 @@ def test_a_claim_carries_what_the_job_asked_for(queue):
     assert (held.id, held.command, held.timeout) == ("job", ["a b", "$c"], 60)
     assert (held.cwd, held.env, held.max_retries) == (job["cwd"], {"A": "1"}, 7)
     assert (held.attempts, held.number, held.umask) == (1, 1, 0o022)
-    found = queue.job("job")
+    found = looking.job(queue.database, "job")
     assert (found["state"], found["worker"], found["attempts"]) == ("processing", "w-1", 1)
     assert found["started_at"] == found["updated_at"] == times.utc_text(NOW)
 
@@ -164,12 +166,12 @@ def test_no_statement_needs_a_newer_sqlite(pattern):
 
 def test_only_where_it_is_known_does_an_index_become_partial(monkeypatch):
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 7, 17))
-    schema = [storage.fitting(statement) for steps in storage.MIGRATIONS for statement in steps]
-    assert not [one for one in schema if "INDEX" in one and "WHERE" in one]
+    newest = [schema.fitting(statement) for steps in schema.MIGRATIONS for statement in steps]
+    assert not [one for one in newest if "INDEX" in one and "WHERE" in one]
     connection = sqlite3.connect(":memory:")
-    for statement in schema:
+    for statement in newest:
         connection.execute(statement)
-    for statement, values in ((storage.FIND_DUE, (2,)), (storage.NEXT_DUE, ())):
+    for statement, values in ((storage.FIND_DUE, (2,)), (looking.NEXT_DUE, ())):
         (row,) = connection.execute("EXPLAIN QUERY PLAN " + statement, values).fetchall()
         assert "(lane=?)" in row[3], "a plain index must lead to the lane: %s" % row[3]
     connection.close()
@@ -248,7 +250,7 @@ def test_a_late_worker_cannot_finish_a_job_it_lost(queue, loss, kind, unstarted)
     before = everything(queue)
     assert not settle(queue, held, kind, NOW + 50, unstarted)
     assert everything(queue) == before
-    assert sum(queue.counts().values()) == len(before[0])
+    assert sum(looking.counts(queue.database).values()) == len(before[0])
 
 
 @pytest.mark.parametrize("kind, unstarted", ENDINGS)
@@ -272,7 +274,7 @@ def test_one_refused_result_does_not_hold_back_the_others_nor_the_next_claim(que
     refused, held, _ = queue.exchange("w-1", outcomes, 1, NOW + 1, SETTINGS)
     assert refused == outcomes[:1]
     assert [one.id for one in held] == ["next"]
-    assert queue.states_of(["lost", "kept", "next"]) == ["completed", "completed", "processing"]
+    assert looking.states_of(queue.database, ["lost", "kept", "next"]) == ["completed", "completed", "processing"]
 
 
 def test_every_claim_has_a_token_of_its_own(queue):
@@ -294,7 +296,7 @@ def test_a_claim_is_adopted_only_once(queue):
     held = claim(queue)[0]
     assert queue.adopt(held, "w-1", "w-2", NOW + 1)
     assert not queue.adopt(held, "w-1", "w-3", NOW + 2)
-    assert queue.job("job")["worker"] == "w-2"
+    assert looking.job(queue.database, "job")["worker"] == "w-2"
     assert settle(queue, held, "completed", NOW + 3), "the adopted claim keeps its token"
 
 
@@ -311,9 +313,10 @@ ADOPTER = """
 import os, sys, time
 sys.path.insert(0, sys.argv[1])
 import storage
+from queuectl_lib.store import looking
 queue = storage.Queue(sys.argv[2])
-job = queue.processing()[0]
-claim, _ = queue.running_attempt(job["seq"], job["token"])
+job = looking.processing(queue.database)[0]
+claim, _ = looking.running_attempt(queue.database, job["seq"], job["token"])
 print("ready", flush=True)
 sys.stdin.readline()
 print(queue.adopt(claim, "w-1", "w-%d" % os.getpid(), time.time()))
@@ -351,7 +354,7 @@ def test_giving_back_what_was_ended_keeps_the_attempt_but_burns_no_retry(queue):
         held = claim(queue)[0]
         assert (held.attempts, held.number) == (1, number)
         settle(queue, held, "given back", NOW + number)
-    job = queue.job("job")
+    job = looking.job(queue.database, "job")
     assert (job["state"], job["attempts"], job["worker"], job["started_at"]) == ("pending", 0, None, None)
     assert [attempt["outcome"] for attempt in job["history"]] == ["given back"] * 5
     assert [attempt["number"] for attempt in job["history"]] == [1, 2, 3, 4, 5]
@@ -363,11 +366,11 @@ def test_a_retry_that_is_given_back_counts_only_what_ran(queue):
     held = claim(queue, NOW + 2)[0]
     assert held.attempts == 2
     settle(queue, held, "given back", NOW + 3, unstarted=True)
-    assert queue.job("job")["attempts"] == 1
+    assert looking.job(queue.database, "job")["attempts"] == 1
     held = claim(queue, NOW + 3)[0]
     assert (held.attempts, held.number) == (2, 2)
     settle(queue, held, "failed", NOW + 4)
-    assert queue.job("job")["state"] == "dead"
+    assert looking.job(queue.database, "job")["state"] == "dead"
 
 
 def test_a_job_that_is_given_back_keeps_its_place_in_the_line(queue):
@@ -413,11 +416,11 @@ print(json.dumps(got))
 @pytest.mark.parametrize("jobs, batch", [(300, 1), (800, 7)])
 def test_eight_processes_that_claim_at_once_get_every_job_exactly_once(queue, jobs, batch):
     maker = JobMaker(1, "/", 0o022, time.time())
-    wanted = queue.enqueue_all((line, maker.row({"command": "true"})) for line in range(jobs))
+    wanted = list(queue.enqueue_each((line, maker.row({"command": "true"})) for line in range(jobs)))
     told = [json.loads(text) for text in processes(CLAIMER, 8, queue.path, batch)]
     assert sorted(identifier for ids in told for identifier in ids) == sorted(wanted)
     assert sum(1 for ids in told if ids) > 1, "one process had them all: nothing was proved"
-    assert queue.counts()["completed"] == jobs
+    assert looking.counts(queue.database)["completed"] == jobs
     ended = rows(queue, "SELECT job, number, outcome FROM attempts ORDER BY job")
     assert [(row["number"], row["outcome"]) for row in ended] == [(1, "completed")] * jobs
     assert {row["attempts"] for row in rows(queue)} == {1}
@@ -427,6 +430,7 @@ WRITER = """
 import os, sys, time
 sys.path.insert(0, sys.argv[1])
 import storage
+from queuectl_lib.store import looking
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.settings import SETTING_DEFAULTS, Settings
@@ -438,19 +442,19 @@ for number in range(6):
     now = time.time()
     maker = JobMaker(0, "/", 0o022, now)
     one = queue.enqueue(maker.row({"command": "true"}))
-    queue.enqueue_all([(1, maker.row({"command": "true"})), (2, maker.row({"command": "true"}))])
+    list(queue.enqueue_each([(1, maker.row({"command": "true"})), (2, maker.row({"command": "true"}))]))
     _, claims, _ = queue.exchange("w-%d" % os.getpid(), [], 1, time.time(), settings)
     queue.exchange("w", [Outcome(claim, "failed", time.time()) for claim in claims], 0, time.time(), settings)
     queue.requeue_dead(time.time())
-    queue.counts()
-    queue.jobs([], 10)
+    looking.counts(queue.database)
+    looking.jobs(queue.database, [], 10)
 print("done")
 """
 
 
 def test_sixteen_processes_that_write_at_once_see_no_database_is_locked(queue):
     assert processes(WRITER, 16, queue.path) == ["done"] * 16
-    counts = queue.counts()
+    counts = looking.counts(queue.database)
     assert sum(counts.values()) == 16 * 6 * 3
     assert counts["processing"] == counts["completed"] == 0
 
@@ -458,11 +462,11 @@ def test_sixteen_processes_that_write_at_once_see_no_database_is_locked(queue):
 @posix_only
 def test_a_lock_that_another_program_holds_is_waited_out(home):
     home.run("initdb")
-    gate = os.path.join(home.queue.folder, "gate")
+    gate = os.path.join(home.queue.folder.path, "gate")
     with raw(home.queue) as other:
         other.execute("BEGIN IMMEDIATE")
         adding = subprocess.Popen(home.command("add", "true"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        wait_until(lambda: home.queue._is_held(gate), "the other process to stand at the lock")
+        wait_until(lambda: locks.is_held(gate), "the other process to stand at the lock")
         assert adding.poll() is None
         other.execute("COMMIT")
         output, error = adding.communicate(timeout=30)
@@ -477,7 +481,7 @@ def test_a_lock_that_is_never_given_up_is_reported_in_one_line(queue):
         with pytest.raises(HostError, match="is locked by another program for too long"):
             enqueue(impatient)
     assert enqueue(impatient), "it works again afterwards"
-    assert sum(queue.counts().values()) == 1
+    assert sum(looking.counts(queue.database).values()) == 1
 
 
 # ---------------------------------------------------------------- the claim stays cheap
@@ -523,8 +527,8 @@ def test_the_claim_walks_the_index_of_due_jobs_without_sorting(filled):
     "statement, values, index",
     [
         (storage.PROMOTE_DUE, (times.utc_text(NOW),), "jobs_later"),
-        (storage.NEXT_DUE, (), "jobs_later"),
-        (storage.PROCESSING, (), "jobs_open"),
+        (looking.NEXT_DUE, (), "jobs_later"),
+        (looking.PROCESSING, (), "jobs_open"),
     ],
     ids=["promote", "next due", "processing"],
 )
@@ -537,10 +541,10 @@ def test_what_a_worker_asks_all_the_time_uses_an_index(filled, statement, values
     "ask",
     [
         [(storage.PROMOTE_DUE, (times.utc_text(NOW),)), (storage.FIND_DUE, (2,))],
-        [(storage.ANY_DUE, ())],
-        [(storage.NEXT_DUE, ())],
-        [(storage.PROCESSING, ())],
-        [(storage.COUNT_STATES, ())],
+        [(looking.ANY_DUE, ())],
+        [(looking.NEXT_DUE, ())],
+        [(looking.PROCESSING, ())],
+        [(looking.COUNT_STATES, ())],
     ],
     ids=["claim", "any due", "next due", "processing", "counts"],
 )
@@ -561,12 +565,12 @@ def test_what_a_worker_asks_takes_few_steps_among_thousands_of_jobs(filled, ask)
 def test_results_are_synced_one_by_one_unless_durability_is_off(queue, monkeypatch, durability, mode):
     seen = []
 
-    def claim_nothing(self, connection, *rest):
+    def claim_nothing(connection, *rest):
         seen.append(connection.execute("PRAGMA synchronous").fetchone()[0])
         return [], False
 
-    monkeypatch.setattr(Queue, "_claim", claim_nothing)
+    monkeypatch.setattr(storage, "claim_due", claim_nothing)
     queue.exchange("w", [], 1, NOW, SETTINGS.but(durability=durability))
-    with queue._writing() as connection:  # as every other write: an enqueue is always synced
+    with queue.database.writing() as connection:  # as every other write: an enqueue is always synced
         assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
     assert seen == [mode]

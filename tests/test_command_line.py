@@ -16,8 +16,10 @@ from helpers.bundle import BUNDLE, copy_bundle
 
 import queuectl
 import storage
-from queuectl_lib.commands import COMMANDS, frame
+from queuectl_lib import commands
+from queuectl_lib.commands import frame
 from queuectl_lib.jobs import states
+from queuectl_lib.store import looking, roster
 
 
 class Installation(Home):
@@ -170,7 +172,7 @@ def test_workers_in_the_foreground_start_as_written(tmp_path, line, count):
         installed.wait_for_state(job, "completed")
         installed.line("worker stop")
         assert process.wait(20) == 0
-        assert installed.queue.members() == []
+        assert roster.members(installed.queue.folder) == []
     finally:
         installed.clean_up()
 
@@ -185,7 +187,7 @@ def test_workers_in_the_background_start_as_written(tmp_path, line, count):
         job = installed.run("add", "exit 0").id
         installed.wait_for_state(job, "completed")
         installed.line("worker stop")
-        assert installed.queue.members() == []
+        assert roster.members(installed.queue.folder) == []
         installed.line("worker stop")
     finally:
         installed.clean_up()
@@ -237,7 +239,7 @@ def test_the_sqlite3_shell_itself_works(tmp_path):
 # ---------------------------------------------------------------- help and version
 
 
-@pytest.mark.parametrize("name", sorted(COMMANDS))
+@pytest.mark.parametrize("name", sorted(commands.COMMANDS))
 def test_every_command_has_help_that_names_its_options(capsys, name):
     assert queuectl.main(name.split() + ["--help"]) == 0
     said = capsys.readouterr()
@@ -252,7 +254,7 @@ def test_every_command_has_help_that_names_its_options(capsys, name):
 def test_every_command_tells_the_version(kept, capsys):
     said = "queuectl %s\n" % storage.VERSION
     assert kept.run("list", "--version").stdout == kept.run("--version").stdout == said
-    for name in COMMANDS:
+    for name in commands.COMMANDS:
         assert queuectl.main(name.split() + ["--version"]) == 0
         assert capsys.readouterr().out == said
 
@@ -296,7 +298,7 @@ def test_help_of_a_group_tells_of_its_commands(kept, group):
     shown = kept.run(group, "--help").stdout
     if group == "worker":  # which is a command of its own
         shown = kept.run("--help").stdout
-    for name in COMMANDS:
+    for name in commands.COMMANDS:
         if name.startswith(group + " "):
             assert name in shown
 
@@ -304,7 +306,7 @@ def test_help_of_a_group_tells_of_its_commands(kept, group):
 def test_the_overview_names_every_command(kept):
     for words in (["--help"], ["-h"]):
         shown = kept.run(*words).stdout
-        for name in COMMANDS:
+        for name in commands.COMMANDS:
             assert "  %s " % name in shown
 
 
@@ -327,8 +329,8 @@ def test_common_options_stand_before_or_after_the_command(kept, tmp_path):
         ["add", "exit 0", "--debug", "--home", tmp_path],
     ):
         kept.run(*words)
-    assert Home(tmp_path).queue.counts()["pending"] == 6
-    assert kept.queue.counts()["pending"] == 1
+    assert looking.counts(Home(tmp_path).queue.database)["pending"] == 6
+    assert looking.counts(kept.queue.database)["pending"] == 1
     assert kept.run("--json", "list").json == kept.run("list", "--json").json
     assert kept.run("dlq", "--json", "list", code=2).stdout == ""
 
@@ -510,7 +512,7 @@ def test_an_installation_that_cannot_be_written_works_with_a_home_elsewhere(tmp_
 
 
 @posix_only
-@pytest.mark.parametrize("name", ["-dash", "space %41 hash# query? caf\u00e9 quote' \"quote\" $HOME `x` ;"])
+@pytest.mark.parametrize("name", ["-dash", 'space %41 hash# query? caf\u00e9 quote\' "quote" $HOME `x` ;'])
 def test_it_runs_in_a_directory_of_any_name(tmp_path, name):
     installed = Installation(tmp_path / name)
     installed.line("add 'echo out' --id job1")

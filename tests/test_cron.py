@@ -8,9 +8,10 @@ import pytest
 from conftest import PYTHON, WINDOWS, Home, posix_only, wait_until
 from helpers.bundle import copy_bundle
 
-from queuectl_lib.commands import COMMANDS
+from queuectl_lib import commands
+from queuectl_lib.store import roster
 
-HOSTILE = "my jobs 50%\\% of it's \"all\" \u00e9\u4e2d $HOME `x` \\\\"
+HOSTILE = 'my jobs 50%\\% of it\'s "all" \u00e9\u4e2d $HOME `x` \\\\'
 FIVE_FIELDS = re.compile(r"(@reboot|(?:\S+ ){4}\S+)\s+(.*)\Z")
 
 
@@ -69,7 +70,7 @@ def run_as_cron(command, *interpreter):
 
 def run_lines(home, lines, cron_rule):
     for _, command in lines:
-        if command.endswith(" check") and "check" not in COMMANDS:
+        if command.endswith(" check") and "check" not in commands.COMMANDS:
             continue
         done = run_as_cron(cron_rule(command))
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b""), (command, done.stderr)
@@ -83,7 +84,7 @@ def test_every_line_runs_as_printed_where_the_files_lie_in_a_hostile_path(copied
     job = copied.add("echo done")
     run_lines(copied, lines, cron_rule)
     assert not any("--home" in command for _, command in lines)
-    supervisors = [member for member in copied.queue.members() if member["kind"] == "supervisor"]
+    supervisors = [member for member in roster.members(copied.queue.folder) if member["kind"] == "supervisor"]
     assert (len(supervisors), len(copied.workers())) == (1, 2)
     copied.wait_for_state(job, "completed")
 
@@ -107,7 +108,7 @@ def test_the_line_for_hosts_where_no_process_may_stay_runs_too(hostile):
     job = hostile.add("echo done")
     run_lines(hostile, [("", command)], unescaped)
     hostile.wait_for_state(job, "completed")
-    wait_until(lambda: hostile.queue.members() == [], "the drained supervisor to leave")
+    wait_until(lambda: roster.members(hostile.queue.folder) == [], "the drained supervisor to leave")
 
 
 @posix_only

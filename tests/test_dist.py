@@ -11,6 +11,7 @@ from conftest import ROOT, Home, end_process, long, posix_only, wait_until
 from helpers.bundle import sources
 
 import storage
+from queuectl_lib.store import looking, roster
 
 BUILDER = os.path.join(ROOT, ".ci", "dist.py")
 
@@ -78,7 +79,7 @@ def test_one_file_can_be_called_by_a_relative_path_through_a_link_and_isolated(o
         done = subprocess.run(words + ["worker", "start", "--drain"], **options)
         assert done.returncode == 0, done.stderr
         assert b"Warning" not in done.stderr
-    assert one.queue.counts()["completed"] == 2
+    assert looking.counts(one.queue.database)["completed"] == 2
 
 
 @posix_only
@@ -102,7 +103,7 @@ def test_workers_in_the_background_run_settings_and_replacements_from_one_file(o
     failing = one.add("exit 3")
     one.wait_for_state(failing, "dead")
     one.run("worker", "stop")
-    assert one.queue.members() == []
+    assert roster.members(one.queue.folder) == []
 
 
 @posix_only

@@ -14,6 +14,7 @@ from conftest import PYTHON, Home, long, posix_only, wait_until
 from helpers.bundle import copy_bundle
 
 from queuectl_lib.doctor import probes
+from queuectl_lib.store import health, looking
 
 PATIENCE = 240  # seconds: on a busy host a process may take long to start, and it starts a dozen
 LINUX = sys.platform == "linux"
@@ -62,7 +63,7 @@ def failures(home, env=None):
 def test_a_host_that_can_run_the_queue_is_told_so_and_nothing_of_its_queue_changes(home):
     home.add("exit 0")
     os.chmod(home.path, 0o750)
-    before = names(home), home.queue.jobs((), 9)
+    before = names(home), looking.jobs(home.queue.database, (), 9)
     value = home.run("doctor", "--json", timeout=PATIENCE).json
     assert value["ok"] is True
     assert 0 < value["seconds"] < PATIENCE
@@ -76,7 +77,7 @@ def test_a_host_that_can_run_the_queue_is_told_so_and_nothing_of_its_queue_chang
     assert found["alive"]["ok"] is None
     if os.name == "posix":
         assert "chmod 700" in found["home"]["advice"]
-    assert (names(home), home.queue.jobs((), 9)) == before
+    assert (names(home), looking.jobs(home.queue.database, (), 9)) == before
     no_trace(home)
 
 
@@ -220,7 +221,7 @@ def test_a_child_that_outlives_its_job_is_told_and_ended_after_all(changed):
 
 
 def test_jobs_that_are_lost_between_two_writers_are_told(changed):
-    changed.change("storage.py", 'IS NOT NULL ORDER BY rowid"', 'IS NOT NULL ORDER BY rowid LIMIT 19"')
+    changed.change("queuectl_lib/store/bulk.py", 'IS NOT NULL ORDER BY rowid"', 'IS NOT NULL ORDER BY rowid LIMIT 19"')
     assert "two callers enqueued 20 jobs each, and 38 are there" in failures(changed)["writers"]
     no_trace(changed)
 
@@ -254,7 +255,10 @@ def test_a_reader_that_goes_away_ends_the_proof_and_its_traces(home):
     script = '"$@" 2>err | head -n 9'  # gone when the trial home has just been made
     shell = subprocess.run(
         ["sh", "-c", script, "sh"] + home.command("doctor"),
-        env=home.environment(), cwd=home.path, stdout=subprocess.PIPE, timeout=60,
+        env=home.environment(),
+        cwd=home.path,
+        stdout=subprocess.PIPE,
+        timeout=60,
     )
     assert len(shell.stdout.splitlines()) == 9
     wait_until(lambda: not any("doctor" in name for name in os.listdir(home.path)), "the trial home to go")
@@ -294,8 +298,8 @@ def test_a_full_disk_and_an_old_sqlite_are_told(tmp_path, monkeypatch):
 def test_a_database_too_large_to_be_checked_in_time_is_told(home):
     rows = ({"command": "exit 0"} for _ in range(3000))
     home.run("enqueue", "--quiet", "-", input="\n".join(json.dumps(row) for row in rows))
-    assert home.queue.damage(60.0) == ""
-    assert home.queue.damage(-1.0) is None
+    assert health.damage(home.queue.database, 60.0) == ""
+    assert health.damage(home.queue.database, -1.0) is None
 
 
 @posix_only

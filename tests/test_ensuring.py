@@ -9,13 +9,14 @@ import pytest
 from conftest import end_process, posix_only, wait_until
 
 from queuectl_lib.run.options import Options
+from queuectl_lib.store import looking, roster
 from worker import Supervisor
 
 ENSURE = ("worker", "start", "--ensure", "--background", "--quiet")
 
 
 def supervisors(home):
-    return [member for member in home.queue.members() if member["kind"] == "supervisor"]
+    return [member for member in roster.members(home.queue.folder) if member["kind"] == "supervisor"]
 
 
 def contents(path):
@@ -52,7 +53,7 @@ def test_many_crontabs_at_the_same_instant_start_one_supervisor_and_say_nothing(
     said = [call.communicate(timeout=60) + (call.returncode,) for call in calls]
     assert said == [(b"", b"", 0)] * 8
     assert len(supervisors(home)) == 1
-    assert contents(home.queue.log_path).count("supervisor started") == 1
+    assert contents(home.queue.folder.log).count("supervisor started") == 1
 
 
 def test_a_healthy_supervisor_makes_the_next_call_silent_and_a_dead_one_is_replaced(home):
@@ -62,9 +63,9 @@ def test_a_healthy_supervisor_makes_the_next_call_silent_and_a_dead_one_is_repla
     again = home.run("worker", "start", "--ensure", "--background")
     assert (again.stdout, again.stderr) == ("", "")
     assert supervisors(home) == before
-    for member in home.queue.members():
+    for member in roster.members(home.queue.folder):
         end_process(member["pid"])
-    wait_until(lambda: home.queue.members() == [], "the killed ones to be gone")
+    wait_until(lambda: roster.members(home.queue.folder) == [], "the killed ones to be gone")
     quiet = home.run(*ENSURE)
     assert (quiet.stdout, quiet.stderr) == ("", "")
     assert len(supervisors(home)) == 1 and supervisors(home) != before
@@ -85,8 +86,8 @@ def test_while_a_stopping_supervisor_finishes_a_long_job_a_new_one_is_started(ho
     if how == "signal":
         os.kill(old["pid"], signal.SIGTERM)
     elif how != "max-time":
-        os.close(os.open(home.queue.request_path(old["name"], "stop"), os.O_CREAT | os.O_WRONLY))
-    wait_until(lambda: not home.queue.is_served(), "the supervisor to be seen to stop")
+        os.close(os.open(home.queue.folder.request_path(old["name"], "stop"), os.O_CREAT | os.O_WRONLY))
+    wait_until(lambda: not roster.is_served(home.queue.folder), "the supervisor to be seen to stop")
     home.run(*ENSURE)
     assert len(supervisors(home)) == 2
     other = home.add("exit 0")
@@ -114,9 +115,9 @@ def test_a_foreground_supervisor_counts_as_one(home):
 
 def test_the_lock_of_a_killed_starter_binds_nobody(home):
     home.run("initdb")
-    fd = home.queue.try_start_lock()
+    fd = roster.try_start_lock(home.queue.folder)
     done = home.run(*ENSURE)
-    assert (done.stderr, home.queue.members()) == ("", []), "another one is starting it"
+    assert (done.stderr, roster.members(home.queue.folder)) == ("", []), "another one is starting it"
     os.close(fd)
     home.run(*ENSURE)
     assert len(supervisors(home)) == 1
@@ -124,7 +125,7 @@ def test_the_lock_of_a_killed_starter_binds_nobody(home):
 
 def test_a_supervisor_does_not_hold_the_right_to_start_the_next_one(home):
     home.run(*ENSURE)
-    fd = home.queue.try_start_lock()
+    fd = roster.try_start_lock(home.queue.folder)
     assert fd is not None
     os.close(fd)
 
@@ -148,12 +149,12 @@ def test_after_max_time_running_jobs_finish_and_nothing_new_starts(home):
     long = add_gated_job(home)
     process = home.start("--max-time", "4s")
     wait_until(lambda: has_begun(home), "the job to begin")
-    assert home.queue.is_served()
-    wait_until(lambda: not home.queue.is_served(), "the time to be over")
+    assert roster.is_served(home.queue.folder)
+    wait_until(lambda: not roster.is_served(home.queue.folder), "the time to be over")
     waiting = home.add("exit 0")
     let_go(home)
     assert process.wait(20) == 0
-    assert home.queue.states_of([long, waiting]) == ["completed", "pending"]
+    assert looking.states_of(home.queue.database, [long, waiting]) == ["completed", "pending"]
     assert "stopping: running jobs finish, nothing new starts" in contents(process.log)
 
 
@@ -169,9 +170,9 @@ def test_max_time_ends_a_drain_that_waits_for_a_later_job_and_a_drain_ends_befor
 
 def test_max_time_holds_in_the_background_too(home):
     home.run("worker", "start", "--background", "--max-time", "0.5s", "--count", "2")
-    log = home.queue.log_path
+    log = home.queue.folder.log
     wait_until(lambda: contents(log).rstrip().endswith("supervisor stopped"), "the supervisor to leave in time")
-    assert home.queue.members() == []
+    assert roster.members(home.queue.folder) == []
 
 
 def test_a_background_start_whose_time_is_over_before_its_workers_are_up_is_no_failure(home):
@@ -179,6 +180,8 @@ def test_a_background_start_whose_time_is_over_before_its_workers_are_up_is_no_f
     supervisor = Supervisor(home.queue, "s1", Options(1, False, None, None, 0.0), None)
     supervisor.stage = "stop"
     supervisor.announce_ready()
-    assert os.path.exists(home.queue.request_path("s1", "ready")), "whoever waits for it learns that it has begun"
+    assert os.path.exists(home.queue.folder.request_path("s1", "ready")), (
+        "whoever waits for it learns that it has begun"
+    )
     home.run("worker", "start", "--background", "--max-time", "0")
-    wait_until(lambda: home.queue.members() == [], "the supervisor to leave")
+    wait_until(lambda: roster.members(home.queue.folder) == [], "the supervisor to leave")

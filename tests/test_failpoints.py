@@ -7,11 +7,11 @@ import sys
 import pytest
 from conftest import NOW, ROOT, posix_only, wait_until
 
-import storage
 from queuectl_lib.errors import HostError
 from queuectl_lib.host import places
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.run import output_files
+from queuectl_lib.store import bulk, looking
 from storage import Queue
 
 pytestmark = posix_only
@@ -46,17 +46,20 @@ def test_a_worker_killed_between_two_effects_loses_and_repeats_nothing(home, nam
     log = process.communicate(timeout=60)[1].decode()
     assert os.path.exists(once), "nobody died at %s" % name
     assert process.returncode == 0, log
-    assert home.queue.states_of(jobs) == ["completed"] * 3, log
+    assert looking.states_of(home.queue.database, jobs) == ["completed"] * 3, log
     with open(ledger) as file:
         assert sorted(file.read().split()) == ["0", "1", "2"], log
-    assert os.listdir(home.queue.attempts_folder) == [], log
+    assert os.listdir(home.queue.folder.attempts) == [], log
 
 
 def test_a_worker_killed_after_adopting_leaves_the_job_to_the_next(home):
     job = home.add("until [ -e go ]; do sleep 0.05; done; echo done >> ledger", "--cwd", home.path)
     first = home.start()
     home.wait_for_state(job, "processing")
-    wait_until(lambda: os.path.exists(home.queue.attempt_path(home.queue.running_token(job), "out")), "its start")
+    wait_until(
+        lambda: os.path.exists(home.queue.folder.attempt_path(looking.running_token(home.queue.database, job), "out")),
+        "its start",
+    )
     home.run("worker", "stop", "--leave-running")
     first.wait(20)
     once, process = run_with_failpoint(home, "adopt.committed", "worker", "start", "--drain")
@@ -97,22 +100,22 @@ def test_an_enqueue_killed_around_its_commit_is_whole_or_not_at_all(home, name, 
     assert process.communicate(timeout=60)[0] == b""
     assert os.path.exists(once)
     expected = 0 if "before" in name else words[1].count("true")
-    assert home.queue.counts()["pending"] == expected
+    assert looking.counts(home.queue.database)["pending"] == expected
 
 
 @pytest.mark.parametrize("name", ["enqueue.uncounted", "enqueue.before-commit", "enqueue.committed"])
 def test_an_enqueue_killed_while_its_jobs_are_counted_at_once_leaves_the_counting_as_it_was(home, name):
     home.run("initdb")
-    count = storage.COUNTED_AT_ONCE
+    count = bulk.COUNTED_AT_ONCE
     once, process = run_with_failpoint(home, name, "enqueue", "-")
     assert process.communicate(b'{"command": "true"}\n' * count, timeout=60)[0] == b""
     assert os.path.exists(once)
     before = count if name == "enqueue.committed" else 0
-    assert home.queue.counts()["pending"] == before
+    assert looking.counts(home.queue.database)["pending"] == before
     home.add("true")
-    assert home.queue.counts()["pending"] == before + 1
-    home.run("cancel", home.queue.jobs([], 1)[0][0]["id"])
-    assert home.queue.counts()["pending"] == before
+    assert looking.counts(home.queue.database)["pending"] == before + 1
+    home.run("cancel", looking.jobs(home.queue.database, [], 1)[0][0]["id"])
+    assert looking.counts(home.queue.database)["pending"] == before
 
 
 def test_a_network_file_system_is_recognised(tmp_path):
@@ -149,7 +152,7 @@ def test_nothing_is_written_to_a_queue_on_a_network_file_system(queue, monkeypat
     monkeypatch.setattr(places, "network_file_system", lambda path: "nfs4")
     elsewhere = Queue(queue.path)
     row = JobMaker(0, "/", 0o022, NOW).row({"command": "true"})
-    for write in (lambda: elsewhere.enqueue(row), lambda: elsewhere.enqueue_all([(1, row)])):
+    for write in (lambda: elsewhere.enqueue(row), lambda: list(elsewhere.enqueue_each([(1, row)]))):
         with pytest.raises(HostError, match="is on a network file system"):
             write()
     assert os.path.exists(queue.path) == exists

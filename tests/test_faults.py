@@ -14,6 +14,8 @@ import faults
 import pytest
 from conftest import long, posix_only, wait_until
 
+from queuectl_lib.store import looking
+
 pytestmark = posix_only
 SPREAD = {"first add": 3, "add": 3, "enqueue": 3, "config set": 2, "cancel": 2, "requeue": 1, "prune": 2, "worker": 4}
 WHY_NOT = faults.why_not()
@@ -40,7 +42,7 @@ def test_the_id_is_printed_after_its_commit_is_on_the_disk(home, words):
     """While another connection is open the last one does not write the WAL back, and so does not sync by accident."""
     home.run("initdb")
     trace = os.path.join(home.path, "trace")
-    keeper = home.queue.keeper()
+    keeper = home.queue.database.keeper()
     try:
         strace = ["strace", "-y", "-o", trace, "-e", "trace=write,pwrite64,fsync,fdatasync"]
         done = subprocess.run(
@@ -118,14 +120,14 @@ def test_a_full_disk_is_told_and_workers_keep_their_jobs_and_results_until_there
     (tmp_path / "go").touch()
     wait_until(lambda: contents(log).count("; trying again") >= 2, "both workers to meet the full disk")
     assert process.poll() is None
-    assert sorted(home.queue.states_of(jobs)) == ["pending", "processing", "processing"]
+    assert sorted(looking.states_of(home.queue.database, jobs)) == ["pending", "processing", "processing"]
     os.unlink(filler)
     for job in jobs:
         home.wait_for_state(job, "completed")
     assert sorted(contents(str(tmp_path / "ledger")).split()) == sorted(jobs + ["begun-" + job for job in jobs])
     assert [home.job(job)["attempts"] for job in jobs] == [1, 1, 1]
     assert sorted(worker["pid"] for worker in home.workers()) == pids, "no worker died of it"
-    assert home.queue.counts()["completed"] == 3, "what was refused is not there"
+    assert looking.counts(home.queue.database)["completed"] == 3, "what was refused is not there"
     home.run("worker", "stop")
 
 
@@ -140,4 +142,4 @@ def test_a_read_only_database_is_told_and_nothing_is_added(home):
     finally:
         os.chmod(home.path, 0o700)
         os.chmod(home.db, 0o600)
-    assert home.queue.counts()["pending"] == 1
+    assert looking.counts(home.queue.database)["pending"] == 1

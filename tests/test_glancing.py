@@ -9,24 +9,25 @@ from conftest import NOW, SETTINGS, posix_only
 from queuectl_lib.errors import NoDatabase
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.run import pace
+from queuectl_lib.store import looking, pruning
 from worker import Glance
 
 pytestmark = posix_only
 
 
 @pytest.fixture
-def glance(queue):
+def glance(queue, monkeypatch):
     """A glance at a queue that others keep open, which counts how often it asks."""
-    keeper = queue.keeper()
+    keeper = queue.database.keeper()
     queue.enqueue(JobMaker(0, "/", 0o022, NOW).row({"command": "true", "delay": "1d"}))
     glance = Glance(queue)
-    whole, glance.asked = queue.look, 0
+    whole, glance.asked = looking.under_way, 0
 
-    def counted(now):
+    def counted(database, now):
         glance.asked += 1
-        return whole(now)
+        return whole(database, now)
 
-    queue.look = counted
+    monkeypatch.setattr(looking, "under_way", counted)
     yield glance
     keeper.close()
 
@@ -70,7 +71,7 @@ def test_a_checkpoint_or_a_replaced_file_is_seen(glance):
     os.rename(glance.queue.path + ".old", glance.queue.path)
     glance.refresh()
     assert glance.asked == 1, "the same file under the same name"
-    glance.queue.prune(["completed"], NOW, lambda count: None)
+    pruning.prune(glance.queue.database, ["completed"], NOW, lambda count: None)
     assert os.path.getsize(glance.queue.path + "-wal") == 0
     glance.refresh()
     assert glance.asked == 2

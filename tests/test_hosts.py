@@ -21,7 +21,6 @@ pytestmark = posix_only
 needs_proc = pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="there is no /proc to look into")
 
 
-
 # ---------------------------------------------------------------- the shell that watches a job
 
 SHELLS = ["dash", "bash", "busybox", "mksh", "yash", "zsh"]
@@ -139,7 +138,7 @@ def test_under_every_shell_a_command_has_default_signals_and_nothing_open_but_it
         _, out, _ = ran(queue, command)
         signals = dict(re.findall(r"^(Sig\w+):\s*(\w+)$", out, re.M))
         assert int(signals["SigBlk"], 16) == int(signals["SigIgn"], 16) & (1 << 31) - 1 == 0, out
-        opened = [line.rpartition(" -> ")[2] for line in out.splitlines() if queue.folder in line]
+        opened = [line.rpartition(" -> ")[2] for line in out.splitlines() if queue.folder.path in line]
         assert {name.rpartition(".")[2] for name in opened} <= {"out", "err", "run"}
 
 
@@ -147,9 +146,9 @@ def test_under_every_shell_a_command_has_default_signals_and_nothing_open_but_it
 def test_under_every_shell_what_a_command_left_running_holds_its_lock(shell, queue):
     attempt = started(queue, "sleep 60 & echo done")
     outcome = finished(attempt)
-    assert (outcome.kind, queue.attempt_is_held(attempt.claim.token)) == ("completed", True)
+    assert (outcome.kind, queue.folder.attempt_is_held(attempt.claim.token)) == ("completed", True)
     assert run_file.tree_of(attempt.claim.token, attempt.run_path).end(1.0) == ""
-    assert not queue.attempt_is_held(attempt.claim.token)
+    assert not queue.folder.attempt_is_held(attempt.claim.token)
 
 
 @long
@@ -178,7 +177,7 @@ def bare(home, *words, flags=(), env=None, code=0, script=SCRIPT, **options):
         stderr=subprocess.PIPE,
         env=env or {},
         timeout=60,
-        **options
+        **options,
     )
     said = done.stderr.decode("utf-8", "replace")
     assert not COMPLAINTS.search(said), said

@@ -115,7 +115,7 @@ def python(*words, **options):
         stderr=subprocess.PIPE,
         env=environment,
         timeout=60,
-        **options
+        **options,
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 from conftest import WINDOWS, Home, posix_only, wait_until
 
 from queuectl_lib import times
+from queuectl_lib.store import looking
 
 # Each of these drives a terminal when it is sent raw: title, colour (also the one-byte C1 form), direction, line.
 HOSTILE = "\x1b]0;owned\x07 \x1b[31m \x9b32m \x08\x08 \u202edrow \r over\nFAKE LINE \x7f"
@@ -619,7 +620,7 @@ def test_closed_standard_streams_do_no_harm(home, redirection):
         done = through_a_shell(home, redirection, *words)
         assert (done.returncode, done.stderr) == (0, b""), words
     assert through_a_shell(home, redirection, "show", "nobody").returncode == 1
-    assert home.queue.counts()["pending"] == 1
+    assert looking.counts(home.queue.database)["pending"] == 1
     assert home.run("list").stdout.count("\n") == 2
 
 

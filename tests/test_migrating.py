@@ -12,14 +12,15 @@ import pytest
 from conftest import ROOT, Result, all_at_once, posix_only
 
 import queuectl
-import storage
 from queuectl_lib.errors import HostError
 from queuectl_lib.host import files
 from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.store import looking, opening, schema
+from queuectl_lib.store.database import Database
 from storage import Queue
 
 NOW = 1800000000.0
-KNOWN = len(storage.MIGRATIONS)
+KNOWN = len(schema.MIGRATIONS)
 NEW_STEP = ["ALTER TABLE jobs ADD COLUMN colour TEXT", "UPDATE jobs SET colour = 'red'"]
 
 # Every command that opens the database, reading or writing.
@@ -64,7 +65,7 @@ def row_for(identifier, now=NOW):
 @pytest.fixture
 def queue(tmp_path):
     queue = Queue(str(tmp_path / "q.db"))
-    queue.create()
+    queue.database.create()
     queue.enqueue(row_for("job"))
     return queue
 
@@ -224,7 +225,7 @@ def test_an_empty_file_is_filled_like_a_missing_one(home):
 @pytest.fixture
 def newer_program(monkeypatch):
     """This program, one version further on."""
-    monkeypatch.setattr(storage, "MIGRATIONS", storage.MIGRATIONS + [NEW_STEP])
+    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS + [NEW_STEP])
 
 
 def backups(queue):
@@ -238,11 +239,11 @@ def colours(path):
 
 
 USES = [
-    lambda queue: queue.counts(),
-    lambda queue: queue.job("job"),
+    lambda queue: looking.counts(queue.database),
+    lambda queue: looking.job(queue.database, "job"),
     lambda queue: queue.cancel(["job"], NOW),
     lambda queue: queue.enqueue(row_for("other")),
-    lambda queue: queue.enqueue_all([(1, row_for("other"))]),
+    lambda queue: list(queue.enqueue_each([(1, row_for("other"))])),
 ]
 
 
@@ -251,13 +252,13 @@ def test_an_older_database_is_upgraded_at_first_use(queue, newer_program, use):
     USES[use](queue)
     assert version_of(queue.path) == KNOWN + 1
     assert colours(queue.path)[0] == "red"
-    assert queue.job("job")["id"] == "job"
+    assert looking.job(queue.database, "job")["id"] == "job"
 
 
 def test_an_older_database_is_backed_up_beside_itself_before_it_is_upgraded(queue, newer_program):
     with raw(queue.path) as connection:
         before = list(connection.iterdump())
-    queue.counts()
+    looking.counts(queue.database)
     assert backups(queue) == ["q.db.v%d.backup" % KNOWN]
     backup = "%s.v%d.backup" % (queue.path, KNOWN)
     assert version_of(backup) == KNOWN
@@ -267,20 +268,20 @@ def test_an_older_database_is_backed_up_beside_itself_before_it_is_upgraded(queu
 
 
 def test_a_backup_can_be_put_back_and_used_by_the_older_program(queue, monkeypatch):
-    monkeypatch.setattr(storage, "MIGRATIONS", storage.MIGRATIONS + [NEW_STEP])
+    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS + [NEW_STEP])
     queue.enqueue(row_for("made by the newer one".replace(" ", "-")))
     monkeypatch.undo()
     with pytest.raises(HostError, match="newer"):
-        queue.counts()
+        looking.counts(queue.database)
     for ending in ("", "-wal", "-shm"):
         files.remove(queue.path + ending)
     shutil.copyfile("%s.v%d.backup" % (queue.path, KNOWN), queue.path)
-    assert queue.counts()["pending"] == 1
+    assert looking.counts(queue.database)["pending"] == 1
     assert queue.enqueue(row_for("again")) == "again"
 
 
 def test_a_database_that_is_up_to_date_is_not_backed_up(queue):
-    queue.counts()
+    looking.counts(queue.database)
     queue.enqueue(row_for("other"))
     assert backups(queue) == []
 
@@ -289,7 +290,7 @@ def test_a_database_that_is_up_to_date_is_not_backed_up(queue):
 def test_a_backup_is_private_whatever_the_umask(queue, newer_program):
     umask = os.umask(0)
     try:
-        queue.counts()
+        looking.counts(queue.database)
     finally:
         os.umask(umask)
     assert stat.S_IMODE(os.stat("%s.v%d.backup" % (queue.path, KNOWN)).st_mode) == 0o600
@@ -299,22 +300,22 @@ def test_a_backup_is_private_whatever_the_umask(queue, newer_program):
 def test_a_failing_step_leaves_the_old_version_intact(queue, monkeypatch, broken):
     with raw(queue.path) as connection:
         before = list(connection.iterdump())
-    monkeypatch.setattr(storage, "MIGRATIONS", storage.MIGRATIONS + [NEW_STEP + [broken]])
+    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS + [NEW_STEP + [broken]])
     for _ in range(2):
         with pytest.raises((HostError, sqlite3.IntegrityError)):
-            queue.counts()
+            looking.counts(queue.database)
         assert version_of(queue.path) == KNOWN
         with raw(queue.path) as connection:
             assert list(connection.iterdump()) == before
     monkeypatch.undo()
-    assert queue.counts()["pending"] == 1
+    assert looking.counts(queue.database)["pending"] == 1
     assert queue.enqueue(row_for("other")) == "other"
 
 
 def test_two_steps_are_one_upgrade(queue, monkeypatch):
     second = ["ALTER TABLE jobs ADD COLUMN size INTEGER"]
-    monkeypatch.setattr(storage, "MIGRATIONS", storage.MIGRATIONS + [NEW_STEP, second])
-    queue.counts()
+    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS + [NEW_STEP, second])
+    looking.counts(queue.database)
     assert version_of(queue.path) == KNOWN + 2
     assert backups(queue) == ["q.db.v%d.backup" % KNOWN]
 
@@ -327,29 +328,30 @@ def test_a_new_database_comes_in_the_newest_version_without_a_backup(tmp_path, n
 
 
 def test_a_backup_is_of_the_old_version_also_when_another_process_upgrades_first(queue, newer_program, monkeypatch):
-    back_up = Queue._back_up
+    back_up = schema.back_up
 
-    def overtaken(self, *arguments):
-        monkeypatch.setattr(Queue, "_back_up", back_up)
+    def overtaken(path, *arguments):
+        monkeypatch.setattr(schema, "back_up", back_up)
         with contextlib.suppress(HostError):  # shut out by a lock: as good
-            Queue(self.path, busy_seconds=0.2).counts()
-        return back_up(self, *arguments)
+            looking.counts(Database(path, busy_seconds=0.2))
+        return back_up(path, *arguments)
 
-    monkeypatch.setattr(Queue, "_back_up", overtaken)
-    queue.counts()
+    monkeypatch.setattr(schema, "back_up", overtaken)
+    looking.counts(queue.database)
     assert version_of("%s.v%d.backup" % (queue.path, KNOWN)) == KNOWN
-    assert queue.counts()["pending"] == 1
+    assert looking.counts(queue.database)["pending"] == 1
 
 
 UPGRADER = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import storage
-storage.MIGRATIONS.append(%r)
+from queuectl_lib.store import looking, schema
+schema.MIGRATIONS.append(%r)
 queue = storage.Queue(sys.argv[2])
 print("ready", flush=True)
 sys.stdin.readline()
-print(queue.counts()["pending"])
+print(looking.counts(queue.database)["pending"])
 """ % (NEW_STEP,)
 
 
@@ -372,21 +374,24 @@ def test_first_use_by_eight_processes_at_once_works(home):
     started = [subprocess.Popen(home.command(*one), stdout=pipe, stderr=pipe) for one in words]
     ended = [process.communicate(timeout=60) for process in started]
     assert [process.returncode for process in started] == [0] * 8, ended
-    assert sorted(job["id"] for job in home.queue.jobs([], 10)[0]) == ["job%d" % number for number in range(6)]
-    assert home.queue.counts()["pending"] == 6
+    assert sorted(job["id"] for job in looking.jobs(home.queue.database, [], 10)[0]) == [
+        "job%d" % number for number in range(6)
+    ]
+    assert looking.counts(home.queue.database)["pending"] == 6
 
 
 FIRST_USER = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import storage
+from queuectl_lib.store import looking
 from queuectl_lib.jobs.fields import JobMaker
 queue = storage.Queue(sys.argv[2])
 maker = JobMaker(1, "/", 0o022, 1800000000.0)
 rows = [(line, maker.row({"command": "true"})) for line in range(3)]
 print("ready", flush=True)
 sys.stdin.readline()
-print(len(queue.enqueue_all(rows)), queue.counts()["pending"] >= 3)
+print(len(list(queue.enqueue_each(rows))), looking.counts(queue.database)["pending"] >= 3)
 """
 
 
@@ -394,36 +399,37 @@ print(len(queue.enqueue_all(rows)), queue.counts()["pending"] >= 3)
 def test_first_use_within_the_same_millisecond_works(tmp_path, round_number):
     path = str(tmp_path / "first.db")
     assert all_at_once(FIRST_USER, 8, path) == [(0, "3 True", "")] * 8
-    assert Queue(path).counts()["pending"] == 24
+    assert looking.counts(Database(path))["pending"] == 24
 
 
 def test_nobody_sees_a_database_that_is_only_half_made(home, monkeypatch):
     seen = []
-    migrate = Queue._migrate
+    migrate = schema.migrate
 
-    def watched(self, *arguments):
+    def watched(*arguments):
         seen.append(home.run("status", "--json").json["pending"])
-        migrate(self, *arguments)
+        migrate(*arguments)
         seen.append(home.run("list", "--json").json)
 
-    monkeypatch.setattr(Queue, "_migrate", watched)
-    assert home.queue.create()
+    monkeypatch.setattr(schema, "migrate", watched)
+    assert home.queue.database.create()
     assert seen == [0, []]
 
 
 DIES_HALF_WAY = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
-import storage
-class Dying(storage.Queue):
-    def _migrate(self, *arguments):
-        %s
-        os._exit(9)
-Dying(sys.argv[2]).create()
+from queuectl_lib.store import database, schema
+migrate = schema.migrate
+def dying(*arguments):
+    %s
+    os._exit(9)
+schema.migrate = dying
+database.Database(sys.argv[2]).create()
 """
 
 
-@pytest.mark.parametrize("first", ["pass", "super()._migrate(*arguments)"], ids=["before schema", "after schema"])
+@pytest.mark.parametrize("first", ["pass", "migrate(*arguments)"], ids=["before schema", "after schema"])
 def test_a_first_use_that_dies_half_way_is_made_good_by_the_next(home, first):
     died = subprocess.run([sys.executable, "-c", DIES_HALF_WAY % first, ROOT, home.db])
     assert died.returncode == 9
@@ -445,13 +451,13 @@ class NoWal:
 
 
 def test_a_database_that_cannot_have_a_wal_is_not_made(home, monkeypatch):
-    connect = Queue._connect
+    connect = opening.connect
     with monkeypatch.context() as patch:
-        patch.setattr(Queue, "_connect", lambda *arguments: NoWal(connect(*arguments)))
+        patch.setattr(opening, "connect", lambda *arguments: NoWal(connect(*arguments)))
         with pytest.raises(HostError, match="cannot be created: the disk is full"):
-            home.queue.create()
+            home.queue.database.create()
     assert not os.path.exists(home.db)
-    assert home.queue.create()
+    assert home.queue.database.create()
     assert [name for name in os.listdir(home.path) if "partial" in name] == []
 
 
@@ -485,8 +491,8 @@ def test_the_database_and_its_folder_are_private_whatever_the_umask(home):
 def test_the_log_of_a_deleted_database_is_put_aside_and_brings_no_job_back(tmp_path):
     """A killed supervisor leaves the log; SQLite would replay it into the new database."""
     queue = Queue(str(tmp_path / "q.db"))
-    queue.create()
-    keeper = queue.keeper()
+    queue.database.create()
+    keeper = queue.database.keeper()
     for number in range(3):
         queue.enqueue(row_for("old-%d" % number))
     for ending in ("-wal", "-shm"):
@@ -497,13 +503,13 @@ def test_the_log_of_a_deleted_database_is_put_aside_and_brings_no_job_back(tmp_p
         os.replace(queue.path + ending + ".left", queue.path + ending)
     size = os.path.getsize(queue.path + "-wal")
     queue.enqueue(row_for("new"))
-    assert [job["id"] for job in queue.jobs([], 10)[0]] == ["new"]
+    assert [job["id"] for job in looking.jobs(queue.database, [], 10)[0]] == ["new"]
     assert os.path.getsize(queue.path + "-wal.orphan1") == size, "it may be the only copy of jobs"
     os.unlink(queue.path)
     for ending, content in (("-wal", b"another log"), ("-journal", b"")):
         with open(queue.path + ending, "wb") as file:
             file.write(content)
-    queue.create()
+    queue.database.create()
     assert os.path.getsize(queue.path + "-wal.orphan1") == size, "an older one stays"
     assert os.path.getsize(queue.path + "-wal.orphan2") == len(b"another log")
     assert not os.path.exists(queue.path + "-journal.orphan1"), "an empty one is nothing to keep"
@@ -524,29 +530,29 @@ def test_a_pipe_in_the_place_of_a_database_is_refused_and_stays(tmp_path):
 def test_a_directory_in_the_place_of_a_database_is_refused_and_nothing_is_made_beside_it(tmp_path):
     os.mkdir(str(tmp_path / "q.db"))
     with pytest.raises(HostError, match="is a directory, not a database"):
-        Queue(str(tmp_path / "q.db")).create()
+        Database(str(tmp_path / "q.db")).create()
     assert os.listdir(str(tmp_path)) == ["q.db"]
 
 
 def test_an_upgrade_waits_for_the_gate(queue, monkeypatch):
     """Else its commit could race a checkpoint."""
-    monkeypatch.setattr(storage, "MIGRATIONS", storage.MIGRATIONS + [NEW_STEP])
+    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS + [NEW_STEP])
     late = Queue(queue.path, busy_seconds=0.1)
-    with queue._gate():
+    with queue.database.gate():
         with pytest.raises(HostError, match="locked by another queuectl"):
-            late.counts()
+            looking.counts(late.database)
         assert version_of(queue.path) == KNOWN
-    late.counts()
+    looking.counts(late.database)
     assert version_of(queue.path) == KNOWN + 1
 
 
 def test_an_upgrade_that_comes_second_to_a_newer_one_changes_nothing(queue):
-    with queue._gate():
-        connection = queue._connect()
+    with queue.database.gate():
+        connection = opening.connect(queue.path, 1.0)
     with contextlib.closing(connection), raw(queue.path) as newer:
         newer.execute("PRAGMA user_version = %d" % (KNOWN + 7))
         with pytest.raises(HostError, match="newer queuectl"):
-            queue._migrate(connection)
+            schema.migrate(connection, queue.path, 1.0)
     assert version_of(queue.path) == KNOWN + 7
 
 

@@ -7,9 +7,9 @@ import time
 import pytest
 from conftest import NOW, SETTINGS, raw
 
-import storage
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.store import looking, pruning
 
 ROWS = 2000
 
@@ -18,7 +18,7 @@ ROWS = 2000
 def finished(queue):
     """A queue with many finished jobs of a kilobyte each."""
     maker = JobMaker(0, "/", 0o022, NOW)
-    queue.enqueue_all((line, maker.row({"command": "true " + "x" * 1000})) for line in range(ROWS))
+    list(queue.enqueue_each((line, maker.row({"command": "true " + "x" * 1000})) for line in range(ROWS)))
     outcomes = [Outcome(held, "completed", NOW) for held in queue.exchange("w", [], ROWS, NOW, SETTINGS)[1]]
     queue.exchange("w", outcomes, 0, NOW, SETTINGS)
     return queue
@@ -31,7 +31,7 @@ def pages(queue, what):
 
 def test_pruned_jobs_give_their_space_back(finished):
     before = pages(finished, "page_count")
-    assert finished.prune(["completed"], NOW + 1, lambda count: None) == ROWS
+    assert pruning.prune(finished.database, ["completed"], NOW + 1, lambda count: None) == ROWS
     assert pages(finished, "freelist_count") == 0
     assert pages(finished, "page_count") < before / 5
     assert os.path.getsize(finished.path) == pages(finished, "page_count") * pages(finished, "page_size")
@@ -39,7 +39,7 @@ def test_pruned_jobs_give_their_space_back(finished):
 
 def test_a_prune_lets_others_in_between_and_takes_few_turns_itself(finished, monkeypatch):
     turns = []
-    whole = finished._writing
+    whole = finished.database.writing
 
     @contextlib.contextmanager
     def counted():
@@ -50,15 +50,15 @@ def test_a_prune_lets_others_in_between_and_takes_few_turns_itself(finished, mon
             freed = free - connection.execute("PRAGMA freelist_count").fetchone()[0]
             turns.append((connection.total_changes - before, max(freed, 0)))
 
-    monkeypatch.setattr(finished, "_writing", counted)
+    monkeypatch.setattr(finished.database, "writing", counted)
     rests = []
     monkeypatch.setattr(time, "sleep", rests.append)
     page_count = pages(finished, "page_count")
-    finished.prune(["completed"], NOW + 1, lambda count: None)
-    deleting = -(-ROWS // storage.PRUNE_ROWS)
-    assert max(freed for _, freed in turns) <= storage.VACUUM_PAGES
-    assert len(turns) <= deleting + page_count // storage.VACUUM_PAGES + 2, "a synced transaction for every page"
-    assert len(rests) >= len(turns) - 1 and min(rests) >= storage.YIELD_SECONDS
+    pruning.prune(finished.database, ["completed"], NOW + 1, lambda count: None)
+    deleting = -(-ROWS // pruning.PRUNE_ROWS)
+    assert max(freed for _, freed in turns) <= pruning.VACUUM_PAGES
+    assert len(turns) <= deleting + page_count // pruning.VACUUM_PAGES + 2, "a synced transaction for every page"
+    assert len(rests) >= len(turns) - 1 and min(rests) >= pruning.YIELD_SECONDS
 
 
 def test_a_database_that_cannot_shrink_is_pruned_all_the_same(queue):
@@ -69,8 +69,8 @@ def test_a_database_that_cannot_shrink_is_pruned_all_the_same(queue):
         connection.execute("VACUUM")
         connection.execute("PRAGMA journal_mode = WAL")
     maker = JobMaker(0, "/", 0o022, NOW)
-    queue.enqueue_all((line, maker.row({"command": "echo " + "x" * 2000})) for line in range(100))
-    queue.cancel([job["id"] for job in queue.jobs([], 100)[0]], NOW)
-    assert queue.prune(["cancelled"], NOW + 1, lambda count: None) == 100
+    list(queue.enqueue_each((line, maker.row({"command": "echo " + "x" * 2000})) for line in range(100)))
+    queue.cancel([job["id"] for job in looking.jobs(queue.database, [], 100)[0]], NOW)
+    assert pruning.prune(queue.database, ["cancelled"], NOW + 1, lambda count: None) == 100
     with raw(queue) as connection:
         assert connection.execute("PRAGMA freelist_count").fetchone()[0] > 0

@@ -13,7 +13,7 @@ import threading
 import time
 
 import pytest
-from conftest import SETTINGS, contents, end_process, is_running, ledger, let_go, posix_only, wait_until
+from conftest import SETTINGS, contents, end_process, in_full, is_running, ledger, let_go, posix_only, wait_until
 
 from queuectl_lib import times
 from queuectl_lib.errors import HostError
@@ -27,7 +27,8 @@ from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.run.launching import CannotStart
 from queuectl_lib.run.options import Options
 from queuectl_lib.run.spare_files import SpareFiles
-from storage import Presence
+from queuectl_lib.store import looking, roster
+from queuectl_lib.store.roster import Presence
 from worker import Supervisor, Worker, WorkerProcess
 
 pytestmark = posix_only
@@ -57,7 +58,7 @@ def wait_for_entries(home, *entries):
 
 def holder(home, identifier):
     """The name of the worker that holds a running job."""
-    return {job["id"]: job["worker"] for job in home.queue.processing()}.get(identifier)
+    return {job["id"]: job["worker"] for job in looking.processing(home.queue.database)}.get(identifier)
 
 
 def worker_pid(home, identifier):
@@ -73,7 +74,7 @@ def kill_everyone(home, process):
 
 
 def kill_workers(home):
-    members = home.queue.members()
+    members = roster.members(home.queue.folder)
     for member in members:
         if member["pid"]:
             end_process(member["pid"])
@@ -82,7 +83,7 @@ def kill_workers(home):
 
 def notes(home, identifier):
     """The status that the watcher of a running job has written so far: name to value."""
-    text = contents(home.queue.attempt_path(home.queue.running_token(identifier), "run"))
+    text = contents(home.queue.folder.attempt_path(looking.running_token(home.queue.database, identifier), "run"))
     return {name: value for name, _, value in (line.partition(" ") for line in text.splitlines())}
 
 
@@ -111,7 +112,7 @@ def test_a_job_whose_worker_is_killed_goes_on_is_adopted_and_runs_exactly_once(h
     wait_until(lambda: holder(home, "job") != dead, "another worker to adopt the job")
     let_go(home)
     home.wait_for_state("job", "completed")
-    job = home.queue.job("job")
+    job = in_full(home.queue, "job")
     assert (job["attempts"], job["exit_code"]) == (1, 0)
     assert [(a["outcome"], a["stdout"]) for a in job["history"]] == [("completed", b"before\nafter\n")]
     assert ledger(home) == ["begun-job", "done-job"]
@@ -121,7 +122,7 @@ def test_a_job_whose_worker_is_killed_goes_on_is_adopted_and_runs_exactly_once(h
 def test_a_job_that_kills_its_own_worker_is_adopted_and_runs_exactly_once(home):
     add(home, "job", "kill -9 $(ps -o ppid= -p $PPID); echo done >> ledger")
     home.drain()
-    assert (home.state("job"), home.queue.job("job")["attempts"]) == ("completed", 1)
+    assert (home.state("job"), looking.job(home.queue.database, "job")["attempts"]) == ("completed", 1)
     assert ledger(home) == ["done"]
 
 
@@ -129,7 +130,7 @@ def test_a_job_that_takes_its_worker_along_each_time_ends_up_dead_and_the_queue_
     add(home, "poison", "echo run >> ledger; kill -9 $(ps -o ppid= -p $PPID) 0", max_retries=1)
     add(home, "next", "true", priority=-1)
     home.drain()
-    job = home.queue.job("poison")
+    job = looking.job(home.queue.database, "poison")
     assert (job["state"], job["attempts"]) == ("dead", 2)
     assert [attempt["outcome"] for attempt in job["history"]] == ["lost", "lost"]
     assert ledger(home) == ["run", "run"]
@@ -161,16 +162,22 @@ def test_jobs_that_finished_unseen_are_recorded_with_what_they_did(home):
     let_go(home)
     wait_until(lambda: all("exit" in notes(home, name) for name in ends), "all jobs to end unseen")
     home.drain()
-    jobs = {name: home.queue.job(name) for name in ends}
+    jobs = {name: in_full(home.queue, name) for name in ends}
     assert {name: job["state"] for name, job in jobs.items()} == {
-        "success": "completed", "failure": "dead", "signal": "dead", "later": "completed",
+        "success": "completed",
+        "failure": "dead",
+        "signal": "dead",
+        "later": "completed",
     }
     assert [jobs[name]["exit_code"] for name in ends] == [0, 3, 137, 0]
     assert jobs["failure"]["last_error"] == "exit code 3"
     assert jobs["signal"]["last_error"].startswith("killed by SIGKILL")
     assert [attempt["outcome"] for attempt in jobs["later"]["history"]] == ["failed", "completed"]
     assert {name: job["attempts"] for name, job in jobs.items()} == {
-        "success": 1, "failure": 1, "signal": 1, "later": 2,
+        "success": 1,
+        "failure": 1,
+        "signal": 1,
+        "later": 2,
     }
     assert all(job["history"][0]["stdout"] == b"before\nafter\n" for job in jobs.values())
     expected = {"begun-" + name: job["attempts"] for name, job in jobs.items()}
@@ -184,19 +191,19 @@ def test_a_job_that_still_runs_is_adopted_and_its_timeout_still_holds(home):
     process = start(home, "--count", "2")
     wait_for_entries(home, "begun", "begun-patient")
     kill_everyone(home, process)
-    assert home.queue.states_of(["slow", "patient"]) == ["processing", "processing"]
+    assert looking.states_of(home.queue.database, ["slow", "patient"]) == ["processing", "processing"]
     start(home, "--count", "2")
     home.wait_for_state("slow", "dead")
     let_go(home)
     home.wait_for_state("patient", "completed")
-    slow = home.queue.job("slow")
+    slow = looking.job(home.queue.database, "slow")
     assert slow["last_error"] == "timed out after 2 s"
     took = times.utc_seconds(slow["finished_at"]) - times.utc_seconds(slow["started_at"])
     assert took >= 2
     assert not is_running(int(contents(os.path.join(home.path, "pid"))))
     assert ledger(home).count("begun") == 1
     assert [ledger(home).count(entry) for entry in ("begun-patient", "done-patient")] == [1, 1]
-    assert home.queue.job("patient")["attempts"] == 1
+    assert looking.job(home.queue.database, "patient")["attempts"] == 1
 
 
 def test_the_time_before_the_worker_died_counts_for_the_timeout(queue):
@@ -225,7 +232,7 @@ def test_a_job_that_died_with_its_worker_is_a_lost_attempt_and_is_retried(home):
         os.killpg(int(notes(home, name)["pid"]), signal.SIGKILL)
     let_go(home)
     home.drain()
-    retried, last = home.queue.job("retried"), home.queue.job("last")
+    retried, last = looking.job(home.queue.database, "retried"), looking.job(home.queue.database, "last")
     assert (retried["state"], retried["attempts"]) == ("completed", 2)
     assert [attempt["outcome"] for attempt in retried["history"]] == ["lost", "completed"]
     assert (last["state"], last["attempts"]) == ("dead", 1)
@@ -262,7 +269,7 @@ def test_what_is_left_of_a_job_that_died_with_its_worker_is_ended_before_the_ret
         assert is_running(child)
         home.drain()
         assert not is_running(child)
-        job = home.queue.job("job")
+        job = looking.job(home.queue.database, "job")
         assert job["state"] == "completed", job["last_error"]
         assert [attempt["outcome"] for attempt in job["history"]] == ["lost", "completed"]
     finally:
@@ -277,16 +284,16 @@ def test_a_claim_whose_command_never_started_is_given_back_without_burning_an_at
         add(home, name, "echo %s >> ledger" % name, max_retries=0)
     claim_as(home, "dead-worker")
     claim = claim_as(home, "dead-worker")
-    with open(home.queue.attempt_path(claim.token, "run"), "w") as file:
+    with open(home.queue.folder.attempt_path(claim.token, "run"), "w") as file:
         file.write("start some-boot 1.0\n")  # the worker died before its watcher said a word
-    with open(home.queue.life_path("dead-worker"), "w") as file:
+    with open(home.queue.folder.life_path("dead-worker"), "w") as file:
         file.write("{}")  # exists, but nobody holds it locked
     home.drain()
     for name in ("no-run-file", "no-pid"):
-        job = home.queue.job(name)
+        job = looking.job(home.queue.database, name)
         assert (job["state"], job["attempts"], len(job["history"])) == ("completed", 1, 1)
     assert sorted(ledger(home)) == ["no-pid", "no-run-file"]
-    assert os.listdir(home.queue.attempts_folder) == []
+    assert os.listdir(home.queue.folder.attempts) == []
 
 
 @needs_proc
@@ -301,7 +308,7 @@ def test_a_pid_that_somebody_else_has_now_proves_nothing_and_is_left_alone(home)
     try:
         for boot_id in (boot, "another-boot", boot):
             claim = claim_as(home, "dead-worker")
-            with open(home.queue.attempt_path(claim.token, "run"), "w") as file:
+            with open(home.queue.folder.attempt_path(claim.token, "run"), "w") as file:
                 file.write("start %s 1.0\npid %d\n" % (boot_id, stranger.pid))
                 file.flush()
                 if claim.id == "held":  # something of this job lives on, but its watcher is gone
@@ -315,15 +322,15 @@ def test_a_pid_that_somebody_else_has_now_proves_nothing_and_is_left_alone(home)
             process.kill()
             process.wait()
     for name in ("here", "held"):
-        job = home.queue.job(name)
+        job = looking.job(home.queue.database, name)
         assert (job["state"], [a["outcome"] for a in job["history"]]) == ("completed", ["lost", "completed"])
-    job = home.queue.job("elsewhere")
+    job = looking.job(home.queue.database, "elsewhere")
     assert (job["state"], job["last_error"]) == ("dead", "lost: the host was restarted while it ran")
 
 
 def test_the_claim_of_a_worker_that_lives_is_never_taken(home):
     add(home, "job", "true")
-    presence = Presence(home.queue, "living-worker", {"kind": "worker", "pid": os.getpid(), "supervisor": "x"})
+    presence = Presence(home.queue.folder, "living-worker", {"kind": "worker", "pid": os.getpid(), "supervisor": "x"})
     try:
         claim_as(home, "living-worker")
         process = start(home, "--count", "2")
@@ -332,17 +339,17 @@ def test_the_claim_of_a_worker_that_lives_is_never_taken(home):
     finally:
         presence.end()
     home.wait_for_state("job", "completed")
-    assert home.queue.job("job")["attempts"] == 1
+    assert looking.job(home.queue.database, "job")["attempts"] == 1
     assert process.poll() is None
 
 
 def test_without_access_to_the_evidence_nobody_is_taken_for_dead(home):
     add(home, "job", "true")
     claim = claim_as(home, "worker")
-    for path in (home.queue.life_path("worker"), home.queue.attempt_path(claim.token, "run")):
+    for path in (home.queue.folder.life_path("worker"), home.queue.folder.attempt_path(claim.token, "run")):
         os.symlink("nowhere", path)  # cannot be opened, by root neither
-    assert home.queue.is_alive("worker")
-    assert home.queue.attempt_is_held(claim.token)
+    assert roster.is_alive(home.queue.folder, "worker")
+    assert home.queue.folder.attempt_is_held(claim.token)
 
 
 # ---------------------------------------------------------------- a killed supervisor, a paused worker
@@ -364,7 +371,7 @@ def test_workers_of_a_killed_supervisor_keep_their_job_finish_it_and_leave(home)
     home.wait_for_state("job", "completed")
     wait_until(lambda: owner not in [worker["name"] for worker in home.workers()], "the old worker to leave")
     assert ledger(home) == ["begun-job", "done-job"]
-    assert home.queue.job("job")["worker"] == owner
+    assert looking.job(home.queue.database, "job")["worker"] == owner
 
 
 def test_the_job_of_a_paused_worker_waits_for_it_and_runs_once(home):
@@ -380,7 +387,7 @@ def test_the_job_of_a_paused_worker_waits_for_it_and_runs_once(home):
     os.kill(pid, signal.SIGCONT)
     home.wait_for_state("job", "completed")
     assert ledger(home) == ["begun-job", "done-job"]
-    assert home.queue.job("job")["attempts"] == 1
+    assert looking.job(home.queue.database, "job")["attempts"] == 1
 
 
 def test_a_paused_worker_that_wakes_late_cannot_finish_a_job_that_it_lost(home):
@@ -389,15 +396,15 @@ def test_a_paused_worker_that_wakes_late_cannot_finish_a_job_that_it_lost(home):
     wait_for_entries(home, "begun-job")
     pid = worker_pid(home, "job")
     os.kill(pid, signal.SIGSTOP)
-    seq = home.queue.processing()[0]["seq"]
-    claim, _ = home.queue.running_attempt(seq, home.queue.running_token("job"))
+    seq = looking.processing(home.queue.database)[0]["seq"]
+    claim, _ = looking.running_attempt(home.queue.database, seq, looking.running_token(home.queue.database, "job"))
     verdict = Outcome(claim, "lost", time.time(), "lost: so the test decided")
     assert home.queue.exchange("another-worker", [verdict], 0, time.time(), SETTINGS)[0] == []
     let_go(home)
     wait_for_entries(home, "done-job")
     os.kill(pid, signal.SIGCONT)
     wait_until(lambda: "its claim was lost" in contents(process.log), "the late worker to notice")
-    job = home.queue.job("job")
+    job = looking.job(home.queue.database, "job")
     assert (job["state"], job["last_error"]) == ("dead", "lost: so the test decided")
     assert [attempt["outcome"] for attempt in job["history"]] == ["lost"]
 
@@ -425,7 +432,9 @@ def test_a_worker_that_cannot_start_at_all_stops_the_supervisor_with_a_reason(ho
     assert "queuectl: error: workers cannot start (exit code 3 each time)" in log
     assert log.count(" died (") == 4, "one killed, three that could not start, and no loop"
     assert "Traceback" not in log
-    assert home.queue.states_of(["job"]) == ["completed"], "a worker that could start finishes its job"
+    assert looking.states_of(home.queue.database, ["job"]) == ["completed"], (
+        "a worker that could start finishes its job"
+    )
 
 
 @needs_proc
@@ -462,7 +471,7 @@ def processes_with(mark):
 
 def kill_one(home, chance, supervisors):
     """Kill a random worker or supervisor that this test has started; one supervisor always serves."""
-    members = [member for member in home.queue.members() if member["pid"] and member["kind"] != "starting"]
+    members = [member for member in roster.members(home.queue.folder) if member["pid"] and member["kind"] != "starting"]
     kind = "supervisor" if chance.random() < 0.25 else "worker"
     victims = [member["pid"] for member in members if member["kind"] == kind]
     if not victims:
@@ -485,14 +494,12 @@ def test_random_kills_of_workers_and_supervisors_lose_nothing_and_repeat_nothing
         ' echo "$QUEUECTL_JOB_ID" >> ledger; rmdir "alone-$QUEUECTL_JOB_ID"'
     )
     pauses = ("", "sleep 0.03;", "sleep 0.1;")
-    jobs = {
-        "j%03d" % n: {"id": "j%03d" % n, "command": command % pauses[n % 3], "cwd": home.path} for n in range(150)
-    }
+    jobs = {"j%03d" % n: {"id": "j%03d" % n, "command": command % pauses[n % 3], "cwd": home.path} for n in range(150)}
     home.run("enqueue", "-", input="\n".join(json.dumps(job) for job in jobs.values()))
     chance = random.Random(20)
     supervisors = [start(home, "--count", "3")]
     kills = 0
-    while kills < 20 and home.queue.counts()["completed"] < 150:
+    while kills < 20 and looking.counts(home.queue.database)["completed"] < 150:
         reached = min(145, (kills + 1) * 7)
         wait_until(lambda reached=reached: len(ledger(home)) >= reached, "%d jobs to have run" % reached, 60)
         time.sleep(chance.random() * 0.03)  # any moment, not only the one after an entry
@@ -502,11 +509,11 @@ def test_random_kills_of_workers_and_supervisors_lose_nothing_and_repeat_nothing
     home.run("worker", "stop")
     home.drain()  # also tidies up
     assert collections.Counter(ledger(home)) == dict.fromkeys(jobs, 1)
-    for job in home.queue.jobs([], 1000)[0]:
+    for job in looking.jobs(home.queue.database, [], 1000)[0]:
         assert (job["state"], job["attempts"]) == ("completed", 1), job
     assert [name for name in os.listdir(home.path) if name.startswith("alone-")] == []
-    assert os.listdir(home.queue.workers_folder) == []
-    assert os.listdir(home.queue.attempts_folder) == []
+    assert os.listdir(home.queue.folder.workers) == []
+    assert os.listdir(home.queue.folder.attempts) == []
     wait_until(lambda: processes_with(mark) == [], "every process of the test to be gone")
 
 
@@ -605,7 +612,7 @@ def leftover(queue):
     queue.enqueue(JobMaker(0, "/", 0o022, time.time()).row({"command": "true"}))
     claim = queue.exchange("w-1", [], 1, time.time(), SETTINGS)[1][0]
     claim.leftovers = ["0123456789abcdef"]
-    return claim, queue.attempt_path("0123456789abcdef", "run")
+    return claim, queue.folder.attempt_path("0123456789abcdef", "run")
 
 
 def test_a_leftover_that_is_dying_is_waited_for_and_costs_no_attempt(queue, leftover):
@@ -680,13 +687,13 @@ def test_a_job_whose_lock_is_refused_by_the_system_is_given_back(queue, monkeypa
 def test_an_orphan_whose_files_cannot_be_read_is_told_once_and_judged_when_they_can(queue, capfd):
     queue.enqueue(JobMaker(0, "/", 0o022, time.time()).row({"command": "true", "id": "job"}))
     claim = queue.exchange("dead", [], 1, time.time(), SETTINGS)[1][0]
-    run_path = queue.attempt_path(claim.token, "run")
+    run_path = queue.folder.attempt_path(claim.token, "run")
     os.mkdir(run_path)
     here = a_worker(queue)
     for _ in range(3):
-        here._look_after_orphans(queue.processing())
+        here._look_after_orphans(looking.processing(queue.database))
     assert capfd.readouterr().err.count("what became of it cannot be read") == 1
-    assert queue.states_of(["job"]) == ["processing"]
+    assert looking.states_of(queue.database, ["job"]) == ["processing"]
     os.rmdir(run_path)
-    here._look_after_orphans(queue.processing())
-    assert queue.states_of(["job"]) == ["pending"]
+    here._look_after_orphans(looking.processing(queue.database))
+    assert looking.states_of(queue.database, ["job"]) == ["pending"]

@@ -10,6 +10,7 @@ from queuectl_lib.jobs import retrying
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.settings import Settings
+from queuectl_lib.store import looking
 from storage import Queue
 
 NOW = 1800000000.0
@@ -20,7 +21,7 @@ FAILURES = ("failed", "timed out", "lost")
 @pytest.fixture
 def queue(tmp_path):
     queue = Queue(str(tmp_path / "q.db"))
-    queue.create()
+    queue.database.create()
     return queue
 
 
@@ -48,10 +49,10 @@ def fail_until_dead(queue, settings=DEFAULTS, kind="failed", now=NOW):
         held = claim(queue, now, settings)
         times.append(now)
         settle(queue, held, kind, now, settings)
-        if queue.job("job")["state"] == "dead":
+        if looking.job(queue.database, "job")["state"] == "dead":
             return times
         assert len(times) < 100, "it never ends"
-        now = queue.next_due(now)
+        now = looking.under_way(queue.database, now)[1]
 
 
 # ---------------------------------------------------------------- how long to wait
@@ -131,7 +132,7 @@ def test_attempts_come_at_the_times_that_the_settings_name(queue, base, cap, del
 def test_a_retry_is_not_claimed_before_its_time(queue):
     enqueue(queue, 3)
     settle(queue, claim(queue, NOW), "failed", NOW)
-    assert queue.job("job")["next_run_at"] == times.utc_text(NOW + 2)
+    assert looking.job(queue.database, "job")["next_run_at"] == times.utc_text(NOW + 2)
     assert claim(queue, NOW + 1.99) is None
     assert claim(queue, NOW + 2).attempts == 2
 
@@ -139,14 +140,14 @@ def test_a_retry_is_not_claimed_before_its_time(queue):
 def test_the_wait_begins_when_the_attempt_ended(queue):
     enqueue(queue, 3)
     settle(queue, claim(queue, NOW), "failed", NOW + 500)
-    assert queue.next_due(NOW + 500) == NOW + 502
+    assert looking.under_way(queue.database, NOW + 500)[1] == NOW + 502
 
 
 def test_a_delay_beyond_the_last_time_ends_at_the_last_time(queue):
     enqueue(queue, 3)
     late = times.LAST_TIME - 1
     settle(queue, claim(queue, late), "failed", late)
-    assert queue.job("job")["next_run_at"] == times.utc_text(times.LAST_TIME)
+    assert looking.job(queue.database, "job")["next_run_at"] == times.utc_text(times.LAST_TIME)
 
 
 # ---------------------------------------------------------------- how often to try
@@ -158,7 +159,7 @@ def test_a_job_with_n_retries_runs_n_plus_one_times(queue, max_retries, kind):
     enqueue(queue, max_retries)
     began = fail_until_dead(queue, kind=kind)
     assert len(began) == max_retries + 1
-    job = queue.job("job")
+    job = looking.job(queue.database, "job")
     assert (job["state"], job["attempts"], job["next_run_at"]) == ("dead", max_retries + 1, None)
     assert [attempt["number"] for attempt in job["history"]] == list(range(1, max_retries + 2))
     assert [attempt["outcome"] for attempt in job["history"]] == [kind] * (max_retries + 1)
@@ -178,9 +179,9 @@ def test_real_workers_run_a_failing_job_n_plus_one_times(home, max_retries):
 def test_a_success_after_failures_completes_the_job_and_forgets_the_error(queue):
     enqueue(queue, 1)
     settle(queue, claim(queue, NOW), "failed", NOW)
-    assert queue.job("job")["last_error"] == "exit code 1"
+    assert looking.job(queue.database, "job")["last_error"] == "exit code 1"
     settle(queue, claim(queue, NOW + 2), "completed", NOW + 3, error=None, exit_code=0)
-    job = queue.job("job")
+    job = looking.job(queue.database, "job")
     assert (job["state"], job["attempts"], job["exit_code"], job["last_error"]) == ("completed", 2, 0, None)
     assert [attempt["error"] for attempt in job["history"]] == ["exit code 1", None]
 
@@ -199,18 +200,18 @@ def test_a_job_that_names_no_retries_takes_the_setting_of_its_enqueue(home):
 def test_a_dead_job_says_when_and_why_it_died(queue):
     enqueue(queue, 0)
     settle(queue, claim(queue, NOW), "failed", NOW + 5, error="killed by SIGSEGV", exit_code=None)
-    job = queue.job("job")
+    job = looking.job(queue.database, "job")
     assert (job["state"], job["last_error"], job["exit_code"]) == ("dead", "killed by SIGSEGV", None)
     assert job["finished_at"] == job["updated_at"] == times.utc_text(NOW + 5)
-    assert [row["id"] for row in queue.jobs(["dead"], 10)[0]] == ["job"]
+    assert [row["id"] for row in looking.jobs(queue.database, ["dead"], 10)[0]] == ["job"]
 
 
 def test_a_failed_job_with_retries_is_not_in_the_dead_letter_queue(queue):
     enqueue(queue, 1)
     settle(queue, claim(queue, NOW), "failed", NOW)
-    assert queue.jobs(["dead"], 10) == ([], False)
+    assert looking.jobs(queue.database, ["dead"], 10) == ([], False)
     assert queue.requeue_dead(NOW) == 0
-    assert queue.job("job")["finished_at"] is None, "it is not finished"
+    assert looking.job(queue.database, "job")["finished_at"] is None, "it is not finished"
 
 
 @pytest.mark.parametrize("by", ["requeue", "dlq retry", "dlq retry --all"])
@@ -222,13 +223,13 @@ def test_a_requeue_resets_attempts_and_keeps_the_history(queue, by):
         assert queue.requeue_dead(again) == 1
     else:
         queue.requeue(["job"], ("dead", "cancelled") if by == "requeue" else ("dead",), again)
-    job = queue.job("job")
+    job = looking.job(queue.database, "job")
     assert (job["state"], job["attempts"], job["last_error"], job["exit_code"]) == ("pending", 0, None, None)
     assert (job["started_at"], job["finished_at"], job["worker"]) == (None, None, None)
     assert [attempt["number"] for attempt in job["history"]] == [1, 2]
     times = fail_until_dead(queue, now=again)
     assert times == [again, again + 2], "it has all its retries again, and the first delay"
-    job = queue.job("job")
+    job = looking.job(queue.database, "job")
     assert [attempt["number"] for attempt in job["history"]] == [1, 2, 3, 4]
     assert job["attempts"] == 2
 
@@ -247,7 +248,7 @@ def test_all_dead_jobs_go_back_in_one_go_and_nothing_else_does(queue):
     enqueue(queue, 0, id="cancelled")
     queue.cancel(["cancelled"], NOW)
     assert queue.requeue_dead(NOW) == 3
-    counts = queue.counts()
+    counts = looking.counts(queue.database)
     assert (counts["pending"], counts["cancelled"], counts["dead"]) == (3, 1, 0)
 
 
@@ -260,9 +261,9 @@ def test_a_failure_while_a_cancel_was_requested_ends_as_cancelled(queue, kind, m
     enqueue(queue, max_retries)
     held = claim(queue, NOW)
     assert queue.cancel(["job"], NOW + 1) == [("job", held.token)]
-    assert queue.job("job")["state"] == "processing", "its command runs until its worker has ended it"
+    assert looking.job(queue.database, "job")["state"] == "processing", "its command runs until its worker has ended it"
     settle(queue, held, kind, NOW + 2)
-    job = queue.job("job")
+    job = looking.job(queue.database, "job")
     assert (job["state"], job["next_run_at"]) == ("cancelled", None)
     assert claim(queue, NOW + 10000) is None
     assert [attempt["outcome"] for attempt in job["history"]] == [kind]
@@ -273,7 +274,7 @@ def test_a_success_that_beats_the_cancel_stands(queue):
     held = claim(queue, NOW)
     queue.cancel(["job"], NOW + 1)
     settle(queue, held, "completed", NOW + 2, error=None, exit_code=0)
-    assert queue.job("job")["state"] == "completed"
+    assert looking.job(queue.database, "job")["state"] == "completed"
 
 
 @pytest.mark.parametrize("kind", ["cancelled", "completed"])
@@ -286,7 +287,7 @@ def test_a_cancel_is_forgotten_once_it_has_been_served(queue, kind):
         return
     queue.requeue(["job"], ("cancelled",), NOW + 3)
     settle(queue, claim(queue, NOW + 3), "failed", NOW + 4)
-    assert queue.job("job")["state"] == "failed", "the old request has cancelled a new attempt"
+    assert looking.job(queue.database, "job")["state"] == "failed", "the old request has cancelled a new attempt"
 
 
 def test_a_job_that_is_given_back_by_a_stop_does_not_outlive_its_cancel(queue):
@@ -294,7 +295,9 @@ def test_a_job_that_is_given_back_by_a_stop_does_not_outlive_its_cancel(queue):
     held = claim(queue, NOW)
     queue.cancel(["job"], NOW + 1)
     settle(queue, held, "given back", NOW + 2)
-    assert queue.job("job")["state"] == "cancelled", "the cancel was accepted, and then the job is to run again"
+    assert looking.job(queue.database, "job")["state"] == "cancelled", (
+        "the cancel was accepted, and then the job is to run again"
+    )
 
 
 # ---------------------------------------------------------------- a clock that goes back
@@ -314,7 +317,7 @@ def test_a_jump_of_the_clock_makes_no_future_job_due(queue):
     enqueue(queue, 3, run_at=times.utc_text(NOW + 60))
     queue.forgive_clock(NOW - 86400)
     assert claim(queue, NOW) is None
-    assert queue.next_due(NOW) == NOW + 60
+    assert looking.under_way(queue.database, NOW)[1] == NOW + 60
 
 
 def test_a_retry_whose_failure_is_past_keeps_its_date(queue):
@@ -332,4 +335,4 @@ def test_a_clock_that_goes_ahead_burns_no_retries(queue):
     assert held.attempts == 2
     assert claim(queue, NOW + 2 * 86400) is None, "one job, one claim, whatever the clock says"
     settle(queue, held, "failed", NOW + 86400)
-    assert queue.next_due(NOW + 86400) == NOW + 86400 + 4
+    assert looking.under_way(queue.database, NOW + 86400)[1] == NOW + 86400 + 4

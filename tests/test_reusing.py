@@ -18,6 +18,7 @@ from queuectl_lib.run import launching, log, pace, run_file, spare_files
 from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.run.spare_files import SpareFiles
 from queuectl_lib.settings import Settings
+from queuectl_lib.store import folder, looking, roster
 
 pytestmark = posix_only
 needs_leases = pytest.mark.skipif(not files.HAS_LEASES, reason="only Linux has leases")
@@ -42,7 +43,7 @@ def inodes(attempt):
 
 
 def files_of(queue):
-    return sorted(os.listdir(queue.attempts_folder))
+    return sorted(os.listdir(queue.folder.attempts))
 
 
 def own_files(attempt):
@@ -106,7 +107,7 @@ def test_a_run_file_whose_new_start_was_lost_with_the_power_tells_nothing_of_the
 
 @needs_leases
 @pytest.mark.parametrize("mode", ["a", "r"], ids=["writer", "reader"])
-@pytest.mark.parametrize("kind", spare_files.OUTPUTS)
+@pytest.mark.parametrize("kind", folder.OUTPUTS)
 def test_a_file_that_somebody_has_open_is_not_used_again(queue, spare, kind, mode):
     first, outcome = finished(queue, "true", spare)
     before = inodes(first)
@@ -144,7 +145,7 @@ def test_what_an_unseen_grandchild_writes_late_reaches_no_other_job(queue, spare
     first, outcome = finished(queue, words, spare)
     try:
         wait_until(gone.exists, "the grandchild to let go of the lock")
-        assert not queue.attempt_is_held(first.claim.token)
+        assert not queue.folder.attempt_is_held(first.claim.token)
         outcome.leftovers = None  # as where it let go before anybody looked
         assert spare.keep(outcome), outcome.stderr
         with open(first.paths["out"]) as watching:
@@ -160,7 +161,7 @@ def test_what_an_unseen_grandchild_writes_late_reaches_no_other_job(queue, spare
 def test_what_was_tidied_away_is_made_anew(queue, spare):
     first, outcome = finished(queue, "true", spare)
     assert spare.keep(outcome)
-    queue.remove_attempt_files(first.claim.token)
+    queue.folder.remove_attempt_files(first.claim.token)
     second, outcome = finished(queue, "exit 2", spare)
     assert (outcome.exit_code, files_of(queue)) == (2, own_files(second))
 
@@ -208,8 +209,8 @@ def test_an_idle_worker_keeps_no_files(home):
 def test_a_worker_with_a_long_job_keeps_the_files_of_that_one_alone(home):
     home.run("enqueue", "-", input='{"command": "true", "max_retries": 0}\n' * 20 + '{"command": "sleep 60"}\n')
     home.run("worker", "start", "--background")
-    wait_until(lambda: home.queue.counts()["completed"] == 20, "the short jobs")
-    token = wait_until(home.queue.processing, "the long job")[0]["token"]
+    wait_until(lambda: looking.counts(home.queue.database)["completed"] == 20, "the short jobs")
+    token = wait_until(lambda: looking.processing(home.queue.database), "the long job")[0]["token"]
     left = [token + "." + kind for kind in ("err", "out", "run")]
     wait_until(lambda: files_of(home.queue) == left, "the clearing up")
     home.run("worker", "stop", "--now")
@@ -219,10 +220,10 @@ def test_a_worker_with_a_long_job_keeps_the_files_of_that_one_alone(home):
 def test_a_worker_that_is_killed_with_spare_files_leaves_none_to_the_next(home):
     home.run("enqueue", "-", input='{"command": "true", "max_retries": 0}\n' * 20 + '{"command": "sleep 60"}\n')
     home.run("worker", "start", "--background")
-    wait_until(lambda: home.queue.counts()["completed"] == 20, "the short jobs")
-    for member in home.queue.members():
+    wait_until(lambda: looking.counts(home.queue.database)["completed"] == 20, "the short jobs")
+    for member in roster.members(home.queue.folder):
         os.kill(member["pid"], signal.SIGKILL)
-    (last,) = home.queue.processing()
+    (last,) = looking.processing(home.queue.database)
     home.run("worker", "start", "--background")
     wait_until(lambda: {name.partition(".")[0] for name in files_of(home.queue)} <= {last["token"]}, "the tidying")
     home.run("worker", "stop", "--now")
@@ -260,8 +261,8 @@ def test_a_spare_file_that_cannot_be_begun_again_is_removed(queue, spare, monkey
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", write)
         with pytest.raises(OSError):
-            spare.open(queue.attempt_path("0123456789abcdef", "run"), "run", b"start\n")
-    files.remove(queue.attempt_path("0123456789abcdef", "run"))
+            spare.open(queue.folder.attempt_path("0123456789abcdef", "run"), "run", b"start\n")
+    files.remove(queue.folder.attempt_path("0123456789abcdef", "run"))
     spare.clear()
     assert files_of(queue) == []
 
@@ -273,7 +274,7 @@ INSIDE = ("true", " echo a  b ", "echo -n 'a b' c", "test -d .", "echo 'a;b'", "
 FALSE = ("/bin/sh", ["sh", "-c", "exit 1"])
 FORKED = (
     *("exit 3", "exec true", "true; true", "true & wait", "echo $HOME", "echo `id`", "echo 'a\\n'", "echo > f"),
-    *("trap : 0", "trueish", "sleep 1", "echo a\necho b", "echo \"a\"", "cd /", ": x", "echo a#b *", "echo ~"),
+    *("trap : 0", "trueish", "sleep 1", "echo a\necho b", 'echo "a"', "cd /", ": x", "echo a#b *", "echo ~"),
     *("printf -v IFS 0", "printf '%n' IFS", "test -v 'a[IFS=0]'", "echo '$(id)'"),
 )
 

@@ -7,9 +7,10 @@ import subprocess
 import sys
 
 import pytest
-from conftest import Home, contents, end_process, is_running, posix_only, wait_until
+from conftest import Home, contents, end_process, in_full, is_running, posix_only, wait_until
 
 from queuectl_lib import times
+from queuectl_lib.store import looking
 
 pytestmark = posix_only
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks into /proc")
@@ -113,7 +114,7 @@ def ran(tmp_path_factory):
 
 
 def attempt(home, identifier):
-    return home.queue.job(identifier)["history"][-1]
+    return in_full(home.queue, identifier)["history"][-1]
 
 
 def printed(home, identifier):
@@ -122,7 +123,7 @@ def printed(home, identifier):
 
 def error(home, identifier):
     """What is told about a job that failed once and for all."""
-    job = home.queue.job(identifier)
+    job = looking.job(home.queue.database, identifier)
     assert job["state"] == "dead"
     assert job["history"][-1]["error"] == job["last_error"]
     return job["last_error"]
@@ -176,7 +177,7 @@ def test_a_job_has_the_workers_environment_and_its_own_on_top(ran):
 
 
 def test_each_attempt_knows_its_number_and_keeps_its_output(ran):
-    job = ran.queue.job("retried")
+    job = in_full(ran.queue, "retried")
     assert (job["state"], job["attempts"]) == ("completed", 3)
     assert [one["stdout"] for one in job["history"]] == [b"1\n", b"2\n", b"3\n"]
     assert [one["outcome"] for one in job["history"]] == ["failed", "failed", "completed"]
@@ -194,8 +195,8 @@ def test_a_job_has_a_session_and_a_process_group_of_its_own(ran):
 
 @needs_proc
 def test_a_job_holds_nothing_open_but_its_output_and_its_lock(ran):
-    folder = ran.queue.attempts_folder
-    files = [name for name in printed(ran, "open-files").split() if name.startswith(ran.queue.folder)]
+    folder = ran.queue.folder.attempts
+    files = [name for name in printed(ran, "open-files").split() if name.startswith(ran.queue.folder.path)]
     kinds = sorted(name.rpartition(".")[2] for name in files if name.startswith(folder))
     assert kinds == ["err", "out", "run"]
     assert len(files) == 3, "a life file that a job holds would keep a dead worker alive: %s" % files
@@ -233,11 +234,11 @@ def test_workers_need_not_be_started_from_a_directory_that_exists(home):
 
 def test_exit_codes_are_kept(ran):
     assert error(ran, "exit-3") == "exit code 3"
-    assert ran.queue.job("exit-3")["exit_code"] == 3
+    assert looking.job(ran.queue.database, "exit-3")["exit_code"] == 3
     assert attempt(ran, "exit-3")["exit_code"] == 3
     assert printed(ran, "exit-3") == "before\n"
     assert error(ran, "exit-255") == "exit code 255"
-    assert ran.queue.job("text")["exit_code"] == 0
+    assert looking.job(ran.queue.database, "text")["exit_code"] == 0
 
 
 def test_a_signal_is_told_by_its_name(ran):
@@ -247,7 +248,7 @@ def test_a_signal_is_told_by_its_name(ran):
 
 
 def test_a_signal_that_ended_only_a_part_of_a_command_is_its_own_affair(ran):
-    assert ran.queue.job("inner-kill")["state"] == "completed"
+    assert looking.job(ran.queue.database, "inner-kill")["state"] == "completed"
 
 
 def test_the_shell_that_watches_a_job_writes_nothing_into_its_output(ran):
@@ -297,11 +298,11 @@ def test_a_job_that_kills_the_shell_above_it_has_failed_and_is_ended(ran):
 
 
 def test_a_job_may_close_its_output(ran):
-    assert ran.queue.job("closed-output")["state"] == "completed"
+    assert looking.job(ran.queue.database, "closed-output")["state"] == "completed"
 
 
 def test_no_job_of_any_kind_stays_behind_in_processing(ran):
-    counts = ran.queue.counts()
+    counts = looking.counts(ran.queue.database)
     assert counts["processing"] == counts["pending"] == counts["failed"] == 0
 
 
@@ -319,14 +320,14 @@ def test_small_output_goes_to_the_database_and_big_output_stays_a_file_until_pru
     small = home.add("echo small; echo small >&2")
     home.drain()
     token = attempt(home, big)["token"]
-    assert os.listdir(home.queue.attempts_folder) == [token + ".out"]
+    assert os.listdir(home.queue.folder.attempts) == [token + ".out"]
     assert attempt(home, small)["token"] is None
     assert attempt(home, small)["stdout"] == b"small\n"
     result = home.run("logs", big)
     assert result.stdout == "x" * BIG
     assert result.stderr == "small\n"
     home.run("prune")
-    assert os.listdir(home.queue.attempts_folder) == []
+    assert os.listdir(home.queue.folder.attempts) == []
 
 
 def test_output_is_kept_byte_by_byte(home):
@@ -417,7 +418,7 @@ def test_a_delayed_job_starts_close_to_its_time_and_never_before(home):
     late = []
     for n in range(3):
         home.wait_for_state("d%d" % n, "completed")
-        job = home.queue.job("d%d" % n)
+        job = looking.job(home.queue.database, "d%d" % n)
         late.append(times.utc_seconds(job["started_at"]) - times.utc_seconds(job["run_at"]))
     assert min(late) >= 0
     assert statistics.median(late) < 0.3, late
@@ -435,7 +436,7 @@ def test_one_worker_never_runs_two_jobs_at_once(home):
     alone = "mkdir busy || exit 1; sleep 0.0%d; rmdir busy"
     enqueue(home, {"j%d" % n: {"command": alone % (n % 5), "cwd": home.path} for n in range(30)})
     home.drain()
-    assert home.queue.counts()["completed"] == 30
+    assert looking.counts(home.queue.database)["completed"] == 30
 
 
 def test_a_job_that_a_worker_claimed_ahead_does_not_wait_behind_a_long_one(home):

@@ -12,13 +12,13 @@ import threading
 import pytest
 from conftest import NOW, claim, everything, raw, rows, settle
 
-import storage
 from queuectl_lib import times
 from queuectl_lib.errors import QueueError
 from queuectl_lib.jobs import states
 from queuectl_lib.jobs.attempts import Claim
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.jobs.ids import MadeId
+from queuectl_lib.store import bulk, looking, pruning, schema
 
 PAIRS = list(itertools.product(states.STATES, states.STATES))
 
@@ -28,7 +28,7 @@ def enqueue(queue, max_retries=1, now=NOW, **fields):
 
 
 def state_of(queue, identifier):
-    return queue.states_of([identifier])[0]
+    return looking.states_of(queue.database, [identifier])[0]
 
 
 def real_counts(queue):
@@ -149,7 +149,7 @@ STEPS = {
 def test_every_state_can_be_reached_by_legal_moves(queue, state):
     job, _ = REACH[state](queue)
     assert state_of(queue, job) == state
-    assert queue.counts() == dict(dict.fromkeys(states.STATES, 0), **{state: 1})
+    assert looking.counts(queue.database) == dict(dict.fromkeys(states.STATES, 0), **{state: 1})
 
 
 @pytest.mark.parametrize("state, function", list(itertools.product(states.STATES, FUNCTIONS)))
@@ -163,7 +163,7 @@ def test_a_storage_function_makes_its_own_moves_and_no_other(queue, state, funct
     else:
         assert not accepted, "%s was accepted in %s" % (function, state)
         assert everything(queue) == before, "a refused %s has changed something" % function
-    assert queue.counts() == real_counts(queue)
+    assert looking.counts(queue.database) == real_counts(queue)
 
 
 def test_a_failure_without_retries_left_moves_to_dead(queue):
@@ -196,13 +196,13 @@ def test_one_refused_id_leaves_all_the_others_as_they_were(queue):
 
 
 @pytest.fixture
-def schema():
+def newest():
     """The newest schema in memory, by the same statements."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
     connection.row_factory = sqlite3.Row
-    for statements in storage.MIGRATIONS:
+    for statements in schema.MIGRATIONS:
         for statement in statements:
-            connection.execute(storage.fitting(statement))
+            connection.execute(schema.fitting(statement))
     yield connection
     connection.close()
 
@@ -218,11 +218,11 @@ def columns_of(state):
     }
 
 
-def insert(schema, state="pending", **fields):
+def insert(newest, state="pending", **fields):
     row = dict({"id": "job", "command": "true", "max_retries": 3, "cwd": "/"}, **columns_of(state))
     row.update({"created_at": times.utc_text(NOW), "updated_at": times.utc_text(NOW)}, **fields)
     names = sorted(row)
-    schema.execute("INSERT INTO jobs (%s) VALUES (:%s)" % (", ".join(names), ", :".join(names)), row)
+    newest.execute("INSERT INTO jobs (%s) VALUES (:%s)" % (", ".join(names), ", :".join(names)), row)
 
 
 UPDATE = "UPDATE %s jobs SET state = :state, token = :token, lane = :lane, next_run_at = :next_run_at"
@@ -230,17 +230,17 @@ UPDATE = "UPDATE %s jobs SET state = :state, token = :token, lane = :lane, next_
 
 @pytest.mark.parametrize("clause", ["", "OR IGNORE", "OR REPLACE"])
 @pytest.mark.parametrize("start, end", PAIRS)
-def test_the_schema_lets_a_job_make_exactly_the_moves_of_the_table(schema, start, end, clause):
-    insert(schema, start)
+def test_the_schema_lets_a_job_make_exactly_the_moves_of_the_table(newest, start, end, clause):
+    insert(newest, start)
     if end in states.MOVES[start]:
-        schema.execute(UPDATE % clause, columns_of(end))
+        newest.execute(UPDATE % clause, columns_of(end))
         expected = end
     else:
         with pytest.raises(sqlite3.IntegrityError, match="no such move"):
-            schema.execute(UPDATE % clause, columns_of(end))
+            newest.execute(UPDATE % clause, columns_of(end))
         expected = start
-    assert [row["state"] for row in schema.execute("SELECT state FROM jobs")] == [expected]
-    counts = {row["state"]: row["jobs"] for row in schema.execute("SELECT * FROM counts")}
+    assert [row["state"] for row in newest.execute("SELECT state FROM jobs")] == [expected]
+    counts = {row["state"]: row["jobs"] for row in newest.execute("SELECT * FROM counts")}
     assert counts == dict(dict.fromkeys(states.STATES, 0), **{expected: 1})
 
 
@@ -251,7 +251,7 @@ def test_a_user_with_sql_cannot_move_a_finished_job_of_a_real_queue(queue, end):
     with raw(queue) as connection, pytest.raises(sqlite3.IntegrityError, match="no such move"):
         connection.execute(UPDATE % "", columns_of(end))
     assert everything(queue) == before
-    assert queue.counts() == real_counts(queue)
+    assert looking.counts(queue.database) == real_counts(queue)
 
 
 def test_the_moves_name_every_state_and_no_other():
@@ -292,17 +292,17 @@ def test_the_moves_name_every_state_and_no_other():
     ],
     ids=str,
 )
-def test_a_row_that_contradicts_its_state_is_refused_by_the_schema(schema, fields):
+def test_a_row_that_contradicts_its_state_is_refused_by_the_schema(newest, fields):
     with pytest.raises(sqlite3.IntegrityError):
-        insert(schema, **fields)
-    assert not schema.execute("SELECT 1 FROM jobs").fetchall()
-    assert not schema.execute("SELECT 1 FROM counts WHERE jobs <> 0").fetchall()
+        insert(newest, **fields)
+    assert not newest.execute("SELECT 1 FROM jobs").fetchall()
+    assert not newest.execute("SELECT 1 FROM counts WHERE jobs <> 0").fetchall()
 
 
-def test_an_id_exists_only_once(schema):
-    insert(schema)
+def test_an_id_exists_only_once(newest):
+    insert(newest)
     with pytest.raises(sqlite3.IntegrityError):
-        insert(schema)
+        insert(newest)
 
 
 # ---------------------------------------------------------------- counts
@@ -322,11 +322,11 @@ def fill(queue):
 @pytest.mark.parametrize("where", ["", " WHERE state = 'dead'", " WHERE id > 'd'", " WHERE 0"])
 def test_counts_stay_right_after_a_raw_delete(queue, where):
     fill(queue)
-    assert queue.counts() == real_counts(queue)
-    assert sum(queue.counts().values()) == 7
+    assert looking.counts(queue.database) == real_counts(queue)
+    assert sum(looking.counts(queue.database).values()) == 7
     with raw(queue) as connection:
         connection.execute("DELETE FROM jobs" + where)
-    assert queue.counts() == real_counts(queue)
+    assert looking.counts(queue.database) == real_counts(queue)
     orphans = rows(queue, "SELECT id FROM attempts WHERE job NOT IN (SELECT seq FROM jobs)")
     assert not orphans, "attempts of deleted jobs are left"
 
@@ -340,7 +340,7 @@ def test_a_queue_emptied_by_hand_is_simply_empty(home):
     status = home.run("status", "--json").json
     assert {status[state] for state in states.STATES} == {0}
     assert home.add("true", "--id", "one") == "one"
-    assert home.queue.counts()["pending"] == 1
+    assert looking.counts(home.queue.database)["pending"] == 1
 
 
 def test_counts_follow_an_enqueue_that_fails(queue):
@@ -348,11 +348,11 @@ def test_counts_follow_an_enqueue_that_fails(queue):
     maker = JobMaker(1, "/", 0o022, NOW)
     taken = [(1, maker.row({"command": "true"})), (2, maker.row({"command": "true", "id": "job"}))]
     with pytest.raises(QueueError, match="line 2: job job exists already: nothing was added"):
-        queue.enqueue_all(taken)
-    assert queue.counts() == real_counts(queue) == dict(dict.fromkeys(states.STATES, 0), pending=1)
+        list(queue.enqueue_each(taken))
+    assert looking.counts(queue.database) == real_counts(queue) == dict(dict.fromkeys(states.STATES, 0), pending=1)
 
 
-LARGE = storage.COUNTED_AT_ONCE + 1
+LARGE = bulk.COUNTED_AT_ONCE + 1
 
 
 def large_batch(first=0, **last):
@@ -372,16 +372,18 @@ def triggers(queue):
 def test_counts_follow_a_large_enqueue_and_what_is_done_by_hand_after_it(queue, size):
     before = triggers(queue)
     enqueue(queue, id="first")
-    queue.enqueue_all(large_batch()[:size])
+    list(queue.enqueue_each(large_batch()[:size]))
     assert triggers(queue) == before
-    assert queue.counts() == real_counts(queue) == dict(dict.fromkeys(states.STATES, 0), pending=size + 1)
+    assert (
+        looking.counts(queue.database) == real_counts(queue) == dict(dict.fromkeys(states.STATES, 0), pending=size + 1)
+    )
     with raw(queue) as connection:
         connection.execute(
             "INSERT INTO jobs (id, command, max_retries, cwd, created_at, updated_at, lane, next_run_at)"
             " SELECT 'copy', command, 0, cwd, '', '', lane, next_run_at FROM jobs WHERE id = 'first'"
         )
         connection.execute("DELETE FROM jobs WHERE id LIKE 'job%'")
-    assert queue.counts() == real_counts(queue) == dict(dict.fromkeys(states.STATES, 0), pending=2)
+    assert looking.counts(queue.database) == real_counts(queue) == dict(dict.fromkeys(states.STATES, 0), pending=2)
 
 
 @pytest.mark.parametrize("last", [{"id": "first"}, {"id": "job0"}], ids=["exists", "comes-twice"])
@@ -389,9 +391,9 @@ def test_counts_follow_a_large_enqueue_that_fails(queue, last):
     before = triggers(queue)
     enqueue(queue, id="first")
     with pytest.raises(QueueError, match="line %d: .*%s " % (LARGE, last["id"])):
-        queue.enqueue_all(large_batch(**last))
+        list(queue.enqueue_each(large_batch(**last)))
     assert triggers(queue) == before
-    assert queue.counts() == real_counts(queue) == dict(dict.fromkeys(states.STATES, 0), pending=1)
+    assert looking.counts(queue.database) == real_counts(queue) == dict(dict.fromkeys(states.STATES, 0), pending=1)
 
 
 def test_counts_follow_a_large_enqueue_of_which_some_is_not_added_and_some_is_named_anew(queue):
@@ -399,10 +401,12 @@ def test_counts_follow_a_large_enqueue_of_which_some_is_not_added_and_some_is_na
     enqueue(queue, id="holder", unique="k")
     batch = large_batch(unique="k") + large_batch(LARGE, unique="k")
     batch[0] = (1, (MadeId("taken"),) + batch[0][1][1:])
-    ids = queue.enqueue_all(batch)
+    ids = list(queue.enqueue_each(batch))
     assert ids[0] not in ("taken", "job0")
     assert [ids[LARGE - 1], ids[-1]] == ["holder", "holder"]
-    assert queue.counts() == real_counts(queue) == dict(dict.fromkeys(states.STATES, 0), pending=2 * LARGE)
+    assert (
+        looking.counts(queue.database) == real_counts(queue) == dict(dict.fromkeys(states.STATES, 0), pending=2 * LARGE)
+    )
 
 
 def test_those_who_read_and_work_during_a_large_enqueue_see_every_count_right(queue):
@@ -426,7 +430,7 @@ def test_those_who_read_and_work_during_a_large_enqueue_see_every_count_right(qu
     reader = sqlite3.connect(queue.path, check_same_thread=False)
     turns = [
         lambda: reader.execute(right).fetchone()[0] == 1,
-        lambda: sum(queue.counts().values()) in (0, LARGE, 2 * LARGE, 3 * LARGE),
+        lambda: sum(looking.counts(queue.database).values()) in (0, LARGE, 2 * LARGE, 3 * LARGE),
         work,
     ]
     threads = [threading.Thread(target=watch, args=(turn,)) for turn in turns]
@@ -434,7 +438,7 @@ def test_those_who_read_and_work_during_a_large_enqueue_see_every_count_right(qu
         thread.start()
     try:
         for number in range(3):
-            queue.enqueue_all(large_batch(number * LARGE))
+            list(queue.enqueue_each(large_batch(number * LARGE)))
     finally:
         ended.set()
         for thread in threads:
@@ -443,8 +447,8 @@ def test_those_who_read_and_work_during_a_large_enqueue_see_every_count_right(qu
         reader.execute("DELETE FROM jobs WHERE id = 'job%d'" % (LARGE - 1))
     reader.close()
     assert (errors, all(looks)) == ([], True)
-    assert queue.counts() == real_counts(queue)
-    assert sum(queue.counts().values()) == 3 * LARGE - 1
+    assert looking.counts(queue.database) == real_counts(queue)
+    assert sum(looking.counts(queue.database).values()) == 3 * LARGE - 1
     assert claim(queue, want=1), "there is work left"
 
 
@@ -471,7 +475,7 @@ def random_step(queue, chance, held, now):
     elif verb == "retry":
         queue.requeue_dead(now)
     elif verb == "prune":
-        queue.prune([chance.choice(states.FINAL)], now - 20, lambda count: None)
+        pruning.prune(queue.database, [chance.choice(states.FINAL)], now - 20, lambda count: None)
     elif verb == "sql" and chance.random() < 0.2:
         with raw(queue) as connection:
             connection.execute("DELETE FROM jobs WHERE seq % 7 = 0")
@@ -489,7 +493,7 @@ def test_random_moves_stay_within_the_table_and_keep_the_counts(queue, seed):
             start, end = before[identifier]["state"], after[identifier]["state"]
             assert start == end or end in states.MOVES[start], "%s moved from %s to %s" % (identifier, start, end)
             made.add((start, end))
-        assert queue.counts() == real_counts(queue)
+        assert looking.counts(queue.database) == real_counts(queue)
         assert all(row["attempts"] <= row["max_retries"] + 1 for row in after.values())
         assert all(row["attempts"] <= row["runs"] for row in after.values())
         before = after

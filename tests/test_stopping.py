@@ -9,6 +9,7 @@ import pytest
 from conftest import Home, contents, is_running, ledger, let_go, posix_only, wait_until
 
 from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.store import looking, roster
 
 pytestmark = posix_only
 
@@ -51,10 +52,10 @@ def start_on(home, output, *words, **options):
 
 
 def assert_nothing_is_left(home):
-    assert home.queue.members() == []
-    assert os.listdir(home.queue.workers_folder) == []
-    assert os.listdir(home.queue.attempts_folder) == []
-    assert home.queue.counts()["processing"] == 0
+    assert roster.members(home.queue.folder) == []
+    assert os.listdir(home.queue.folder.workers) == []
+    assert os.listdir(home.queue.folder.attempts) == []
+    assert looking.counts(home.queue.database)["processing"] == 0
 
 
 # ---------------------------------------------------------------- stopping in peace
@@ -120,7 +121,7 @@ def test_a_stop_in_the_middle_of_many_short_jobs_leaves_each_done_once_or_waitin
     wait_until(lambda: len(ledger(home)) >= 40, "some jobs to run")
     process.send_signal(signal.SIGTERM)
     assert leave(process) == 0
-    counts, done = home.queue.counts(), ledger(home)
+    counts, done = looking.counts(home.queue.database), ledger(home)
     assert len(done) == len(set(done)) == counts["completed"]
     assert counts["completed"] + counts["pending"] == 400
     assert counts["pending"] > 0, "the stop came too late to show anything"
@@ -175,7 +176,7 @@ def test_a_stop_that_cannot_wait_ends_the_job_and_gives_it_back_without_a_retry(
     URGENT[how](home, process)
     assert leave(process) == 0
     assert not is_running(pid)
-    found = home.queue.job(job)
+    found = looking.job(home.queue.database, job)
     assert (found["state"], found["attempts"]) == ("pending", 0)
     assert [attempt["outcome"] for attempt in found["history"]] == ["given back"]
     assert ledger(home) == []
@@ -215,7 +216,7 @@ def pause_worker_of(home):
 
 def request_now(home):
     name = home.workers()[0]["supervisor"]
-    with open(home.queue.request_path(name, "now"), "w"):
+    with open(home.queue.folder.request_path(name, "now"), "w"):
         pass
 
 
@@ -226,7 +227,7 @@ def test_a_job_that_ended_before_the_worker_saw_stop_now_is_completed_and_not_gi
     go_on = pause_worker_of(home)
     let_go(home)
     wait_for_entry(home, "done")
-    run_file = home.queue.attempt_path(home.queue.running_token(job), "run")
+    run_file = home.queue.folder.attempt_path(looking.running_token(home.queue.database, job), "run")
     wait_until(lambda: "\nexit 0\n" in contents(run_file), "the job to end")
     request_now(home)
     go_on()
@@ -260,7 +261,7 @@ def test_a_single_worker_that_is_terminated_finishes_its_job_and_is_replaced(hom
     home.wait_for_state(job, "completed")
     home.wait_for_state(later, "completed")
     assert [worker["pid"] for worker in home.workers()] != [pid]
-    assert home.queue.job(job)["attempts"] == 1
+    assert looking.job(home.queue.database, job)["attempts"] == 1
     assert ledger(home) == ["begun", "done"]
     assert process.poll() is None
 
@@ -343,7 +344,7 @@ def test_workers_under_nohup_outlive_the_hangup_of_their_terminal(home):
 
 def test_a_stop_right_after_the_start_is_obeyed(home):
     process = home.start("--count", "4")
-    wait_until(lambda: home.queue.members(), "the supervisor to be there")
+    wait_until(lambda: roster.members(home.queue.folder), "the supervisor to be there")
     process.send_signal(signal.SIGTERM)
     assert leave(process) == 0
     assert "Traceback" not in contents(process.log)
@@ -366,8 +367,7 @@ def test_stop_waits_for_the_workers_of_a_supervisor_that_was_killed(home):
         stop.kill()
         stop.wait()
     assert home.state(job) == "completed"
-    assert home.queue.members() == []
-
+    assert roster.members(home.queue.folder) == []
 
 
 # ---------------------------------------------------------------- stops that come early, twice, or to one that fails
@@ -391,7 +391,7 @@ def test_a_supervisor_that_gives_up_still_hears_that_it_should_hurry(home):
     process = home.start("--count", "2")
     home.wait_for_workers(2)
     wait_for_entry(home, "begun")
-    busy = {job["worker"] for job in home.queue.processing()}
+    busy = {job["worker"] for job in looking.processing(home.queue.database)}
     with open(os.path.join(home.path, "config.json"), "w") as file:
         file.write("broken")
     idle = next(member for member in home.workers() if member["name"] not in busy)
@@ -410,19 +410,19 @@ def test_of_several_requests_the_strongest_holds_and_is_told_once(home):
     process = home.start()
     wait_for_entry(home, "begun")
     pid = home.workers()[0]["pid"]
-    supervisor = next(member["name"] for member in home.queue.members() if member["kind"] == "supervisor")
+    supervisor = next(member["name"] for member in roster.members(home.queue.folder) if member["kind"] == "supervisor")
     os.kill(pid, signal.SIGSTOP)
     try:
         for request in ("leave", "stop"):
-            with open(home.queue.request_path(supervisor, request), "w"):
+            with open(home.queue.folder.request_path(supervisor, request), "w"):
                 pass
         wait_for_log(process, "stopping: running jobs go on")
-        with open(home.queue.request_path(supervisor, "now"), "w"):
+        with open(home.queue.folder.request_path(supervisor, "now"), "w"):
             pass
         wait_for_log(process, "stopping now")
     finally:
         os.kill(pid, signal.SIGCONT)
     assert leave(process) == 0
     assert contents(process.log).count("stopping") <= 3, contents(process.log)
-    assert home.queue.counts()["pending"] == 1
+    assert looking.counts(home.queue.database)["pending"] == 1
     assert_nothing_is_left(home)

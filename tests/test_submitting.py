@@ -17,6 +17,7 @@ from queuectl_lib import times
 from queuectl_lib.errors import BadInput
 from queuectl_lib.jobs import reading
 from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.store import health, looking
 from storage import Queue
 
 GENERATED = 12  # characters of a generated id
@@ -32,11 +33,11 @@ def shared(tmp_path_factory):
 
 def fields(home, identifier):
     """A job as the database has it, without the cost of a call."""
-    return home.queue.job(identifier)
+    return looking.job(home.queue.database, identifier)
 
 
 def total(home):
-    return sum(home.queue.counts().values())
+    return sum(looking.counts(home.queue.database).values())
 
 
 # ---------------------------------------------------------------- add
@@ -196,7 +197,7 @@ def test_a_delayed_job_is_not_run_before_it_is_due(home):
 # ---------------------------------------------------------------- enqueue
 
 TWO = [{"id": "%s1", "command": "exit 0", "max_retries": 5}, {"id": "%s2", "command": ["echo", "caf\u00e9"]}]
-POWERSHELL = "{\r\n    \"id\":  \"%s1\",\r\n    \"command\":  \"echo caf\u00e9\"\r\n}\r\n"
+POWERSHELL = '{\r\n    "id":  "%s1",\r\n    "command":  "echo caf\u00e9"\r\n}\r\n'
 FORMS = {
     "one-line": ('{"id": "%s1", "command": "exit 0"}', 1),
     "spread-over-lines": ('\n\n{\n  "id": "%s1",\n  "command":\n    "exit 0"\n}\n\n', 1),
@@ -359,11 +360,17 @@ def test_many_jobs_at_once_are_stored_as_one_by_one(tmp_path):
     maker, jobs, stored = JobMaker(3, "/", 0o022, 1800000000.0), some_jobs(600), []
     for name in ("together", "apart"):
         queue = Queue(str(tmp_path / name))
-        queue.create()
+        queue.database.create()
         rows = [(line, maker.row(job)) for line, job in enumerate(jobs, 1)]
-        given = queue.enqueue_all(rows) if name == "together" else [queue.enqueue(row) for _, row in rows]
+        given = list(queue.enqueue_each(rows)) if name == "together" else [queue.enqueue(row) for _, row in rows]
         assert given == [job["id"] for job in jobs]
-        stored.append((queue.jobs([], len(jobs))[0], queue.counts(), queue.due_work(1800000000.0, 0)))
+        stored.append(
+            (
+                looking.jobs(queue.database, [], len(jobs))[0],
+                looking.counts(queue.database),
+                health.due_work(queue.database, 1800000000.0, 0),
+            )
+        )
     assert stored[0] == stored[1]
     assert len(stored[0][0]) == len(jobs)
 
@@ -433,7 +440,7 @@ def test_twenty_thousand_lines_are_taken_at_once(home, tmp_path):
     path.write_text("".join('{"id": "job%05d", "command": "exit 0"}\n' % number for number in range(20000)))
     done = home.run("enqueue", "--file", path)
     assert done.stdout.split() == ["job%05d" % number for number in range(20000)]
-    assert home.queue.counts()["pending"] == 20000
+    assert looking.counts(home.queue.database)["pending"] == 20000
 
 
 def test_a_slow_producer_holds_nobody_up(home):
@@ -460,7 +467,7 @@ def test_a_slow_producer_holds_nobody_up(home):
         began = time.monotonic()
         ids = [home.add("exit 0"), home.run("enqueue", '{"command": "exit 0"}').id]
         assert time.monotonic() - began < 5
-        assert home.queue.counts()["pending"] == 2
+        assert looking.counts(home.queue.database)["pending"] == 2
         home.run("cancel", *ids)
         output = process.communicate(line)[0]
         assert process.returncode == 0
@@ -469,7 +476,7 @@ def test_a_slow_producer_holds_nobody_up(home):
         if process.poll() is None:
             process.kill()
             process.wait()
-    assert home.queue.counts()["pending"] == 1001
+    assert looking.counts(home.queue.database)["pending"] == 1001
 
 
 @pytest.mark.parametrize(
@@ -572,7 +579,7 @@ def test_an_array_in_one_line_may_be_longer_than_any_line_of_json_lines(home, mo
     with open(source, "w") as file:
         file.write(text)
     assert queuectl.main(["--home", home.path, "enqueue", "--quiet", "--file", source]) == 0
-    assert home.queue.counts()["pending"] == 200
+    assert looking.counts(home.queue.database)["pending"] == 200
 
 
 @pytest.mark.parametrize("letter", ["x", "\u00e9"], ids=["ascii", "two bytes"])

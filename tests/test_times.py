@@ -10,6 +10,7 @@ from conftest import posix_only
 
 from queuectl_lib import errors, times
 from queuectl_lib.errors import BadInput
+from queuectl_lib.store import looking
 
 
 def utc(*fields):
@@ -369,4 +370,4 @@ def test_a_delay_counts_from_the_enqueue(home):
 def test_a_bad_time_is_bad_input_and_adds_nothing(home, words):
     error = home.run("add", "true", *words, code=2).stderr
     assert words[0][2:].replace("-", "_") in error
-    assert sum(home.queue.counts().values()) == 0
+    assert sum(looking.counts(home.queue.database).values()) == 0

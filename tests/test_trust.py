@@ -6,6 +6,7 @@ import pytest
 from conftest import posix_only
 
 from queuectl_lib.errors import HostError
+from queuectl_lib.store import roster
 from storage import Queue
 
 needs_root = pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can give files away")
@@ -40,7 +41,7 @@ def test_no_worker_starts_on_what_belongs_to_another_user(home, which, words):
     os.chown(path, SOMEBODY, SOMEBODY)
     refused = home.run("worker", "start", *words, code=3).stderr
     assert "%s belongs to another user" % path in refused
-    assert home.queue.members() == []
+    assert roster.members(home.queue.folder) == []
 
 
 @pytest.mark.parametrize("which", WHICH)
@@ -67,16 +68,16 @@ def test_no_worker_starts_where_others_could_put_a_log_beside_the_database(home,
 
 def test_a_database_may_lie_in_a_folder_of_root_and_of_nobody_else(tmp_path, monkeypatch):
     queue = Queue(str(tmp_path / "q.db"))
-    queue.create()
+    queue.database.create()
     monkeypatch.setattr(os, "geteuid", lambda: SOMEBODY)
-    for path in (queue.path, queue.folder, str(tmp_path / "home")):
+    for path in (queue.path, queue.folder.path, str(tmp_path / "home")):
         if not os.path.exists(path):
             os.mkdir(path)
         os.chown(path, SOMEBODY, SOMEBODY)
-    queue.refuse_untrusted(str(tmp_path / "home"), str(tmp_path / "none"))
+    queue.database.refuse_untrusted([str(tmp_path / "home"), str(tmp_path / "none")])
     os.chown(str(tmp_path), SOMEBODY + 1, SOMEBODY)
     with pytest.raises(HostError, match="belongs to another user"):
-        queue.refuse_untrusted(str(tmp_path / "home"), str(tmp_path / "none"))
+        queue.database.refuse_untrusted([str(tmp_path / "home"), str(tmp_path / "none")])
 
 
 def test_a_group_that_is_the_users_own_may_write(home):

@@ -11,7 +11,6 @@ import time
 import pytest
 from conftest import ROOT, WINDOWS, Home, posix_only, wait_until
 
-import storage
 from queuectl_lib import settings, times
 from queuectl_lib.errors import HostError
 from queuectl_lib.jobs import states
@@ -19,6 +18,7 @@ from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.jobs.ids import MadeId
 from queuectl_lib.settings import Settings
+from queuectl_lib.store import health, keys, looking, schema
 from storage import Queue
 
 NOW = 1800000000.0
@@ -31,7 +31,7 @@ def row(**fields):
 
 
 def total(queue):
-    return sum(queue.counts().values())
+    return sum(looking.counts(queue.database).values())
 
 
 def lines(*jobs):
@@ -41,7 +41,7 @@ def lines(*jobs):
 @pytest.fixture
 def queue(tmp_path):
     queue = Queue(str(tmp_path / "q.db"))
-    queue.create()
+    queue.database.create()
     return queue
 
 
@@ -124,7 +124,7 @@ def reach(queue, state):
         held = claim(queue)
         if state != "processing":
             settle(queue, held, "completed" if state == "completed" else "failed")
-    assert queue.states_of(["held"]) == [state]
+    assert looking.states_of(queue.database, ["held"]) == [state]
 
 
 @pytest.mark.parametrize("state", states.STATES)
@@ -134,7 +134,7 @@ def test_a_job_holds_its_key_until_it_is_final(queue, state):
     assert queue.enqueue(row(id="one", unique="k")) == ("held" if holds else "one")
     if not holds:
         queue.cancel(["one"], NOW)
-    assert queue.enqueue_all([(1, row(id="many", unique="k"))]) == ["held" if holds else "many"]
+    assert list(queue.enqueue_each([(1, row(id="many", unique="k"))])) == ["held" if holds else "many"]
     assert total(queue) == (1 if holds else 3)
 
 
@@ -146,7 +146,7 @@ def test_a_job_that_was_given_back_still_holds_its_key(queue):
 
 def test_the_holder_is_found_through_an_index_however_many_have_finished(queue):
     with contextlib.closing(sqlite3.connect(queue.path)) as connection:
-        for statement, values in ((storage.FIND_HOLDER, ("k",)), (storage.LAST_SUCCESS, ("k",))):
+        for statement, values in ((keys.FIND_HOLDER, ("k",)), (health.LAST_SUCCESS, ("k",))):
             plan = " ".join(found[-1] for found in connection.execute("EXPLAIN QUERY PLAN " + statement, values))
             assert "SEARCH" in plan and "unique_key=?" in plan and "SCAN" not in plan
 
@@ -182,7 +182,7 @@ for line in sys.stdin:
     if int(sys.argv[3]) % 2:
         print(queue.enqueue(rows[0]), flush=True)
     else:
-        print(queue.enqueue_all(enumerate(rows))[1], flush=True)
+        print(list(queue.enqueue_each(enumerate(rows)))[1], flush=True)
 """
 
 
@@ -214,9 +214,9 @@ def test_enqueue_prints_the_holder_in_the_place_of_a_job_that_was_not_added(home
     text = lines({"id": "x"}, {"id": "y", "unique": "a"}, {"id": "z", "unique": "b"}, {"unique": "b"}, {"unique": "a"})
     done = home.run("enqueue", "-", "--verbose", input=text)
     assert done.stdout.split() == ["x", "old", "z", "z", "old"]
-    said = ["old with the key \"a\"", "z with the key \"b\"", "old with the key \"a\""]
+    said = ['old with the key "a"', 'z with the key "b"', 'old with the key "a"']
     assert done.stderr == "".join("job %s is pending: nothing was added\n" % one for one in said) + "enqueued 2 jobs\n"
-    assert sorted(job["id"] for job in home.queue.jobs([], 9)[0]) == ["old", "x", "z"]
+    assert sorted(job["id"] for job in looking.jobs(home.queue.database, [], 9)[0]) == ["old", "x", "z"]
     again = home.run("enqueue", "-", "--json", input=text.replace('"x"', '"w"'))
     assert again.json == {"enqueued": 1, "ids": ["w", "old", "z", "z", "old"]}
     assert again.stderr == ""
@@ -235,7 +235,7 @@ def test_an_id_that_is_made_twice_is_made_anew_beside_keys(queue):
     queue.enqueue(row(id="taken"))
     rows = [row(unique="k"), row(unique="k"), row()]
     rows[0] = (made,) + rows[0][1:]
-    ids = queue.enqueue_all(enumerate(rows))
+    ids = list(queue.enqueue_each(enumerate(rows)))
     assert ids[0] == ids[1] != "taken"
     assert total(queue) == 3
 
@@ -298,7 +298,7 @@ def test_a_job_whose_key_is_held_is_not_requeued(home, words):
 def test_two_jobs_with_the_same_key_are_not_requeued_together(home):
     make_dead(home.queue, "a", "b")
     assert 'jobs a and b have the same key "k"' in home.run("requeue", "a", "b", code=1).stderr
-    assert home.queue.states_of(["a", "b"]) == ["dead", "dead"]
+    assert looking.states_of(home.queue.database, ["a", "b"]) == ["dead", "dead"]
 
 
 def test_dlq_retry_all_leaves_those_whose_key_is_held_and_counts_them(home):
@@ -307,7 +307,7 @@ def test_dlq_retry_all_leaves_those_whose_key_is_held_and_counts_them(home):
     settle(home.queue, claim(home.queue), "failed")
     done = home.run("dlq", "retry", "--all")
     assert done.stderr == "requeued 2 jobs\nleft 1 jobs dead: another job with the same key waits or runs\n"
-    assert home.queue.states_of(["a", "b", "plain"]) == ["pending", "dead", "pending"]
+    assert looking.states_of(home.queue.database, ["a", "b", "plain"]) == ["pending", "dead", "pending"]
 
 
 # ---------------------------------------------------------------- a real run
@@ -335,9 +335,9 @@ def test_a_running_job_keeps_a_second_one_out_until_it_ends(home):
 def old(tmp_path, monkeypatch):
     """A queue of format 1 with a job in each state, as the first version wrote it."""
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "MIGRATIONS", storage.MIGRATIONS[:1])
+        patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
         queue = Queue(str(tmp_path / "old.db"))
-        queue.create()
+        queue.database.create()
     with contextlib.closing(sqlite3.connect(queue.path)) as connection:
         for number, state in enumerate(states.STATES):
             waits, runs = state in states.WAITING, state == "processing"
@@ -369,21 +369,21 @@ def test_a_database_without_keys_is_backed_up_and_upgraded_while_an_older_worker
         assert old.enqueue(row(id="new", unique="k")) == "new"
         assert old.enqueue(row(unique="k")) == "new"
         assert keeper.execute("SELECT count(*) FROM jobs").fetchone() == (len(states.STATES) + 1,)
-    assert (version(old.path), version(old.path + ".v1.backup")) == (len(storage.MIGRATIONS), 1)
-    assert old.states_of(states.STATES) == list(states.STATES)
-    assert old.job("completed")["unique"] is None
+    assert (version(old.path), version(old.path + ".v1.backup")) == (len(schema.MIGRATIONS), 1)
+    assert looking.states_of(old.database, states.STATES) == list(states.STATES)
+    assert looking.job(old.database, "completed")["unique"] is None
 
 
 def test_what_an_older_worker_left_running_is_finished_after_the_upgrade(old):
-    (running,) = old.processing()
-    held, _ = old.running_attempt(running["seq"], "t")
+    (running,) = looking.processing(old.database)
+    held, _ = looking.running_attempt(old.database, running["seq"], "t")
     settle(old, held, "completed", NOW + 1)
-    assert old.states_of(["processing"]) == ["completed"]
+    assert looking.states_of(old.database, ["processing"]) == ["completed"]
 
 
 def test_an_older_program_is_refused_after_the_upgrade_and_changes_nothing(old, monkeypatch):
     old.enqueue(row(unique="k"))
-    monkeypatch.setattr(storage, "MIGRATIONS", storage.MIGRATIONS[:1])
+    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
     with pytest.raises(HostError, match="newer"):
         old.exchange("w-1", [], 1, NOW, SETTINGS)
     monkeypatch.undo()
@@ -391,9 +391,9 @@ def test_an_older_program_is_refused_after_the_upgrade_and_changes_nothing(old, 
 
 
 def test_dead_letters_from_before_the_upgrade_are_told_of_once(old):
-    with old.untold_deaths(5) as (count, jobs):
+    with health.untold_deaths(old.database, 5) as (count, jobs):
         assert (count, [job["id"] for job in jobs]) == (1, ["dead"])
-    with old.untold_deaths(5) as (count, jobs):
+    with health.untold_deaths(old.database, 5) as (count, jobs):
         assert (count, jobs) == (0, [])
 
 
@@ -401,15 +401,16 @@ def test_dead_letters_from_before_the_upgrade_are_told_of_once(old):
 def test_an_upgrade_that_is_killed_before_its_commit_is_done_by_the_next(old):
     killer = (
         "import os, sys; sys.path.insert(0, sys.argv[1]); import storage\n"
-        "fitting = storage.fitting\n"
+        "from queuectl_lib.store import looking, schema\n"
+        "fitting = schema.fitting\n"
         "def dying(text):\n"
         "    if 'jobs_keyed' in text: os.kill(os.getpid(), 9)\n"
         "    return fitting(text)\n"
-        "storage.fitting = dying\n"
-        "storage.Queue(sys.argv[2]).counts()\n"
+        "schema.fitting = dying\n"
+        "looking.counts(storage.Queue(sys.argv[2]).database)\n"
     )
     assert subprocess.run([sys.executable, "-c", killer, ROOT, old.path]).returncode == -9
     assert version(old.path) == 1
     wait_until(lambda: total(old) == len(states.STATES), "the upgrade", 10)
-    assert version(old.path) == len(storage.MIGRATIONS)
+    assert version(old.path) == len(schema.MIGRATIONS)
     assert old.enqueue(row(unique="k", run_at=times.utc_text(time.time()))) == old.enqueue(row(unique="k"))

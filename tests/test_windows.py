@@ -12,7 +12,8 @@ import pytest
 from conftest import ROOT, WINDOWS, wait_until
 
 from queuectl_lib.errors import HostError
-from storage import Presence
+from queuectl_lib.store import roster
+from queuectl_lib.store.roster import Presence
 
 pytestmark = pytest.mark.skipif(not WINDOWS, reason="Windows only")
 
@@ -111,7 +112,7 @@ def test_quotes_typed_at_a_cmd_prompt_reach_the_job_as_the_readme_says(home):
     typed = '"\\"%s\\" --version & echo done"' % sys.executable
     said = subprocess.run(call + typed, shell=True, stdout=subprocess.PIPE, env=home.environment(), timeout=60)
     job = said.stdout.decode().strip()
-    assert home.job(job)["command"] == '%s --version & echo done' % PYTHON
+    assert home.job(job)["command"] == "%s --version & echo done" % PYTHON
     home.drain()
     assert re.match(r"Python 3\S+\s+done\s*\Z", home.run("logs", job).stdout)
 
@@ -266,7 +267,7 @@ def test_a_job_sees_no_console_window_and_no_input(home):
             "import ctypes, sys",
             "window = ctypes.windll.kernel32.GetConsoleWindow()",
             "print(bool(window and ctypes.windll.user32.IsWindowVisible(window)), repr(sys.stdin.read()))",
-        )
+        ),
     ).id
     home.drain()
     assert home.run("logs", job).stdout.strip() == "False ''"
@@ -285,15 +286,15 @@ def test_a_background_supervisor_returns_at_once_and_stops(home):
     home.run("wait", job, "--timeout", "30")
     home.run("worker", "stop")
     assert home.run("worker", "list", "--json").json == []
-    assert os.listdir(home.queue.workers_folder) == []
-    assert os.listdir(home.queue.attempts_folder) == []
+    assert os.listdir(home.queue.folder.workers) == []
+    assert os.listdir(home.queue.folder.attempts) == []
 
 
 def test_every_background_supervisor_appends_to_the_log(home):
     for _ in range(2):
         home.run("worker", "start", "--background")
         home.run("worker", "stop")
-    with open(home.queue.log_path) as file:
+    with open(home.queue.folder.log) as file:
         log = file.read()
     assert log.count("supervisor started") == log.count("supervisor stopped") == 2
     assert log.count("worker started") == log.count("worker stopped") == 2
@@ -301,13 +302,13 @@ def test_every_background_supervisor_appends_to_the_log(home):
 
 def test_a_large_log_is_rotated(home):
     home.run("initdb")
-    with open(home.queue.log_path, "wb") as file:
+    with open(home.queue.folder.log, "wb") as file:
         file.write(b"x" * (9 * 1024 * 1024))
     home.run("worker", "start", "--background")
-    wait_until(lambda: os.path.getsize(home.queue.log_path) < 1000000, "the log to be rotated")
-    assert os.path.getsize(home.queue.log_path + ".1") > 9000000
+    wait_until(lambda: os.path.getsize(home.queue.folder.log) < 1000000, "the log to be rotated")
+    assert os.path.getsize(home.queue.folder.log + ".1") > 9000000
     home.run("worker", "stop")
-    with open(home.queue.log_path, "rb") as file:
+    with open(home.queue.folder.log, "rb") as file:
         assert b"supervisor stopped" in file.read(10000)
 
 
@@ -446,8 +447,12 @@ def test_settings_are_set_at_once(home):
 def test_settings_are_replaced_while_someone_reads_them(home):
     home.run("config", "set", "grace", "5")
     reader = subprocess.Popen(
-        [sys.executable, "-c", "import sys, time; f = open(sys.argv[1]); print('open', flush=True); time.sleep(0.5)",
-         os.path.join(home.path, "config.json")],
+        [
+            sys.executable,
+            "-c",
+            "import sys, time; f = open(sys.argv[1]); print('open', flush=True); time.sleep(0.5)",
+            os.path.join(home.path, "config.json"),
+        ],
         stdout=subprocess.PIPE,
     )
     reader.stdout.readline()
@@ -460,21 +465,21 @@ def test_prune_deletes_what_it_can_while_output_is_open(home):
     big = home.run("add", *one_line("print('x' * 100000)")).id
     other = home.add("echo x")
     home.drain()
-    files = os.listdir(home.queue.attempts_folder)
+    files = os.listdir(home.queue.folder.attempts)
     assert len(files) >= 1
     path = [name for name in files if name.endswith(".out")][0]
-    with open(os.path.join(home.queue.attempts_folder, path), "rb"):
+    with open(os.path.join(home.queue.folder.attempts, path), "rb"):
         assert home.run("prune", "--json").json == {"deleted": 2}
     home.run("show", big, code=1)
     home.run("show", other, code=1)
     home.drain()  # a worker that begins tidies up
-    assert os.listdir(home.queue.attempts_folder) == []
+    assert os.listdir(home.queue.folder.attempts) == []
 
 
 def test_a_prober_is_no_proof_of_life(home):
     """Looking at a life file for a moment disturbs nobody, and its end is seen."""
     home.run("initdb")
-    presence = Presence(home.queue, "s1", {"kind": "supervisor"})
-    assert home.queue.is_alive("s1")
+    presence = Presence(home.queue.folder, "s1", {"kind": "supervisor"})
+    assert roster.is_alive(home.queue.folder, "s1")
     presence.end()
-    assert not home.queue.is_alive("s1") and not os.path.exists(home.queue.life_path("s1"))
+    assert not roster.is_alive(home.queue.folder, "s1") and not os.path.exists(home.queue.folder.life_path("s1"))

@@ -11,6 +11,7 @@ from queuectl_lib.host import files, system
 from queuectl_lib.jobs import fields
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.jobs.ids import Holder
+from queuectl_lib.store import looking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def add(call: Call) -> int:
     if options.verbose:
         tell_holder(identifier)
     if options.json:
-        job = queue.job(identifier)
+        job = looking.job(queue.database, identifier)
         del job["history"]
     if options.json or not options.quiet:
         how = "is there already" if isinstance(identifier, Holder) else "was added"

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
+
 from queuectl_lib import values
 from queuectl_lib.commands import frame
 from queuectl_lib.errors import QueueError
+from queuectl_lib.store import looking, roster
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import List, Optional, Sequence, Tuple
+
     from queuectl_lib.commands.frame import Call
+    from storage import Queue
 
 
 @frame.command(
@@ -19,13 +25,37 @@ def cancel(call: Call) -> int:
     queue = call.queue()
     patience = call.config().grace + 15
     asked = queue.cancel(values.unique(call.options.ids), call.now)
-    late, missed = queue.await_cancel(asked, patience)
+    late, missed = await_cancel(queue, asked, patience)
     if missed:
         raise QueueError("before the cancel reached it, job %s" % ", job ".join(missed))
     if late:
-        hope = "its worker goes on trying" if queue.has_worker() else "the next worker that starts ends it"
+        hope = "its worker goes on trying" if roster.has_worker(queue.folder) else "the next worker that starts ends it"
         raise QueueError("not ended yet: %s: %s" % (", ".join(late), hope))
     return 0
+
+
+def await_cancel(
+    queue: Queue, asked: Sequence[Tuple[str, Optional[str]]], seconds: float
+) -> Tuple[List[str], List[str]]:
+    """Wait up to *seconds* for the end of what Queue.cancel returned, while a worker lives to end it.
+
+    Returns the ids of jobs that still run, and words on each that ended another way first.
+    """
+    late, missed = [], []
+    deadline = time.monotonic() + seconds
+    for identifier, token in asked:
+        while token and looking.running_token(queue.database, identifier) == token:
+            if time.monotonic() > deadline or not roster.has_worker_soon(queue.folder):
+                late.append(identifier)
+                break
+            time.sleep(0.05)
+    for identifier, token in asked:
+        if not token or identifier in late:
+            continue  # cancelled already, or not yet
+        state = looking.states_of(queue.database, [identifier])[0]
+        if state != "cancelled":
+            missed.append("%s was %s" % (identifier, state))
+    return late, missed
 
 
 @frame.command("requeue", frame.argument("ids", metavar="ID", nargs="+"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from queuectl_lib import errors, settings, values
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.host import files
+from queuectl_lib.store import looking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def config_unset(call: Call) -> int:
 def initdb(call: Call) -> int:
     queue = call.queue()
     files.make_home(call.home)
-    new = queue.create()
-    queue.counts()  # is it ours, and of a version that we know?
+    new = queue.database.create()
+    looking.counts(queue.database)  # is it ours, and of a version that we know?
     terminal.tell("%s %s" % ("created" if new else "exists already:", queue.path))
     return 0

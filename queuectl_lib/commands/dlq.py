@@ -7,6 +7,7 @@ from queuectl_lib.commands import frame, tables, terminal
 from queuectl_lib.commands.terminal import Progress
 from queuectl_lib.errors import BadInput
 from queuectl_lib.jobs import states
+from queuectl_lib.store import pruning
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,8 +70,11 @@ def prune(call: Call) -> int:
 def delete_jobs(call: Call, states: Sequence[str], age: float, quiet: bool) -> int:
     progress = Progress()
     try:
-        deleted = call.queue().prune(
-            states, max(0.0, call.now - age), lambda count: progress.show("deleted %d jobs" % count)
+        deleted = pruning.prune(
+            call.queue().database,
+            states,
+            max(0.0, call.now - age),
+            lambda count: progress.show("deleted %d jobs" % count),
         )
     finally:
         progress.end()

@@ -8,7 +8,7 @@ import time
 from queuectl_lib import values
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.errors import QueueError
-from storage import Follower
+from queuectl_lib.store.output import Follower
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def logs(call: Call) -> int:
     if options.attempt is not None:
         number = values.count_from_text(options.attempt, "--attempt", 10**9)
     targets = {"stderr": sys.stdout} if options.stderr else {"stdout": sys.stdout, "stderr": sys.stderr}
-    follower = Follower(call.queue(), options.id, number, list(targets))
+    follower = Follower(call.queue().database, options.id, number, list(targets))
     print_news(follower, targets)
     pause = 0.02
     while options.follow and not follower.ended():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import storage
 from queuectl_lib import errors, times, values
 from queuectl_lib.commands import frame, tables, terminal
 from queuectl_lib.host import system
-from storage import Output
+from queuectl_lib.store import looking, output
+from queuectl_lib.store.output import Output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ JSON_BYTES = 1024 * 1024  # of output that `show --json` carries per stream
 @frame.command("show", frame.argument("id", metavar="ID"), shows=True)
 def show(call: Call) -> int:
     queue = call.queue()
-    job = queue.job(call.options.id)
+    job = looking.job(queue.database, call.options.id)
     if call.options.json:
-        call.print_json(storage.with_output(queue, job, JSON_BYTES))
+        call.print_json(output.with_output(queue.database, job, JSON_BYTES))
         return 0
     for name, value in job.items():
         if name != "history":
@@ -61,7 +61,7 @@ def show_attempt(queue: Queue, identifier: str, attempt: Fields) -> None:
     if attempt["leftovers"]:
         terminal.print_text("  left running: %s\n" % errors.printable(attempt["leftovers"]))
     for stream in ("stdout", "stderr"):
-        output = Output(queue, attempt, stream)
+        output = Output(queue.database, attempt, stream)
         text = output.tail(SHOWN_BYTES)
         if output.size:
             terminal.print_text("  %s, %d bytes:\n" % (stream, output.size))

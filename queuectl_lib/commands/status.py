@@ -5,6 +5,7 @@ from __future__ import annotations
 from queuectl_lib import errors, times
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.jobs import states
+from queuectl_lib.store import looking, roster
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 @frame.command("status", shows=True)
 def status(call: Call) -> int:
     queue = call.queue()
-    counts, oldest = queue.overview()
-    members = queue.members()
+    counts, oldest = looking.overview(queue.database)
+    members = roster.members(queue.folder)
     workers = sum(member["kind"] == "worker" for member in members)
     supervisors = sum(member["kind"] == "supervisor" for member in members)
     if call.options.json:

@@ -7,6 +7,7 @@ import sys
 from queuectl_lib import times
 from queuectl_lib.commands import terminal
 from queuectl_lib.jobs import states
+from queuectl_lib.store import looking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def show_jobs(call: Call, states: Sequence[str], limit: int) -> None:
-    jobs, more = call.queue().jobs(states, limit)
+    jobs, more = looking.jobs(call.queue().database, states, limit)
     if call.options.json:
         call.print_json(jobs)
     elif jobs:

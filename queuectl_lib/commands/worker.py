@@ -13,6 +13,7 @@ from queuectl_lib.commands import frame, terminal
 from queuectl_lib.commands.terminal import Progress
 from queuectl_lib.errors import BadInput, QueueError
 from queuectl_lib.host import files
+from queuectl_lib.store import looking, roster
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,12 +51,12 @@ def worker_start(call: Call) -> int:
     wanted = options_room.checked_options(
         options.count, options.drain, options.backoff_base, options.poll_interval, options.max_time
     )
-    if options.ensure and queue.is_served():
+    if options.ensure and roster.is_served(queue.folder):
         return 0
     files.make_home(call.home)
-    queue.refuse_untrusted(call.home, call.config.path)  # before SQLite takes in what lies there
-    queue.create()
-    queue.counts()  # is it ours, whole, and of a version that we know?
+    queue.database.refuse_untrusted([call.home, call.config.path])  # before SQLite takes in what lies there
+    queue.database.create()
+    looking.counts(queue.database)  # is it ours, whole, and of a version that we know?
     os.environ["QUEUECTL_HOME"] = call.home
     name = options.name or starting.new_supervisor_name()
 
@@ -66,7 +67,7 @@ def worker_start(call: Call) -> int:
         pid = starting.start_background(queue, options_room.command_line(frame.SCRIPT, call.home, name, wanted), name)
         if not options.quiet:
             text = "started in the background: supervisor %s, pid %d, workers: %d; log: %s"
-            terminal.tell(text % (name, pid, wanted.workers, queue.log_path))
+            terminal.tell(text % (name, pid, wanted.workers, queue.folder.log))
 
     if options.ensure:
         starting.ensure_served(queue, start)
@@ -92,14 +93,14 @@ def worker_stop(call: Call) -> int:
         raise BadInput("--timeout and --leave-running contradict each other: give one of them")
     if call.options.leave_running and sys.platform == "win32":
         raise BadInput("--leave-running: on Windows a job ends with its worker")
-    members = queue.members()
+    members = roster.members(queue.folder)
     if not members:
         terminal.tell("no worker is running")
         return 0
     supervisors = values.unique([member["supervisor"] or member["name"] for member in members])
     how = "now" if call.options.now else "leave" if call.options.leave_running else "stop"
-    inside = queue.is_asked_by_its_job()
-    queue.ask_to_stop(supervisors, how)
+    inside = roster.is_asked_by_its_job(queue.database)
+    roster.ask_to_stop(queue.folder, supervisors, how)
     if inside:
         terminal.tell("stopping; called by a job, which the stop waits for, so this returns at once")
         return 0
@@ -109,7 +110,7 @@ def worker_stop(call: Call) -> int:
     if await_end(queue, supervisors, limit, progress) == 0:
         return 0
     terminal.tell("running jobs did not finish in time: they are ended and given back")
-    queue.ask_to_stop(supervisors, "now")
+    roster.ask_to_stop(queue.folder, supervisors, "now")
     return await_end(queue, supervisors, call.config().grace + 30)
 
 
@@ -119,7 +120,7 @@ def await_end(
     """Wait until these supervisors and their workers are gone: 0, or 1 after *limit* seconds."""
     began = time.monotonic()
     while True:
-        left = queue.members_of(supervisors)
+        left = roster.members_of(queue.folder, supervisors)
         if not left:
             if progress:
                 progress.end()
@@ -138,7 +139,7 @@ def await_end(
 @frame.command("worker list", shows=True)
 def worker_list(call: Call) -> int:
     queue = call.queue()
-    members = queue.members_and_jobs()
+    members = roster.members_and_jobs(queue.database)
     if call.options.json:
         call.print_json(members)
     elif not members:

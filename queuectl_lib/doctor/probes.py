@@ -11,10 +11,10 @@ import subprocess
 import sys
 import time
 
-import storage
 from queuectl_lib.errors import NoDatabase, QueueError
 from queuectl_lib.host import files, places
 from queuectl_lib.jobs import ids
+from queuectl_lib.store import health, looking, opening, roster
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Finding:
 def tried(name: str, probe: Callable[..., Finding], *arguments: Any) -> Finding:
     """What *probe* finds; that it cannot even be made is a finding too."""
     try:
-        with storage.told(name):
+        with opening.told(name):
             return probe(*arguments)
     except QueueError as error:
         return Finding(name, False, str(error))
@@ -63,7 +63,7 @@ def probe_home(home: str, config: str, queue: Queue) -> Finding:
     """Whether *home* is ours, can be written, and keeps what is in it private."""
     if not os.path.lexists(home):
         return Finding("home", None, "%s does not exist" % home, "nothing to do: the first add makes it")
-    queue.refuse_untrusted(home, config)
+    queue.database.refuse_untrusted([home, config])
     try:
         mode = mode_of_new_file(home)
     except OSError as error:
@@ -89,7 +89,7 @@ def mode_of_new_file(folder: str) -> int:
 
 
 def probe_file_system(queue: Queue) -> Finding:
-    queue.refuse_unsafe_place()
+    queue.database.refuse_unsafe_place()
     return Finding("file system", True, places.file_system(queue.path) or "no network's, as far as can be told")
 
 
@@ -142,7 +142,7 @@ def probe_clock(wall: float, monotonic: float) -> Finding:
 def probe_database(queue: Queue) -> Finding:
     """Whether the database at hand is ours, of a version that we know, and whole."""
     try:
-        damage = queue.damage(CHECK_SECONDS)
+        damage = health.damage(queue.database, CHECK_SECONDS)
     except NoDatabase:
         return Finding("database", None, "%s does not exist" % queue.path, "nothing to do: the first add creates it")
     if damage is None:
@@ -151,7 +151,7 @@ def probe_database(queue: Queue) -> Finding:
     if damage:
         text = "%s is damaged: %s" % (queue.path, damage)
         return Finding("database", False, text, "restore a backup, or move it away")
-    found = ", ".join("%d %s" % (count, state) for state, count in queue.counts().items() if count)
+    found = ", ".join("%d %s" % (count, state) for state, count in looking.counts(queue.database).items() if count)
     return Finding("database", True, "%s is whole: %s" % (queue.path, found or "no jobs"))
 
 
@@ -163,7 +163,7 @@ def probe_config(config: ConfigFile) -> Finding:
 
 
 def probe_alive(queue: Queue) -> Finding:
-    members = queue.members()
+    members = roster.members(queue.folder)
     workers = sum(member["kind"] == "worker" for member in members)
     if not workers:
         advice = "`worker start` starts one, `cron` tells how to keep one"

@@ -17,6 +17,7 @@ from queuectl_lib.doctor.probes import Finding
 from queuectl_lib.errors import HostError, QueueError
 from queuectl_lib.host import files, locks, processes, signals
 from queuectl_lib.run import launching, starting
+from queuectl_lib.store import looking, roster
 from storage import Queue
 
 TYPE_CHECKING = False
@@ -86,8 +87,8 @@ class Trial:
         deadline = time.monotonic() + processes.KILL_SECONDS + 2
         while any(child.poll() is None for child in self.children):
             with contextlib.suppress(QueueError, OSError):
-                for member in self.queue.members():
-                    path = self.queue.request_path(str(member["supervisor"]), "now")
+                for member in roster.members(self.queue.folder):
+                    path = self.queue.folder.request_path(str(member["supervisor"]), "now")
                     os.close(files.open_private(path, os.O_CREAT | os.O_WRONLY))
             if time.monotonic() > deadline:
                 for child in self.children:
@@ -155,7 +156,7 @@ class Trial:
         both = [self.start("enqueue", "--quiet", "-") for _ in range(2)]
         for child in both:
             self.end(child, '{"command": "exit 0"}\n' * TRIAL_JOBS)
-        count = self.queue.counts()["pending"]
+        count = looking.counts(self.queue.database)["pending"]
         if count != 2 * TRIAL_JOBS:
             text = "two callers enqueued %d jobs each, and %d are there" % (TRIAL_JOBS, count)
             return Finding("writers", False, text, "use a local file system")
@@ -167,7 +168,7 @@ class Trial:
         began = time.time()
         self.end(self.start("worker", "start", "--drain", "--count", str(TRIAL_WORKERS)))
         took = time.time() - began
-        jobs = [job for job in self.queue.jobs((), 10 * TRIAL_JOBS)[0] if job["id"] != "tree"]
+        jobs = [job for job in looking.jobs(self.queue.database, (), 10 * TRIAL_JOBS)[0] if job["id"] != "tree"]
         done = [job for job in jobs if (job["state"], job["attempts"]) == ("completed", 1)]
         if len(done) != 2 * TRIAL_JOBS:
             error = next((job["last_error"] for job in jobs if job["last_error"]), "no reason is known")
@@ -189,7 +190,7 @@ class Trial:
 
     def probe_ending(self) -> Finding:
         """What became of the job that ran into its timeout, and of its child in another session."""
-        job = self.queue.job("tree")
+        job = looking.job(self.queue.database, "tree")
         if not os.path.exists(self.lock_path):
             text = "not tried: %s" % (job["last_error"] or "the job is %s" % job["state"])
             return Finding("ending", None, text, "try again when the host is less busy")

@@ -52,6 +52,24 @@ def restore_owner_bits(fd: int) -> None:
             os.fchmod(fd, PRIVATE_FILE)
 
 
+def make_private(fd: int) -> None:
+    """Give an open file of ours the mode 0600."""
+    if sys.platform != "win32":
+        os.fchmod(fd, PRIVATE_FILE)
+
+
+def make_private_folder(path: str) -> None:
+    """Make a directory with mode 0700 whatever the umask, and its entry durable; nothing where it is there."""
+    try:
+        os.mkdir(path, PRIVATE_FOLDER)
+        if sys.platform != "win32":
+            os.chmod(path, PRIVATE_FOLDER)  # a umask may have taken even the owner's bits
+            sync_folder(os.path.dirname(path))
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise
+
+
 def is_as_made(fd: int, most_bytes: int) -> bool:
     """True where the file of *fd* is still private, has no second name, and holds no more than *most_bytes*."""
     info = os.fstat(fd)

@@ -19,7 +19,7 @@ else:
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
-    from typing import Any, Iterator, List
+    from typing import Any, Iterator, List, Optional
 else:
     try:
         import _signal as signal  # what does the work in signal, which makes enums of it: a millisecond of every `add`
@@ -116,16 +116,53 @@ def stand_in_line(fd: int, turn: Any, refused: List[OSError]) -> None:
     turn.release()
 
 
-def is_locked(run_path: str) -> bool:
-    """True while somebody holds the lock of a run file. Raises OSError where that cannot be told."""
+def is_held(path: str) -> Optional[bool]:
+    """True while somebody holds the lock of the file *path*, False where nobody does, None where that cannot be told.
+
+    Only evidence counts. No access is none, nor is a file that is gone together with its folder.
+    """
     try:
-        fd = files.open_private(run_path, os.O_RDWR)
+        fd = files.open_private(path, os.O_RDWR)
     except FileNotFoundError:
-        return False
+        return False if os.path.isdir(os.path.dirname(path)) else None
+    except OSError:
+        return None  # no permission now, or (Windows) on its way out
     try:
         return not try_lock(fd, shared=True)
     finally:
         os.close(fd)
+
+
+def hold_file(path: str) -> int:
+    """Make the file *path* and lock it; the descriptor, which holds the lock until it closes."""
+    while True:
+        fd = files.open_private(path, os.O_RDWR | os.O_CREAT)
+        if try_lock(fd) and is_still_there(path, fd):
+            return fd
+        os.close(fd)  # a tidying process took it for a dead one's: again
+        time.sleep(0.001)
+
+
+def is_still_there(path: str, fd: int) -> bool:
+    """True where *path* still names the open file *fd*."""
+    if sys.platform == "win32":
+        return True  # an open file cannot be replaced there
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def remove_held_file(path: str, fd: int) -> None:
+    """Remove a file whose lock *fd* holds, and let the lock go: while locked, so that nobody is mistaken for dead."""
+    if sys.platform == "win32":
+        os.close(fd)
+        files.remove(path)
+    else:
+        try:
+            files.remove(path)
+        finally:
+            os.close(fd)
 
 
 @contextlib.contextmanager

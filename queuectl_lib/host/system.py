@@ -12,6 +12,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Optional
 
+WINDOWS = sys.platform == "win32"
+SYNCS_HALF = sys.platform == "darwin"  # where fsync alone does not reach the disk (fcntl(2), F_FULLFSYNC)
+TELLS_FILE_TIMES = not WINDOWS  # which tells the times of an open file late
+
 # Linux refuses one argument of 128 KiB and more; cmd.exe a line over 8191 characters.
 COMMAND_BYTES = 8000 if sys.platform == "win32" else 131000
 ARGUMENTS_BYTES = 30000 if sys.platform == "win32" else 1000000

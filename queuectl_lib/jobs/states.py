@@ -1,4 +1,32 @@
-"""The states of a job and its moves between them."""
+"""The states of a job, its moves between them, and how an attempt can end.
+
+                     claim                  exit 0
+    enqueue --> pending ------> processing --------> completed
+                 ^  |  ^         |  |  ^ |
+                 |  |  +-release-+  |  | +--retries left--> failed --cancel--+
+                 |  |               |  +-------claim----------+              |
+                 |  +----cancel-+   +---no retry left---> dead               |
+                 |              v   +---cancel--+          |                 |
+                 |          cancelled <---------+          |                 |
+                 |              |  ^-----------------------|-----------------+
+                 +---requeue----+------requeue-------------+
+
+pending     Waits for a worker, or for its run_at. A claim takes it, a cancel ends it.
+            A crash does not touch it: the row was synced before its id was printed.
+processing  One worker holds it; `token` names that claim. The worker's finishing write
+            moves it on. When the worker dies, whoever holds the queue next decides by
+            evidence (run/orphans): finished unseen, still running, died, or never started.
+completed   Its command exited 0. Final; `prune` deletes it.
+failed      The last attempt failed and retries remain; claimed again at next_run_at.
+dead        Retries are used up: the dead letter queue. Only a person moves it out.
+cancelled   A person took it out. Only a person moves it back.
+
+While a job with a *unique key* is in one of HOLDING it *holds* the key: no other with that key
+is added or requeued. Looked up and inserted in one transaction.
+
+The same arrows stand below as MOVES, in storage.py as a method each, and in the schema as a
+trigger that refuses every other move.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +34,15 @@ from queuectl_lib import errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Optional
+    from typing import Dict, List, Optional
 
 STATES = ("pending", "processing", "completed", "failed", "dead", "cancelled")
 WAITING = ("pending", "failed")
 FINAL = ("completed", "dead", "cancelled")
+HOLDING = WAITING + ("processing",)
+REQUEUED = ("dead", "cancelled")  # what a person can put back
 
-MOVES = {
+MOVES: Dict[str, Dict[str, str]] = {
     "pending": {"processing": "claim", "cancelled": "cancel"},
     "processing": {
         "completed": "complete",
@@ -26,6 +56,30 @@ MOVES = {
     "dead": {"pending": "requeue"},
     "cancelled": {"pending": "requeue"},
 }
+
+# How an attempt ends, as its row says it.
+COMPLETED = "completed"  # exit 0
+FAILED = "failed"  # any other exit, or it could not be started
+TIMED_OUT = "timed out"
+LOST = "lost"  # its end was not seen and left no trace
+CANCELLED = "cancelled"
+GIVEN_BACK = "given back"  # ended or never begun through no fault of its own
+
+# Ending: the verb of MOVES that it leads to. The endings that fail cost a retry.
+ENDINGS: Dict[str, str] = {
+    COMPLETED: "complete",
+    FAILED: "fail",
+    TIMED_OUT: "fail",
+    LOST: "fail",
+    CANCELLED: "cancel",
+    GIVEN_BACK: "release",
+}
+RUNNING = "running"  # what the row says before
+
+
+def nothing_left(counts: Dict[str, int]) -> bool:
+    """True where, of so many jobs in each state, none waits or runs."""
+    return not any(counts[state] for state in HOLDING)
 
 
 def check_states(text: Optional[str]) -> List[str]:

@@ -8,6 +8,7 @@ import os
 from queuectl_lib import errors, times, values
 from queuectl_lib.errors import BadInput
 from queuectl_lib.jobs import fields
+from queuectl_lib.store import health, roster
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def problems(
     found = work_problems(queue, now, waiting) + disk_problems(queue, least)
     for key, every in expected:
         found += expected_problems(queue, now, key, every)
-    with queue.untold_deaths(NEWEST_DEAD) as (count, jobs):
+    with health.untold_deaths(queue.database, NEWEST_DEAD) as (count, jobs):
         yield found + dead_problems(count, jobs)
 
 
@@ -57,13 +58,13 @@ def problem(kind: str, text: str, **facts: Any) -> Fields:
 def work_problems(queue: Queue, now: float, limit: float) -> List[Fields]:
     """A job that waits too long; nobody there to run it."""
     found = []
-    due, running, oldest = queue.due_work(now, now - limit)
+    due, running, oldest = health.due_work(queue.database, now, now - limit)
     if oldest:
         since, identifier = oldest
         text = "job %s has been due since %s (%s); jobs due: %d"
         text = text % (identifier, since, times.age_text(now - times.utc_seconds(since)), due)
         found.append(problem("waiting", text, id=identifier, since=since, due=due))
-    if (due or running) and not queue.has_worker_soon():
+    if (due or running) and not roster.has_worker_soon(queue.folder):
         text = "no worker is alive; jobs due: %d, left running: %d; `queuectl.py worker start` starts one"
         found.append(problem("workers", text % (due, running), due=due, running=running))
     return found
@@ -74,7 +75,7 @@ def disk_problems(queue: Queue, least: int) -> List[Fields]:
     import shutil  # needed only here
 
     found, seen = [], set()
-    folders = (os.path.dirname(queue.path), queue.attempts_folder) if os.path.exists(queue.path) else ()
+    folders = (os.path.dirname(queue.path), queue.folder.attempts) if os.path.exists(queue.path) else ()
     for folder in folders:
         try:
             device, free = os.stat(folder).st_dev, shutil.disk_usage(folder).free
@@ -92,7 +93,7 @@ def disk_problems(queue: Queue, least: int) -> List[Fields]:
 
 
 def expected_problems(queue: Queue, now: float, key: str, every: float) -> List[Fields]:
-    last = queue.last_success(key)
+    last = health.last_success(queue.database, key)
     age = now - times.utc_seconds(last) if last else 0.0
     if last and abs(age) <= every:
         return []

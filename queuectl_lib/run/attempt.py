@@ -9,13 +9,13 @@ import subprocess
 import sys
 import time
 
-import storage
 from queuectl_lib import settings, times
 from queuectl_lib.host import failpoints, files, locks, processes
 from queuectl_lib.jobs import attempts
 from queuectl_lib.jobs.attempts import Outcome
-from queuectl_lib.run import launching, output_files, pace, run_file, spare_files
+from queuectl_lib.run import launching, output_files, pace, run_file
 from queuectl_lib.run.launching import CannotStart
+from queuectl_lib.store import folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Attempt:
     def __init__(self, queue: Queue, claim: Claim) -> None:
         self.queue = queue
         self.claim = claim
-        self.paths = {kind: queue.attempt_path(claim.token, kind) for kind in spare_files.FILES}
+        self.paths = {kind: queue.folder.attempt_path(claim.token, kind) for kind in folder.FILES}
         self.run_path = self.paths["run"]
         self.child: Optional[ChildProcess] = None
         self.run_fd = -1
@@ -68,7 +68,7 @@ class Attempt:
             if not locks.try_lock(self.run_fd):
                 raise OSError("the lock of a new file is held by someone else")
             failpoints.failpoint("start.run-file")
-            for kind in spare_files.OUTPUTS:
+            for kind in folder.OUTPUTS:
                 output.append(spare.open(self.paths[kind], kind))
             self.child = launching.launch_checked(claim, environment, self.run_fd, output[0], output[1])
         finally:
@@ -85,13 +85,17 @@ class Attempt:
     def _end_leftovers(self) -> None:
         """End what earlier attempts of this job left running, before it runs again."""
         for token in self.claim.leftovers:
-            run_path = self.queue.attempt_path(token, "run")
+            run_path = self.queue.folder.attempt_path(token, "run")
             rest = run_file.tree_of(token, run_path).end(2.0)
             deadline = time.monotonic() + processes.KILL_SECONDS
-            while not rest and locks.is_locked(run_path):  # also by one that is dying: its threads let go last
+            held = locks.is_held(run_path)  # also by one that is dying: its threads let go last
+            while held and not rest:
                 if time.monotonic() > deadline:
                     rest = "unknown processes"
                 time.sleep(0.02)
+                held = locks.is_held(run_path)
+            if held is None:
+                raise OSError(None, "what an earlier attempt left running cannot be told", run_path)
             if rest:
                 raise CannotStart("not started: an earlier attempt still runs and cannot be ended: %s" % rest)
 
@@ -152,7 +156,7 @@ class Attempt:
 
     def bound_output(self) -> bool:
         """Cut the middle out of output that grew past the limit; True if any was cut."""
-        return True in [output_files.cut_middle(self.paths[kind], self.max_output) for kind in spare_files.OUTPUTS]
+        return True in [output_files.cut_middle(self.paths[kind], self.max_output) for kind in folder.OUTPUTS]
 
     def poll(self) -> Optional[Outcome]:
         """What became of the attempt, or None while it goes on."""
@@ -184,7 +188,7 @@ class Attempt:
 
     def _orphan_ended(self) -> bool:
         """The same for a command that is nobody's child: by its status, its lock, its watcher."""
-        held = self.queue.attempt_is_held(self.claim.token)
+        held = self.queue.folder.attempt_is_held(self.claim.token)
         status = self._status()  # after the lock: the watcher writes, then lets go
         if "exit" not in status and held and self.tree.leader_lives(status.get("pid")):
             return False
@@ -197,7 +201,7 @@ class Attempt:
 
     def _tree_lives(self) -> bool:
         """True while anything of the attempt lives: by its lock, which tells also where nobody can be found."""
-        return self.queue.attempt_is_held(self.claim.token) or bool(self.tree.members())
+        return self.queue.folder.attempt_is_held(self.claim.token) or bool(self.tree.members())
 
     def _let_go(self) -> None:
         """Close our copy of the run lock: from here only the job's own tree holds it."""
@@ -286,7 +290,7 @@ class Attempt:
         outcome = Outcome(self.claim, kind, self._end_time(), error)
         outcome.started = self.started
         if self._may_have_left_something(kind):
-            held = self.queue.attempt_is_held(self.claim.token)
+            held = self.queue.folder.attempt_is_held(self.claim.token)
             outcome.leftovers = self.tree.description() or ("unknown processes" if held else None)
         self.tree.let_go()
         outcome.stdout, outcome.stdout_bytes = self._output("out", bool(outcome.leftovers))
@@ -314,7 +318,7 @@ class Attempt:
             with contextlib.suppress(OSError):
                 os.killpg(self.child.pid, 0)
                 return True
-        return self.queue.attempt_is_held(self.claim.token)
+        return self.queue.folder.attempt_is_held(self.claim.token)
 
     def _output(self, kind: str, stays: bool) -> Tuple[Optional[bytes], int]:
         """What was written, if it is small and finished, and its size in bytes."""
@@ -323,7 +327,7 @@ class Attempt:
             size = os.stat(path).st_size
             if size > self.max_output and output_files.cut_middle(path, self.max_output):
                 size = os.stat(path).st_size
-            if stays or not size or size > storage.INLINE_BYTES:
+            if stays or not size or size > output_files.INLINE_BYTES:
                 return None, size
             with open(path, "rb") as file:
                 return file.read(), size

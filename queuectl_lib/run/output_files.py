@@ -7,6 +7,7 @@ import re
 
 from queuectl_lib.host import failpoints
 
+INLINE_BYTES = 32 * 1024  # output up to this size moves into the database
 LEFT_OUT = b"\n[queuectl: %020d bytes left out here: the setting max_output]\n"
 
 

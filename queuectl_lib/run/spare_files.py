@@ -9,6 +9,7 @@ import sys
 
 from queuectl_lib.host import files
 from queuectl_lib.run import pace
+from queuectl_lib.store import folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,10 +18,8 @@ if TYPE_CHECKING:
     from queuectl_lib.jobs.attempts import Outcome
     from storage import Queue
 
-OUTPUTS = ("out", "err")
-FILES = ("run",) + OUTPUTS
 RUN_BYTES = 8192  # a run file that has grown larger is not used again
-ACCESS = {kind: os.O_APPEND | (os.O_RDWR if kind == "run" else os.O_WRONLY) for kind in FILES}
+ACCESS = {kind: os.O_APPEND | (os.O_RDWR if kind == "run" else os.O_WRONLY) for kind in folder.FILES}
 
 
 class SpareFiles:
@@ -36,7 +35,7 @@ class SpareFiles:
 
     def __init__(self, queue: Queue) -> None:
         self.queue = queue
-        self.tokens: Dict[str, List[str]] = {kind: [] for kind in FILES}  # of recorded attempts
+        self.tokens: Dict[str, List[str]] = {kind: [] for kind in folder.FILES}  # of recorded attempts
 
     def keep(self, outcome: Outcome) -> bool:
         """Keep the files of a recorded attempt; False where they have to be removed instead."""
@@ -50,10 +49,10 @@ class SpareFiles:
     def open(self, path: str, kind: str, start: bytes = b"") -> int:
         """The file *path* of an attempt, to append to, which holds nothing but *start*. Raises OSError."""
         while self.tokens[kind]:
-            fd = self._use_again(self.queue.attempt_path(self.tokens[kind].pop(), kind), path, start)
+            fd = self._use_again(self.queue.folder.attempt_path(self.tokens[kind].pop(), kind), path, start)
             if fd >= 0:
                 return fd
-        if sys.platform == "win32" and kind in OUTPUTS:
+        if sys.platform == "win32" and kind in folder.OUTPUTS:
             return files.open_appending(path)
         fd = files.open_private(path, ACCESS[kind] | os.O_CREAT | os.O_EXCL)
         try:
@@ -92,4 +91,4 @@ class SpareFiles:
         for kind, tokens in self.tokens.items():
             while tokens:
                 with contextlib.suppress(OSError):
-                    files.remove(self.queue.attempt_path(tokens.pop(), kind))
+                    files.remove(self.queue.folder.attempt_path(tokens.pop(), kind))

@@ -10,6 +10,7 @@ import time
 from queuectl_lib.errors import HostError
 from queuectl_lib.host import files, signals, spawn
 from queuectl_lib.run import launching
+from queuectl_lib.store import roster
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ def ensure_served(queue: Queue, start: Callable[[Callable[[], None]], None]) -> 
 
     It is given what to call once others can see the new one.
     """
-    with files.refusals_told(queue.folder):
-        lock = queue.try_start_lock()
+    with files.refusals_told(queue.folder.path):
+        lock = roster.try_start_lock(queue.folder)
     if lock is None:
         return
     held = [lock]
@@ -41,7 +42,7 @@ def ensure_served(queue: Queue, start: Callable[[Callable[[], None]], None]) -> 
             os.close(held.pop())
 
     try:
-        if not queue.is_served():
+        if not roster.is_served(queue.folder):
             start(let_go)
     finally:
         let_go()
@@ -65,24 +66,24 @@ def start_background(queue: Queue, arguments: Sequence[str], name: str) -> int:
 
     Raises HostError with its own words when it cannot start.
     """
-    queue.create()
+    queue.database.create()
     signals.free_signals()
     command = [sys.executable] + subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     environment = {key: value for key, value in os.environ.items() if key not in launching.JOB_VARIABLES}
-    log = files.open_appending(queue.log_path)
+    log = files.open_appending(queue.folder.log)
     try:
         begin = os.fstat(log).st_size
         child = spawn.detached(command + list(arguments), environment, log)
     finally:
         os.close(log)
     deadline = time.monotonic() + READY_SECONDS
-    while not os.path.exists(queue.request_path(name, "ready")):
+    while not os.path.exists(queue.folder.request_path(name, "ready")):
         if child.poll() is not None:
             if child.returncode == 0:
                 break  # drained already
-            raise HostError("the worker did not start: %s" % last_words(queue.log_path, begin))
+            raise HostError("the worker did not start: %s" % last_words(queue.folder.log, begin))
         if time.monotonic() > deadline:
-            raise HostError("the worker is not ready after %d seconds: see %s" % (READY_SECONDS, queue.log_path))
+            raise HostError("the worker is not ready after %d seconds: see %s" % (READY_SECONDS, queue.folder.log))
         time.sleep(0.01)
     pid = child.pid
     child.returncode = 0  # it is on its own now: no warning about a child left behind

@@ -7,7 +7,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, ROOT)
 
-from queuectl_lib import BUNDLE  # noqa: E402
+from queuectl_lib import BUNDLE
 
 FILES = [name for name in BUNDLE if name.endswith(".py")]  # the doors
 

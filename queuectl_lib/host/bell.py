@@ -1,0 +1,30 @@
+"""The bell that wakes an idle worker: a FIFO, where the system has these (a hint only: polling is the truth)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import sys
+
+from queuectl_lib.host import files
+
+
+def make(path: str) -> None:
+    """Hang the bell where it is missing."""
+    if sys.platform != "win32" and not os.path.exists(path):
+        with contextlib.suppress(OSError):
+            os.mkfifo(path, files.PRIVATE_FILE)
+
+
+def ring(path: str) -> None:
+    """Wake one worker that sleeps, where one does."""
+    if sys.platform == "win32":
+        return
+    with contextlib.suppress(OSError):
+        fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        try:
+            if stat.S_ISFIFO(os.fstat(fd).st_mode):
+                os.write(fd, b"\n")
+        finally:
+            os.close(fd)

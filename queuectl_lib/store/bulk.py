@@ -1,0 +1,207 @@
+"""Many jobs at once, all or none, in flat memory.
+
+Between reading input and holding the write lock stands a private table: a slow or wrong input
+costs nobody else anything. It is filled by many rows at once that share most of their values, and
+has no index.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+
+from queuectl_lib.errors import QueueError
+from queuectl_lib.host import failpoints
+from queuectl_lib.jobs import fields, ids
+from queuectl_lib.jobs.ids import Holder, MadeId
+from queuectl_lib.store import keys, opening
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterable, Iterator, List, Sequence, Tuple
+
+CREATE_INCOMING = "CREATE TEMP TABLE incoming (%s, line INTEGER, made INTEGER, %s)" % (
+    fields.SHARED_COLUMNS,
+    fields.OWN_COLUMNS,
+)
+
+# The keys among them: the first row with a key leads, those behind it lose their id; so does
+# the leader when a job of the queue holds the key. What has no id is not added.
+CREATE_KEYS = (
+    "CREATE TEMP TABLE incoming_keys (unique_key TEXT PRIMARY KEY, leader INTEGER NOT NULL, holder TEXT, state TEXT)"
+)
+INSERT_KEY = "INSERT OR IGNORE INTO incoming_keys (unique_key, leader) VALUES (?, ?)"
+ANY_KEY = "SELECT 1 FROM incoming_keys LIMIT 1"
+INCOMING_AT_ONCE = 100  # with their values still below the 999 parameters that an old SQLite takes
+
+
+def take_in(connection: sqlite3.Connection, rows: Iterable[Tuple[object, Sequence[Any]]]) -> bool:
+    """Fill a new private table: row N of *rows* gets the rowid N. True where any has a key."""
+    connection.execute(CREATE_INCOMING)
+    connection.execute(CREATE_KEYS)
+    many = ""
+    connection.execute("BEGIN")
+    shared: Tuple[Any, ...] = ()
+    own: List[Any] = []  # of rows that share the rest, one after the other
+    for number, (line, row) in enumerate(rows, 1):
+        row = tuple(row)
+        key = row[fields.KEY]
+        if key is not None and not connection.execute(INSERT_KEY, (key, number)).rowcount:
+            row = (None,) + row[1:]  # an earlier one has the key
+        if row[fields.OWN :] != shared:
+            insert_few(connection, shared, own)
+            shared, own = row[fields.OWN :], []
+        own += (line, isinstance(row[0], MadeId)) + row[: fields.OWN]
+        if len(own) == INCOMING_AT_ONCE * (fields.OWN + 2):
+            many = many or insert_incoming(INCOMING_AT_ONCE)
+            connection.execute(many, shared + tuple(own))
+            own = []
+    insert_few(connection, shared, own)
+    connection.execute("COMMIT")
+    return connection.execute(ANY_KEY).fetchone() is not None
+
+
+def insert_incoming(rows: int) -> str:
+    """The statement for *rows* of the same SHARED_COLUMNS: these first, then what each has of its own."""
+    shared = ["?%d" % (number + 1) for number in range(fields.SHARED)]
+    own = [
+        ["?%d" % (fields.SHARED + row * (fields.OWN + 2) + number + 1) for number in range(fields.OWN + 2)]
+        for row in range(rows)
+    ]
+    return "INSERT INTO incoming VALUES " + ", ".join("(%s)" % ", ".join(shared + one) for one in own)
+
+
+INSERT_INCOMING = insert_incoming(1)
+
+
+def insert_few(connection: sqlite3.Connection, shared: Sequence[Any], own: Sequence[Any]) -> None:
+    """Rows for the private table that are too few to go at once."""
+    size = fields.OWN + 2
+    connection.executemany(
+        INSERT_INCOMING, (tuple(shared) + tuple(own[place : place + size]) for place in range(0, len(own), size))
+    )
+
+
+FIND_HOLDERS = (
+    "INSERT OR REPLACE INTO incoming_keys SELECT k.unique_key, k.leader, j.id, j.state"
+    " FROM incoming_keys k CROSS JOIN jobs j ON j.unique_key = k.unique_key"
+    " WHERE j.unique_key IS NOT NULL AND j.%s" % keys.HOLDS
+)
+DROP_HELD = "UPDATE incoming SET id = NULL WHERE rowid IN (SELECT leader FROM incoming_keys WHERE holder IS NOT NULL)"
+
+
+def insert_all(connection: sqlite3.Connection, keyed: bool) -> None:
+    """Move everything from the private table into the queue, but those whose key is held.
+
+    Raises QueueError for a given id that exists, IntegrityError where one comes twice.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if keyed:
+            connection.execute(FIND_HOLDERS)
+            connection.execute(DROP_HELD)
+        with counted_at_once(connection):
+            while not insert_incoming_jobs(connection):
+                pass  # those that were taken have other ids now
+        failpoints.failpoint("enqueue.before-commit")
+        connection.execute("COMMIT")
+        failpoints.failpoint("enqueue.committed")
+    except BaseException:
+        opening.roll_back(connection)
+        raise
+
+
+INSERT_ALL = "INSERT INTO jobs (%s) SELECT %s FROM incoming WHERE id IS NOT NULL ORDER BY rowid" % (
+    fields.INSERT_COLUMNS,
+    fields.INSERT_COLUMNS,
+)
+
+
+def insert_incoming_jobs(connection: sqlite3.Connection) -> bool:
+    """False, and nothing inserted, when a made id exists: it is made anew."""
+    try:
+        connection.execute(INSERT_ALL)
+    except sqlite3.IntegrityError:
+        if not rename_taken(connection):
+            raise
+        return False
+    return True
+
+
+FIND_TAKEN = "SELECT i.rowid, i.id, i.line, i.made FROM incoming i JOIN jobs j ON j.id = i.id ORDER BY i.made, i.rowid"
+RENAME_INCOMING = "UPDATE incoming SET id = ? WHERE rowid = ?"
+
+
+def rename_taken(connection: sqlite3.Connection) -> bool:
+    """Make other ids for those that another enqueue has made too; a given one is refused. False for none."""
+    taken = connection.execute(FIND_TAKEN).fetchall()
+    for found in taken:
+        if not found["made"]:
+            raise QueueError("line %s: job %s exists already: nothing was added" % (found["line"], found["id"]))
+        connection.execute(RENAME_INCOMING, (ids.make_id(time.time()), found["rowid"]))
+    return bool(taken)
+
+
+INDEX_INCOMING = "CREATE INDEX temp.incoming_id ON incoming (id)"  # once it is known that an id comes twice
+FIND_TWICE = (
+    "SELECT line, id FROM incoming i"
+    " WHERE id IS NOT NULL AND EXISTS (SELECT 1 FROM incoming WHERE id = i.id AND rowid < i.rowid)"
+    " ORDER BY i.rowid LIMIT 1"
+)
+
+
+def refuse_twice(connection: sqlite3.Connection) -> None:
+    """Raise QueueError for the first id in the private table that stood in it before."""
+    connection.execute(INDEX_INCOMING)
+    found = connection.execute(FIND_TWICE).fetchone()
+    if found:
+        raise QueueError("line %s: id %s comes twice: nothing was added" % (found["line"], found["id"])) from None
+
+
+# Counting one job after the other would be a good part of the time that a large batch holds the write lock.
+COUNTED_AT_ONCE = 1000  # jobs, from which on their trigger is put aside: others have to read the schema anew
+COUNT_INCOMING = "SELECT count(*) FROM incoming WHERE id IS NOT NULL"
+FIND_COUNTING = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = 'jobs_added'"
+DROP_COUNTING = "DROP TRIGGER jobs_added"
+COUNT_ADDED = "UPDATE counts SET jobs = jobs + ? WHERE state = 'pending'"
+
+
+@contextlib.contextmanager
+def counted_at_once(connection: sqlite3.Connection) -> Iterator[None]:
+    """Count the jobs of a large private table in one go, in the transaction that moves them into the queue.
+
+    Nobody else sees the queue without the trigger that counts: it is back when the transaction
+    commits, and was never away when it does not, for whatever reason.
+    """
+    added = connection.execute(COUNT_INCOMING).fetchone()[0]
+    trigger = connection.execute(FIND_COUNTING).fetchone() if added >= COUNTED_AT_ONCE else None
+    if not trigger:
+        yield
+        return
+    connection.execute(DROP_COUNTING)
+    yield
+    failpoints.failpoint("enqueue.uncounted")
+    connection.execute(COUNT_ADDED, (added,))
+    connection.execute(trigger["sql"])
+
+
+LIST_INCOMING = "SELECT id FROM incoming ORDER BY rowid"
+LIST_INCOMING_AND_HOLDERS = (
+    "SELECT coalesce(k.holder, l.id, i.id) AS id, i.id IS NULL AS held, i.unique_key,"
+    " coalesce(k.state, 'pending') AS state"
+    " FROM incoming i"
+    " LEFT JOIN incoming_keys k ON k.unique_key = i.unique_key"
+    " LEFT JOIN incoming l ON l.rowid = k.leader"
+    " ORDER BY i.rowid"
+)
+
+
+def ids_of(connection: sqlite3.Connection, keyed: bool) -> Iterator[str]:
+    """What became of each row, in order: the id of its job, or the Holder of its key."""
+    if not keyed:
+        for row in connection.execute(LIST_INCOMING):
+            yield row[0]
+        return
+    for row in connection.execute(LIST_INCOMING_AND_HOLDERS):
+        yield Holder.of(row["id"], row["unique_key"], row["state"]) if row["held"] else row["id"]

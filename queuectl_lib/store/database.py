@@ -1,0 +1,214 @@
+"""One database: who may open it and how, the gate, and the two kinds of transactions.
+
+Every write is one `BEGIN IMMEDIATE` transaction on a fresh connection, behind the *gate*, a
+file lock that keeps writers in line (SQLite's own waiting sleeps, and is unfair) and makes
+checkpoints safe: SQLite up to 3.51.2 can lose commits that race a PASSIVE checkpoint (its
+"WAL-reset bug"), so automatic ones are off and ours run behind the gate. A commit is synced to
+disk before the call returns, where its caller does not say otherwise. (A foreign writer, say
+the sqlite3 shell, knows no gate.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+
+from queuectl_lib import errors, values
+from queuectl_lib.errors import HostError, NoDatabase
+from queuectl_lib.host import failpoints, files, locks, places, system
+from queuectl_lib.store import opening, schema
+from queuectl_lib.store.folder import Folder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterable, Iterator, Optional, Tuple
+
+BUSY_SECONDS = 30.0  # how long a write waits for its turn
+
+
+class Database:
+    """One database and the folder beside it. Every method that opens it does so anew, and may raise HostError."""
+
+    def __init__(self, path: str, busy_seconds: float = BUSY_SECONDS) -> None:
+        self.path = values.check_text(os.path.realpath(path), "the path of the database")
+        self.folder = Folder(self.path)
+        self.busy_seconds = busy_seconds
+        self.place_is_safe = False  # until it has been looked at
+
+    # -------------------------------------------------------- being there
+
+    def create(self) -> bool:
+        """Create the database and its folder where they are missing; True if it was new."""
+        self.refuse_unsafe_place()
+        with opening.told(self.path):
+            with contextlib.suppress(FileNotFoundError):
+                self._refuse_no_file(os.stat(self.path))
+            self.folder.make()
+            with self.gate():
+                new = not os.path.exists(self.path) or not os.path.getsize(self.path)
+                if new:
+                    schema.create(self.path, self.busy_seconds)
+                return new
+
+    def ready(self) -> None:
+        """See that the database exists, where one may: the first enqueue creates it."""
+        self.refuse_unsafe_place()
+        if not os.path.exists(self.path) or not os.path.getsize(self.path):
+            self.create()
+
+    def refuse_unsafe_place(self) -> None:
+        """Raise HostError where the database lies on a network file system."""
+        if self.place_is_safe:
+            return
+        kind = places.network_file_system(self.path)
+        self.place_is_safe = not kind
+        if kind:
+            raise HostError(
+                "%s is on a network file system (%s), where locks and WAL are not safe:"
+                " config set db_path to a local disk" % (errors.printable(self.path), kind)
+            )
+
+    def refuse_untrusted(self, paths: Iterable[str]) -> None:
+        """Raise HostError where another user could make a worker run something: through these *paths*, or ours."""
+        ours = [self.folder.path] + [self.path + ending for ending in ("", "-wal", "-shm")]
+        places.refuse_untrusted(os.path.dirname(self.path), list(paths) + ours)
+
+    def _refuse_no_file(self, info: os.stat_result) -> None:
+        if not stat.S_ISREG(info.st_mode):
+            what = "a directory" if stat.S_ISDIR(info.st_mode) else "a device or pipe"
+            raise HostError("%s is %s, not a database: choose another db_path" % (self.path, what))
+
+    # -------------------------------------------------------- opening
+
+    def open(self, options: str = "mode=rw", gated: bool = False) -> sqlite3.Connection:
+        """A connection to the queue as this version knows it. Raises NoDatabase.
+
+        *gated* says that the caller holds the gate, behind which an older format is upgraded.
+        """
+        try:
+            info = os.stat(self.path)
+        except FileNotFoundError:
+            raise NoDatabase("%s does not exist: `queuectl.py initdb` creates it" % self.path) from None
+        self._refuse_no_file(info)
+        if info.st_nlink > 1:
+            raise HostError("%s has a second name (hard link), which SQLite cannot keep safe: remove it" % self.path)
+        if not info.st_size:
+            raise NoDatabase("%s is empty: `queuectl.py initdb` fills it" % self.path)
+        opened = opening.connect(self.path, self.busy_seconds, options)
+        with opening.closed_on_error(opened):
+            if opened.execute("PRAGMA application_id").fetchone()[0] != schema.APPLICATION_ID:
+                raise HostError("%s is a database of another program: choose another db_path" % self.path)
+            if schema.version_of(opened, self.path) < len(schema.MIGRATIONS):
+                with contextlib.nullcontext() if gated else self.gate():
+                    schema.migrate(opened, self.path, self.busy_seconds)
+        return opened
+
+    def _open_for_reading(self) -> sqlite3.Connection:
+        """The same as open; also where nothing can be written, if all is in the database itself.
+
+        In WAL mode even a reader makes files beside it, unless told that nothing changes
+        (https://www.sqlite.org/wal.html#read_only_databases).
+        """
+        try:
+            return self.open()
+        except sqlite3.OperationalError:
+            if os.access(self.path, os.W_OK) and os.access(os.path.dirname(self.path), os.W_OK):
+                raise
+            if os.path.exists(self.path + "-wal") and os.path.getsize(self.path + "-wal"):
+                raise
+            return self.open("mode=ro&immutable=1")
+
+    def keeper(self) -> sqlite3.Connection:
+        """An idle connection. While one is open, no operation deletes and re-makes the WAL."""
+        with opening.told(self.path):
+            opened = self.open()
+            with opening.closed_on_error(opened):
+                opened.execute("SELECT count(*) FROM counts").fetchall()
+            return opened
+
+    # -------------------------------------------------------- transactions
+
+    @contextlib.contextmanager
+    def gate(self, name: str = "gate") -> Iterator[None]:
+        """Hold the write gate (or another). Waits its turn for busy_seconds, then raises HostError."""
+        path = os.path.join(self.folder.path, name)
+        try:
+            fd = files.open_private(path, os.O_RDWR | os.O_CREAT)
+        except FileNotFoundError:
+            self.folder.make()
+            fd = files.open_private(path, os.O_RDWR | os.O_CREAT)
+        try:
+            if not locks.wait_for_lock(fd, self.busy_seconds):
+                raise HostError(
+                    "%s has been locked by another queuectl for %d seconds: is one of them paused?"
+                    % (self.path, self.busy_seconds)
+                )
+            with locks.not_paused():
+                yield
+        finally:
+            os.close(fd)
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        with opening.told(self.path):
+            opened = self._open_for_reading()
+            try:
+                yield opened
+            finally:
+                opened.close()
+
+    @contextlib.contextmanager
+    def writing(self, synced: bool = True) -> Iterator[sqlite3.Connection]:
+        """One write transaction: all of it is on the disk afterwards, or none of it.
+
+        Not *synced* it survives every kill, but power loss only once a later one is synced.
+        """
+        with opening.told(self.path):
+            if not os.path.isdir(self.folder.path) and not os.path.exists(self.path):
+                raise NoDatabase("%s does not exist: `queuectl.py initdb` creates it" % self.path)
+            self.refuse_unsafe_place()
+            with self.gate():
+                opened = self.open(gated=True)
+                try:
+                    if not synced:
+                        opened.execute("PRAGMA synchronous = NORMAL")
+                    opened.execute("BEGIN IMMEDIATE")
+                    try:
+                        yield opened
+                        failpoints.failpoint("write.before-commit")
+                        opened.execute("COMMIT")
+                        failpoints.failpoint("write.committed")
+                    except BaseException:
+                        opening.roll_back(opened)
+                        raise
+                    self.checkpoint(opened)
+                finally:
+                    opened.close()
+
+    def checkpoint(self, opened: sqlite3.Connection, more_than_bytes: int = opening.CHECKPOINT_BYTES) -> None:
+        """Write a large WAL back. Behind the gate only, where it cannot race a commit."""
+        try:
+            if os.stat(self.path + "-wal").st_size <= more_than_bytes:
+                return
+            opened.execute("PRAGMA busy_timeout = 0")  # a reader is not waited for: next time
+            mode = "TRUNCATE" if opening.HAS_TRUNCATE else "RESTART"
+            opened.execute("PRAGMA wal_checkpoint(%s)" % mode).fetchall()
+        except (OSError, sqlite3.OperationalError):
+            pass  # the commit stands; the WAL is only larger than it need be
+
+    def fingerprint(self) -> Optional[Tuple[float, Tuple[int, ...]]]:
+        """When the database's files last changed (seconds since 1970), and what differs after each commit.
+
+        None where that is no evidence: a file is missing, or Windows, which tells the
+        times of an open file late.
+        """
+        if not system.TELLS_FILE_TIMES:
+            return None
+        try:
+            main, wal = os.stat(self.path), os.stat(self.path + "-wal")
+        except OSError:
+            return None
+        changed = max(main.st_mtime, wal.st_mtime)
+        return changed, (main.st_mtime_ns, main.st_size, main.st_ino, wal.st_mtime_ns, wal.st_size, wal.st_ino)

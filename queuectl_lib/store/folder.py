@@ -1,0 +1,60 @@
+"""The folder beside the database `q.db`: `q.db.d`, private to the user, and what each file in it means.
+
+gate            the write gate
+start           locked by a `worker start --ensure` until its supervisor lives
+check           held while dead letters are told of, so that two do not tell of the same
+bell            a FIFO: an enqueue writes a byte to wake a sleeping worker (a hint only)
+workers/N.life  held locked by the supervisor or worker N for as long as it lives
+workers/N.stop  supervisor N is asked to finish and leave (.now: to end its jobs first,
+                .leave: to leave them running)
+attempts/T.*    lock and status (.run), output (.out, .err) of the attempt with token T
+worker.log      what background supervisors and their workers say
+"""
+
+from __future__ import annotations
+
+import os
+
+from queuectl_lib.host import bell, files, locks
+
+OUTPUTS = ("out", "err")
+FILES = ("run",) + OUTPUTS  # of an attempt
+
+
+class Folder:
+    """Where each file beside one database lies, and who holds those of an attempt."""
+
+    def __init__(self, db_path: str) -> None:
+        self.path = db_path + ".d"
+        self.workers = os.path.join(self.path, "workers")
+        self.attempts = os.path.join(self.path, "attempts")
+        self.bell = os.path.join(self.path, "bell")
+        self.log = os.path.join(self.path, "worker.log")
+
+    def make(self) -> None:
+        """Make what is missing, private. Raises OSError."""
+        for folder in (self.path, self.workers, self.attempts):
+            files.make_private_folder(folder)
+        bell.make(self.bell)
+
+    def life_path(self, name: str) -> str:
+        return os.path.join(self.workers, name + ".life")
+
+    def request_path(self, supervisor: str, request: str) -> str:
+        """The file that asks *supervisor* to "stop", to stop "now", or to "leave" jobs running."""
+        return os.path.join(self.workers, supervisor + "." + request)
+
+    def attempt_path(self, token: str, kind: str) -> str:
+        """Where an attempt keeps its lock and status ("run") or output ("out", "err")."""
+        return "%s%s%s.%s" % (self.attempts, os.sep, token, kind)
+
+    def attempt_is_held(self, token: str) -> bool:
+        """True while a process of this attempt lives, one that inherited its lock; or where that cannot be told."""
+        return locks.is_held(self.attempt_path(token, "run")) is not False
+
+    def remove_attempt_files(self, token: str) -> None:
+        """Delete what an attempt left in the attempts folder, except a lock that is still held."""
+        for kind in OUTPUTS:
+            files.remove(self.attempt_path(token, kind))
+        if not self.attempt_is_held(token):
+            files.remove(self.attempt_path(token, "run"))

@@ -1,0 +1,112 @@
+"""What `check` and `doctor` ask of the database: work that waits, deaths, successes, damage."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+
+from queuectl_lib import times
+from queuectl_lib.errors import NoDatabase
+from queuectl_lib.store import opening
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterator, List, Optional, Tuple
+
+    from queuectl_lib.store.database import Database
+    from queuectl_lib.values import Fields
+
+COUNT_DUE = (
+    "SELECT (SELECT count(*) FROM jobs WHERE lane = 0)"
+    " + (SELECT count(*) FROM jobs WHERE lane = 1 AND next_run_at <= ?) AS due,"
+    " (SELECT jobs FROM counts WHERE state = 'processing') AS running"
+)
+# Waiting since: what was given back keeps its old next_run_at, and has waited only since it was touched.
+OVERDUE = (
+    "SELECT id, max(next_run_at, updated_at) AS since FROM jobs"
+    " WHERE lane = %d AND next_run_at < ? AND updated_at < ?"
+    " ORDER BY since LIMIT 1"
+)
+OVERDUE_IN_LANE = (OVERDUE % 0, OVERDUE % 1)
+
+
+def due_work(database: Database, now: float, before: float) -> Tuple[int, int, Optional[Tuple[str, str]]]:
+    """How many jobs are due, how many are under way; which has been due longest, since before *before*."""
+    limit = times.utc_text(max(times.FIRST_TIME, before))
+    waiting: List[Tuple[str, str]] = []
+    try:
+        with database.reading() as connection:
+            counts = connection.execute(COUNT_DUE, (times.utc_text(now),)).fetchone()
+            for statement in OVERDUE_IN_LANE:
+                waiting += [(row["since"], row["id"]) for row in connection.execute(statement, (limit, limit))]
+    except NoDatabase:
+        return 0, 0, None
+    return counts["due"], counts["running"], min(waiting) if waiting else None
+
+
+LAST_SUCCESS = "SELECT finished_at FROM successes WHERE unique_key = ?"
+
+
+def last_success(database: Database, key: str) -> Optional[str]:
+    """When a job with *key* last completed, also one that was pruned since."""
+    row = None
+    with contextlib.suppress(NoDatabase), database.reading() as connection:
+        row = connection.execute(LAST_SUCCESS, (key,)).fetchone()
+    return row["finished_at"] if row else None
+
+
+DEATHS_TOLD = "UPDATE counts SET told = ? WHERE state = 'dead'"
+
+
+@contextlib.contextmanager
+def untold_deaths(database: Database, newest: int) -> Iterator[Tuple[int, List[Fields]]]:
+    """How many jobs died since the last time, and the *newest* that are still dead.
+
+    They count as told when the block ends without an error. Each is told once: where
+    there are any, only one process at a time is in the block.
+    """
+    if not deaths_to_tell(database, 0)[1]:
+        yield 0, []
+        return
+    with contextlib.ExitStack() as held:
+        with opening.told(database.path):  # not around the block: its errors are its own
+            held.enter_context(database.gate("check"))
+        deaths, untold, jobs = deaths_to_tell(database, newest)
+        yield untold, jobs
+        if untold:
+            with database.writing() as opened:
+                opened.execute(DEATHS_TOLD, (deaths,))
+
+
+UNTOLD_DEATHS = "SELECT deaths, told, deaths - told AS untold FROM counts WHERE state = 'dead'"
+NEWEST_DEATHS = (
+    "SELECT id, last_error, finished_at FROM jobs"
+    " WHERE state = 'dead' AND state <> 'completed' AND death > ?"
+    " ORDER BY death DESC, seq DESC LIMIT ?"
+)
+
+
+def deaths_to_tell(database: Database, newest: int) -> Tuple[int, int, List[Fields]]:
+    """Deaths ever, those nobody was told of, and the newest jobs of these."""
+    try:
+        with database.reading() as connection:
+            row = connection.execute(UNTOLD_DEATHS).fetchone()
+            jobs = connection.execute(NEWEST_DEATHS, (row["told"], newest if row["untold"] else 0)).fetchall()
+    except NoDatabase:
+        return 0, 0, []
+    return row["deaths"], row["untold"], [dict(job) for job in jobs]
+
+
+def damage(database: Database, seconds: float) -> Optional[str]:
+    """What SQLite's quick check complains of, "" if nothing, None if it takes longer than *seconds*."""
+    with database.reading() as connection:
+        deadline = time.monotonic() + seconds
+        connection.set_progress_handler(lambda: int(time.monotonic() > deadline), 100000)
+        try:
+            found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+        except sqlite3.OperationalError as error:
+            if "interrupt" in str(error):
+                return None
+            raise
+    return "" if found == "ok" else found.replace("\n", " ")

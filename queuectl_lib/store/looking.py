@@ -1,0 +1,208 @@
+"""Questions about jobs: counts, lists, one in full, what runs and when the next falls due."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+
+from queuectl_lib import errors, times
+from queuectl_lib.errors import NoDatabase, QueueError
+from queuectl_lib.jobs import states
+from queuectl_lib.jobs.attempts import Claim
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+
+    from queuectl_lib.store.database import Database
+    from queuectl_lib.values import Fields
+
+COUNT_STATES = "SELECT state, jobs FROM counts"
+
+
+def counts(database: Database) -> Dict[str, int]:
+    """How many jobs are in each state, zeros too; all zero where no database exists yet."""
+    found = dict.fromkeys(states.STATES, 0)
+    with contextlib.suppress(NoDatabase), database.reading() as connection:
+        found.update((row["state"], row["jobs"]) for row in connection.execute(COUNT_STATES))
+    return found
+
+
+def counts_of(database: Database, ids: Sequence[str]) -> Dict[str, int]:
+    """How many of these jobs are in each state, zeros too. Raises QueueError for one that does not exist."""
+    found = states_of(database, ids)
+    return {state: found.count(state) for state in states.STATES}
+
+
+OLDEST_WAITING = (
+    "SELECT created_at, id, next_run_at FROM jobs INDEXED BY jobs_open"
+    " WHERE state = ? AND state <> 'completed' ORDER BY seq LIMIT 1"
+)
+
+
+def overview(database: Database) -> Tuple[Dict[str, int], Optional[Tuple[str, str, str]]]:
+    """Counts per state; when the oldest waiting job was created, its id, and when it is due."""
+    counts = dict.fromkeys(states.STATES, 0)
+    oldest: List[Tuple[str, str, str]] = []
+    with contextlib.suppress(NoDatabase), database.reading() as connection:
+        counts.update((row["state"], row["jobs"]) for row in connection.execute(COUNT_STATES))
+        for state in states.WAITING:
+            found = connection.execute(OLDEST_WAITING, (state,))
+            oldest += [(row["created_at"], row["id"], row["next_run_at"]) for row in found]
+    return counts, min(oldest) if oldest else None
+
+
+JOB_COLUMNS = (
+    "id, command, is_list, state, attempts, max_retries, priority, run_at, next_run_at, timeout, cwd, env, umask,"
+    ' unique_key AS "unique", created_at, updated_at, started_at, finished_at, exit_code, last_error, worker'
+)
+LIST_JOBS = "SELECT seq, %s FROM jobs ORDER BY seq DESC LIMIT ?" % JOB_COLUMNS
+LIST_COMPLETED = "SELECT seq, %s FROM jobs WHERE state = 'completed' ORDER BY seq DESC LIMIT ?" % JOB_COLUMNS
+LIST_OPEN = (
+    "SELECT seq, %s FROM jobs INDEXED BY jobs_open WHERE state = ? AND state <> 'completed'"
+    " ORDER BY seq DESC LIMIT ?" % JOB_COLUMNS
+)
+
+
+def jobs(database: Database, states: Sequence[str], limit: int) -> Tuple[List[Fields], bool]:
+    """The newest *limit* jobs (in *states*, or all), newest last, and whether there are more."""
+    rows: List[sqlite3.Row] = []
+    with contextlib.suppress(NoDatabase), database.reading() as connection:
+        if not states:
+            rows = connection.execute(LIST_JOBS, (limit + 1,)).fetchall()
+        for state in states:
+            statement: str = LIST_OPEN
+            values: Tuple[Any, ...] = (state, limit + 1)
+            if state == "completed":
+                statement, values = (LIST_COMPLETED, (limit + 1,))
+            rows += connection.execute(statement, values).fetchall()
+    rows.sort(key=lambda row: int(row["seq"]), reverse=True)
+    return [job_fields(row) for row in reversed(rows[:limit])], len(rows) > limit
+
+
+def job_fields(row: sqlite3.Row) -> Fields:
+    """A job as the outside sees it: the JSON keys, in the order of the columns."""
+    fields = dict(row)
+    del fields["seq"]
+    if fields.pop("is_list"):
+        fields["command"] = json.loads(fields["command"])
+    fields["env"] = json.loads(fields["env"]) if fields["env"] else {}
+    fields["umask"] = None if fields["umask"] is None else "%04o" % fields["umask"]
+    return fields
+
+
+GET_JOB = "SELECT seq, %s FROM jobs WHERE id = ?" % JOB_COLUMNS
+# Facts alone: stdout and stderr say whether the bytes stand in the row (else in a file, if anywhere).
+GET_ATTEMPTS = (
+    "SELECT id, job, number, outcome, started_at, finished_at, exit_code, signal, error, worker, token, leftovers,"
+    " stdout_bytes, stderr_bytes, stdout IS NOT NULL AS stdout, stderr IS NOT NULL AS stderr"
+    " FROM attempts WHERE job = ? ORDER BY number"
+)
+
+
+def job(database: Database, identifier: str) -> Fields:
+    """One job in full, with its attempts under "history" (their output apart, in store/output).
+
+    Raises QueueError if there is none.
+    """
+    try:
+        with database.reading() as connection:
+            row = connection.execute(GET_JOB, (identifier,)).fetchone()
+            if row is None:
+                raise no_such_job(identifier)
+            attempts = connection.execute(GET_ATTEMPTS, (row["seq"],)).fetchall()
+    except NoDatabase:
+        raise no_such_job(identifier) from None
+    return dict(job_fields(row), history=[dict(attempt) for attempt in attempts])
+
+
+GET_HEAD = "SELECT seq, id, state, token, worker, unique_key FROM jobs WHERE id = ?"
+
+
+def head(connection: sqlite3.Connection, identifier: str) -> sqlite3.Row:
+    """The job's seq, id, state, token, worker and key. Raises QueueError if there is none."""
+    found: Optional[sqlite3.Row] = connection.execute(GET_HEAD, (identifier,)).fetchone()
+    if found is None:
+        raise no_such_job(identifier)
+    return found
+
+
+def states_of(database: Database, ids: Sequence[str]) -> List[str]:
+    """The state of each job. Raises QueueError for one that does not exist."""
+    try:
+        with database.reading() as connection:
+            return [head(connection, identifier)["state"] for identifier in ids]
+    except NoDatabase:
+        raise no_such_job(ids[0]) from None
+
+
+def running_token(database: Database, identifier: str) -> Optional[str]:
+    """The token of the claim that holds a job now, or None."""
+    with database.reading() as connection:
+        token: Optional[str] = head(connection, identifier)["token"]
+        return token
+
+
+def no_such_job(identifier: str) -> QueueError:
+    return QueueError("no job has the id %s: `list` shows the newest" % errors.shown(identifier))
+
+
+@contextlib.contextmanager
+def no_job_without_database(ids: Sequence[str]) -> Iterator[None]:
+    """Where no database exists, neither does a job with the first of *ids*."""
+    try:
+        yield
+    except NoDatabase:
+        raise no_such_job(ids[0]) from None
+
+
+# "state <> 'completed'" again, in so many words: SQLite's proof that a partial index serves needs it.
+PROCESSING = (
+    "SELECT seq, id, token, worker, cancel_requested FROM jobs INDEXED BY jobs_open"
+    " WHERE state = 'processing' AND state <> 'completed'"
+)
+
+
+def processing(database: Database) -> List[Fields]:
+    """Every job under way: seq, id, token, worker, cancel_requested."""
+    with database.reading() as connection:
+        return [dict(row) for row in connection.execute(PROCESSING)]
+
+
+DUE_IN_ORDER = "FROM jobs INDEXED BY jobs_due WHERE lane = 0 ORDER BY priority DESC, next_run_at, seq"
+ANY_DUE = "SELECT 1 %s LIMIT 1" % DUE_IN_ORDER
+NEXT_DUE = "SELECT next_run_at FROM jobs INDEXED BY jobs_later WHERE lane = 1 ORDER BY next_run_at LIMIT 1"
+
+
+def under_way(database: Database, now: float) -> Tuple[List[Fields], Optional[float]]:
+    """What a worker asks again and again: every job under way, and when the next one falls due."""
+    with database.reading() as connection:
+        return [dict(row) for row in connection.execute(PROCESSING)], next_due(connection, now)
+
+
+def next_due(connection: sqlite3.Connection, now: float) -> Optional[float]:
+    """When the next waiting job falls due (*now* where one is due); None where none waits."""
+    if connection.execute(ANY_DUE).fetchone():
+        return now
+    row = connection.execute(NEXT_DUE).fetchone()
+    return times.utc_seconds(row["next_run_at"]) if row else None
+
+
+RUNNING_ATTEMPT = (
+    "SELECT j.seq, j.id, j.command, j.is_list, j.attempts, j.max_retries, j.timeout, j.cwd, j.env, j.umask,"
+    " j.unique_key, a.id AS attempt_id, a.number, a.started_at, j.token, j.worker, j.cancel_requested"
+    " FROM jobs j JOIN attempts a ON a.job = j.seq AND a.number = j.runs"
+    " WHERE j.seq = ? AND j.token = ? AND j.state = 'processing'"
+)
+
+
+def running_attempt(database: Database, seq: int, token: str) -> Optional[Tuple[Claim, float]]:
+    """The claim *token* on job *seq* and when it started, if it still stands."""
+    with database.reading() as connection:
+        row = connection.execute(RUNNING_ATTEMPT, (seq, token)).fetchone()
+    if not row:
+        return None
+    claim = Claim(row, row["token"], row["attempt_id"], row["number"])
+    claim.unique_key = row["unique_key"]
+    return claim, times.utc_seconds(row["started_at"])

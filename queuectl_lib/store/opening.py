@@ -1,0 +1,91 @@
+"""The one place that opens a connection to a database, and what SQLite says, explained."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+
+from queuectl_lib import errors
+from queuectl_lib.errors import HostError
+from queuectl_lib.host import files, system
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterator
+
+CHECKPOINT_BYTES = 4 * 1024 * 1024  # a WAL larger than this is written back
+HAS_TRUNCATE = sqlite3.sqlite_version_info >= (3, 8, 8)  # else the first commit after a checkpoint cuts the WAL
+
+
+def connect(path: str, busy_seconds: float, options: str = "mode=rw") -> sqlite3.Connection:
+    """A connection to the file *path*; *options* are those of an SQLite URI. Raises sqlite3.Error."""
+    connection = sqlite3.connect(uri(path, options), timeout=busy_seconds, isolation_level=None, uri=True)
+    with closed_on_error(connection):
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        if system.SYNCS_HALF:
+            connection.execute("PRAGMA fullfsync = 1")
+            connection.execute("PRAGMA checkpoint_fullfsync = 1")
+        if not HAS_TRUNCATE:
+            connection.execute("PRAGMA journal_size_limit = %d" % (CHECKPOINT_BYTES // 2)).fetchall()
+    return connection
+
+
+def uri(path: str, options: str) -> str:
+    """*path* as SQLite takes it together with *options* (https://www.sqlite.org/uri.html)."""
+    if system.WINDOWS:
+        path = "/" + path.replace("\\", "/")
+    for char, code in (("%", "%25"), ("?", "%3f"), ("#", "%23")):
+        path = path.replace(char, code)
+    return "file:%s?%s" % (path, options)
+
+
+@contextlib.contextmanager
+def closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
+    """Python 3.13 warns of a connection that is dropped unclosed."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
+
+
+def roll_back(connection: sqlite3.Connection) -> None:
+    """End a transaction, which SQLite may have ended already by itself."""
+    with contextlib.suppress(sqlite3.Error):
+        connection.execute("ROLLBACK")
+
+
+@contextlib.contextmanager
+def told(path: str) -> Iterator[None]:
+    """Turn what SQLite and the system say about *path* into one line that helps."""
+    try:
+        with files.refusals_told(path):
+            yield
+    except sqlite3.IntegrityError:
+        raise
+    except sqlite3.DatabaseError as error:
+        raise HostError(explanation(path, str(error))) from error
+
+
+EXPLANATIONS = (
+    ("locked", "is locked by another program for too long: end that program, then try again"),
+    ("busy", "is locked by another program for too long: end that program, then try again"),
+    ("full", "cannot grow: the disk is full; nothing was changed"),
+    ("readonly", "is read-only: check its permissions and those of its directory"),
+    ("read-only", "is read-only: check its permissions and those of its directory"),
+    ("unable to open", "cannot be opened: check the permissions of it and of its directory"),
+    ("not a database", "is not a database: move it away, or choose another db_path"),
+    ("malformed", "is damaged: it was left as it is; restore a backup, or move it away with its -wal"),
+    ("disk i/o", "cannot be read or written (disk I/O error): check the disk, then try again"),
+)
+
+
+def explanation(path: str, message: str) -> str:
+    """One line about a database that refuses."""
+    lowered = message.lower()
+    for word, text in EXPLANATIONS:
+        if word in lowered:
+            return "%s %s" % (errors.printable(path), text)
+    return "%s: %s" % (errors.printable(path), errors.printable(message))

@@ -1,0 +1,133 @@
+"""The output of attempts: where its bytes are, the end of it, and what is new in it."""
+
+from __future__ import annotations
+
+import os
+
+from queuectl_lib.host import system
+from queuectl_lib.jobs import states
+from queuectl_lib.store import looking
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+
+    from queuectl_lib.store.database import Database
+    from queuectl_lib.values import Fields
+
+CHUNK_BYTES = 64 * 1024  # of output that is read at once
+
+BYTES = {
+    "stdout": "SELECT stdout FROM attempts WHERE id = ?",
+    "stderr": "SELECT stderr FROM attempts WHERE id = ?",
+}
+
+
+class Output:
+    """One output stream of one attempt, wherever it is kept: database or file."""
+
+    def __init__(self, database: Database, attempt: Fields, stream: str) -> None:
+        self.database = database
+        self.attempt_id: int = attempt["id"]
+        self.stream = stream
+        self.is_kept = bool(attempt[stream])  # in the database
+        self.blob: Optional[bytes] = None  # once it was read from there
+        self.path = ""
+        self.size: int = attempt[stream + "_bytes"]
+        if not self.is_kept and attempt["token"]:
+            self.path = database.folder.attempt_path(attempt["token"], stream[3:])
+            try:
+                self.size = os.stat(self.path).st_size
+            except OSError:
+                self.path = ""
+
+    def read(self, offset: int, count: int) -> bytes:
+        """Up to *count* bytes from *offset*."""
+        if self.is_kept:
+            return self._kept()[offset : offset + count] if offset < self.size else b""
+        if not self.path:
+            return b""
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(offset)
+                return file.read(count)
+        except FileNotFoundError:
+            return b""  # it has just moved into the database
+
+    def _kept(self) -> bytes:
+        if self.blob is None:
+            with self.database.reading() as connection:
+                row = connection.execute(BYTES[self.stream], (self.attempt_id,)).fetchone()
+            self.blob = bytes(row[0]) if row and row[0] is not None else b""
+        return self.blob
+
+    def tail(self, count: int) -> bytes:
+        return self.read(max(0, self.size - count), count)
+
+
+def with_output(database: Database, job: Fields, most: int) -> Fields:
+    """*job* with up to *most* bytes of each attempt's output as text, and without what is internal."""
+    for attempt in job["history"]:
+        for stream in ("stdout", "stderr"):
+            output = Output(database, attempt, stream)
+            text = output.tail(most)
+            attempt[stream] = system.output_text(text)
+            attempt[stream + "_bytes"] = output.size
+            if len(text) < output.size:
+                attempt[stream + "_truncated"] = True
+        for name in ("id", "job", "token"):
+            attempt.pop(name, None)
+    return job
+
+
+class Follower:
+    """Reads what is new in the output of a job, attempt after attempt.
+
+    *number* chooses one attempt; without it begins the last one, and each that follows.
+    """
+
+    def __init__(self, database: Database, identifier: str, number: Optional[int], streams: Sequence[str]) -> None:
+        self.database = database
+        self.identifier = identifier
+        self.number = number
+        self.streams = streams
+        self.offsets: Dict[str, int] = {}
+        self.attempt: Optional[Fields] = None
+        self.job: Fields = {}
+
+    def news(self) -> Iterator[Tuple[str, bytes]]:
+        """What came since the last call, in pieces, each with its stream. Raises QueueError if the job is gone."""
+        self.job = looking.job(self.database, self.identifier)
+        for attempt in self._wanted():
+            if self.attempt is None or attempt["number"] != self.attempt["number"]:
+                self.offsets = dict.fromkeys(self.streams, 0)
+            self.attempt = attempt
+            for stream in self.streams:
+                for piece in self._pieces(Output(self.database, attempt, stream), stream):
+                    yield stream, piece
+
+    def _wanted(self) -> List[Fields]:
+        """The attempts to look at now: the chosen one; the last; or those since the one at hand."""
+        history: List[Fields] = self.job["history"]
+        if self.number is not None:
+            return [attempt for attempt in history if attempt["number"] == self.number]
+        if self.attempt is None:
+            return history[-1:]
+        at_hand = self.attempt["number"]
+        return [attempt for attempt in history if attempt["number"] >= at_hand]
+
+    def _pieces(self, output: Output, stream: str) -> Iterator[bytes]:
+        while True:
+            data = output.read(self.offsets[stream], CHUNK_BYTES)
+            if not data:
+                return
+            if len(data) == CHUNK_BYTES:
+                data = data[: data.rfind(b"\n") + 1] or data  # whole lines, so that no character is cut in two
+            self.offsets[stream] += len(data)
+            yield data
+
+    def ended(self) -> bool:
+        """True when no more can come."""
+        if self.number is not None and self.attempt is not None:
+            return bool(self.attempt["outcome"] != "running")
+        return self.job["state"] in states.FINAL

@@ -1,0 +1,155 @@
+"""Who is alive: supervisors and workers by the locks that they hold, and what was asked of them.
+
+A lock is the kernel's word, not a clock's: it falls when its holder dies, however that happens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+
+from queuectl_lib.errors import BadInput, HostError, NoDatabase, QueueError
+from queuectl_lib.host import files, locks
+from queuectl_lib.jobs import ids
+from queuectl_lib.store import looking
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, List, Optional, Sequence
+
+    from queuectl_lib.store.database import Database
+    from queuectl_lib.store.folder import Folder
+    from queuectl_lib.values import Fields
+
+REQUESTS = ("stop", "leave", "now")  # files that ask a supervisor and its workers to end: a later one outdoes
+STARTING_SECONDS = 3.0  # a supervisor without a worker has this long to start one
+
+
+class Presence:
+    """Proof that one supervisor or worker lives: its life file, locked until it dies.
+
+    The descriptor is not inheritable, so a job can never keep a dead worker alive.
+    """
+
+    def __init__(self, folder: Folder, name: str, details: Fields) -> None:
+        self.path = folder.life_path(name)
+        self.fd = locks.hold_file(self.path)
+        os.lseek(self.fd, 0, os.SEEK_SET)
+        os.write(self.fd, json.dumps(dict(details, name=name)).encode("ascii"))
+
+    def end(self) -> None:
+        """Give the lock up and take the file away."""
+        locks.remove_held_file(self.path, self.fd)
+
+
+def is_alive(folder: Folder, name: str) -> bool:
+    """True while the supervisor or worker *name* lives, or where that cannot be told."""
+    return locks.is_held(folder.life_path(name)) is not False
+
+
+def members(folder: Folder) -> List[Fields]:
+    """The supervisors and workers that live: kind, name, pid, host, since, supervisor."""
+    found = []
+    for name in life_names(folder):
+        if is_alive(folder, name):
+            found.append(details_of(folder, name))
+    return sorted(found, key=lambda member: (str(member["since"]), str(member["name"])))
+
+
+def life_names(folder: Folder) -> List[str]:
+    try:
+        return [entry[:-5] for entry in os.listdir(folder.workers) if entry.endswith(".life")]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise HostError("cannot read %s: %s" % (folder.workers, error.strerror)) from None
+
+
+def details_of(folder: Folder, name: str) -> Fields:
+    details = {"kind": "starting", "name": name, "pid": 0, "host": "", "since": "", "supervisor": ""}
+    try:
+        with open(folder.life_path(name), "rb") as file:
+            details.update(json.loads(file.read(4096).decode("ascii")))
+    except (OSError, ValueError):
+        pass  # it has just begun, or has just gone
+    return details
+
+
+def members_of(folder: Folder, supervisors: Sequence[str]) -> List[Fields]:
+    """Those of the members that are one of these supervisors or a worker of one."""
+    return [member for member in members(folder) if (member["supervisor"] or member["name"]) in supervisors]
+
+
+def members_and_jobs(database: Database) -> List[Fields]:
+    """The members, and the id of the job that each runs (or None) as "job"."""
+    alive = members(database.folder)
+    jobs: Dict[str, str] = {}
+    with contextlib.suppress(NoDatabase):
+        jobs = {job["worker"]: job["id"] for job in looking.processing(database)} if alive else {}
+    return [dict(member, job=jobs.get(member["name"])) for member in alive]
+
+
+def ask_to_stop(folder: Folder, supervisors: Sequence[str], request: str) -> None:
+    """Leave each of these supervisors a *request* ("stop", "now" or "leave"), which its workers heed, too."""
+    with files.refusals_told(folder.workers):
+        for name in supervisors:
+            os.close(files.open_private(folder.request_path(name, request), os.O_WRONLY | os.O_CREAT))
+
+
+def has_worker(folder: Folder) -> bool:
+    """True while any worker lives that can heed a request."""
+    return any(member["kind"] == "worker" for member in members(folder))
+
+
+def has_worker_soon(folder: Folder) -> bool:
+    """True where a worker lives; a supervisor gets a moment to replace the one it has lost."""
+    deadline = time.monotonic() + STARTING_SECONDS
+    while not has_worker(folder):
+        if not members(folder) or time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def is_served(folder: Folder) -> bool:
+    """True while a supervisor lives that nobody has asked to stop."""
+    supervisors = [str(member["name"]) for member in members(folder) if member["kind"] == "supervisor"]
+    return any(not is_asked_to_stop(folder, name) for name in supervisors)
+
+
+def is_asked_to_stop(folder: Folder, supervisor: str) -> bool:
+    return any(os.path.exists(folder.request_path(supervisor, request)) for request in REQUESTS)
+
+
+def try_start_lock(folder: Folder) -> Optional[int]:
+    """The right to start a supervisor where none serves: a descriptor to close, None where another holds it."""
+    fd = files.open_private(os.path.join(folder.path, "start"), os.O_RDWR | os.O_CREAT)
+    if locks.try_lock(fd):
+        return fd
+    os.close(fd)
+    return None
+
+
+def is_asked_by_its_job(database: Database) -> bool:
+    """True when a job of this very queue calls, not what an attempt that has ended left running."""
+    identifier, token = os.environ.get("QUEUECTL_JOB_ID"), os.environ.get("QUEUECTL_TOKEN")
+    if not identifier or not token:
+        return False
+    try:
+        return looking.running_token(database, ids.check_id(identifier)) == token
+    except (NoDatabase, BadInput):
+        return False
+    except HostError:
+        return True  # it cannot be told now: rather leave too early than wait for oneself
+    except QueueError:
+        return False
+
+
+def counts_of_others(database: Database) -> Dict[str, int]:
+    """How many jobs are in each state, less the one that asks."""
+    counts = looking.counts(database)
+    if counts["processing"] and is_asked_by_its_job(database):
+        counts["processing"] -= 1
+    return counts
