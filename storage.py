@@ -33,7 +33,7 @@ from queuectl_lib.store.database import Database
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterable, Iterator, List, Optional, Sequence, Tuple
+    from typing import Any, Callable, Iterable, Iterator, List, Optional, Sequence, Tuple
 
     from queuectl_lib.jobs.attempts import Outcome
     from queuectl_lib.jobs.ids import Holder
@@ -265,10 +265,11 @@ def settle(connection: sqlite3.Connection, outcome: Outcome, settings: Settings)
     claim = outcome.claim
     end = times.utc_text(outcome.finished)
     start = None if outcome.started is None else times.utc_text(outcome.started)
-    if outcome.kind == "given back" and cancel_wanted(connection, claim):
-        outcome.kind, outcome.error = "cancelled", "cancelled while it was given back"
-    if not move_on(connection, outcome, settings, start, end):
+    state, delay = retrying.after(final_kind(connection, outcome), claim.attempts, claim.max_retries, settings)
+    if not move_on(connection, outcome, state, delay, start, end):
         return False
+    for keep in AFTERMATH:
+        keep(connection, claim, state, end)
     if outcome.unstarted:
         connection.execute(DELETE_ATTEMPT, (claim.attempt_id,))
         return True
@@ -293,6 +294,21 @@ def settle(connection: sqlite3.Connection, outcome: Outcome, settings: Settings)
     return True
 
 
+CANCEL_WANTED = "SELECT cancel_requested FROM jobs WHERE seq = ?"
+
+
+def final_kind(connection: sqlite3.Connection, outcome: Outcome) -> str:
+    """How the attempt counts for its job: what did not complete is cancelled where that was asked for meanwhile."""
+    if outcome.kind in (states.COMPLETED, states.CANCELLED):
+        return outcome.kind
+    row = connection.execute(CANCEL_WANTED, (outcome.claim.seq,)).fetchone()
+    if not row or not row["cancel_requested"]:
+        return outcome.kind
+    if outcome.kind == states.GIVEN_BACK:
+        outcome.kind, outcome.error = states.CANCELLED, "cancelled while it was given back"
+    return states.CANCELLED
+
+
 COMPLETE_JOB = (
     "UPDATE jobs SET state = 'completed', token = NULL, cancel_requested = 0, exit_code = 0, last_error = NULL,"
     " started_at = coalesce(?, started_at), finished_at = ?, updated_at = ?" + OWN_CLAIM
@@ -308,53 +324,46 @@ RELEASE_JOB = (
 
 
 def move_on(
-    connection: sqlite3.Connection, outcome: Outcome, settings: Settings, start: Optional[str], end: str
+    connection: sqlite3.Connection, outcome: Outcome, state: str, delay: float, start: Optional[str], end: str
 ) -> bool:
-    """Move the job of an ended attempt to its next state, and keep for `check` what that means."""
-    claim = outcome.claim
-    guard = (claim.seq, claim.token)
-    state = ""
-    if outcome.kind == "completed":
-        moved = connection.execute(COMPLETE_JOB, (start, end, end) + guard)
-    elif outcome.kind == "given back":
-        moved = connection.execute(RELEASE_JOB, (int(outcome.unstarted), end) + guard)
-    else:
-        values = failure(connection, outcome, settings, start)
-        state = values[0]
-        moved = connection.execute(FAIL_JOB, values + guard)
-    if moved.rowcount != 1:
-        return False
-    if outcome.kind == "completed" and claim.unique_key is not None:
-        connection.execute(RECORD_SUCCESS, (claim.unique_key, end))
-    elif state == "dead":
-        connection.execute(COUNT_DEATH)
-        connection.execute(NUMBER_DEATH, (claim.seq,))
-    return True
-
-
-def failure(
-    connection: sqlite3.Connection, outcome: Outcome, settings: Settings, start: Optional[str]
-) -> Tuple[Any, ...]:
-    """The values of FAIL_JOB before its guard: cancelled, failed with a date, or dead."""
-    claim = outcome.claim
-    end = times.utc_text(outcome.finished)
-    if outcome.kind == "cancelled" or cancel_wanted(connection, claim):
-        return "cancelled", outcome.exit_code, outcome.error, start, end, end, None, None
-    if claim.attempts > claim.max_retries:
-        return "dead", outcome.exit_code, outcome.error, start, end, end, None, None
-    delay = retrying.backoff_delay(settings.backoff_base, claim.attempts, settings.backoff_cap)
-    due = times.utc_text(min(outcome.finished + delay, times.LAST_TIME))
-    return "failed", outcome.exit_code, outcome.error, start, None, end, due, int(delay > 0)
-
-
-def cancel_wanted(connection: sqlite3.Connection, claim: Claim) -> bool:
-    row = connection.execute("SELECT cancel_requested FROM jobs WHERE seq = ?", (claim.seq,)).fetchone()
-    return bool(row and row["cancel_requested"])
+    """Move the job of an ended attempt to its next *state*; False where the claim is not its own any more."""
+    guard = (outcome.claim.seq, outcome.claim.token)
+    if state == "completed":
+        return connection.execute(COMPLETE_JOB, (start, end, end) + guard).rowcount == 1
+    if state == "pending":
+        return connection.execute(RELEASE_JOB, (int(outcome.unstarted), end) + guard).rowcount == 1
+    finished: Optional[str] = end
+    due = lane = None
+    if state == "failed":
+        due = times.utc_text(min(outcome.finished + delay, times.LAST_TIME))
+        finished, lane = None, int(delay > 0)
+    values = (state, outcome.exit_code, outcome.error, start, finished, end, due, lane)
+    return connection.execute(FAIL_JOB, values + guard).rowcount == 1
 
 
 RECORD_SUCCESS = "INSERT OR REPLACE INTO successes VALUES (?, ?)"
+
+
+def remember_success(connection: sqlite3.Connection, claim: Claim, state: str, end: str) -> None:
+    """For `check --expect`: when a job with this key last completed."""
+    if state == "completed" and claim.unique_key is not None:
+        connection.execute(RECORD_SUCCESS, (claim.unique_key, end))
+
+
 COUNT_DEATH = "UPDATE counts SET deaths = deaths + 1 WHERE state = 'dead'"
 NUMBER_DEATH = "UPDATE jobs SET death = (SELECT deaths FROM counts WHERE state = 'dead') WHERE seq = ?"
+
+
+def number_death(connection: sqlite3.Connection, claim: Claim, state: str, end: str) -> None:
+    """For `check`, which tells of each death once."""
+    if state == "dead":
+        connection.execute(COUNT_DEATH)
+        connection.execute(NUMBER_DEATH, (claim.seq,))
+
+
+# What else follows in the transaction that settles an attempt.
+AFTERMATH: Tuple[Callable[[sqlite3.Connection, Claim, str, str], None], ...] = (remember_success, number_death)
+
 
 REQUEUE_JOB = (
     "UPDATE jobs SET state = 'pending', attempts = 0, next_run_at = ?, lane = 0, updated_at = ?, started_at = NULL,"

@@ -287,9 +287,9 @@ MUTANTS = [
         6,
         [
             (
-                "storage.py",
-                "    if claim.attempts > claim.max_retries:\n",
-                "    if claim.attempts > claim.max_retries + 1:\n",
+                "queuectl_lib/jobs/retrying.py",
+                "and attempts <= max_retries:",
+                "and attempts <= max_retries + 1:",
             )
         ],
         "test_retrying.py::test_a_job_with_n_retries_runs_n_plus_one_times",

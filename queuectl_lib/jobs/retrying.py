@@ -1,6 +1,25 @@
-"""What comes after an attempt that did not succeed, and when."""
+"""What comes after an attempt: which state, and after which delay. Pure: nothing is asked and nothing is written."""
 
 from __future__ import annotations
+
+from queuectl_lib.jobs import states
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Tuple
+
+    from queuectl_lib.settings import Settings
+
+
+def after(kind: str, attempts: int, max_retries: int, settings: Settings) -> Tuple[str, float]:
+    """The state that a job enters when attempt number *attempts* ended as *kind*, and seconds until it is due.
+
+    The delay is 0 for every state but failed.
+    """
+    verb = states.ENDINGS[kind]
+    if verb == "fail" and attempts <= max_retries:
+        return "failed", backoff_delay(settings.backoff_base, attempts, settings.backoff_cap)
+    return {"complete": "completed", "release": "pending", "cancel": "cancelled", "fail": "dead"}[verb], 0.0
 
 
 def backoff_delay(base: float, attempt: int, cap: float) -> float:
