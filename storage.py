@@ -24,11 +24,11 @@ import time
 
 from queuectl_lib import times
 from queuectl_lib.errors import NoDatabase, QueueError
-from queuectl_lib.host import bell, failpoints
+from queuectl_lib.host import bell, failpoints, locks
 from queuectl_lib.jobs import fields, ids, retrying, states
 from queuectl_lib.jobs.attempts import Claim
 from queuectl_lib.jobs.ids import MadeId
-from queuectl_lib.store import database, keys, looking, opening
+from queuectl_lib.store import keys, looking, opening
 from queuectl_lib.store.database import Database
 
 TYPE_CHECKING = False
@@ -48,7 +48,7 @@ OWN_CLAIM = " WHERE seq = ? AND token = ? AND state = 'processing'"
 class Queue:
     """One queue: its database, the folder beside it, and the moves of its jobs."""
 
-    def __init__(self, db_path: str, busy_seconds: float = database.BUSY_SECONDS) -> None:
+    def __init__(self, db_path: str, busy_seconds: float = locks.BUSY_SECONDS) -> None:
         self.database = Database(db_path, busy_seconds)
         self.folder = self.database.folder
         self.path = self.database.path
@@ -363,7 +363,6 @@ def number_death(connection: sqlite3.Connection, claim: Claim, state: str, end: 
 
 # What else follows in the transaction that settles an attempt.
 AFTERMATH: Tuple[Callable[[sqlite3.Connection, Claim, str, str], None], ...] = (remember_success, number_death)
-
 
 REQUEUE_JOB = (
     "UPDATE jobs SET state = 'pending', attempts = 0, next_run_at = ?, lane = 0, updated_at = ?, started_at = NULL,"

@@ -1,4 +1,4 @@
-"""worker: running jobs, and keeping the runners alive.
+"""worker: who runs the jobs, and who keeps the runners alive.
 
     Supervisor --spawn--> Worker --sh (the watcher)--> command --> whatever it starts
         |                   |            |
@@ -11,27 +11,28 @@ The supervisor starts workers, replaces those that die, and passes on the wish t
 files in the queue's folder (they need no signal, so Windows has them too, and no
 multiprocessing primitive is shared: a killed child would take its lock along).
 
-A worker loops: collect what ended, look around, start what is next, rest. Results that
-end together and the next claims share one transaction. While jobs are short a worker
+A worker loops: heed requests, collect what ended, look around, start what is next, rest.
+Results that end together and the next claims share one transaction. While jobs are short it
 claims ahead what it expects to run within AHEAD_SECONDS, and gives back what it has not
 started as soon as one takes longer than QUICK_SECONDS, so no job waits behind a long one.
 
-While a worker is busy, the files of recorded attempts that stayed empty serve the next ones
-(SpareFiles): to make and delete three of them costs more than a short command.
+A job outlives its worker (run/launching: its watcher). When a worker is gone (its life file is
+no longer locked: the kernel's word, not a clock's), any other worker decides what became of its
+jobs (run/orphans: by which evidence).
 
-A job outlives its worker. Its watcher is a shell of the job's own session that waits for
-the command and leaves the exit status in the run file. When a worker is gone (its life
-file is no longer locked: the kernel's word, not a clock's), any other worker decides what
-became of its jobs, in this order:
+What the two stand on, each a room of queuectl_lib/run:
 
-    no run file or no "pid" line, and the lock free   it never started: given back
-    "exit N" in the run file                          it finished unseen: recorded (one that was
-                                                      being ended, as what it was ended for)
-    the run file is locked                            it still runs: adopted by an idle worker
-    otherwise                                         it died: a lost attempt
+    starting     only where none serves, in the background
+    options      what was asked for              pace          how much, how often
+    chores       what a supervisor does beside   log           what is said
+    attempt      one run of one command          launching     environment, watcher, start
+    concluding   what to record of it            run_file      what its watcher noted
+    spare_files  files used again                output_files  head and tail
+    orphans      the jobs of dead workers        glance        what the database said last
+    trouble      a database that refuses
 
-Keeping the runners alive is here as well: starting one only where none serves, crontab lines
-that do so, and `doctor`, which tries on a host whether all of this works there.
+Both processes outlive the files that they were loaded from: all of ours that they will ever
+need is loaded here, before they begin.
 """
 
 from __future__ import annotations
@@ -40,8 +41,6 @@ import collections
 import contextlib
 import multiprocessing
 import os
-import select
-import signal
 import socket
 import sys
 import time
@@ -49,23 +48,30 @@ import time
 from queuectl_lib import times
 from queuectl_lib.errors import HostError, QueueError
 from queuectl_lib.host import bell, failpoints, files, signals, spawn, tree
-from queuectl_lib.host.signals import WakeUp
-from queuectl_lib.jobs import attempts
+from queuectl_lib.host.bell import Bell
+from queuectl_lib.host.waking import WakeUp
+from queuectl_lib.jobs import attempts, states
 from queuectl_lib.jobs.attempts import Outcome
-from queuectl_lib.run import log, pace, starting
+from queuectl_lib.run import concluding, log, pace, starting
 from queuectl_lib.run.attempt import Attempt
+from queuectl_lib.run.chores import Chores
+from queuectl_lib.run.glance import Glance
 from queuectl_lib.run.launching import CannotStart
+from queuectl_lib.run.options import Options
+from queuectl_lib.run.orphans import Orphans
+from queuectl_lib.run.pace import Pace
 from queuectl_lib.run.spare_files import SpareFiles
+from queuectl_lib.run.trouble import Trouble
+from queuectl_lib.settings import ConfigFile
 from queuectl_lib.store import looking, opening, roster, tidying
 from queuectl_lib.store.roster import Presence
 from storage import Queue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Set, Tuple
+    from typing import Any, Callable, Deque, Dict, List, Optional, Sequence
 
     from queuectl_lib.jobs.attempts import Claim
-    from queuectl_lib.run.options import Options
     from queuectl_lib.settings import Settings
 
 VERSION = "0.1.0"
@@ -92,24 +98,24 @@ class Supervisor:
         queue: Queue,
         name: str,
         options: Options,
-        read_settings: Callable[[], Settings],
+        config: ConfigFile,
         when_present: Optional[Callable[[], None]] = None,
     ) -> None:
         self.queue = queue
         self.name = name
         self.options = options
-        self.read_settings = read_settings
+        self.config = config
         self.when_present = when_present
         self.began = time.monotonic()
         self.workers: List[WorkerProcess] = []
-        self.stage = ""  # or one of storage.REQUESTS: what the workers have been asked
+        self.stage = ""  # or one of roster.REQUESTS: what the workers have been asked
         self.signals: List[int] = []
         self.started = 0
         self.boot_failures = 0
         self.start_after = 0.0  # monotonic; later only while workers die before they begin
         self.drained = False
         self.announced = False
-        self.keeper: Optional[Keeper] = None
+        self.chores: Optional[Chores] = None
 
     def run(self) -> None:
         """Serve until the end. Raises HostError when workers cannot start."""
@@ -126,7 +132,7 @@ class Supervisor:
 
     def boot(self) -> None:
         self.queue.database.create()
-        self.read_settings()
+        self.config()
         signals.free_signals()
         self.wake = WakeUp(self.signals)
         for number in signals.stop_signals():  # before anyone can see that we are here, and ask us to stop
@@ -134,7 +140,7 @@ class Supervisor:
         self.presence = Presence(self.queue.folder, self.name, member_details("supervisor", self.name))
         if self.when_present:
             self.when_present()
-        self.keeper = Keeper(self.queue)
+        self.chores = Chores(self.queue.database)
         os.chdir(os.path.abspath(os.sep))  # spawn fails from a directory that was deleted
         log.say(self.name, "supervisor started, pid %d, workers: %d" % (os.getpid(), self.options.workers))
 
@@ -168,11 +174,9 @@ class Supervisor:
 
     def wake_workers(self) -> None:
         """Say it by signal too: that ends an idle worker's sleep, and works without the folder."""
-        if sys.platform != "win32":
-            number = signal.SIGUSR1 if self.stage == "now" else signal.SIGTERM
-            for worker in self.workers:
-                if worker.process.exitcode is None:  # not waited for yet, so the pid is its own
-                    os.kill(worker.process.pid, number)
+        for worker in self.workers:
+            if worker.process.exitcode is None:  # not waited for yet, so the pid is its own
+                signals.ask_worker(worker.process.pid, self.stage == "now")
 
     def advance(self, stage: str) -> None:
         if self.stage and roster.REQUESTS.index(stage) <= roster.REQUESTS.index(self.stage):
@@ -214,7 +218,8 @@ class Supervisor:
         while len(self.workers) < self.wanted() and time.monotonic() >= self.start_after:
             self.started += 1
             name = "%s-%d" % (self.name, self.started)
-            arguments = (self.queue.path, name, self.name, self.options, self.read_settings)
+            options = tuple(vars(self.options).values())  # text and numbers: whatever files are there can read these
+            arguments = (VERSION, self.queue.path, name, self.name, options, self.config.home)
             process = multiprocessing.get_context("spawn").Process(target=work, args=arguments, name=name)
             try:
                 signals.start_helper_of_spawn()
@@ -246,20 +251,12 @@ class Supervisor:
 
     def rest(self) -> None:
         """Wait for a worker's end, a signal, or the next tick."""
-        import multiprocessing.connection  # loads tempfile and hashlib: no worker needs these
-
         if not self.workers and not self.wanted():
             return
-        handles: List[Any] = [worker.process.sentinel for worker in self.workers]
-        if sys.platform == "win32":
-            handles = handles[: pace.WINDOWS_WAITS]
         pause = pace.SUPERVISOR_TICK_SECONDS if self.announced else 0.01
-        with contextlib.suppress(InterruptedError):  # on Windows Ctrl+C ends the wait so
-            multiprocessing.connection.wait(handles + self.wake.handles(), pause)
-        self.wake.clear()
-        if self.keeper:
-            self.keeper.renew()
-        log.trim_log(self.queue.folder.log)
+        self.wake.wait_for_any([worker.process.sentinel for worker in self.workers], pause)
+        if self.chores:
+            self.chores.turn()
 
     def leave(self) -> None:
         """See the workers off, also when the supervisor itself has failed."""
@@ -270,8 +267,8 @@ class Supervisor:
             self.heed_requests()
             self.bury_dead_workers()
             self.rest()
-        if self.keeper:
-            self.keeper.close()
+        if self.chores:
+            self.chores.close()
         self.wake.close()
         for request in roster.REQUESTS + ("ready",):
             with contextlib.suppress(OSError):
@@ -284,41 +281,9 @@ class Supervisor:
 def nothing_left(queue: Queue) -> bool:
     """True when no job waits or runs (False where the database does not answer)."""
     try:
-        counts = looking.counts(queue.database)
+        return states.nothing_left(looking.counts(queue.database))
     except HostError:
         return False
-    return not (counts["pending"] or counts["failed"] or counts["processing"])
-
-
-class Keeper:
-    """An idle connection that lives as long as its supervisor; it follows a replaced file."""
-
-    def __init__(self, queue: Queue) -> None:
-        self.queue = queue
-        self.connection: Any = None
-        self.identity: Any = None
-        self.renew()
-
-    def renew(self) -> None:
-        identity = self._identity()
-        if identity == self.identity:
-            return
-        self.close()
-        with contextlib.suppress(QueueError):
-            self.connection = self.queue.database.keeper()
-            self.identity = identity
-
-    def _identity(self) -> Optional[Tuple[int, int]]:
-        try:
-            info = os.stat(self.queue.path)
-            return info.st_dev, info.st_ino
-        except OSError:
-            return None
-
-    def close(self) -> None:
-        if self.connection is not None:
-            self.connection.close()
-        self.connection = self.identity = None
 
 
 def member_details(kind: str, supervisor: str) -> Dict[str, Any]:
@@ -336,19 +301,22 @@ def serve(
     queue: Queue,
     name: str,
     options: Options,
-    read_settings: Callable[[], Settings],
+    config: ConfigFile,
     when_present: Optional[Callable[[], None]] = None,
 ) -> None:
     """Be the supervisor *name* to the end."""
     starting.spawn_without_front_end()
     with opening.told(queue.folder.path):
-        Supervisor(queue, name, options, read_settings, when_present).run()
+        Supervisor(queue, name, options, config, when_present).run()
 
 
-def work(db_path: str, name: str, supervisor: str, options: Options, read_settings: Callable[[], Settings]) -> None:
-    """The target of a spawned worker process."""
+def work(version: str, db_path: str, name: str, supervisor: str, options: Sequence[Any], home: str) -> None:
+    """The target of a spawned worker process; *version* is that of its supervisor, which may be of older files."""
     try:
-        Worker(Queue(db_path), name, supervisor, options, read_settings).run()
+        if version != VERSION:
+            text = "the files here are of version %s now, and this supervisor of %s: start another one"
+            raise HostError(text % (VERSION, version))
+        Worker(Queue(db_path), name, supervisor, Options(*options), ConfigFile(home)).run()
     except (QueueError, OSError) as error:
         log.say(name, "worker cannot go on: %s" % error)
         sys.exit(HostError.exit_code)
@@ -369,20 +337,15 @@ class Worker:
         self.running: List[Attempt] = []  # at most one of its own; any number that it ends for others
         self.ahead: Deque[Claim] = collections.deque()  # claimed, not started
         self.ended: List[Outcome] = []  # not recorded yet
-        self.batch = 1  # how many to claim
-        self.pace = 0.0  # seconds that a job took of late
-        self.stage = ""  # or one of storage.REQUESTS
+        self.pace = Pace()
+        self.stage = ""  # or one of roster.REQUESTS
         self.signals: List[int] = []
         self.looked_at = 0.0
         self.share = os.urandom(1)[0] / 256  # of the pause: many workers do not look all at once
         self.heeded_at = 0.0
-        self.trouble = ""
-        self.trouble_pause = 0.0
-        self.write_refused = False  # the last time
-        self.shortage_pause = 0.0
-        self.retry_at = 0.0
-        self.puzzles: Set[str] = set()  # tokens of orphans whose files cannot be read
-        self.glance = Glance(queue)
+        self.trouble = Trouble(self.say)
+        self.orphans = Orphans(queue, self.say)
+        self.glance = Glance(queue.database)
         self.spare = SpareFiles(queue)
         self.rung = False  # the bell, just now
         self.clock_offset = time.time() - time.monotonic()
@@ -393,11 +356,11 @@ class Worker:
             try:
                 self.one_round()
             except QueueError as error:
-                self.meet_trouble(str(error))
-                self.bell.wait(self.trouble_pause, self.wake)
+                self.trouble.meet(str(error))
+                self.bell.wait(self.trouble.pause, self.wake)
             except OSError as error:  # the disk or its permissions: keep everything, go on
-                self.meet_trouble("%s: %s" % (error.filename, error.strerror))
-                self.bell.wait(self.trouble_pause, self.wake)
+                self.trouble.meet("%s: %s" % (error.filename, error.strerror))
+                self.bell.wait(self.trouble.pause, self.wake)
         self.leave()
 
     def one_round(self) -> None:
@@ -414,7 +377,7 @@ class Worker:
         spawn.keep_descriptors()
         self.wake = WakeUp(self.signals)
         signals.reset_signals(self.wake)
-        self.bell = Bell(self.queue)
+        self.bell = Bell(self.queue.folder.bell, self.queue.path)
         self.job_object = tree.own_job_object(self.name)
         self.presence = Presence(self.queue.folder, self.name, member_details("worker", self.supervisor))
         self.say("worker started, pid %d" % os.getpid())
@@ -424,15 +387,14 @@ class Worker:
 
     def done(self) -> bool:
         """True when a stopping worker holds nothing any more, or a draining one has nothing left."""
-        if self.stage in ("now", "leave") and self.trouble_pause >= pace.TROUBLE_SECONDS and not self.running:
+        if self.stage in ("now", "leave") and self.trouble.is_lasting() and not self.running:
             return True  # what it holds is evidence on the disk: the next worker records it
         if self.running or self.ended or self.ahead:
             return False
         return bool(self.stage) or (self.options.drain and nothing_left(self.queue))
 
     def leave(self) -> None:
-        if sys.platform != "win32":  # a signal that comes now is late, and must not look like a death
-            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+        signals.hold_back_late_ones()
         self.bell.close()
         self.wake.close()
         self.spare.clear()
@@ -476,7 +438,7 @@ class Worker:
     def stop_now(self) -> None:
         self.stage = "now"
         for attempt in self.running:
-            attempt.end("given back", "ended by a stop")
+            attempt.end(states.GIVEN_BACK, "ended by a stop")
 
     # -------------------------------------------------------- one round
 
@@ -489,17 +451,11 @@ class Worker:
                 failpoints.failpoint("attempt.ended")
                 self.running.remove(attempt)
                 self.ended.append(outcome)
-                self.adapt_batch(time.monotonic() - attempt.began)
-
-    def adapt_batch(self, took: float) -> None:
-        """Claim twice as many next time, but no more than fit into AHEAD_SECONDS at the pace of late."""
-        self.pace = max(took, self.pace + (took - self.pace) / 4)
-        fitting = int(pace.AHEAD_SECONDS / max(self.pace, pace.AHEAD_SECONDS / pace.BATCH_MOST))
-        self.batch = max(1, min(self.batch * 2, fitting))
+                self.pace.follow(time.monotonic() - attempt.began)
 
     def keep_going(self) -> None:
         """Start the next job, after recording and claiming where that is due."""
-        if self.running or time.monotonic() < self.retry_at:
+        if self.running or self.trouble.is_in_the_way():
             return
         if not self.ahead or self.stage:
             self.trade(claim=True)
@@ -508,7 +464,7 @@ class Worker:
 
     def trade(self, claim: bool) -> None:
         """One transaction: record what ended, give back what will not start, claim what is next."""
-        want = 0 if self.stage or not claim or self.running else self.batch
+        want = 0 if self.stage or not claim or self.running else self.pace.batch
         given_back = [attempts.unstarted(held) for held in self.ahead] if not want else []
         if not (self.ended or given_back or (want and self._something_due())):
             return
@@ -517,11 +473,11 @@ class Worker:
         try:
             refused, claims, more = self.queue.exchange(self.name, outcomes, want, time.time(), self.settings)
         except QueueError as error:
-            self.meet_trouble(str(error))
-            self.write_refused = True
+            self.trouble.meet(str(error))
+            self.trouble.write_refused = True
             return
-        self.write_refused = False
-        self.trouble_over()
+        self.trouble.write_refused = False
+        self.trouble.over()
         for outcome in self.ended:
             self.report(outcome, outcome in refused)
         self.ended = []
@@ -542,18 +498,20 @@ class Worker:
         try:
             self.glance.refresh()
         except QueueError as error:
-            self.meet_trouble(str(error))
+            self.trouble.meet(str(error))
             return False
-        if not self.write_refused:  # else only a write tells that this is over: reading may have worked all along
-            self.trouble_over()
+        if (
+            not self.trouble.write_refused
+        ):  # else only a write tells that this is over: reading may have worked all along
+            self.trouble.over()
         return self.glance.next_due is not None and self.glance.next_due <= time.time()
 
     def refresh_settings(self) -> None:
         try:
             settings = self.read_settings()
         except QueueError as error:
-            if self.trouble != str(error):
-                self.trouble = str(error)
+            if self.trouble.text != str(error):
+                self.trouble.text = str(error)
                 self.say("%s; the old settings hold" % error)
             return
         if self.options.backoff_base is not None:
@@ -562,39 +520,19 @@ class Worker:
             settings = settings.but(poll_interval=self.options.poll_interval)
         self.settings = settings
 
-    def meet_trouble(self, text: str) -> None:
-        """The database refuses: keep everything, say it once, try again, ever more slowly."""
-        if text != self.trouble:
-            self.trouble = text
-            self.say("%s; trying again" % text)
-        self.trouble_pause = min(max(0.1, self.trouble_pause * 2), pace.TROUBLE_SECONDS)
-        self.retry_at = time.monotonic() + self.trouble_pause
-
-    def meet_shortage(self, text: str) -> None:
-        """The host cannot start a process now: wait, ever longer until one starts again."""
-        if not self.shortage_pause:
-            self.say("%s; trying again" % text)
-        self.shortage_pause = min(max(0.1, self.shortage_pause * 2), pace.TROUBLE_SECONDS)
-        self.retry_at = time.monotonic() + self.shortage_pause
-
-    def trouble_over(self) -> None:
-        if self.trouble_pause:
-            self.say("the database answers again")
-            self.trouble, self.trouble_pause, self.retry_at = "", 0.0, 0.0
-
     def start(self, claim: Claim) -> None:
         attempt = Attempt(self.queue, claim)
         try:
             attempt.start(self.settings, self.spare)
         except CannotStart as error:
-            self.ended.append(Outcome(claim, "failed", time.time(), str(error)))
+            self.ended.append(Outcome(claim, states.FAILED, time.time(), str(error)))
             attempt.discard()
         except (OSError, QueueError) as error:  # no memory, no processes, no disk: not the job's fault
             self.ended.append(attempts.unstarted(claim))
             attempt.discard()
-            self.meet_shortage("cannot start a job (%s)" % (getattr(error, "strerror", None) or error))
+            self.trouble.meet_shortage("cannot start a job (%s)" % (getattr(error, "strerror", None) or error))
         else:
-            self.shortage_pause = 0.0
+            self.trouble.shortage_pause = 0.0
             self.running.append(attempt)
             self.say(
                 "job %s started (attempt %d of %d): %s"
@@ -613,15 +551,7 @@ class Worker:
                 for kind in outcome.useless_files():
                     files.remove(self.queue.folder.attempt_path(claim.token, kind))
         failpoints.failpoint("report.removed")
-        detail = outcome.kind if outcome.error is None else outcome.error
-        if not detail.startswith(outcome.kind):
-            detail = "%s: %s" % (outcome.kind, detail)
-        if outcome.started is not None:
-            detail += " (after %s)" % times.seconds_text(max(0.0, outcome.finished - outcome.started))
-        if outcome.kind in ("failed", "timed out", "lost"):
-            left = claim.max_retries + 1 - claim.attempts
-            detail += "; retries left: %d" % left if left > 0 else "; dead, no retries left"
-        self.say("job %s %s" % (claim.id, detail))
+        self.say("job %s %s" % (claim.id, concluding.sentence(outcome)))
 
     # -------------------------------------------------------- resting
 
@@ -629,7 +559,7 @@ class Worker:
         """Sleep until something can have changed."""
         if self.running:
             self.watch_running()
-        elif not (self.ended or self.ahead or self.stage) or time.monotonic() < self.retry_at:
+        elif not (self.ended or self.ahead or self.stage) or self.trouble.is_in_the_way():
             self.idle()
 
     def watch_running(self) -> None:
@@ -637,7 +567,7 @@ class Worker:
         own = self.running[0]
         if own.wait(pace.QUICK_SECONDS, self.wake):
             return
-        if (self.ended or self.ahead) and time.monotonic() >= self.retry_at:
+        if (self.ended or self.ahead) and not self.trouble.is_in_the_way():
             self.trade(claim=False)
         if True in [attempt.bound_output() for attempt in self.running]:
             return  # it writes fast: look again at once
@@ -651,9 +581,8 @@ class Worker:
             pause = min(pause, max(0.0, self.glance.next_due - time.time()))
         if self.options.drain:
             pause = min(pause, 0.1)
-        now = time.monotonic()
-        if now < self.retry_at:
-            pause = max(0.01, self.retry_at - now)
+        if self.trouble.is_in_the_way():
+            pause = max(0.01, self.trouble.retry_at - time.monotonic())
         elif self.glance.is_stale:  # the bell was rung in vain, or for later: ask first
             return
         self.rung = self.bell.wait(max(pause, 0.001), self.wake)
@@ -676,10 +605,10 @@ class Worker:
             mine = {attempt.claim.token: attempt for attempt in self.running}
             for job in jobs:
                 if job["token"] in mine and job["cancel_requested"]:
-                    mine[job["token"]].end("cancelled", "cancelled while it ran")
+                    mine[job["token"]].end(states.CANCELLED, "cancelled while it ran")
             self._look_after_orphans([job for job in jobs if job["worker"] != self.name])
         except QueueError as error:
-            self.meet_trouble(str(error))
+            self.trouble.meet(str(error))
 
     def pause_between_looks(self, now: float) -> float:
         """A second where a job of ours may have been cancelled that long ago, so has run for so long.
@@ -698,128 +627,31 @@ class Worker:
             self.queue.forgive_clock(time.time())
 
     def _look_after_orphans(self, jobs: Sequence[Dict[str, Any]]) -> None:
-        alive: Dict[str, bool] = {}
-        for job in jobs:
-            worker = job["worker"]
-            if worker not in alive:
-                alive[worker] = roster.is_alive(self.queue.folder, worker) or tree.job_object_lives(worker)
-            if not alive[worker]:
-                try:
-                    self._decide(job)
-                except OSError as error:  # its files cannot be read now: no evidence, no verdict
-                    if job["token"] not in self.puzzles:
-                        self.say("job %s: what became of it cannot be read (%s); trying again" % (job["id"], error))
-                    self.puzzles.add(job["token"])
+        for job in self.orphans.among(jobs):
+            try:
+                self._decide(job)
+            except OSError as error:
+                self.orphans.puzzle(job, error)
 
     def _decide(self, job: Dict[str, Any]) -> None:
         """Find out by evidence what became of an orphan: settle it, or adopt it if it runs."""
-        found = looking.running_attempt(self.queue.database, job["seq"], job["token"])
-        if not found:
-            return
-        claim, started = found
         self.refresh_settings()
-        orphan = Attempt(self.queue, claim)
-        orphan.adopt(started, self.settings)
+        orphan = self.orphans.taken_up(job, self.settings)
+        if orphan is None:
+            return
         outcome = orphan.poll()
         if outcome:
             self._settle_orphan(outcome)
             return
         must_end = job["cancel_requested"] or orphan.overdue() or orphan.ending
         idle = not (self.running or self.ahead or self.stage)
-        if not (must_end or idle) or not self.queue.adopt(claim, job["worker"], self.name, time.time()):
-            return
-        failpoints.failpoint("adopt.committed")
-        self.running.append(orphan)
-        self.say("job %s adopted from %s, which died while it ran" % (claim.id, job["worker"]))
+        if (must_end or idle) and self.queue.adopt(orphan.claim, job["worker"], self.name, time.time()):
+            failpoints.failpoint("adopt.committed")
+            self.running.append(orphan)
+            self.say("job %s adopted from %s, which died while it ran" % (orphan.claim.id, job["worker"]))
 
     def _settle_orphan(self, outcome: Outcome) -> None:
         refused, _, _ = self.queue.exchange(self.name, [outcome], 0, time.time(), self.settings)
         if not refused:  # else another worker was first
             self.report(outcome, False)
             bell.ring(self.queue.folder.bell)
-
-
-class Glance:
-    """What the database said last: an idle worker asks every second and would hear the same.
-
-    An answer counts while the files stay as they were. Their times can be as coarse as two
-    seconds, so it counts only if they had been at rest for SETTLED_SECONDS before.
-    """
-
-    def __init__(self, queue: Queue) -> None:
-        self.queue = queue
-        self.processing: List[Dict[str, Any]] = []
-        self.next_due: Optional[float] = None
-        self.is_stale = False
-        self.seen: Any = None
-        self.asked_at = 0.0
-
-    def refresh(self) -> None:
-        """Ask again if the answer can have changed. Raises HostError."""
-        self.is_stale = False
-        seen = self.queue.database.fingerprint()
-        if seen and seen == self.seen and time.monotonic() - self.asked_at < pace.FRESH_SECONDS:
-            return
-        now = time.time()
-        self.seen, self.next_due = None, None
-        self.processing, self.next_due = looking.under_way(self.queue.database, now)
-        self.asked_at = time.monotonic()
-        if seen and seen[0] < now - pace.SETTLED_SECONDS:
-            self.seen = seen
-
-
-class Bell:
-    """Wakes an idle worker when a job is added (the FIFO that Queue.ring writes to).
-
-    Several workers listen; the one that gets the byte asks the database, and rings again
-    if more is due than it took. Where there is no FIFO (Windows) the WAL's time tells.
-    """
-
-    def __init__(self, queue: Queue) -> None:
-        self.queue = queue
-        self.fd = -1
-        if sys.platform != "win32":
-            with contextlib.suppress(OSError):  # without it, polling remains
-                self.fd = os.open(queue.folder.bell, os.O_RDWR | os.O_NONBLOCK)
-
-    def wait(self, seconds: float, wake: WakeUp) -> bool:
-        """Return True when the bell rings, False when a signal arrives or after *seconds*."""
-        if sys.platform == "win32":
-            return self._watch_wal(seconds)
-        deadline = time.monotonic() + seconds
-        watched = [wake.reader.fileno()] + ([self.fd] if self.fd >= 0 else [])
-        while seconds > 0:
-            ready = select.select(watched, [], [], seconds)[0]
-            wake.clear()
-            if self.fd not in ready:
-                return False
-            if self._take():
-                return True
-            seconds = deadline - time.monotonic()
-        return False
-
-    def _take(self) -> bool:
-        """True for the one worker that gets what the bell holds."""
-        with contextlib.suppress(BlockingIOError):
-            return bool(os.read(self.fd, 65536))
-        return False
-
-    def _watch_wal(self, seconds: float) -> bool:
-        deadline = time.monotonic() + seconds
-        before = self._wal()
-        while self._wal() == before:
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(0.015)
-        return True
-
-    def _wal(self) -> Optional[Tuple[int, int]]:
-        try:
-            info = os.stat(self.queue.path + "-wal")
-            return info.st_mtime_ns, info.st_size
-        except OSError:
-            return None
-
-    def close(self) -> None:
-        if self.fd >= 0:
-            os.close(self.fd)

@@ -6,14 +6,11 @@ import contextlib
 import json
 import os
 import re
-import sys
-import time
 
 from queuectl_lib import errors, times, values
 from queuectl_lib.errors import BadInput, HostError
 from queuectl_lib.host import files, locks
 from queuectl_lib.jobs import fields
-from queuectl_lib.store import database
 from queuectl_lib.values import Unwanted
 
 TYPE_CHECKING = False
@@ -201,17 +198,11 @@ class ConfigFile:
                 os.close(fd)
 
     def lock(self) -> int:
-        """Hold the right to replace the file (a lock on its directory; on Windows on a file)."""
-        if sys.platform == "win32":
-            fd = files.open_private(self.path + ".lock", os.O_RDWR | os.O_CREAT)
-        else:
-            fd = os.open(self.home, os.O_RDONLY)
-        deadline = time.monotonic() + database.BUSY_SECONDS
-        while not locks.try_lock(fd):
-            if time.monotonic() > deadline:
-                os.close(fd)
-                raise HostError("%s is locked by another queuectl: is one of them paused?" % self.path)
-            time.sleep(0.01)
+        """Hold the right to replace the file: a descriptor to close."""
+        fd = locks.open_for_folder(self.home, self.path + ".lock")
+        if not locks.wait_for_lock(fd, locks.BUSY_SECONDS):
+            os.close(fd)
+            raise HostError("%s is locked by another queuectl: is one of them paused?" % self.path)
         return fd
 
     def replace(self, content: Fields) -> None:

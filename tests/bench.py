@@ -37,18 +37,11 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SCRIPT = os.path.join(ROOT, "queuectl.py")
 sys.path.insert(0, ROOT)
 
-from queuectl_lib import (
-    settings,
-    times,
-)
+from queuectl_lib import settings, times
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.settings import Settings
-from queuectl_lib.store import (
-    looking,
-    pruning,
-    roster,
-)
+from queuectl_lib.store import looking, pruning, roster
 from storage import Queue
 
 # turns: repetitions; costly: of what takes seconds; jobs, crowd: drained by 2, and by 2 and

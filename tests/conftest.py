@@ -19,10 +19,7 @@ sys.path.insert(0, ROOT)
 from queuectl_lib import settings
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.settings import Settings
-from queuectl_lib.store import (
-    looking,
-    roster,
-)
+from queuectl_lib.store import looking, roster
 from queuectl_lib.store.output import Output
 from storage import Queue
 

@@ -177,9 +177,9 @@ MUTANTS = [
                 "        os.set_inheritable(os.dup(os.dup(self.fd)), True)\n",  # the watcher uses 8 and 9 itself
             ),
             (
-                "queuectl_lib/run/launching.py",
-                "        cwd=claim.cwd,\n        env=environment,\n        start_new_session=True,\n",
-                "        cwd=claim.cwd,\n"
+                "queuectl_lib/host/spawn.py",
+                "        cwd=cwd,\n        env=environment,\n        start_new_session=True,\n",
+                "        cwd=cwd,\n"
                 "        env=environment,\n"
                 "        close_fds=False,\n"
                 "        start_new_session=True,\n",
@@ -423,8 +423,8 @@ MUTANTS = [
         [
             (
                 "worker.py",
-                "            self.write_refused = True\n",
-                "            self.write_refused, self.ended = True, []\n",
+                "            self.trouble.write_refused = True\n",
+                "            self.trouble.write_refused, self.ended = True, []\n",
             )
         ],
         "test_faults.py::test_a_full_disk_is_told_and_workers_keep_their_jobs_and_results_until_there_is_space",

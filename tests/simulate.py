@@ -28,20 +28,14 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from queuectl_lib import (
-    settings,
-    times,
-)
+from queuectl_lib import settings, times
 from queuectl_lib.errors import QueueError
 from queuectl_lib.host import failpoints
 from queuectl_lib.jobs import states
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.settings import Settings
-from queuectl_lib.store import (
-    looking,
-    pruning,
-)
+from queuectl_lib.store import looking, pruning
 from queuectl_lib.store.database import Database
 from storage import Queue
 

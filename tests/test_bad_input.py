@@ -16,7 +16,7 @@ import pytest
 from conftest import SCRIPT, Home, Result, posix_only
 
 import queuectl
-from queuectl_lib import commands
+import queuectl_lib
 from queuectl_lib.store import roster
 
 SECRET = "sw0rdfish"  # stands as the value of a variable in every row that has one
@@ -58,7 +58,7 @@ def run_once(home, words, code, **options):
     """Through a process: the first row of every command, and what only a process can show; else within this one."""
     name = tuple(words[: 2 if words and words[0] in ("config", "dlq", "worker") else 1])
     plain = not options and all(label(word).isprintable() and NOT_UTF8 not in str(word) for word in words)
-    if plain and (name in SEEN or " ".join(name) not in commands.COMMANDS):
+    if plain and (name in SEEN or " ".join(name) not in queuectl_lib.commands.COMMANDS):
         return call_here(home, words)
     SEEN.add(name)
     return home.run(*words, code=code, **options)

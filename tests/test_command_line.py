@@ -15,8 +15,8 @@ from conftest import PYTHON, SCRIPT, Home, posix_only, wait_until
 from helpers.bundle import BUNDLE, copy_bundle
 
 import queuectl
+import queuectl_lib
 import storage
-from queuectl_lib import commands
 from queuectl_lib.commands import frame
 from queuectl_lib.jobs import states
 from queuectl_lib.store import looking, roster
@@ -239,7 +239,7 @@ def test_the_sqlite3_shell_itself_works(tmp_path):
 # ---------------------------------------------------------------- help and version
 
 
-@pytest.mark.parametrize("name", sorted(commands.COMMANDS))
+@pytest.mark.parametrize("name", sorted(queuectl_lib.commands.COMMANDS))
 def test_every_command_has_help_that_names_its_options(capsys, name):
     assert queuectl.main(name.split() + ["--help"]) == 0
     said = capsys.readouterr()
@@ -254,7 +254,7 @@ def test_every_command_has_help_that_names_its_options(capsys, name):
 def test_every_command_tells_the_version(kept, capsys):
     said = "queuectl %s\n" % storage.VERSION
     assert kept.run("list", "--version").stdout == kept.run("--version").stdout == said
-    for name in commands.COMMANDS:
+    for name in queuectl_lib.commands.COMMANDS:
         assert queuectl.main(name.split() + ["--version"]) == 0
         assert capsys.readouterr().out == said
 
@@ -298,7 +298,7 @@ def test_help_of_a_group_tells_of_its_commands(kept, group):
     shown = kept.run(group, "--help").stdout
     if group == "worker":  # which is a command of its own
         shown = kept.run("--help").stdout
-    for name in commands.COMMANDS:
+    for name in queuectl_lib.commands.COMMANDS:
         if name.startswith(group + " "):
             assert name in shown
 
@@ -306,7 +306,7 @@ def test_help_of_a_group_tells_of_its_commands(kept, group):
 def test_the_overview_names_every_command(kept):
     for words in (["--help"], ["-h"]):
         shown = kept.run(*words).stdout
-        for name in commands.COMMANDS:
+        for name in queuectl_lib.commands.COMMANDS:
             assert "  %s " % name in shown
 
 

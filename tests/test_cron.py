@@ -8,7 +8,7 @@ import pytest
 from conftest import PYTHON, WINDOWS, Home, posix_only, wait_until
 from helpers.bundle import copy_bundle
 
-from queuectl_lib import commands
+from queuectl_lib.commands import COMMANDS
 from queuectl_lib.store import roster
 
 HOSTILE = 'my jobs 50%\\% of it\'s "all" \u00e9\u4e2d $HOME `x` \\\\'
@@ -70,7 +70,7 @@ def run_as_cron(command, *interpreter):
 
 def run_lines(home, lines, cron_rule):
     for _, command in lines:
-        if command.endswith(" check") and "check" not in commands.COMMANDS:
+        if command.endswith(" check") and "check" not in COMMANDS:
             continue
         done = run_as_cron(cron_rule(command))
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b""), (command, done.stderr)

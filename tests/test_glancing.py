@@ -9,8 +9,8 @@ from conftest import NOW, SETTINGS, posix_only
 from queuectl_lib.errors import NoDatabase
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.run import pace
+from queuectl_lib.run.glance import Glance
 from queuectl_lib.store import looking, pruning
-from worker import Glance
 
 pytestmark = posix_only
 
@@ -20,7 +20,8 @@ def glance(queue, monkeypatch):
     """A glance at a queue that others keep open, which counts how often it asks."""
     keeper = queue.database.keeper()
     queue.enqueue(JobMaker(0, "/", 0o022, NOW).row({"command": "true", "delay": "1d"}))
-    glance = Glance(queue)
+    glance = Glance(queue.database)
+    glance.queue = queue
     whole, glance.asked = looking.under_way, 0
 
     def counted(database, now):

@@ -84,7 +84,7 @@ def test_every_shell_runs_one_builtin_as_it_would_alone_and_tells_its_status(she
         attempt = started(queue, command)
         outcome = finished(attempt)
         assert (outcome.exit_code, (outcome.stdout or b"").decode(), (outcome.stderr or b"").decode()) == result
-        assert attempt._status()["exit"] == str(result[0])
+        assert attempt.status()["exit"] == str(result[0])
 
 
 @long
@@ -109,7 +109,7 @@ def test_no_shell_takes_a_command_that_begins_with_a_dash_for_an_option(shell, q
 def test_no_shell_dies_of_a_syntax_error_before_it_has_told_the_status(shell, queue):
     for command in ("if", "echo 'open", "echo $(", "case x in"):
         attempt = started(queue, command)
-        code, error = finished(attempt).exit_code, attempt._status()
+        code, error = finished(attempt).exit_code, attempt.status()
         assert code > 0 and error["exit"] == str(code), command
 
 

@@ -12,7 +12,8 @@ import pytest
 from conftest import ROOT, posix_only
 from helpers.bundle import copy_bundle
 
-from queuectl_lib import commands, settings
+import queuectl_lib
+from queuectl_lib import settings
 from queuectl_lib.commands import frame
 from queuectl_lib.jobs import fields
 
@@ -20,12 +21,12 @@ with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
     README = file.read()
 
 
-@pytest.mark.parametrize("name", sorted(commands.COMMANDS))
+@pytest.mark.parametrize("name", sorted(queuectl_lib.commands.COMMANDS))
 def test_every_command_is_in_the_table(name):
     assert re.search(r"^\|.*`%s\b" % re.escape(name), README, re.M)
 
 
-@pytest.mark.parametrize("name", sorted(commands.COMMANDS))
+@pytest.mark.parametrize("name", sorted(queuectl_lib.commands.COMMANDS))
 def test_every_option_of_a_command_is_mentioned(name):
     for names, details in frame.load(name).arguments:
         options = [one for one in names if one.startswith("--")]
@@ -36,7 +37,7 @@ def test_every_option_of_a_command_is_mentioned(name):
 def test_every_verb_of_the_readme_exists():
     verbs = set(re.findall(r"(?:python3 \S*|`)queuectl\.py ((?:worker|dlq|config) [a-z]+|[a-z]+)", README))
     assert len(verbs) > 5
-    words = {name.split()[0] for name in commands.COMMANDS} | set(commands.COMMANDS)
+    words = {name.split()[0] for name in queuectl_lib.commands.COMMANDS} | set(queuectl_lib.commands.COMMANDS)
     assert verbs <= words
 
 

@@ -18,8 +18,8 @@ from conftest import SETTINGS, contents, end_process, in_full, is_running, ledge
 from queuectl_lib import times
 from queuectl_lib.errors import HostError
 from queuectl_lib.host import files, locks, processes
-from queuectl_lib.host.signals import WakeUp
 from queuectl_lib.host.tree import Tree
+from queuectl_lib.host.waking import WakeUp
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.run import log, run_file

@@ -297,7 +297,7 @@ def test_a_builtin_does_in_the_watcher_what_it_does_in_a_shell_of_its_own(queue,
     )
     got = (outcome.exit_code, outcome.stdout or b"", outcome.stderr or b"")
     assert got == (alone.returncode, alone.stdout, alone.stderr)
-    assert attempt._status()["exit"] == str(alone.returncode), "for whoever adopts it"
+    assert attempt.status()["exit"] == str(alone.returncode), "for whoever adopts it"
 
 
 @pytest.mark.parametrize("whose", ["the job", "the worker"])

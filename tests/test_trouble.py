@@ -46,11 +46,11 @@ def test_a_refused_write_is_told_once_and_tried_ever_more_slowly_although_readin
 
     monkeypatch.setattr(queue, "exchange", refuse)
     for _ in range(10):
-        one.retry_at = 0.0  # the pause is over
+        one.trouble.retry_at = 0.0  # the pause is over
         one.keep_going()
-    assert one.trouble_pause == pace.TROUBLE_SECONDS
+    assert one.trouble.pause == pace.TROUBLE_SECONDS
     monkeypatch.setattr(queue, "exchange", lambda *values: ([], [], False))
-    one.retry_at = 0.0
+    one.trouble.retry_at = 0.0
     one.keep_going()
     said = [line.split(": ", 1)[1] for line in capfd.readouterr().err.splitlines()]
     assert said == ["it is read-only; trying again", "the database answers again"]

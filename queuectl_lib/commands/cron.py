@@ -10,6 +10,7 @@ import sys
 from queuectl_lib import errors, values
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.errors import BadInput
+from queuectl_lib.host import system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def cron(call: Call) -> int:
     if os.path.realpath(call.home) != frame.HERE:
         words += ["--home", call.home]
     text = schedule(words, count)
-    if sys.platform == "win32":
+    if system.WINDOWS:
         terminal.print_text(text)
     else:
         terminal.write_all(1, os.fsencode(text))  # paths are bytes to cron, whatever stdout can encode
@@ -65,7 +66,7 @@ def schedule(words: Sequence[str], count: int) -> str:
         if not word.isprintable():
             text = "%s holds a character that no crontab can carry: rename it"
             raise BadInput(text % errors.shown(word))
-    return windows_tasks(words, count) if sys.platform == "win32" else crontab(words, count)
+    return windows_tasks(words, count) if system.WINDOWS else crontab(words, count)
 
 
 def crontab(words: Sequence[str], count: int) -> str:

@@ -9,7 +9,7 @@ import re
 import time
 
 import queuectl_lib
-from queuectl_lib import commands, values
+from queuectl_lib import values
 from queuectl_lib.commands import terminal
 from queuectl_lib.errors import BadInput
 from queuectl_lib.host import system
@@ -36,7 +36,7 @@ class Command:
     def __init__(self, name: str, run: Callable[[Call], int], arguments: Sequence[Any], shows: bool) -> None:
         self.name = name
         self.run = run
-        self.text = commands.COMMANDS[name][1]
+        self.text = queuectl_lib.commands.COMMANDS[name][1]
         self.arguments = arguments
         self.shows = shows
 
@@ -70,7 +70,7 @@ def command(name: str, *arguments: Any, **options: bool) -> Callable[[Callable[[
 def load(name: str) -> Command:
     """The command *name* of the table, with its room loaded."""
     if name not in LOADED:
-        __import__("queuectl_lib.commands." + commands.COMMANDS[name][0])
+        __import__("queuectl_lib.commands." + queuectl_lib.commands.COMMANDS[name][0])
     return LOADED[name]
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 from queuectl_lib import times
 from queuectl_lib.commands import terminal
+from queuectl_lib.host import system
 from queuectl_lib.jobs import states
 from queuectl_lib.store import looking
 
@@ -48,7 +47,7 @@ def command_text(job: Fields) -> str:
     """The command as one would type it."""
     if isinstance(job["command"], str):
         return job["command"]
-    if sys.platform == "win32":
+    if system.WINDOWS:
         import subprocess
 
         return subprocess.list2cmdline(job["command"])

@@ -31,7 +31,7 @@ def print_text(text: str, flush: bool = False) -> None:
 
 def is_closed_pipe(error: OSError) -> bool:
     """True where nobody reads what we print any more (on Windows that is EINVAL)."""
-    windows = sys.platform == "win32" and error.errno == EINVAL and not error.filename
+    windows = system.WINDOWS and error.errno == EINVAL and not error.filename
     return isinstance(error, BrokenPipeError) or windows
 
 
@@ -106,7 +106,7 @@ STATE_COLOURS = {"completed": "32", "failed": "33", "dead": "31", "processing": 
 
 def coloured(text: str, state: str) -> str:
     """*text* in the colour of *state*, on a terminal that wants colour."""
-    plain = sys.platform == "win32" or "NO_COLOR" in os.environ or os.environ.get("TERM") in (None, "dumb")
+    plain = system.WINDOWS or "NO_COLOR" in os.environ or os.environ.get("TERM") in (None, "dumb")
     if plain or state not in STATE_COLOURS or not is_terminal(sys.stdout):
         return text
     return "\x1b[%sm%s\x1b[0m" % (STATE_COLOURS[state], text)

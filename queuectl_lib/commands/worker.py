@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import sys
 import time
 
 from queuectl_lib import errors, times, values
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.commands.terminal import Progress
 from queuectl_lib.errors import BadInput, QueueError
-from queuectl_lib.host import files
+from queuectl_lib.host import files, system
 from queuectl_lib.store import looking, roster
 
 TYPE_CHECKING = False
@@ -91,7 +90,7 @@ def worker_stop(call: Call) -> int:
         raise BadInput("--now and --leave-running contradict each other: give one of them")
     if limit is not None and call.options.leave_running:
         raise BadInput("--timeout and --leave-running contradict each other: give one of them")
-    if call.options.leave_running and sys.platform == "win32":
+    if call.options.leave_running and system.WINDOWS:
         raise BadInput("--leave-running: on Windows a job ends with its worker")
     members = roster.members(queue.folder)
     if not members:

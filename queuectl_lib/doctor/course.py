@@ -9,6 +9,7 @@ import time
 from queuectl_lib.doctor import probes
 from queuectl_lib.doctor.probes import Finding
 from queuectl_lib.doctor.trial import Trial
+from queuectl_lib.host import system
 from storage import Queue
 
 TYPE_CHECKING = False
@@ -42,7 +43,7 @@ def examine(home: str, config: ConfigFile, script: str, modules: str) -> Iterato
         yield Finding("trial", False, text, "make it writable, or choose another home")
     yield probes.probe_clock(wall, monotonic)
     yield probes.tried("cron", probes.probe_cron)
-    if sys.platform != "win32":
+    if not system.WINDOWS:
         yield probes.tried("bare PATH", probes.probe_bare_path)
 
 

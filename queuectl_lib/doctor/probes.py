@@ -12,7 +12,7 @@ import sys
 import time
 
 from queuectl_lib.errors import NoDatabase, QueueError
-from queuectl_lib.host import files, places
+from queuectl_lib.host import files, places, system
 from queuectl_lib.jobs import ids
 from queuectl_lib.store import health, looking, opening, roster
 
@@ -69,12 +69,12 @@ def probe_home(home: str, config: str, queue: Queue) -> Finding:
     except OSError as error:
         text = "%s cannot be written: %s" % (home, error.strerror)
         return Finding("home", False, text, "see its permissions and the free space")
-    if sys.platform != "win32" and mode & 0o077:
+    if not system.WINDOWS and mode & 0o077:
         text = "%s: a new file there has mode %04o, so others can read it" % (home, mode)
         return Finding("home", False, text, "use a file system with permissions")
-    if sys.platform != "win32" and os.stat(home).st_mode & 0o077:
+    if not system.WINDOWS and os.stat(home).st_mode & 0o077:
         return Finding("home", None, "%s can be listed by other users" % home, "chmod 700 it; its files are private")
-    return Finding("home", True, "%s is writable%s" % (home, "" if sys.platform == "win32" else " and private"))
+    return Finding("home", True, "%s is writable%s" % (home, "" if system.WINDOWS else " and private"))
 
 
 def mode_of_new_file(folder: str) -> int:
@@ -173,7 +173,7 @@ def probe_alive(queue: Queue) -> Finding:
 
 def probe_cron() -> Finding:
     """Whether cron is there to start workers, and does so. Only good to know."""
-    tool, *words = ("schtasks", "/query", "/fo", "csv") if sys.platform == "win32" else ("crontab", "-l")
+    tool, *words = ("schtasks", "/query", "/fo", "csv") if system.WINDOWS else ("crontab", "-l")
     advice = "`cron` prints lines that keep workers running"
     if not shutil.which(tool):
         return Finding("cron", None, "%s is not there" % tool, "start workers at boot by other means")

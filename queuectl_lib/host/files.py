@@ -44,6 +44,14 @@ def open_appending(path: str) -> int:
     return fd
 
 
+def empty(fd: int, path: str) -> None:
+    """Cut the file *path*, open as *fd*, down to nothing: every writer appends, so none leaves a hole."""
+    if sys.platform == "win32":
+        os.close(os.open(path, os.O_WRONLY | os.O_TRUNC))  # the descriptor may only append
+    else:
+        os.ftruncate(fd, 0)
+
+
 def restore_owner_bits(fd: int) -> None:
     """Make a file of ours usable again if a umask took even its owner's bits."""
     if sys.platform != "win32":

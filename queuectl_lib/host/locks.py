@@ -26,6 +26,7 @@ else:
     except ImportError:
         import signal
 
+BUSY_SECONDS = 30.0  # how long one waits for its turn
 LOCK_BYTE = 1 << 30  # Windows locks forbid reading what they cover: lock beyond the content
 
 
@@ -48,6 +49,13 @@ def try_lock(fd: int, shared: bool = False) -> bool:
             return False
         raise HostError("file locks do not work here (%s): use a local file system" % error.strerror) from None
     return True
+
+
+def open_for_folder(folder: str, path: str) -> int:
+    """What to lock for the right to change files in *folder*: itself; on Windows, which cannot open it, *path*."""
+    if sys.platform == "win32":
+        return files.open_private(path, os.O_RDWR | os.O_CREAT)
+    return os.open(folder, os.O_RDONLY)
 
 
 IN_LINE_AFTER = 0.002  # a nap that has grown longer ends the asking, after 7 ms

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
-import socket
 import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterator, List
+    from typing import Iterator, List
+
+    from queuectl_lib.host.waking import WakeUp
 
 NOW_SIGNAL = int(getattr(signal, "SIGUSR1", 0))  # from the supervisor to its workers
 
@@ -52,44 +54,6 @@ def signal_name(number: int) -> str:
         return "signal %d" % number
 
 
-class WakeUp:
-    """Ends a wait when a signal arrives: handlers only note it and the wait's pipe wakes."""
-
-    def __init__(self, noted: List[int]) -> None:
-        self.noted = noted
-        self.reader, self.writer = socket.socketpair()
-        self.reader.setblocking(False)
-        self.writer.setblocking(False)
-        signal.set_wakeup_fd(self.writer.fileno(), warn_on_full_buffer=False)
-
-    def catch(self, number: int) -> None:
-        signal.signal(number, self._note)
-
-    def ignore(self, number: int) -> None:
-        """Let a signal only wake; unlike SIG_IGN, a job does not inherit this."""
-        signal.signal(number, self._pass)
-
-    def _note(self, number: int, frame: object) -> None:
-        self.noted.append(number)
-
-    def _pass(self, number: int, frame: object) -> None:
-        return
-
-    def handles(self) -> List[Any]:
-        """What multiprocessing.connection.wait can wait for (on Windows it takes no sockets)."""
-        return [] if sys.platform == "win32" else [self.reader]
-
-    def clear(self) -> None:
-        with contextlib.suppress(OSError):
-            while len(self.reader.recv(4096)) == 4096:
-                pass
-
-    def close(self) -> None:
-        signal.set_wakeup_fd(-1)
-        self.reader.close()
-        self.writer.close()
-
-
 def reset_signals(wake: WakeUp) -> None:
     """Free this worker, and so its jobs, from what whoever started it ignored or blocked."""
     if sys.platform == "win32":
@@ -116,3 +80,15 @@ def start_helper_of_spawn() -> None:
         from multiprocessing import resource_tracker
 
         resource_tracker.ensure_running()
+
+
+def ask_worker(pid: int, now: bool) -> None:
+    """Tell a worker by signal that it is to stop: that ends an idle one's sleep. (Windows has only the files.)"""
+    if sys.platform != "win32":
+        os.kill(pid, signal.SIGUSR1 if now else signal.SIGTERM)
+
+
+def hold_back_late_ones() -> None:
+    """A signal that comes now is late, and must not look like a death."""
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])

@@ -19,6 +19,23 @@ if TYPE_CHECKING:
         ChildProcess = Union[subprocess.Popen[bytes], "Child"]
 
 
+def start(arguments: List[str], cwd: str, environment: Dict[str, str], streams: Sequence[int]) -> ChildProcess:
+    """Start a program with three *streams* in a session of its own. Not on Windows."""
+    if sys.platform == "win32":
+        raise NotImplementedError
+    with contextlib.suppress(NotImplementedError):  # an old C library
+        return Child(spawn(arguments, cwd, environment, streams))
+    return subprocess.Popen(
+        arguments,
+        stdin=streams[0],
+        stdout=streams[1],
+        stderr=streams[2],
+        cwd=cwd,
+        env=environment,
+        start_new_session=True,
+    )
+
+
 def spawn(arguments: List[str], cwd: str, environment: Dict[str, str], streams: Sequence[int]) -> int:
     """The pid of a program started in a session of its own. Raises NotImplementedError where that cannot be said.
 

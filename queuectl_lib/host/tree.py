@@ -3,6 +3,7 @@
     hold(child)           the command has just been started
     resume(child)         let it run, where it was started suspended (Windows)
     members()             the pids that live now
+    seems_alive()         a cheap sign that there are any
     description()         who they are, for people
     leader_lives(pid)     whether the watcher of an orphan lives
     signal(gently)        TERM, or KILL, to all of them

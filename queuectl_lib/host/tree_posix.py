@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -52,6 +53,14 @@ class Tree:
             processes.send_signal(pid, self.known[pid], signal.SIGTERM if gently else signal.SIGKILL)
             if gently:
                 processes.send_signal(pid, self.known[pid], signal.SIGCONT)
+
+    def seems_alive(self) -> bool:
+        """A cheap sign that something lives on: the process group of the watcher is not empty."""
+        if self.child is not None:
+            with contextlib.suppress(OSError):
+                os.killpg(self.child.pid, 0)
+                return True
+        return False
 
     def members(self) -> List[int]:
         """The pids that live now."""

@@ -71,6 +71,10 @@ class Tree:
         if self.handle:
             windows.kernel32.TerminateJobObject(self.handle, c_uint32(1))
 
+    def seems_alive(self) -> bool:
+        """A sign that something lives on; here it is cheap to know."""
+        return bool(self.members())
+
     def members(self) -> List[int]:
         """The pids that live now, less the console that Windows itself gave them."""
         if not self.handle:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
-import subprocess
-import sys
 import time
 
 from queuectl_lib import settings, times
-from queuectl_lib.host import failpoints, files, locks, processes
-from queuectl_lib.jobs import attempts
-from queuectl_lib.jobs.attempts import Outcome
-from queuectl_lib.run import launching, output_files, pace, run_file
+from queuectl_lib.host import failpoints, files, locks, processes, tree
+from queuectl_lib.jobs import states
+from queuectl_lib.run import concluding, launching, output_files, pace, run_file
 from queuectl_lib.run.launching import CannotStart
 from queuectl_lib.store import folder
 
@@ -21,9 +17,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, List, Optional, Tuple
 
-    from queuectl_lib.host.signals import WakeUp
     from queuectl_lib.host.spawn import ChildProcess
-    from queuectl_lib.jobs.attempts import Claim
+    from queuectl_lib.host.waking import WakeUp
+    from queuectl_lib.jobs.attempts import Claim, Outcome
     from queuectl_lib.run.spare_files import SpareFiles
     from queuectl_lib.settings import Settings
     from storage import Queue
@@ -76,7 +72,7 @@ class Attempt:
                 os.close(fd)
         failpoints.failpoint("start.launched")
         self.tree.hold(self.child)
-        if sys.platform == "win32":  # elsewhere the watcher itself says so, before the command begins
+        if not tree.JOBS_OUTLIVE_WORKERS:  # elsewhere the watcher itself says so, before the command begins
             os.write(self.run_fd, b"pid %d\n" % self.child.pid)
             self.tree.resume(self.child)
         self.started = time.time()
@@ -104,7 +100,7 @@ class Attempt:
         self.adopted = True
         self.started = started
         self._set_deadline(settings, self._started_monotonic())
-        kind, _, error = self._status().get("end", "").partition("|")
+        kind, _, error = self.status().get("end", "").partition("|")
         if kind:
             self.ending = (kind, error)
             self.kill_at = time.monotonic() + self.grace
@@ -112,7 +108,7 @@ class Attempt:
 
     def _started_monotonic(self) -> float:
         """When the command began on this boot's monotonic clock."""
-        began = run_file.began_monotonic(self._status())
+        began = run_file.began_monotonic(self.status())
         return time.monotonic() - max(0.0, time.time() - self.started) if began is None else began
 
     def _set_deadline(self, settings: Settings, begin: float) -> None:
@@ -131,28 +127,7 @@ class Attempt:
         if self.deadline is not None and not self.ending:
             seconds = min(seconds, max(0.001, self.deadline - time.monotonic()))
         lingers = self.child is None or (self.ending is not None and self.code is not None)
-        if sys.platform == "win32":
-            return self._wait_windows(seconds, lingers)
-        until = time.monotonic() + seconds
-        while lingers or (self.child is not None and self.child.poll() is None):
-            left = until - time.monotonic()
-            if left <= 0 or (wake.noted and left > pace.QUICK_SECONDS):
-                return False
-            select.select([wake.reader], [], [], left)
-            wake.clear()
-        return True
-
-    def _wait_windows(self, seconds: float, lingers: bool) -> bool:
-        if sys.platform != "win32":
-            raise NotImplementedError
-        if lingers or self.child is None:
-            time.sleep(seconds)
-            return False
-        try:
-            self.child.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+        return wake.wait_for(None if lingers else self.child, seconds, pace.QUICK_SECONDS)
 
     def bound_output(self) -> bool:
         """Cut the middle out of output that grew past the limit; True if any was cut."""
@@ -161,7 +136,7 @@ class Attempt:
     def poll(self) -> Optional[Outcome]:
         """What became of the attempt, or None while it goes on."""
         if self.overdue() and not self.ending and not self._leader_ended():
-            self.end("timed out", "timed out after %s" % times.seconds_text(self.timeout or 0))
+            self.end(states.TIMED_OUT, "timed out after %s" % times.seconds_text(self.timeout or 0))
         if not self._leader_ended():
             self._press_on()
             return None
@@ -178,7 +153,7 @@ class Attempt:
             if code is None:
                 return False
             self.code = code
-            if sys.platform == "win32" and not self.ending:  # elsewhere the watcher says so
+            if not tree.JOBS_OUTLIVE_WORKERS and not self.ending:  # elsewhere the watcher says so
                 with contextlib.suppress(OSError):
                     os.write(self.run_fd, b"exit %d\n" % code)
             self._let_go()
@@ -189,14 +164,14 @@ class Attempt:
     def _orphan_ended(self) -> bool:
         """The same for a command that is nobody's child: by its status, its lock, its watcher."""
         held = self.queue.folder.attempt_is_held(self.claim.token)
-        status = self._status()  # after the lock: the watcher writes, then lets go
+        status = self.status()  # after the lock: the watcher writes, then lets go
         if "exit" not in status and held and self.tree.leader_lives(status.get("pid")):
             return False
-        status = self._status()  # it may have ended between the looks
+        status = self.status()  # it may have ended between the looks
         if "exit" in status:
             self.code = run_file.status_code(status["exit"])
         elif not self.ending and self._tree_lives():
-            self._begin_to_end("lost", "its shell was killed")
+            self._begin_to_end(states.LOST, "its shell was killed")
         return True
 
     def _tree_lives(self) -> bool:
@@ -209,7 +184,7 @@ class Attempt:
             os.close(self.run_fd)
             self.run_fd = -1
 
-    def _status(self) -> Dict[str, str]:
+    def status(self) -> Dict[str, str]:
         return run_file.read_status(self.run_path)
 
     # -------------------------------------------------------- ending
@@ -254,7 +229,7 @@ class Attempt:
             if self.killed_at is None or time.monotonic() < self.killed_at + processes.KILL_SECONDS:
                 return None
         kind, error = self.ending or ("", "")
-        outcome = self._outcome(kind, error)
+        outcome = concluding.outcome_of(self, kind, error)
         if self.code is not None and self.code >= 0:
             outcome.exit_code = self.code
         return outcome
@@ -262,77 +237,15 @@ class Attempt:
     def _conclude(self) -> Optional[Outcome]:
         """The command ended by itself."""
         if self.code is None or self.code < 0:  # else our child, the watcher, has told us its exit code
-            status = self._status()
+            status = self.status()
             if "exit" in status:
                 self.code = run_file.status_code(status["exit"])
             elif self.adopted:
-                return self._gone()
-            elif sys.platform != "win32" and self._tree_lives():  # its watcher was killed, it was not
-                self._begin_to_end("lost", "its shell was %s" % run_file.how_it_ended(self.code or 0)[0])
+                return concluding.gone(self)
+            elif tree.JOBS_OUTLIVE_WORKERS and self._tree_lives():  # its watcher was killed, it was not
+                self._begin_to_end(states.LOST, "its shell was %s" % run_file.how_it_ended(self.code or 0)[0])
                 return None
-        code = self.code or 0
-        error, name = run_file.how_it_ended(code)
-        outcome = self._outcome("completed" if code == 0 else "failed", None if code == 0 else error)
-        outcome.exit_code = code if code >= 0 else 128 - code
-        outcome.signal = name
-        return outcome
-
-    def _gone(self) -> Outcome:
-        """An orphan that no longer runs and left no status."""
-        status = self._status()
-        if "pid" not in status:
-            return attempts.unstarted(self.claim)
-        if status.get("start", "").split()[:1] != [processes.boot_id()]:
-            return self._outcome("lost", "lost: the host was restarted while it ran")
-        return self._outcome("lost", "lost: it was killed together with its worker")
-
-    def _outcome(self, kind: str, error: Optional[str]) -> Outcome:
-        outcome = Outcome(self.claim, kind, self._end_time(), error)
-        outcome.started = self.started
-        if self._may_have_left_something(kind):
-            held = self.queue.folder.attempt_is_held(self.claim.token)
-            outcome.leftovers = self.tree.description() or ("unknown processes" if held else None)
-        self.tree.let_go()
-        outcome.stdout, outcome.stdout_bytes = self._output("out", bool(outcome.leftovers))
-        outcome.stderr, outcome.stderr_bytes = self._output("err", bool(outcome.leftovers))
-        return outcome
-
-    def _end_time(self) -> float:
-        """Now, or for one that finished unseen when its watcher said so."""
-        if self.adopted and self.code is not None and not self.ending:
-            with contextlib.suppress(OSError):
-                return max(self.started, os.stat(self.run_path).st_mtime)
-        return time.time()
-
-    def _may_have_left_something(self, kind: str) -> bool:
-        """Whether processes of this attempt may live on.
-
-        Before a retry that must be certain, so everything is searched. After a success
-        two cheap signs will do: the lock is held, or the process group is not empty.
-        """
-        if sys.platform == "win32":
-            return bool(self.tree.members())
-        if kind != "completed":
-            return True
-        if self.child is not None:
-            with contextlib.suppress(OSError):
-                os.killpg(self.child.pid, 0)
-                return True
-        return self.queue.folder.attempt_is_held(self.claim.token)
-
-    def _output(self, kind: str, stays: bool) -> Tuple[Optional[bytes], int]:
-        """What was written, if it is small and finished, and its size in bytes."""
-        path = self.paths[kind]
-        try:
-            size = os.stat(path).st_size
-            if size > self.max_output and output_files.cut_middle(path, self.max_output):
-                size = os.stat(path).st_size
-            if stays or not size or size > output_files.INLINE_BYTES:
-                return None, size
-            with open(path, "rb") as file:
-                return file.read(), size
-        except FileNotFoundError:
-            return None, 0
+        return concluding.ended_by_itself(self, self.code or 0)
 
     def forget(self) -> None:
         """Hand the command over to whoever adopts it."""

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import functools
 import os
 import re
 import shutil
-import subprocess
-import sys
 
-from queuectl_lib.host import spawn
-from queuectl_lib.host.spawn import Child
+from queuectl_lib.host import spawn, system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,7 +84,7 @@ def worker_environment() -> Dict[str, str]:
 def job_environment(claim: Claim) -> Dict[str, str]:
     """The worker's environment, the job's own, and what tells the job who it is."""
     own = claim.env
-    if sys.platform == "win32":  # where Path is PATH
+    if system.WINDOWS:  # where Path is PATH
         own = {name.upper(): value for name, value in own.items()}
     environment = dict(worker_environment(), **own)
     values = (claim.id, str(claim.attempts), str(claim.max_retries), os.environ.get("QUEUECTL_HOME", ""), claim.token)
@@ -105,7 +101,7 @@ def check_startable(claim: Claim, environment: Dict[str, str]) -> None:
     if isinstance(claim.command, str):
         return
     program = claim.command[0]
-    if sys.platform == "win32":
+    if system.WINDOWS:
         if not spawn.find_program(program, claim.cwd, environment):
             raise CannotStart("the program %s was not found" % program)
     elif os.path.dirname(program):
@@ -132,7 +128,7 @@ def launch_checked(claim: Claim, environment: Dict[str, str], run_fd: int, stdou
 
 def launch(claim: Claim, environment: Dict[str, str], run_fd: int, stdout: int, stderr: int) -> ChildProcess:
     """Start the command under its watcher, in a session of its own."""
-    if sys.platform == "win32":
+    if system.WINDOWS:
         return spawn.launch_suspended(claim.command, claim.cwd, environment, stdout, stderr)
     script, words = EXECUTE, claim.command
     if isinstance(words, str):
@@ -145,14 +141,4 @@ def launch(claim: Claim, environment: Dict[str, str], run_fd: int, stdout: int, 
         words = [shutil.which(words[0], path=environment.get("PATH", os.defpath)) or words[0]] + words[1:]
     umask = "%04o" % (0o022 if claim.umask is None else claim.umask)
     arguments = [SHELL, "-c", script, SHELL, umask] + words
-    with contextlib.suppress(NotImplementedError):  # an old C library
-        return Child(spawn.spawn(arguments, claim.cwd, environment, (run_fd, stdout, stderr)))
-    return subprocess.Popen(
-        arguments,
-        stdin=run_fd,
-        stdout=stdout,
-        stderr=stderr,
-        cwd=claim.cwd,
-        env=environment,
-        start_new_session=True,
-    )
+    return spawn.start(arguments, claim.cwd, environment, (run_fd, stdout, stderr))

@@ -7,7 +7,6 @@ import functools
 import os
 import shlex
 import shutil
-import sys
 import time
 
 from queuectl_lib import errors
@@ -46,9 +45,6 @@ def trim_log(path: str) -> None:
         if info.st_size > LOG_BYTES and os.path.samestat(info, os.stat(path)):
             shutil.copyfile(path, path + ".1")
             os.chmod(path + ".1", files.PRIVATE_FILE)
-            if sys.platform == "win32":
-                os.close(os.open(path, os.O_WRONLY | os.O_TRUNC))  # descriptor 2 may only append
-            else:
-                os.ftruncate(2, 0)  # every writer appends, so none leaves a hole
+            files.empty(2, path)
     except OSError:
         pass

@@ -7,6 +7,10 @@ import re
 
 from queuectl_lib.host import failpoints
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional, Tuple
+
 INLINE_BYTES = 32 * 1024  # output up to this size moves into the database
 LEFT_OUT = b"\n[queuectl: %020d bytes left out here: the setting max_output]\n"
 
@@ -42,3 +46,20 @@ def cut_middle(path: str, limit: int) -> bool:
         return True
     except OSError:
         return False
+
+
+def collected(path: str, limit: int, stays: bool) -> Tuple[Optional[bytes], int]:
+    """What was written to *path*, if it is small and does not *stay* in its file, and its size in bytes.
+
+    What outgrew *limit* bytes is cut.
+    """
+    try:
+        size = os.stat(path).st_size
+        if size > limit and cut_middle(path, limit):
+            size = os.stat(path).st_size
+        if stays or not size or size > INLINE_BYTES:
+            return None, size
+        with open(path, "rb") as file:
+            return file.read(), size
+    except FileNotFoundError:
+        return None, 0

@@ -5,9 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import signal
-import sys
 
-from queuectl_lib.host import processes, signals
+from queuectl_lib.host import processes, signals, system
 from queuectl_lib.host.tree import Tree
 
 TYPE_CHECKING = False
@@ -62,7 +61,7 @@ def how_it_ended(code: int) -> Tuple[str, Optional[str]]:
     A shell reports a command that signal N ended as 128 + N.
     """
     number = -code if code < 0 else code - 128
-    if sys.platform != "win32" and 0 < number < signal.NSIG:
+    if not system.WINDOWS and 0 < number < signal.NSIG:
         name = signals.signal_name(number)
         return ("killed by %s" % name if code < 0 else "killed by %s (exit code %d)" % (name, code)), name
     hints = {126: " (not executable)", 127: " (command not found)", 9009: " (command not found)"}

@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import sys
 
-from queuectl_lib.host import files
+from queuectl_lib.host import files, system
 from queuectl_lib.run import pace
 from queuectl_lib.store import folder
 
@@ -52,7 +51,7 @@ class SpareFiles:
             fd = self._use_again(self.queue.folder.attempt_path(self.tokens[kind].pop(), kind), path, start)
             if fd >= 0:
                 return fd
-        if sys.platform == "win32" and kind in folder.OUTPUTS:
+        if system.WINDOWS and kind in folder.OUTPUTS:
             return files.open_appending(path)
         fd = files.open_private(path, ACCESS[kind] | os.O_CREAT | os.O_EXCL)
         try:

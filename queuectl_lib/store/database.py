@@ -25,13 +25,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Iterable, Iterator, Optional, Tuple
 
-BUSY_SECONDS = 30.0  # how long a write waits for its turn
-
 
 class Database:
     """One database and the folder beside it. Every method that opens it does so anew, and may raise HostError."""
 
-    def __init__(self, path: str, busy_seconds: float = BUSY_SECONDS) -> None:
+    def __init__(self, path: str, busy_seconds: float = locks.BUSY_SECONDS) -> None:
         self.path = values.check_text(os.path.realpath(path), "the path of the database")
         self.folder = Folder(self.path)
         self.busy_seconds = busy_seconds

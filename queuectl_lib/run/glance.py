@@ -1,0 +1,43 @@
+"""What the database said last: an answer that counts while its files stay as they were."""
+
+from __future__ import annotations
+
+import time
+
+from queuectl_lib.run import pace
+from queuectl_lib.store import looking
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Optional
+
+    from queuectl_lib.store.database import Database
+
+
+class Glance:
+    """What the database said last: an idle worker asks every second and would hear the same.
+
+    An answer counts while the files stay as they were. Their times can be as coarse as two
+    seconds, so it counts only if they had been at rest for SETTLED_SECONDS before.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.processing: List[Dict[str, Any]] = []
+        self.next_due: Optional[float] = None
+        self.is_stale = False
+        self.seen: Any = None
+        self.asked_at = 0.0
+
+    def refresh(self) -> None:
+        """Ask again if the answer can have changed. Raises HostError."""
+        self.is_stale = False
+        seen = self.database.fingerprint()
+        if seen and seen == self.seen and time.monotonic() - self.asked_at < pace.FRESH_SECONDS:
+            return
+        now = time.time()
+        self.seen, self.next_due = None, None
+        self.processing, self.next_due = looking.under_way(self.database, now)
+        self.asked_at = time.monotonic()
+        if seen and seen[0] < now - pace.SETTLED_SECONDS:
+            self.seen = seen

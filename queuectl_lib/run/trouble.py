@@ -1,0 +1,52 @@
+"""A database that refuses and a host that cannot start a process: told once, and tried again ever more slowly."""
+
+from __future__ import annotations
+
+import time
+
+from queuectl_lib.run import pace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable
+
+
+class Trouble:
+    """What keeps one worker from going on now, and when it may try again."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say = say
+        self.text = ""  # what was told last
+        self.pause = 0.0  # seconds between two tries while the database refuses
+        self.shortage_pause = 0.0  # while no process can be started
+        self.retry_at = 0.0  # monotonic
+        self.write_refused = False  # the last time
+
+    def meet(self, text: str) -> None:
+        """The database refuses: keep everything, say it once, try again, ever more slowly."""
+        if text != self.text:
+            self.text = text
+            self.say("%s; trying again" % text)
+        self.pause = min(max(0.1, self.pause * 2), pace.TROUBLE_SECONDS)
+        self.retry_at = time.monotonic() + self.pause
+
+    def meet_shortage(self, text: str) -> None:
+        """The host cannot start a process now: wait, ever longer until one starts again."""
+        if not self.shortage_pause:
+            self.say("%s; trying again" % text)
+        self.shortage_pause = min(max(0.1, self.shortage_pause * 2), pace.TROUBLE_SECONDS)
+        self.retry_at = time.monotonic() + self.shortage_pause
+
+    def over(self) -> None:
+        """The database has answered."""
+        if self.pause:
+            self.say("the database answers again")
+            self.text, self.pause, self.retry_at = "", 0.0, 0.0
+
+    def is_in_the_way(self) -> bool:
+        """True until the next try is due."""
+        return time.monotonic() < self.retry_at
+
+    def is_lasting(self) -> bool:
+        """True where the database has refused for so long that the pauses no longer grow."""
+        return self.pause >= pace.TROUBLE_SECONDS
