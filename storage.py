@@ -215,8 +215,7 @@ class Queue:
 
 # Each index is named: after an ANALYZE, SQLite up to 3.25 would rather read or sort the whole table.
 PROMOTE_DUE = "UPDATE jobs INDEXED BY jobs_later SET lane = 0 WHERE lane = 1 AND next_run_at <= ?"
-CLAIM_COLUMNS = "seq, id, command, is_list, attempts, max_retries, timeout, cwd, env, umask, runs, unique_key"
-FIND_DUE = "SELECT %s %s LIMIT ?" % (CLAIM_COLUMNS, looking.DUE_IN_ORDER)
+FIND_DUE = "SELECT seq, runs, %s %s LIMIT ?" % (", ".join(fields.CLAIMED_COLUMNS), looking.DUE_IN_ORDER)
 
 
 def claim_due(connection: sqlite3.Connection, worker: str, want: int, now: float) -> Tuple[List[Claim], bool]:
@@ -243,10 +242,9 @@ def claim_one(connection: sqlite3.Connection, worker: str, row: sqlite3.Row, now
     number = row["runs"] + 1
     connection.execute(CLAIM_JOB, (worker, token, now_text, now_text, row["seq"]))
     attempt = connection.execute(INSERT_ATTEMPT, (row["seq"], number, now_text, worker, token)).lastrowid
-    fields = dict(row)
-    fields["attempts"] += 1  # counted before it starts: what kills its worker ends up dead
-    claim = Claim(fields, token, attempt or 0, number)
-    claim.unique_key = row["unique_key"]
+    told = dict(row)
+    told["attempts"] += 1  # counted before it starts: what kills its worker ends up dead
+    claim = Claim(told, token, attempt or 0, number)
     if number > 1:
         claim.leftovers = [left["token"] for left in connection.execute(FIND_LEFTOVERS, (row["seq"],))]
     return claim

@@ -63,7 +63,7 @@ from queuectl_lib.run.pace import Pace
 from queuectl_lib.run.spare_files import SpareFiles
 from queuectl_lib.run.trouble import Trouble
 from queuectl_lib.settings import ConfigFile
-from queuectl_lib.store import looking, opening, roster, tidying
+from queuectl_lib.store import looking, opening, roster
 from queuectl_lib.store.roster import Presence
 from storage import Queue
 
@@ -207,6 +207,8 @@ class Supervisor:
             return
         how = "killed by %s" % signals.signal_name(-code) if code < 0 else "exit code %d" % code
         log.say(self.name, "worker %s died (%s)" % (worker.name, how))
+        if self.chores:
+            self.chores.mourn()
         self.boot_failures = 0 if worker.booted or self.stage else self.boot_failures + 1
         now = time.monotonic()
         pause = pace.SHORT_LIFE_SECONDS / 2 if now - worker.began < pace.SHORT_LIFE_SECONDS else 0.0
@@ -382,7 +384,6 @@ class Worker:
         self.presence = Presence(self.queue.folder, self.name, member_details("worker", self.supervisor))
         self.say("worker started, pid %d" % os.getpid())
         with contextlib.suppress(HostError, OSError):
-            tidying.tidy(self.queue.database)
             self.queue.forgive_clock(time.time())  # it may have gone back while no worker ran
 
     def done(self) -> bool:
@@ -514,11 +515,7 @@ class Worker:
                 self.trouble.text = str(error)
                 self.say("%s; the old settings hold" % error)
             return
-        if self.options.backoff_base is not None:
-            settings = settings.but(backoff_base=self.options.backoff_base)
-        if self.options.poll_interval is not None:
-            settings = settings.but(poll_interval=self.options.poll_interval)
-        self.settings = settings
+        self.settings = settings.but(**self.options.overrides)
 
     def start(self, claim: Claim) -> None:
         attempt = Attempt(self.queue, claim)

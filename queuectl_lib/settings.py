@@ -10,32 +10,99 @@ import re
 from queuectl_lib import errors, times, values
 from queuectl_lib.errors import BadInput, HostError
 from queuectl_lib.host import files, locks
-from queuectl_lib.jobs import fields
+from queuectl_lib.jobs import checks
 from queuectl_lib.values import Unwanted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Optional
+    from typing import Any, Callable, Optional, Tuple
 
     from queuectl_lib.values import Fields
 
-DURABILITIES = ("full", "off")
 
-SETTING_DEFAULTS = {
-    "max_retries": 3,
-    "backoff_base": 2,
-    "backoff_cap": 3600,
-    "timeout": None,
-    "db_path": "queuectl.db",
-    "poll_interval": 1,
-    "grace": 10,
-    "max_output": 100 * 1024 * 1024,
-    "durability": "full",
-}  # type: Fields
+class Setting:
+    """One setting, by its key in config.json; see SETTINGS for what the rest is."""
+
+    def __init__(
+        self,
+        key: str,
+        default: Any,
+        check: Callable[[object, str], Any],
+        words: Optional[Callable[[str, str], object]] = None,
+        alias: str = "",
+        override: Optional[Tuple[str, str]] = None,
+    ) -> None:
+        self.key = key
+        self.default = default
+        self.check = check
+        self.words = words
+        self.alias = alias
+        self.override = override
+
+
+def whole(low: int, high: int) -> Callable[[object, str], int]:
+    """The check of a whole number from *low* to *high*."""
+    return lambda value, key: values.check_integer(value, key, low, high)
+
+
+def check_timeout(value: object, key: str) -> Optional[float]:
+    return None if value is None else checks.check_timeout(value)
+
+
+def check_poll_interval(value: object, key: str) -> float:
+    return values.check_number(times.parse_duration(value, key), key, 0.01, 3600)
+
+
+def check_db_path(value: object, key: str) -> str:
+    text = values.check_text(value, key)
+    if not text:
+        raise BadInput("db_path is empty")
+    if os.path.normpath(text) in (".", "..", "config.json"):
+        raise BadInput("db_path: %s is no place for a database" % errors.shown(text))
+    longest = max(len(part.encode("utf-8")) for part in re.split(r"[/\\]", text))
+    if longest > 200 or len(text.encode("utf-8")) > 1000:
+        raise BadInput("db_path: %s is too long" % errors.shown(text))
+    return text
+
+
+def check_durability(value: object, key: str) -> object:
+    if value not in ("full", "off"):
+        raise BadInput("durability: %s is not full or off" % errors.shown(value))
+    return value
+
+
+def none_or_text(text: str, key: str) -> Optional[str]:
+    """The words for "no limit", or the text itself."""
+    return None if text.lower() in ("none", "null", "") else text
+
+
+# key, default, check (of a value of JSON); words: what the text of a command line means, where that is not the text;
+# alias: another name; override: metavar and help of the option of `worker start` that stands in its place.
+SETTINGS = (
+    Setting("max_retries", 3, whole(0, 1000000), values.whole_number, alias="default_max_retries"),
+    Setting(
+        *("backoff_base", 2, lambda value, key: values.check_number(value, key, 0, 1000000000), values.decimal_number),
+        override=("X", "in place of the setting"),
+    ),
+    Setting("backoff_cap", 3600, times.parse_duration),
+    Setting("timeout", None, check_timeout, none_or_text, alias="job_timeout"),
+    Setting("db_path", "queuectl.db", check_db_path),
+    Setting(
+        *("poll_interval", 1, check_poll_interval),
+        alias="worker_poll_interval",
+        override=("S", "in place of the setting, seconds"),
+    ),
+    Setting("grace", 10, times.parse_duration),
+    Setting("max_output", 100 * 1024 * 1024, whole(4096, 10**15), values.whole_number),
+    Setting("durability", "full", check_durability),
+)
+BY_KEY = {setting.key: setting for setting in SETTINGS}
+SETTING_DEFAULTS: Fields = {setting.key: setting.default for setting in SETTINGS}
+ALIASES = {setting.alias: setting.key for setting in SETTINGS if setting.alias}
 
 
 class Settings:
-    """What config.json says, complete and checked (seconds where it is a time)."""
+    """What config.json says, complete and checked (seconds where it is a time): a value for each of SETTINGS."""
 
     max_retries: int
     backoff_base: float
@@ -55,61 +122,24 @@ class Settings:
         return Settings(**dict(self.__dict__, **values))
 
 
-ALIASES = {
-    "default_max_retries": "max_retries",
-    "job_timeout": "timeout",
-    "worker_poll_interval": "poll_interval",
-}
-
-
 def setting_key(name: str) -> str:
     """The key that *name* means: max-retries and default_max_retries are max_retries."""
     key = name.replace("-", "_")
     key = ALIASES.get(key, key)
-    if key not in SETTING_DEFAULTS:
-        raise errors.unknown_name("setting", name, list(SETTING_DEFAULTS) + list(ALIASES))
+    if key not in BY_KEY:
+        raise errors.unknown_name("setting", name, list(BY_KEY) + list(ALIASES))
     return key
 
 
 def check_setting(key: str, value: object) -> Any:
     """*value* when the setting *key* can have it; raises BadInput."""
-    if key == "max_retries":
-        return values.check_integer(value, key, 0, 1000000)
-    if key == "max_output":
-        return values.check_integer(value, key, 4096, 10**15)
-    if key == "db_path":
-        text = values.check_text(value, key)
-        if not text:
-            raise BadInput("db_path is empty")
-        if os.path.normpath(text) in (".", "..", "config.json"):
-            raise BadInput("db_path: %s is no place for a database" % errors.shown(text))
-        longest = max(len(part.encode("utf-8")) for part in re.split(r"[/\\]", text))
-        if longest > 200 or len(text.encode("utf-8")) > 1000:
-            raise BadInput("db_path: %s is too long" % errors.shown(text))
-        return text
-    if key == "timeout":
-        return None if value is None else fields.check_timeout(value)
-    if key == "backoff_base":
-        return values.check_number(value, key, 0, 1000000000)
-    if key == "durability":
-        if value not in DURABILITIES:
-            raise BadInput("durability: %s is not full or off" % errors.shown(value))
-        return value
-    seconds = times.parse_duration(value, key)
-    if key == "poll_interval":
-        return values.check_number(seconds, key, 0.01, 3600)
-    return seconds
+    return BY_KEY[key].check(value, key)
 
 
-def setting_from_text(key: str, text: str) -> object:
-    """What the words of a command line mean as the value of *key*."""
-    if key == "timeout" and text.lower() in ("none", "null", ""):
-        return None
-    if key in ("max_retries", "max_output"):
-        return values.whole_number(text, key)
-    if key == "backoff_base":
-        return values.decimal_number(text, key)
-    return text
+def setting_from_text(key: str, text: str, name: str = "") -> object:
+    """What the words of a command line mean as the value of *key*, which messages call *name*. Raises BadInput."""
+    words = BY_KEY[key].words
+    return words(text, name or key) if words else text
 
 
 class ConfigFile:

@@ -177,7 +177,7 @@ def test_max_time_holds_in_the_background_too(home):
 
 def test_a_background_start_whose_time_is_over_before_its_workers_are_up_is_no_failure(home):
     home.run("initdb")
-    supervisor = Supervisor(home.queue, "s1", Options(1, False, None, None, 0.0), None)
+    supervisor = Supervisor(home.queue, "s1", Options(1, False, None, 0.0), None)
     supervisor.stage = "stop"
     supervisor.announce_ready()
     assert os.path.exists(home.queue.folder.request_path("s1", "ready")), (

@@ -520,7 +520,7 @@ def test_random_kills_of_workers_and_supervisors_lose_nothing_and_repeat_nothing
 @pytest.mark.parametrize("age, pause", [(0.1, 0.5), (10.0, 0.0)])
 def test_a_worker_that_died_young_is_replaced_after_a_pause_and_not_in_a_spin(queue, monkeypatch, age, pause):
     monkeypatch.setattr(log, "say", lambda who, text: None)
-    supervisor = Supervisor(queue, "s1", Options(1, False, None, None, None), lambda: SETTINGS)
+    supervisor = Supervisor(queue, "s1", Options(1, False), lambda: SETTINGS)
     dead = WorkerProcess("s1-1", None)
     dead.booted = True
     dead.began -= age
@@ -664,7 +664,7 @@ def test_an_attempt_that_is_being_ended_is_looked_at_now_and_then_not_without_pa
 
 
 def a_worker(queue):
-    options = Options(1, False, None, None, None)
+    options = Options(1, False)
     return Worker(queue, "w-1", "w", options, lambda: SETTINGS)
 
 

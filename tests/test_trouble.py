@@ -39,7 +39,7 @@ def begin(home, place):
 def test_a_refused_write_is_told_once_and_tried_ever_more_slowly_although_reading_works(queue, monkeypatch, capfd):
     """As on a database that a worker may read but not write."""
     queue.enqueue(JobMaker(0, "/", 0o022, NOW).row({"command": "true"}))
-    one = Worker(queue, "w-1", "s", Options(1, False, None, None, None), lambda: SETTINGS)
+    one = Worker(queue, "w-1", "s", Options(1, False), lambda: SETTINGS)
 
     def refuse(*values):
         raise HostError("it is read-only")

@@ -124,7 +124,7 @@ def test_where_no_thread_can_be_started_a_lock_is_asked_for_again_and_again(path
 
 
 def make_worker(queue, workers):
-    options = Options(workers, False, None, None, None)
+    options = Options(workers, False)
     return Worker(queue, "s-1", "s", options, lambda: SETTINGS)
 
 

@@ -373,7 +373,7 @@ def test_there_can_be_more_workers_than_windows_waits_for(home, monkeypatch):
 
     import worker
 
-    supervisor = worker.Supervisor(home.queue, "s1", worker.Options(70, False, None, None, None), None)
+    supervisor = worker.Supervisor(home.queue, "s1", worker.Options(70, False), None)
     context = multiprocessing.get_context("spawn")
     semaphores = [context.Semaphore(0) for _ in range(70)]  # seventy handles to wait for
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from queuectl_lib import errors, values
+from queuectl_lib import errors
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.errors import BadInput
 from queuectl_lib.host import files, system
@@ -20,21 +20,12 @@ if TYPE_CHECKING:
     from queuectl_lib.commands.frame import Call
     from queuectl_lib.values import Fields
 
-JOB_ARGUMENTS = (
-    frame.argument("--id", help="the job's id (default: a new one)"),
-    frame.argument("--max-retries", metavar="N", help="retries after the first attempt"),
-    frame.argument("--priority", metavar="N", help="higher runs first (default 0)"),
-    frame.argument(
-        "--run-at", metavar="TIME", help="not before this ISO 8601 time (local unless it ends in Z or an offset)"
-    ),
-    frame.argument("--delay", metavar="DURATION", help="not before this long from now: 90, 90s, 10m, 1h30m"),
-    frame.argument("--timeout", metavar="DURATION", help="end an attempt that runs longer"),
-    frame.argument("--cwd", metavar="DIR", help="run in this directory (default: the current one)"),
-    frame.argument("--env", metavar="NAME=VALUE", action="append", help="set a variable for the job (repeatable)"),
-    frame.argument("--unique", metavar="KEY", help="add nothing while another job with this key waits or runs"),
+JOB_ARGUMENTS = [
+    frame.argument("--" + field.key.replace("_", "-"), **field.option) for field in fields.FIELDS if field.option
+] + [
     frame.argument("--quiet", action="store_true", help="print nothing when it worked"),
     frame.argument("--verbose", action="store_true", help="say so where a key kept a job from being added"),
-)
+]
 
 
 @frame.command(
@@ -47,21 +38,11 @@ def add(call: Call) -> int:
     options = call.options
     if (options.command is None) == (call.words is None):
         raise BadInput("give one command: as one word in quotes, or as a program and its arguments behind --")
-    asked: Fields = {
-        "command": options.command if call.words is None else call.words,
-        "id": options.id,
-        "run_at": options.run_at,
-        "delay": options.delay,
-        "timeout": options.timeout,
-        "cwd": options.cwd,
-        "unique": options.unique,
-    }
-    if options.max_retries is not None:
-        asked["max_retries"] = values.whole_number(options.max_retries, "max_retries")
-    if options.priority is not None:
-        asked["priority"] = values.whole_number(options.priority, "priority")
-    if options.env:
-        asked["env"] = fields.variables_from_text(options.env)
+    asked: Fields = {"command": options.command if call.words is None else call.words}
+    for field in fields.FIELDS:
+        value = getattr(options, field.key) if field.option else None
+        if value is not None:
+            asked[field.key] = field.words(value) if field.words else value
     row = job_maker(call, options.cwd).row(asked)
     queue = call.queue()
     files.make_home(call.home)

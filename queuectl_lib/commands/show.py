@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from queuectl_lib import errors, times, values
-from queuectl_lib.commands import frame, tables, terminal
+from queuectl_lib import errors, times
+from queuectl_lib.commands import frame, terminal
 from queuectl_lib.host import system
+from queuectl_lib.jobs import fields
 from queuectl_lib.store import looking, output
 from queuectl_lib.store.output import Output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from queuectl_lib.commands.frame import Call
     from queuectl_lib.values import Fields
     from storage import Queue
@@ -27,23 +26,14 @@ def show(call: Call) -> int:
     if call.options.json:
         call.print_json(output.with_output(queue.database, job, JSON_BYTES))
         return 0
-    for name, value in job.items():
-        if name != "history":
-            terminal.print_text("%-14s%s\n" % (name, errors.printable(field_text(job, name, value))))
+    for field in fields.FIELDS:
+        if field.column:
+            value = job[field.key]
+            text = "-" if value is None else field.shown(value)
+            terminal.print_text("%-14s%s\n" % (field.key, errors.printable(text)))
     for attempt in job["history"]:
         show_attempt(queue, job["id"], attempt)
     return 0
-
-
-def field_text(job: Fields, name: str, value: Any) -> str:
-    """A field for people. Of the environment only the names: its values are secrets."""
-    if name == "command":
-        return tables.command_text(job)
-    if name == "env":
-        return ", ".join(sorted(value)) + " (values not shown)" if value else "-"
-    if name == "timeout" and value is not None:
-        return values.number_text(value) + " s"
-    return "-" if value is None else str(value)
 
 
 def show_attempt(queue: Queue, identifier: str, attempt: Fields) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from queuectl_lib import times
 from queuectl_lib.commands import terminal
 from queuectl_lib.host import system
-from queuectl_lib.jobs import states
+from queuectl_lib.jobs import fields, states
 from queuectl_lib.store import looking
 
 TYPE_CHECKING = False
@@ -16,19 +16,23 @@ if TYPE_CHECKING:
     from queuectl_lib.values import Fields
 
 
-def show_jobs(call: Call, states: Sequence[str], limit: int) -> None:
-    jobs, more = looking.jobs(call.queue().database, states, limit)
+def show_jobs(call: Call, wanted: Sequence[str], limit: int) -> None:
+    """Print the newest *limit* jobs in the states *wanted*, or in all."""
+    jobs, more = looking.jobs(call.queue().database, wanted, limit)
     if call.options.json:
         call.print_json(jobs)
     elif jobs:
+        headed = [field for field in fields.FIELDS if field.heading]
+        headings = ["ID", "STATE", "ATTEMPTS", "WHEN"] + [field.heading for field in headed] + ["COMMAND"]
         rows = []
         for job in jobs:
-            attempts = "%d/%d" % (job["attempts"], job["max_retries"] + 1)
-            when = time_that_matters(job, call.now)
-            rows.append((job["id"], job["state"], attempts, when, command_text(job)))
-        terminal.print_table(("ID", "STATE", "ATTEMPTS", "WHEN", "COMMAND"), rows, 1)
+            row = [job["id"], job["state"], "%d/%d" % (job["attempts"], job["max_retries"] + 1)]
+            row.append(time_that_matters(job, call.now))
+            row += ["-" if job[field.key] is None else field.shown(job[field.key]) for field in headed]
+            rows.append(row + [system.typed(job["command"])])
+        terminal.print_table(headings, rows, 1)
     else:
-        terminal.tell("no jobs" if not states else "no jobs are %s" % " or ".join(states))
+        terminal.tell("no jobs" if not wanted else "no jobs are %s" % " or ".join(wanted))
     if more:
         terminal.tell("there are more: these are the newest %d (--limit N shows more)" % limit)
 
@@ -41,16 +45,3 @@ def time_that_matters(job: Fields, now: float) -> str:
     if job["state"] == "processing":
         return "for " + times.age_text(now - times.utc_seconds(job["started_at"]))
     return times.age_text(now - times.utc_seconds(job["finished_at"])) + " ago"
-
-
-def command_text(job: Fields) -> str:
-    """The command as one would type it."""
-    if isinstance(job["command"], str):
-        return job["command"]
-    if system.WINDOWS:
-        import subprocess
-
-        return subprocess.list2cmdline(job["command"])
-    import shlex  # needed only for lists
-
-    return " ".join(shlex.quote(word) for word in job["command"])

@@ -7,11 +7,12 @@ import os
 import re
 import time
 
-from queuectl_lib import errors, times, values
+from queuectl_lib import errors, settings, times, values
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.commands.terminal import Progress
 from queuectl_lib.errors import BadInput, QueueError
 from queuectl_lib.host import files, system
+from queuectl_lib.run import options
 from queuectl_lib.store import looking, roster
 
 TYPE_CHECKING = False
@@ -21,12 +22,16 @@ if TYPE_CHECKING:
     from queuectl_lib.commands.frame import Call
     from storage import Queue
 
+OVERRIDES = [setting for setting in settings.SETTINGS if setting.override]
 START_ARGUMENTS = (
     frame.argument("-n", "--count", metavar="N", default="1", help="how many workers (default 1)"),
     frame.argument("--background", "--daemon", action="store_true", help="detach, and log to a file"),
     frame.argument("--drain", action="store_true", help="end once nothing is left to run, retries and delays included"),
-    frame.argument("--backoff-base", metavar="X", help="in place of the setting"),
-    frame.argument("--poll-interval", metavar="S", help="in place of the setting, seconds"),
+    *[
+        frame.argument(options.option_of(setting.key), metavar=setting.override[0], help=setting.override[1])
+        for setting in settings.SETTINGS
+        if setting.override
+    ],
     frame.argument(
         "--max-time", metavar="DURATION", help="stop after this long: running jobs finish, nothing new starts"
     ),
@@ -39,36 +44,35 @@ START_ARGUMENTS = (
 @frame.command("worker start", *START_ARGUMENTS)
 @frame.command("worker", *START_ARGUMENTS)
 def worker_start(call: Call) -> int:
-    options = call.options
-    if options.name is not None and not re.match(r"[A-Za-z0-9]{1,32}\Z", options.name):
-        raise BadInput("--name: %s is not up to 32 letters and digits" % errors.shown(options.name))
+    asked = call.options
+    if asked.name is not None and not re.match(r"[A-Za-z0-9]{1,32}\Z", asked.name):
+        raise BadInput("--name: %s is not up to 32 letters and digits" % errors.shown(asked.name))
     import worker  # with multiprocessing, which other commands do without
-    from queuectl_lib.run import options as options_room
     from queuectl_lib.run import starting
 
     queue = call.queue()
-    wanted = options_room.checked_options(
-        options.count, options.drain, options.backoff_base, options.poll_interval, options.max_time
-    )
-    if options.ensure and roster.is_served(queue.folder):
+    given = {setting.key: getattr(asked, setting.key) for setting in settings.SETTINGS if setting.override}
+    overrides = {key: text for key, text in given.items() if text is not None}
+    wanted = options.checked_options(asked.count, asked.drain, overrides, asked.max_time)
+    if asked.ensure and roster.is_served(queue.folder):
         return 0
     files.make_home(call.home)
     queue.database.refuse_untrusted([call.home, call.config.path])  # before SQLite takes in what lies there
     queue.database.create()
     looking.counts(queue.database)  # is it ours, whole, and of a version that we know?
     os.environ["QUEUECTL_HOME"] = call.home
-    name = options.name or starting.new_supervisor_name()
+    name = asked.name or starting.new_supervisor_name()
 
     def start(when_present: Optional[Callable[[], None]]) -> None:
-        if not options.background:
+        if not asked.background:
             worker.serve(queue, name, wanted, call.config, when_present)
             return
-        pid = starting.start_background(queue, options_room.command_line(frame.SCRIPT, call.home, name, wanted), name)
-        if not options.quiet:
+        pid = starting.start_background(queue, options.command_line(frame.SCRIPT, call.home, name, wanted), name)
+        if not asked.quiet:
             text = "started in the background: supervisor %s, pid %d, workers: %d; log: %s"
             terminal.tell(text % (name, pid, wanted.workers, queue.folder.log))
 
-    if options.ensure:
+    if asked.ensure:
         starting.ensure_served(queue, start)
     else:
         start(None)

@@ -10,7 +10,7 @@ from queuectl_lib.errors import HostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Optional
+    from typing import Optional, Sequence, Union
 
 WINDOWS = sys.platform == "win32"
 SYNCS_HALF = sys.platform == "darwin"  # where fsync alone does not reach the disk (fcntl(2), F_FULLFSYNC)
@@ -45,3 +45,16 @@ def output_text(data: bytes) -> str:
         except UnicodeDecodeError:
             return data.decode("oem", "backslashreplace")
     return data.decode("utf-8", "backslashreplace")
+
+
+def typed(command: Union[str, Sequence[str]]) -> str:
+    """A command, text or a list of arguments, as one would type it here."""
+    if isinstance(command, str):
+        return command
+    if sys.platform == "win32":
+        import subprocess  # needed only for lists
+
+        return subprocess.list2cmdline(command)
+    import shlex
+
+    return " ".join(shlex.quote(word) for word in command)

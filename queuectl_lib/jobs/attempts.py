@@ -29,11 +29,12 @@ class Claim:
         self.cwd: str = row["cwd"]
         self.env: Dict[str, str] = json.loads(row["env"]) if row["env"] else {}
         self.umask: Optional[int] = row["umask"]
+        self.unique_key: Optional[str] = row["unique_key"]
+        self.told = dict(row)  # all that FIELDS has claimed, by column
         self.token = token
         self.attempt_id = attempt_id
         self.number = number
         self.leftovers: List[str] = []
-        self.unique_key: Optional[str] = None
 
 
 class Outcome:

@@ -1,45 +1,124 @@
-"""What a job can be told, checked, from words or JSON to a row of the database."""
+"""The fields of a job: one table that says of each, once, what there is to say; and from words or JSON to a row.
+
+A new field is a row of FIELDS and a column in store/schema. With a check it is taken as an option
+of `add` and a key of JSON, stored, shown, fed back, and told to workers where *claimed* says so.
+Six fields that nearly every job has are made by hand in JobMaker, for an enqueue of a million jobs.
+"""
 
 from __future__ import annotations
 
 import json
-import os
 
 from queuectl_lib import errors, times, values
 from queuectl_lib.errors import BadInput
 from queuectl_lib.host import system
-from queuectl_lib.jobs import ids
+from queuectl_lib.jobs import checks, ids
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional, Sequence, Tuple
+    from typing import Any, Callable, Optional, Tuple
 
-JOB_KEYS = ("id", "command", "max_retries", "priority", "run_at", "delay", "timeout", "cwd", "env", "unique")
-OWN_KEYS = frozenset(
-    (
-        "state",
-        "attempts",
-        "next_run_at",
-        "created_at",
-        "updated_at",
-        "started_at",
-        "finished_at",
-        "exit_code",
-        "last_error",
-        "worker",
-        "umask",
-        "history",
-    )
+
+class Field:
+    """One field of a job, by its key in JSON; see FIELDS for what the rest is."""
+
+    def __init__(
+        self,
+        key: str,
+        column: str = "",
+        option: Any = None,
+        words: Optional[Callable[[Any], object]] = None,
+        check: Optional[Callable[[object], object]] = None,
+        read: Optional[Callable[[Any], object]] = None,
+        shown: Callable[[Any], str] = str,
+        heading: str = "",
+        claimed: bool = False,
+    ) -> None:
+        self.key = key
+        self.column = column
+        self.option = option
+        self.words = words
+        self.check = check
+        self.read = read
+        self.shown = shown
+        self.heading = heading
+        self.claimed = claimed
+
+
+def whole(key: str) -> Callable[[str], int]:
+    """The words of the option for *key* as a whole number."""
+    return lambda text: values.whole_number(text, key)
+
+
+# In the order of `show` and JSON. key; column: where it is kept, as it is called there. option: of `add`, as argparse
+# takes it (without one queuectl sets the field itself: it is accepted in input, and ignored); words: what its text
+# means, where that is not the text. check: what is stored of a JSON value. read: the JSON value of what is stored.
+# shown: the text of a JSON value for people. heading: of its column in `list`. claimed: a worker is told it.
+FIELDS = (
+    Field("id", "id", {"help": "the job's id (default: a new one)"}, claimed=True),
+    Field("command", "command", {}, shown=system.typed, claimed=True),
+    Field("state", "state"),
+    Field("attempts", "attempts", claimed=True),
+    Field(
+        *("max_retries", "max_retries", {"metavar": "N", "help": "retries after the first attempt"}),
+        words=whole("max_retries"),
+        claimed=True,
+    ),
+    Field("priority", "priority", {"metavar": "N", "help": "higher runs first (default 0)"}, words=whole("priority")),
+    Field(
+        *("run_at", "run_at"),
+        {"metavar": "TIME", "help": "not before this ISO 8601 time (local unless it ends in Z or an offset)"},
+    ),
+    Field("delay", "", {"metavar": "DURATION", "help": "not before this long from now: 90, 90s, 10m, 1h30m"}),
+    Field("next_run_at", "next_run_at"),
+    Field(
+        *("timeout", "timeout", {"metavar": "DURATION", "help": "end an attempt that runs longer"}),
+        check=checks.check_timeout,
+        shown=lambda seconds: values.number_text(seconds) + " s",
+        claimed=True,
+    ),
+    Field(
+        *("cwd", "cwd", {"metavar": "DIR", "help": "run in this directory (default: the current one)"}), claimed=True
+    ),
+    Field(
+        *("env", "env"),
+        {"metavar": "NAME=VALUE", "action": "append", "help": "set a variable for the job (repeatable)"},
+        words=checks.variables_from_text,
+        check=checks.check_env,
+        read=lambda text: json.loads(text) if text else {},
+        shown=lambda env: ", ".join(sorted(env)) + " (values not shown)" if env else "-",  # the values are secrets
+        claimed=True,
+    ),
+    Field("umask", "umask", read=lambda umask: None if umask is None else "%04o" % umask, claimed=True),
+    Field(
+        *("unique", "unique_key"),
+        {"metavar": "KEY", "help": "add nothing while another job with this key waits or runs"},
+        claimed=True,
+    ),
+    Field("created_at", "created_at"),
+    Field("updated_at", "updated_at"),
+    Field("started_at", "started_at"),
+    Field("finished_at", "finished_at"),
+    Field("exit_code", "exit_code"),
+    Field("last_error", "last_error"),
+    Field("worker", "worker"),
+    Field("history"),
 )
-KNOWN_KEYS = OWN_KEYS | frozenset(JOB_KEYS)
+JOB_KEYS = tuple(field.key for field in FIELDS if field.option is not None)
+KNOWN_KEYS = frozenset(field.key for field in FIELDS)
 COMMON_KEYS = frozenset(("id", "command", "max_retries", "priority", "unique"))  # SHARED_COLUMNS stay as they are
-KEY_LENGTH = 200
+CHECKED = tuple((field.key, field.check) for field in FIELDS if field.check)
 
 OWN_COLUMNS = "id, command, is_list, max_retries, priority, unique_key"
-SHARED_COLUMNS = "run_at, next_run_at, lane, timeout, cwd, env, umask, created_at, updated_at"
+SHARED_COLUMNS = "run_at, next_run_at, lane, %s, cwd, umask, created_at, updated_at" % ", ".join(
+    field.column for field in FIELDS if field.check
+)
 INSERT_COLUMNS = OWN_COLUMNS + ", " + SHARED_COLUMNS
 OWN, SHARED = (names.count(",") + 1 for names in (OWN_COLUMNS, SHARED_COLUMNS))
 KEY = OWN - 1  # where unique_key stands in a row
+CLAIMED_COLUMNS = ["is_list"] + [field.column for field in FIELDS if field.claimed]
+SHOWN_COLUMNS = ", ".join(["is_list"] + ['%s AS "%s"' % (field.column, field.key) for field in FIELDS if field.column])
+READ = tuple((field.key, field.read) for field in FIELDS if field.read)
 
 
 class JobMaker:
@@ -54,7 +133,7 @@ class JobMaker:
         self.umask = umask
         self.now = now
         self.now_text = times.utc_text(now)
-        self.shared = self._shared(None, None, None, None, None)  # of jobs that say nothing of these
+        self.shared = self._shared(lambda key: None)  # of jobs that say nothing of these
 
     def row(self, fields: object) -> Tuple[Any, ...]:
         """Check *fields* (JSON keys to values) and return the values of INSERT_COLUMNS.
@@ -68,10 +147,10 @@ class JobMaker:
         if keys <= COMMON_KEYS:
             shared = self.shared
         elif keys <= KNOWN_KEYS:
-            shared = self._shared(get("run_at"), get("delay"), get("timeout"), get("cwd"), get("env"))
+            shared = self._shared(get)
         else:
             raise errors.unknown_name("key", sorted(set(fields) - KNOWN_KEYS)[0], JOB_KEYS)
-        command, is_list = check_command(get("command"))
+        command, is_list = checks.check_command(get("command"))
         identifier, max_retries, priority, key = get("id"), get("max_retries"), get("priority"), get("unique")
         return (
             ids.make_id(self.now) if identifier is None else ids.check_id(identifier),
@@ -79,18 +158,21 @@ class JobMaker:
             is_list,
             self.max_retries if max_retries is None else values.check_integer(max_retries, "max_retries", 0, 1000000),
             0 if priority is None else values.check_integer(priority, "priority", -1000000000, 1000000000),
-            None if key is None else check_key(key),
+            None if key is None else checks.check_key(key),
         ) + shared
 
-    def _shared(self, run_at: object, delay: object, timeout: object, cwd: object, env: object) -> Tuple[Any, ...]:
+    def _shared(self, get: Callable[[str], object]) -> Tuple[Any, ...]:
         """The values of SHARED_COLUMNS, which are the same for most jobs of a call."""
-        return self._times(run_at, delay) + (
-            None if timeout is None else check_timeout(timeout),
-            self.cwd if cwd is None else check_directory(cwd, self.cwd),
-            None if env is None else check_env(env),
-            self.umask,
-            self.now_text,
-            self.now_text,
+        cwd = get("cwd")
+        return (
+            self._times(get("run_at"), get("delay"))
+            + tuple([None if get(key) is None else check(get(key)) for key, check in CHECKED])
+            + (
+                self.cwd if cwd is None else checks.check_directory(cwd, self.cwd),
+                self.umask,
+                self.now_text,
+                self.now_text,
+            )
         )
 
     def _times(self, run_at: object, delay: object) -> Tuple[Optional[str], str, int]:
@@ -103,84 +185,3 @@ class JobMaker:
         if due > times.LAST_TIME:
             raise BadInput("delay: %s is after the year 9999" % errors.shown(delay))
         return times.utc_text(due), times.utc_text(due), int(due > self.now)
-
-
-def check_command(value: object) -> Tuple[str, int]:
-    """A command as stored, and whether it is a list of arguments."""
-    if isinstance(value, list):
-        if not value or not value[0]:
-            raise BadInput("command: the list names no program")
-        words = [values.check_text(word, "command") for word in value]
-        sizes = [values.utf8_bytes(word) + 9 for word in words]  # the system counts a pointer and a NUL for each
-        if max(sizes) > system.COMMAND_BYTES or sum(sizes) > system.ARGUMENTS_BYTES:
-            raise BadInput("command: the arguments are too long for this system: put them into a file")
-        return json.dumps(words, ensure_ascii=False), 1
-    if value is None:
-        raise BadInput("command is missing")
-    text = values.check_text(value, "command")
-    if not text or text.isspace():
-        raise BadInput("command is empty")
-    if len(text) * 4 > system.COMMAND_BYTES and values.utf8_bytes(text) > system.COMMAND_BYTES:
-        raise BadInput("command is longer than %d bytes: put it into a script file" % system.COMMAND_BYTES)
-    return text, 0
-
-
-def check_key(value: object, name: str = "unique") -> str:
-    """*value* when it can be the key that only one waiting or running job has."""
-    text = values.check_text(value, name)
-    if not text:
-        raise BadInput("%s is empty" % name)
-    if len(text) > KEY_LENGTH:
-        raise BadInput("%s: %s is longer than %d characters" % (name, errors.shown(text), KEY_LENGTH))
-    return text
-
-
-def check_timeout(value: object) -> float:
-    seconds = times.parse_duration(value, "timeout")
-    if seconds == 0:
-        raise BadInput("timeout: 0 would end every attempt at once: leave it out for no limit")
-    return seconds
-
-
-def check_directory(value: object, base: str) -> str:
-    """An absolute directory; a relative one starts from where the job is enqueued."""
-    text = values.check_text(value, "cwd")
-    if not text:
-        raise BadInput("cwd is empty")
-    if values.utf8_bytes(text) > 4096:
-        raise BadInput("cwd is longer than 4096 bytes")
-    return os.path.normpath(os.path.join(base, text))
-
-
-def check_env(value: object) -> Optional[str]:
-    """Environment variables as stored. No message ever holds a value."""
-    if not isinstance(value, dict):
-        raise BadInput("env is not an object of names and values")
-    size = 0
-    for name, text in value.items():
-        if not name or "=" in name:
-            raise BadInput("env: %s... is not the name of a variable" % errors.shown(name.partition("=")[0]))
-        values.check_text(name, "env")
-        if not isinstance(text, str):
-            raise BadInput("env: the value of %s is not text" % errors.shown(name))
-        try:
-            one = values.utf8_bytes(name) + values.utf8_bytes(text) + 10
-        except UnicodeEncodeError:
-            raise BadInput("env: the value of %s is not valid UTF-8" % errors.shown(name)) from None
-        if "\0" in text:
-            raise BadInput("env: the value of %s holds a NUL character" % errors.shown(name))
-        size += one
-        if one > system.COMMAND_BYTES or size > system.ARGUMENTS_BYTES:
-            raise BadInput("env: the value of %s is too long for this system" % errors.shown(name))
-    return json.dumps(value, ensure_ascii=False) if value else None
-
-
-def variables_from_text(pairs: Sequence[str]) -> Dict[str, str]:
-    """--env NAME=VALUE as a dict; a message never holds the value."""
-    found = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise BadInput("--env: NAME=VALUE is expected")
-        found[name] = value
-    return found

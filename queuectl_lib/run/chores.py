@@ -8,24 +8,41 @@ import time
 
 from queuectl_lib.errors import QueueError
 from queuectl_lib.run import log
+from queuectl_lib.store import tidying
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, List, Optional, Tuple, Type, Union
+    from typing import Any, List, Optional, Tuple, Type
 
     from queuectl_lib.store.database import Database
 
 
-class Keeper:
+class Chore:
+    """What all have in common: a turn every so many seconds, and what they need to know."""
+
+    every = 0.0  # seconds between two turns; 0: each time that the supervisor rests
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def turn(self) -> None:
+        raise NotImplementedError
+
+    def mourn(self) -> None:
+        """A worker has died."""
+
+    def close(self) -> None:
+        """The supervisor leaves."""
+
+
+class Keeper(Chore):
     """An idle connection that lives as long as its supervisor; it follows a replaced file.
 
     While one is open, no operation deletes and re-makes the WAL.
     """
 
-    every = 0.0  # seconds between two turns: each time that the supervisor rests
-
     def __init__(self, database: Database) -> None:
-        self.database = database
+        super().__init__(database)
         self.connection: Any = None
         self.identity: Any = None
 
@@ -51,22 +68,34 @@ class Keeper:
         self.connection = self.identity = None
 
 
-class LogTrimmer:
-    """Keeps the log of a background supervisor from growing without end."""
+class Tidier(Chore):
+    """Removes what the dead left in the folder: at the start, and whenever a worker has died.
 
-    every = 0.0
+    Once for all workers, for it may have to read of every attempt there is.
+    """
 
     def __init__(self, database: Database) -> None:
-        self.path = database.folder.log
+        super().__init__(database)
+        self.is_wanted = True
 
     def turn(self) -> None:
-        log.trim_log(self.path)
+        if self.is_wanted:
+            self.is_wanted = False
+            with contextlib.suppress(QueueError, OSError):
+                tidying.tidy(self.database)
 
-    def close(self) -> None:
-        """Nothing is held."""
+    def mourn(self) -> None:
+        self.is_wanted = True
 
 
-CHORES: Tuple[Type[Union[Keeper, LogTrimmer]], ...] = (Keeper, LogTrimmer)
+class LogTrimmer(Chore):
+    """Keeps the log of a background supervisor from growing without end."""
+
+    def turn(self) -> None:
+        log.trim_log(self.database.folder.log)
+
+
+CHORES: Tuple[Type[Chore], ...] = (Keeper, Tidier, LogTrimmer)
 
 
 class Chores:
@@ -83,6 +112,11 @@ class Chores:
             if now >= self.due[place]:
                 self.due[place] = now + chore.every
                 chore.turn()
+
+    def mourn(self) -> None:
+        """A worker has died."""
+        for chore in self.chores:
+            chore.mourn()
 
     def close(self) -> None:
         for chore in self.chores:

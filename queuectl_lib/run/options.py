@@ -6,49 +6,44 @@ from queuectl_lib import settings, times, values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, List, Optional
+    from typing import Dict, List, Optional
+
+    from queuectl_lib.values import Fields
 
 
 class Options:
-    """What `worker start` was asked for; seconds where it is a time."""
+    """What `worker start` was asked for; seconds where it is a time. *overrides* stand in place of settings."""
 
     def __init__(
-        self,
-        workers: int,
-        drain: bool,
-        backoff_base: Optional[float],
-        poll_interval: Optional[float],
-        max_seconds: Optional[float],
+        self, workers: int, drain: bool, overrides: Optional[Fields] = None, max_seconds: Optional[float] = None
     ) -> None:
         self.workers = workers
         self.drain = drain
-        self.backoff_base = backoff_base
-        self.poll_interval = poll_interval
+        self.overrides = overrides or {}
         self.max_seconds = max_seconds
 
 
-def checked_options(
-    count: str, drain: bool, backoff_base: Optional[str], poll_interval: Optional[str], max_time: Optional[str]
-) -> Options:
-    """What the words of a command line ask for. Raises BadInput."""
-    base: Any = None if backoff_base is None else values.decimal_number(backoff_base, "--backoff-base")
+def checked_options(count: str, drain: bool, overrides: Dict[str, str], max_time: Optional[str]) -> Options:
+    """What the words of a command line ask for; *overrides* by the key of the setting. Raises BadInput."""
+    meant = {key: settings.setting_from_text(key, text, option_of(key)) for key, text in overrides.items()}
     return Options(
         workers=values.count_from_text(count, "--count", 1000),
         drain=drain,
-        backoff_base=None if base is None else settings.check_setting("backoff_base", base),
-        poll_interval=None if poll_interval is None else settings.check_setting("poll_interval", poll_interval),
+        overrides={key: settings.check_setting(key, value) for key, value in meant.items()},
         max_seconds=None if max_time is None else times.parse_duration(max_time, "--max-time"),
     )
+
+
+def option_of(key: str) -> str:
+    """The option of `worker start` that stands in place of the setting *key*."""
+    return "--" + key.replace("_", "-")
 
 
 def command_line(script: str, home: str, name: str, options: Options) -> List[str]:
     """The words that start a supervisor *name* with these options: the reverse of :func:`checked_options`."""
     words = [script, "--home", home, "worker", "start", "--name", name, "--count", str(options.workers)]
-    given = (
-        ("--backoff-base", options.backoff_base),
-        ("--poll-interval", options.poll_interval),
-        ("--max-time", options.max_seconds),
-    )
-    for option, value in given:
-        words += [] if value is None else [option, values.number_text(value)]
+    for key, value in options.overrides.items():
+        words += [option_of(key), values.number_text(value)]
+    if options.max_seconds is not None:
+        words += ["--max-time", values.number_text(options.max_seconds)]
     return words + ["--drain"] * options.drain

@@ -8,7 +8,7 @@ import sqlite3
 
 from queuectl_lib import errors, times
 from queuectl_lib.errors import NoDatabase, QueueError
-from queuectl_lib.jobs import states
+from queuectl_lib.jobs import fields, states
 from queuectl_lib.jobs.attempts import Claim
 
 TYPE_CHECKING = False
@@ -53,15 +53,11 @@ def overview(database: Database) -> Tuple[Dict[str, int], Optional[Tuple[str, st
     return counts, min(oldest) if oldest else None
 
 
-JOB_COLUMNS = (
-    "id, command, is_list, state, attempts, max_retries, priority, run_at, next_run_at, timeout, cwd, env, umask,"
-    ' unique_key AS "unique", created_at, updated_at, started_at, finished_at, exit_code, last_error, worker'
-)
-LIST_JOBS = "SELECT seq, %s FROM jobs ORDER BY seq DESC LIMIT ?" % JOB_COLUMNS
-LIST_COMPLETED = "SELECT seq, %s FROM jobs WHERE state = 'completed' ORDER BY seq DESC LIMIT ?" % JOB_COLUMNS
+LIST_JOBS = "SELECT seq, %s FROM jobs ORDER BY seq DESC LIMIT ?" % fields.SHOWN_COLUMNS
+LIST_COMPLETED = "SELECT seq, %s FROM jobs WHERE state = 'completed' ORDER BY seq DESC LIMIT ?" % fields.SHOWN_COLUMNS
 LIST_OPEN = (
     "SELECT seq, %s FROM jobs INDEXED BY jobs_open WHERE state = ? AND state <> 'completed'"
-    " ORDER BY seq DESC LIMIT ?" % JOB_COLUMNS
+    " ORDER BY seq DESC LIMIT ?" % fields.SHOWN_COLUMNS
 )
 
 
@@ -83,16 +79,16 @@ def jobs(database: Database, states: Sequence[str], limit: int) -> Tuple[List[Fi
 
 def job_fields(row: sqlite3.Row) -> Fields:
     """A job as the outside sees it: the JSON keys, in the order of the columns."""
-    fields = dict(row)
-    del fields["seq"]
-    if fields.pop("is_list"):
-        fields["command"] = json.loads(fields["command"])
-    fields["env"] = json.loads(fields["env"]) if fields["env"] else {}
-    fields["umask"] = None if fields["umask"] is None else "%04o" % fields["umask"]
-    return fields
+    job = dict(row)
+    del job["seq"]
+    if job.pop("is_list"):
+        job["command"] = json.loads(job["command"])
+    for key, read in fields.READ:
+        job[key] = read(job[key])
+    return job
 
 
-GET_JOB = "SELECT seq, %s FROM jobs WHERE id = ?" % JOB_COLUMNS
+GET_JOB = "SELECT seq, %s FROM jobs WHERE id = ?" % fields.SHOWN_COLUMNS
 # Facts alone: stdout and stderr say whether the bytes stand in the row (else in a file, if anywhere).
 GET_ATTEMPTS = (
     "SELECT id, job, number, outcome, started_at, finished_at, exit_code, signal, error, worker, token, leftovers,"
@@ -190,10 +186,10 @@ def next_due(connection: sqlite3.Connection, now: float) -> Optional[float]:
 
 
 RUNNING_ATTEMPT = (
-    "SELECT j.seq, j.id, j.command, j.is_list, j.attempts, j.max_retries, j.timeout, j.cwd, j.env, j.umask,"
-    " j.unique_key, a.id AS attempt_id, a.number, a.started_at, j.token, j.worker, j.cancel_requested"
+    "SELECT j.seq, %s, a.id AS attempt_id, a.number, a.started_at, j.token, j.worker, j.cancel_requested"
     " FROM jobs j JOIN attempts a ON a.job = j.seq AND a.number = j.runs"
     " WHERE j.seq = ? AND j.token = ? AND j.state = 'processing'"
+    % ", ".join("j." + column for column in fields.CLAIMED_COLUMNS)
 )
 
 
@@ -204,5 +200,4 @@ def running_attempt(database: Database, seq: int, token: str) -> Optional[Tuple[
     if not row:
         return None
     claim = Claim(row, row["token"], row["attempt_id"], row["number"])
-    claim.unique_key = row["unique_key"]
     return claim, times.utc_seconds(row["started_at"])

@@ -20,14 +20,17 @@ KNOWN_TOKENS = "SELECT token FROM attempts WHERE token IS NOT NULL"
 
 def tidy(database: Database) -> None:
     """Remove what dead supervisors and workers, and deleted jobs, left in the folder."""
-    held = {job["worker"] for job in looking.processing(database)}
+    found = {entry.split(".")[0] for entry in os.listdir(database.folder.attempts)}  # first: a file follows its claim
+    jobs = looking.processing(database)
+    held = {job["worker"] for job in jobs}
     for name in roster.life_names(database.folder):
         if name not in held:
             remove_dead_life(database.folder, name)
     remove_stale_requests(database.folder)
-    files = os.listdir(database.folder.attempts)  # before the tokens: a file follows its claim
-    tokens = set(known_tokens(database)) if files else set()
-    for token in {entry.split(".")[0] for entry in files} - tokens:
+    found -= {job["token"] for job in jobs}
+    if found:  # to ask after them all is to read of every attempt there is
+        found.difference_update(known_tokens(database))
+    for token in found:
         database.folder.remove_attempt_files(token)
 
 

@@ -1,0 +1,98 @@
+"""What a job can be given, checked: command, directory, environment, key. Each raises BadInput."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from queuectl_lib import errors, times, values
+from queuectl_lib.errors import BadInput
+from queuectl_lib.host import system
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Optional, Sequence, Tuple
+
+KEY_LENGTH = 200
+
+
+def check_command(value: object) -> Tuple[str, int]:
+    """A command as stored, and whether it is a list of arguments."""
+    if isinstance(value, list):
+        if not value or not value[0]:
+            raise BadInput("command: the list names no program")
+        words = [values.check_text(word, "command") for word in value]
+        sizes = [values.utf8_bytes(word) + 9 for word in words]  # the system counts a pointer and a NUL for each
+        if max(sizes) > system.COMMAND_BYTES or sum(sizes) > system.ARGUMENTS_BYTES:
+            raise BadInput("command: the arguments are too long for this system: put them into a file")
+        return json.dumps(words, ensure_ascii=False), 1
+    if value is None:
+        raise BadInput("command is missing")
+    text = values.check_text(value, "command")
+    if not text or text.isspace():
+        raise BadInput("command is empty")
+    if len(text) * 4 > system.COMMAND_BYTES and values.utf8_bytes(text) > system.COMMAND_BYTES:
+        raise BadInput("command is longer than %d bytes: put it into a script file" % system.COMMAND_BYTES)
+    return text, 0
+
+
+def check_key(value: object, name: str = "unique") -> str:
+    """*value* when it can be the key that only one waiting or running job has."""
+    text = values.check_text(value, name)
+    if not text:
+        raise BadInput("%s is empty" % name)
+    if len(text) > KEY_LENGTH:
+        raise BadInput("%s: %s is longer than %d characters" % (name, errors.shown(text), KEY_LENGTH))
+    return text
+
+
+def check_timeout(value: object) -> float:
+    """Seconds that an attempt may run."""
+    seconds = times.parse_duration(value, "timeout")
+    if seconds == 0:
+        raise BadInput("timeout: 0 would end every attempt at once: leave it out for no limit")
+    return seconds
+
+
+def check_directory(value: object, base: str) -> str:
+    """An absolute directory; a relative one starts from where the job is enqueued."""
+    text = values.check_text(value, "cwd")
+    if not text:
+        raise BadInput("cwd is empty")
+    if values.utf8_bytes(text) > 4096:
+        raise BadInput("cwd is longer than 4096 bytes")
+    return os.path.normpath(os.path.join(base, text))
+
+
+def check_env(value: object) -> Optional[str]:
+    """Environment variables as stored. No message ever holds a value."""
+    if not isinstance(value, dict):
+        raise BadInput("env is not an object of names and values")
+    size = 0
+    for name, text in value.items():
+        if not name or "=" in name:
+            raise BadInput("env: %s... is not the name of a variable" % errors.shown(name.partition("=")[0]))
+        values.check_text(name, "env")
+        if not isinstance(text, str):
+            raise BadInput("env: the value of %s is not text" % errors.shown(name))
+        try:
+            one = values.utf8_bytes(name) + values.utf8_bytes(text) + 10
+        except UnicodeEncodeError:
+            raise BadInput("env: the value of %s is not valid UTF-8" % errors.shown(name)) from None
+        if "\0" in text:
+            raise BadInput("env: the value of %s holds a NUL character" % errors.shown(name))
+        size += one
+        if one > system.COMMAND_BYTES or size > system.ARGUMENTS_BYTES:
+            raise BadInput("env: the value of %s is too long for this system" % errors.shown(name))
+    return json.dumps(value, ensure_ascii=False) if value else None
+
+
+def variables_from_text(pairs: Sequence[str]) -> Dict[str, str]:
+    """--env NAME=VALUE as a dict; a message never holds the value."""
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise BadInput("--env: NAME=VALUE is expected")
+        found[name] = value
+    return found
