@@ -12,7 +12,7 @@ What the arrows stand on, each a room of queuectl_lib/store:
     database     the gate, reading, writing      output     the bytes of attempts
     folder       the files beside the database   roster     who is alive, what was asked of him
     bulk         many jobs, all or none          tidying    what the dead left
-    keys         who holds a unique key          pruning    deleting what is finished
+    pruning      deleting what is finished
 """
 
 from __future__ import annotations
@@ -25,17 +25,16 @@ import time
 from queuectl_lib import times
 from queuectl_lib.errors import NoDatabase, QueueError
 from queuectl_lib.host import bell, failpoints, locks
-from queuectl_lib.jobs import fields, ids, retrying, states
-from queuectl_lib.jobs.attempts import Claim
+from queuectl_lib.jobs import fields, ids, states
 from queuectl_lib.jobs.ids import MadeId
-from queuectl_lib.store import keys, looking, opening
+from queuectl_lib.store import looking, opening
 from queuectl_lib.store.database import Database
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Iterable, Iterator, List, Optional, Sequence, Tuple
 
-    from queuectl_lib.jobs.attempts import Outcome
+    from queuectl_lib.jobs.attempts import Claim, Outcome
     from queuectl_lib.jobs.ids import Holder
     from queuectl_lib.settings import Settings
 
@@ -70,7 +69,7 @@ class Queue:
         while True:
             try:
                 with self.database.writing() as connection:
-                    holder = keys.find_holder(connection, row[fields.KEY])
+                    holder = looking.find_holder(connection, row[fields.KEY])
                     if holder is not None:
                         return holder
                     connection.execute(self.INSERT_JOB, row)
@@ -193,7 +192,7 @@ class Queue:
             for head in heads:
                 holder = requeue_one(connection, head, now)
                 if holder is not None:
-                    raise keys.key_is_held(head["id"], holder, holder in ids)
+                    raise looking.key_is_held(head["id"], holder, holder in ids)
         bell.ring(self.folder.bell)
 
     FIND_DEAD = "SELECT seq, id, unique_key FROM jobs WHERE state = 'dead' AND state <> 'completed' ORDER BY seq"
@@ -238,6 +237,8 @@ FIND_LEFTOVERS = "SELECT token FROM attempts WHERE job = ? AND leftovers IS NOT 
 
 def claim_one(connection: sqlite3.Connection, worker: str, row: sqlite3.Row, now_text: str) -> Claim:
     """Give the due job in *row* to *worker*, under a new token, as a new attempt."""
+    from queuectl_lib.jobs.attempts import Claim  # which an enqueue needs not; a worker has it loaded
+
     token = os.urandom(8).hex()
     number = row["runs"] + 1
     connection.execute(CLAIM_JOB, (worker, token, now_text, now_text, row["seq"]))
@@ -260,6 +261,8 @@ DELETE_ATTEMPT = "DELETE FROM attempts WHERE id = ? AND outcome = 'running'"
 
 def settle(connection: sqlite3.Connection, outcome: Outcome, settings: Settings) -> bool:
     """Finish one attempt and move its job on; False when the claim is not its own any more."""
+    from queuectl_lib.jobs import retrying  # which an enqueue needs not; a worker has it loaded
+
     claim = outcome.claim
     end = times.utc_text(outcome.finished)
     start = None if outcome.started is None else times.utc_text(outcome.started)
@@ -371,7 +374,7 @@ REQUEUE_JOB = (
 
 def requeue_one(connection: sqlite3.Connection, head: sqlite3.Row, now: float) -> Optional[Holder]:
     """Move one job back to pending, unless another holds its key: that one is returned."""
-    holder = keys.find_holder(connection, head["unique_key"])
+    holder = looking.find_holder(connection, head["unique_key"])
     if holder is None:
         connection.execute(REQUEUE_JOB, (times.utc_text(now), times.utc_text(now), head["seq"]))
     return holder

@@ -48,20 +48,19 @@ import time
 from queuectl_lib import times
 from queuectl_lib.errors import HostError, QueueError
 from queuectl_lib.host import bell, failpoints, files, signals, spawn, tree
-from queuectl_lib.host.bell import Bell
-from queuectl_lib.host.waking import WakeUp
-from queuectl_lib.jobs import attempts, states
+from queuectl_lib.host.waking import Bell, WakeUp
+from queuectl_lib.jobs import attempts, retrying, states  # noqa: F401 - retrying is for storage.settle
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.run import concluding, log, pace, starting
 from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.run.chores import Chores
 from queuectl_lib.run.glance import Glance
 from queuectl_lib.run.launching import CannotStart
-from queuectl_lib.run.options import Options
+from queuectl_lib.run.options import CurrentSettings, Options
 from queuectl_lib.run.orphans import Orphans
 from queuectl_lib.run.pace import Pace
 from queuectl_lib.run.spare_files import SpareFiles
-from queuectl_lib.run.trouble import Trouble
+from queuectl_lib.run.trouble import ClockWatch, Trouble
 from queuectl_lib.settings import ConfigFile
 from queuectl_lib.store import looking, opening, roster
 from queuectl_lib.store.roster import Presence
@@ -334,8 +333,7 @@ class Worker:
         self.name = name
         self.supervisor = supervisor
         self.options = options
-        self.read_settings = read_settings
-        self.settings = read_settings()
+        self.current = CurrentSettings(read_settings, options.overrides, self.say)
         self.running: List[Attempt] = []  # at most one of its own; any number that it ends for others
         self.ahead: Deque[Claim] = collections.deque()  # claimed, not started
         self.ended: List[Outcome] = []  # not recorded yet
@@ -350,7 +348,7 @@ class Worker:
         self.glance = Glance(queue.database)
         self.spare = SpareFiles(queue)
         self.rung = False  # the bell, just now
-        self.clock_offset = time.time() - time.monotonic()
+        self.clock = ClockWatch()
 
     def run(self) -> None:
         self.settle_in()
@@ -469,10 +467,10 @@ class Worker:
         given_back = [attempts.unstarted(held) for held in self.ahead] if not want else []
         if not (self.ended or given_back or (want and self._something_due())):
             return
-        self.refresh_settings()
+        self.current.refresh()
         outcomes = self.ended + given_back
         try:
-            refused, claims, more = self.queue.exchange(self.name, outcomes, want, time.time(), self.settings)
+            refused, claims, more = self.queue.exchange(self.name, outcomes, want, time.time(), self.current.settings)
         except QueueError as error:
             self.trouble.meet(str(error))
             self.trouble.write_refused = True
@@ -501,26 +499,14 @@ class Worker:
         except QueueError as error:
             self.trouble.meet(str(error))
             return False
-        if (
-            not self.trouble.write_refused
-        ):  # else only a write tells that this is over: reading may have worked all along
+        if not self.trouble.write_refused:  # else only a write tells: reading may have worked all along
             self.trouble.over()
         return self.glance.next_due is not None and self.glance.next_due <= time.time()
-
-    def refresh_settings(self) -> None:
-        try:
-            settings = self.read_settings()
-        except QueueError as error:
-            if self.trouble.text != str(error):
-                self.trouble.text = str(error)
-                self.say("%s; the old settings hold" % error)
-            return
-        self.settings = settings.but(**self.options.overrides)
 
     def start(self, claim: Claim) -> None:
         attempt = Attempt(self.queue, claim)
         try:
-            attempt.start(self.settings, self.spare)
+            attempt.start(self.current.settings, self.spare)
         except CannotStart as error:
             self.ended.append(Outcome(claim, states.FAILED, time.time(), str(error)))
             attempt.discard()
@@ -543,10 +529,7 @@ class Worker:
             self.say("job %s: its claim was lost, so its result was not recorded" % claim.id)
             return
         failpoints.failpoint("report.recorded")
-        if not self.spare.keep(outcome):
-            with contextlib.suppress(OSError):  # tidy() will
-                for kind in outcome.useless_files():
-                    files.remove(self.queue.folder.attempt_path(claim.token, kind))
+        self.spare.put_away(outcome)
         failpoints.failpoint("report.removed")
         self.say("job %s %s" % (claim.id, concluding.sentence(outcome)))
 
@@ -573,7 +556,7 @@ class Worker:
 
     def idle(self) -> None:
         """Wait for the bell, the next due time, or poll_interval."""
-        pause = min(self.settings.poll_interval, pace.LOOK_AROUND_SECONDS)
+        pause = min(self.current.settings.poll_interval, pace.LOOK_AROUND_SECONDS)
         if self.glance.next_due is not None:
             pause = min(pause, max(0.0, self.glance.next_due - time.time()))
         if self.options.drain:
@@ -591,12 +574,14 @@ class Worker:
     def look_around(self) -> None:
         """Heed cancels, and decide what became of the jobs of dead workers."""
         now = time.monotonic()
-        pause = self.pause_between_looks(now)
+        pause = pace.pause_between_looks(now, [one.began for one in self.running], self.options.workers)
         if self.looked_at and now - self.looked_at < pause:
             return
         self.looked_at = now if self.looked_at else now - self.share * pause
         try:
-            self._forgive_clock()
+            if self.clock.went_back():
+                self.say("the clock went back: retries that would wait for it are due now")
+                self.queue.forgive_clock(time.time())
             self.glance.refresh()
             jobs = self.glance.processing
             mine = {attempt.claim.token: attempt for attempt in self.running}
@@ -607,22 +592,6 @@ class Worker:
         except QueueError as error:
             self.trouble.meet(str(error))
 
-    def pause_between_looks(self, now: float) -> float:
-        """A second where a job of ours may have been cancelled that long ago, so has run for so long.
-
-        Else many workers share the looking: each looks seldom, all of them several times a second.
-        (A look costs the more the more workers there are; one that is new looks at once.)
-        """
-        if any(now - attempt.began >= pace.LOOK_AROUND_SECONDS for attempt in self.running):
-            return pace.LOOK_AROUND_SECONDS
-        return max(pace.LOOK_AROUND_SECONDS, self.options.workers / pace.LOOKS_PER_SECOND)
-
-    def _forgive_clock(self) -> None:
-        before, self.clock_offset = self.clock_offset, time.time() - time.monotonic()
-        if self.clock_offset < before - 1:
-            self.say("the clock went back: retries that would wait for it are due now")
-            self.queue.forgive_clock(time.time())
-
     def _look_after_orphans(self, jobs: Sequence[Dict[str, Any]]) -> None:
         for job in self.orphans.among(jobs):
             try:
@@ -632,8 +601,8 @@ class Worker:
 
     def _decide(self, job: Dict[str, Any]) -> None:
         """Find out by evidence what became of an orphan: settle it, or adopt it if it runs."""
-        self.refresh_settings()
-        orphan = self.orphans.taken_up(job, self.settings)
+        self.current.refresh()
+        orphan = self.orphans.taken_up(job, self.current.settings)
         if orphan is None:
             return
         outcome = orphan.poll()
@@ -648,7 +617,7 @@ class Worker:
             self.say("job %s adopted from %s, which died while it ran" % (orphan.claim.id, job["worker"]))
 
     def _settle_orphan(self, outcome: Outcome) -> None:
-        refused, _, _ = self.queue.exchange(self.name, [outcome], 0, time.time(), self.settings)
+        refused, _, _ = self.queue.exchange(self.name, [outcome], 0, time.time(), self.current.settings)
         if not refused:  # else another worker was first
             self.report(outcome, False)
             bell.ring(self.queue.folder.bell)

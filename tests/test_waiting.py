@@ -7,13 +7,10 @@ import threading
 import time
 
 import pytest
-from conftest import NOW, SETTINGS, posix_only, wait_until
+from conftest import posix_only, wait_until
 
 from queuectl_lib.host import files, locks
-from queuectl_lib.jobs.fields import JobMaker
-from queuectl_lib.run.attempt import Attempt
-from queuectl_lib.run.options import Options
-from worker import Worker
+from queuectl_lib.run import pace
 
 # ---------------------------------------------------------------- for a lock
 
@@ -123,25 +120,15 @@ def test_where_no_thread_can_be_started_a_lock_is_asked_for_again_and_again(path
 # ---------------------------------------------------------------- between two looks
 
 
-def make_worker(queue, workers):
-    options = Options(workers, False)
-    return Worker(queue, "s-1", "s", options, lambda: SETTINGS)
-
-
 @pytest.mark.parametrize("workers, seconds", [(1, 1), (2, 1), (4, 1), (8, 2), (50, 12.5)])
 def test_many_workers_with_short_jobs_share_the_looking_around(queue, workers, seconds):
-    assert make_worker(queue, workers).pause_between_looks(time.monotonic()) == seconds
+    assert pace.pause_between_looks(time.monotonic(), [], workers) == seconds
 
 
 def test_a_worker_whose_job_runs_for_a_second_looks_every_second_whether_it_was_cancelled(queue):
-    one, now = make_worker(queue, 50), time.monotonic()
-    queue.enqueue(JobMaker(0, "/", 0o022, NOW).row({"command": "true"}))
-    attempt = Attempt(queue, queue.exchange("s-1", [], 1, NOW, SETTINGS)[1][0])
-    one.running.append(attempt)
-    attempt.began = now - 0.9
-    assert one.pause_between_looks(now) > 1
-    attempt.began = now - 1.1
-    assert one.pause_between_looks(now) == 1
+    now = time.monotonic()
+    assert pace.pause_between_looks(now, [now - 0.9], 50) > 1
+    assert pace.pause_between_looks(now, [now - 1.1], 50) == 1
 
 
 @posix_only

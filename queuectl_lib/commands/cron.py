@@ -10,7 +10,7 @@ import sys
 from queuectl_lib import errors, values
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.errors import BadInput
-from queuectl_lib.host import system
+from queuectl_lib.host import bundle, system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 )
 def cron(call: Call) -> int:
     count = values.count_from_text(call.options.count, "--count", 1000)
-    words = [sys.executable or "python3", frame.SCRIPT]
-    if os.path.realpath(call.home) != frame.HERE:
+    words = [sys.executable or "python3", bundle.SCRIPT]
+    if os.path.realpath(call.home) != bundle.HERE:
         words += ["--home", call.home]
     text = schedule(words, count)
     if system.WINDOWS:

@@ -7,6 +7,7 @@ import time
 from queuectl_lib import errors
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.errors import QueueError
+from queuectl_lib.host import bundle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def doctor(call: Call) -> int:
     from queuectl_lib.doctor import course
 
     began, found = time.monotonic(), []
-    findings: Any = course.examine(call.home, call.config, frame.SCRIPT, frame.LIBRARY)
+    findings: Any = course.examine(call.home, call.config, bundle.SCRIPT, bundle.LIBRARY)
     try:
         for finding in findings:
             found.append(finding)

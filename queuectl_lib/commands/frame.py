@@ -12,7 +12,7 @@ import queuectl_lib
 from queuectl_lib import values
 from queuectl_lib.commands import terminal
 from queuectl_lib.errors import BadInput
-from queuectl_lib.host import system
+from queuectl_lib.host import bundle, system
 from queuectl_lib.jobs import ids
 from queuectl_lib.settings import ConfigFile
 from storage import Queue
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
     from queuectl_lib.values import Fields
 
-LIBRARY = os.path.dirname(os.path.dirname(os.path.abspath(queuectl_lib.__file__)))
-IS_ARCHIVE = os.path.isfile(LIBRARY)  # queuectl.pyz
-SCRIPT = LIBRARY if IS_ARCHIVE else os.path.join(LIBRARY, "queuectl.py")
-HERE = os.path.dirname(SCRIPT)
 PROGRAM = "queuectl.py"
 
 
@@ -139,7 +135,7 @@ class Call:
 
 def find_home(given: Optional[str]) -> str:
     """--home, else $QUEUECTL_HOME, else the directory of the real queuectl.py."""
-    home = given if given is not None else os.environ.get("QUEUECTL_HOME") or HERE
+    home = given if given is not None else os.environ.get("QUEUECTL_HOME") or bundle.HERE
     if not home:
         raise BadInput("--home is empty")
     values.check_text(home, "--home")

@@ -11,7 +11,7 @@ from queuectl_lib import errors, settings, times, values
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.commands.terminal import Progress
 from queuectl_lib.errors import BadInput, QueueError
-from queuectl_lib.host import files, system
+from queuectl_lib.host import bundle, files, system
 from queuectl_lib.run import options
 from queuectl_lib.store import looking, roster
 
@@ -57,9 +57,11 @@ def worker_start(call: Call) -> int:
     if asked.ensure and roster.is_served(queue.folder):
         return 0
     files.make_home(call.home)
+    bundle.refuse_untrusted()
     queue.database.refuse_untrusted([call.home, call.config.path])  # before SQLite takes in what lies there
     queue.database.create()
     looking.counts(queue.database)  # is it ours, whole, and of a version that we know?
+    bundle.write_bytecode()
     os.environ["QUEUECTL_HOME"] = call.home
     name = asked.name or starting.new_supervisor_name()
 
@@ -67,7 +69,7 @@ def worker_start(call: Call) -> int:
         if not asked.background:
             worker.serve(queue, name, wanted, call.config, when_present)
             return
-        pid = starting.start_background(queue, options.command_line(frame.SCRIPT, call.home, name, wanted), name)
+        pid = starting.start_background(queue, options.command_line(bundle.SCRIPT, call.home, name, wanted), name)
         if not asked.quiet:
             text = "started in the background: supervisor %s, pid %d, workers: %d; log: %s"
             terminal.tell(text % (name, pid, wanted.workers, queue.folder.log))

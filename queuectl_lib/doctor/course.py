@@ -30,6 +30,7 @@ def examine(home: str, config: ConfigFile, script: str, modules: str) -> Iterato
     readable = probes.tried("config", probes.probe_config, config)
     yield readable
     queue = Queue(os.path.join(home, "queuectl.db")) if readable.ok is False else Queue(config.database_path())
+    yield probes.tried("bytecode", probes.probe_bytecode)
     yield probes.tried("home", probes.probe_home, home, config.path, queue)
     yield probes.tried("file system", probes.probe_file_system, queue)
     yield probes.tried("database", probes.probe_database, queue)

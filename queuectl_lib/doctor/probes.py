@@ -12,7 +12,7 @@ import sys
 import time
 
 from queuectl_lib.errors import NoDatabase, QueueError
-from queuectl_lib.host import files, places, system
+from queuectl_lib.host import bundle, files, places, system
 from queuectl_lib.jobs import ids
 from queuectl_lib.store import health, looking, opening, roster
 
@@ -57,6 +57,37 @@ def probe_sqlite() -> Finding:
         text = "%s, without %s" % (sqlite3.sqlite_version, " and ".join(lacking))
         return Finding("sqlite", None, text, "nothing to do: others are used in their place, somewhat slower")
     return Finding("sqlite", True, sqlite3.sqlite_version)
+
+
+def probe_bytecode() -> Finding:
+    """Whether Python can keep what it has compiled of our files, and what each call costs where it cannot."""
+    cost = "each call compiles anew what it needs, some %d ms" % round(compile_seconds() * 1000)
+    if bundle.IS_ARCHIVE:
+        return Finding("bytecode", None, "none is kept for an archive: " + cost, "copy the files where that matters")
+    if not list(bundle.uncached()):
+        return Finding("bytecode", True, "is kept beside our files in %s" % bundle.LIBRARY)
+    if not bundle.is_ours():
+        advice = "have its owner run `initdb` there once, or copy the files to a folder of yours"
+        return Finding("bytecode", None, "none can be kept in %s: %s" % (bundle.LIBRARY, cost), advice)
+    if sys.dont_write_bytecode:
+        text = "PYTHONDONTWRITEBYTECODE is set, and not all of it is there: " + cost
+        return Finding("bytecode", None, text, "`initdb` and `worker start` write it all the same")
+    return Finding("bytecode", True, "Python keeps it beside our files in %s" % bundle.LIBRARY)
+
+
+def compile_seconds() -> float:
+    """How long Python takes for the sources that a call such as `add` needs."""
+    taken = 0.0
+    for name, module in list(sys.modules.items()):
+        wing = name.split(".")[1:2] or [name]
+        if name != "storage" and (not name.startswith("queuectl_lib.") or wing[0] in ("run", "doctor", "reports")):
+            continue
+        loader: Any = module.__loader__
+        source = loader.get_source(name) if hasattr(loader, "get_source") else None
+        began = time.perf_counter()
+        compile(source or "", name, "exec")
+        taken += time.perf_counter() - began
+    return taken
 
 
 def probe_home(home: str, config: str, queue: Queue) -> Finding:

@@ -94,7 +94,8 @@ def lock_in_line(fd: int, seconds: float) -> bool:
     LEFT_BEHIND[:] = [turn for turn in LEFT_BEHIND if turn.locked()]
     if len(LEFT_BEHIND) >= LEFT_BEHIND_MOST:
         raise RuntimeError
-    turn, refused = _thread.allocate_lock(), []  # type: Any, List[OSError]
+    turn = _thread.allocate_lock()
+    refused: List[OSError] = []
     turn.acquire()
     copy = os.dup(fd)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are for the main thread

@@ -12,7 +12,7 @@ from queuectl_lib.errors import HostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterable, Optional
+    from typing import Iterable, Optional, Tuple
 
 
 def refuse_untrusted(folder: str, paths: Iterable[str]) -> None:
@@ -25,15 +25,28 @@ def refuse_untrusted(folder: str, paths: Iterable[str]) -> None:
     if sys.platform == "win32":
         return
     for path, owners in [(folder, (os.geteuid(), 0))] + [(path, (os.geteuid(),)) for path in paths]:
-        try:
-            info = os.stat(path)
-        except OSError:
-            continue
-        if info.st_uid not in owners:
-            raise HostError("%s belongs to another user: no worker starts on it" % errors.printable(path))
-        if info.st_mode & stat.S_IWOTH or (info.st_mode & stat.S_IWGRP and not is_private_group(info.st_gid)):
-            advice = "choose a db_path elsewhere" if info.st_mode & stat.S_ISVTX else "chmod go-w it first"
-            raise HostError("%s can be written by other users: %s" % (errors.printable(path), advice))
+        refuse_untrusted_path(path, owners, "choose a db_path elsewhere")
+
+
+def refuse_untrusted_program(paths: Iterable[str]) -> None:
+    """The same for the files of the program, which may be root's as well."""
+    if sys.platform == "win32":
+        return
+    for path in paths:
+        refuse_untrusted_path(path, (os.geteuid(), 0), "copy queuectl to a folder of your own")
+
+
+def refuse_untrusted_path(path: str, owners: Tuple[int, ...], elsewhere: str) -> None:
+    """Raise HostError for what somebody else than *owners* owns or can write; what is not there is no danger."""
+    try:
+        info = os.stat(path)
+    except OSError:
+        return
+    if info.st_uid not in owners:
+        raise HostError("%s belongs to another user: no worker starts on it" % errors.printable(path))
+    if info.st_mode & stat.S_IWOTH or (info.st_mode & stat.S_IWGRP and not is_private_group(info.st_gid)):
+        advice = elsewhere if info.st_mode & stat.S_ISVTX else "chmod go-w it first"
+        raise HostError("%s can be written by other users: %s" % (errors.printable(path), advice))
 
 
 def is_private_group(gid: int) -> bool:

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Iterator
 
-ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@+-]{0,127}\Z")
+ID = r"[A-Za-z0-9_][A-Za-z0-9_.:@+-]{0,127}\Z"  # compiled at first use, as times are
 ID_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 ID_EPOCH = 1704067200  # 2024-01-01: keeps ten digits good until 2059
 
@@ -66,7 +66,7 @@ make_id = IdMaker()
 
 def check_id(value: object) -> str:
     """*value* when it can be the id of a job. Raises BadInput."""
-    if isinstance(value, str) and ID.match(value):
+    if isinstance(value, str) and re.match(ID, value):
         return value
     raise BadInput(
         "id: %s is not an id: up to 128 letters, digits and _ . : @ + -, the first a letter, digit or _"

@@ -1,13 +1,15 @@
-"""What `worker start` is asked for, from words and back."""
+"""What `worker start` is asked for, from words and back; and the settings in which that is contained."""
 
 from __future__ import annotations
 
 from queuectl_lib import settings, times, values
+from queuectl_lib.errors import QueueError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Optional
+    from typing import Callable, Dict, List, Optional
 
+    from queuectl_lib.settings import Settings
     from queuectl_lib.values import Fields
 
 
@@ -47,3 +49,24 @@ def command_line(script: str, home: str, name: str, options: Options) -> List[st
     if options.max_seconds is not None:
         words += ["--max-time", values.number_text(options.max_seconds)]
     return words + ["--drain"] * options.drain
+
+
+class CurrentSettings:
+    """The settings as a worker has them: the last ones that could be read, with *overrides* in their place."""
+
+    def __init__(self, read: Callable[[], Settings], overrides: Fields, say: Callable[[str], None]) -> None:
+        self.read = read
+        self.overrides = overrides
+        self.say = say
+        self.told = ""
+        self.settings = read().but(**overrides)
+
+    def refresh(self) -> None:
+        """Take over what was changed; where it cannot be read the old ones hold, which is said once."""
+        try:
+            self.settings = self.read().but(**self.overrides)
+            self.told = ""
+        except QueueError as error:
+            if self.told != str(error):
+                self.told = str(error)
+                self.say("%s; the old settings hold" % error)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Sequence
+
 BATCH_MOST = 32  # jobs that one worker claims ahead at the most
 AHEAD_SECONDS = 0.05  # what it claims ahead it expects to run within this time
 QUICK_SECONDS = 0.02  # a job that takes longer has the rest given back
@@ -15,6 +19,18 @@ FRESH_SECONDS = 10.0  # how long an answer of the database counts at the most
 SHORT_LIFE_SECONDS = 1.0  # a worker that dies sooner is replaced after a pause, not in a spin
 BOOT_FAILURES = 3  # workers that die before they began, in a row, that stop the supervisor
 TROUBLE_SECONDS = 5.0  # longest pause between two tries while the database refuses
+
+
+def pause_between_looks(now: float, began: Sequence[float], workers: int) -> float:
+    """Seconds between two looks for cancels and orphans, where jobs *began* then (monotonic).
+
+    A second where a job of ours may have been cancelled that long ago, so has run for so long.
+    Else many workers share the looking: each looks seldom, all of them several times a second.
+    (A look costs the more the more workers there are; one that is new looks at once.)
+    """
+    if any(now - moment >= LOOK_AROUND_SECONDS for moment in began):
+        return LOOK_AROUND_SECONDS
+    return max(LOOK_AROUND_SECONDS, workers / LOOKS_PER_SECOND)
 
 
 class Pace:

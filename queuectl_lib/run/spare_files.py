@@ -36,6 +36,13 @@ class SpareFiles:
         self.queue = queue
         self.tokens: Dict[str, List[str]] = {kind: [] for kind in folder.FILES}  # of recorded attempts
 
+    def put_away(self, outcome: Outcome) -> None:
+        """Of the files of a recorded attempt, keep what can serve again and remove what is useless."""
+        if not self.keep(outcome):
+            with contextlib.suppress(OSError):  # the next tidying will
+                for kind in outcome.useless_files():
+                    files.remove(self.queue.folder.attempt_path(outcome.claim.token, kind))
+
     def keep(self, outcome: Outcome) -> bool:
         """Keep the files of a recorded attempt; False where they have to be removed instead."""
         full = len(self.tokens["run"]) >= pace.BATCH_MOST

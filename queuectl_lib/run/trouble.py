@@ -1,4 +1,4 @@
-"""A database that refuses and a host that cannot start a process: told once, and tried again ever more slowly."""
+"""A database that refuses, a host that cannot start a process, a clock that goes back: noticed, told once, got over."""
 
 from __future__ import annotations
 
@@ -50,3 +50,15 @@ class Trouble:
     def is_lasting(self) -> bool:
         """True where the database has refused for so long that the pauses no longer grow."""
         return self.pause >= pace.TROUBLE_SECONDS
+
+
+class ClockWatch:
+    """Notices a wall clock that went back: who waits for a time of it would wait for that again."""
+
+    def __init__(self) -> None:
+        self.offset = time.time() - time.monotonic()
+
+    def went_back(self) -> bool:
+        """True where it did, by more than a second, since the last question."""
+        before, self.offset = self.offset, time.time() - time.monotonic()
+        return self.offset < before - 1

@@ -15,7 +15,7 @@ from queuectl_lib.errors import QueueError
 from queuectl_lib.host import failpoints
 from queuectl_lib.jobs import fields, ids
 from queuectl_lib.jobs.ids import Holder, MadeId
-from queuectl_lib.store import keys, opening
+from queuectl_lib.store import looking, opening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def insert_few(connection: sqlite3.Connection, shared: Sequence[Any], own: Seque
 FIND_HOLDERS = (
     "INSERT OR REPLACE INTO incoming_keys SELECT k.unique_key, k.leader, j.id, j.state"
     " FROM incoming_keys k CROSS JOIN jobs j ON j.unique_key = k.unique_key"
-    " WHERE j.unique_key IS NOT NULL AND j.%s" % keys.HOLDS
+    " WHERE j.unique_key IS NOT NULL AND j.%s" % looking.HOLDS
 )
 DROP_HELD = "UPDATE incoming SET id = NULL WHERE rowid IN (SELECT leader FROM incoming_keys WHERE holder IS NOT NULL)"
 

@@ -9,12 +9,13 @@ import sqlite3
 from queuectl_lib import errors, times
 from queuectl_lib.errors import NoDatabase, QueueError
 from queuectl_lib.jobs import fields, states
-from queuectl_lib.jobs.attempts import Claim
+from queuectl_lib.jobs.ids import Holder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
+    from queuectl_lib.jobs.attempts import Claim
     from queuectl_lib.store.database import Database
     from queuectl_lib.values import Fields
 
@@ -195,9 +196,30 @@ RUNNING_ATTEMPT = (
 
 def running_attempt(database: Database, seq: int, token: str) -> Optional[Tuple[Claim, float]]:
     """The claim *token* on job *seq* and when it started, if it still stands."""
+    from queuectl_lib.jobs.attempts import Claim  # which most questions need not; a worker has it loaded
+
     with database.reading() as connection:
         row = connection.execute(RUNNING_ATTEMPT, (seq, token)).fetchone()
     if not row:
         return None
     claim = Claim(row, row["token"], row["attempt_id"], row["number"])
     return claim, times.utc_seconds(row["started_at"])
+
+
+# NOT NULL again, for the proof that the index serves.
+HOLDS = "state IN (%s)" % ", ".join("'%s'" % state for state in states.HOLDING)
+FIND_HOLDER = "SELECT id, state FROM jobs WHERE unique_key = ? AND unique_key IS NOT NULL AND %s LIMIT 1" % HOLDS
+
+
+def find_holder(connection: sqlite3.Connection, key: Optional[str]) -> Optional[Holder]:
+    """The job that waits or runs with *key*."""
+    row = None if key is None else connection.execute(FIND_HOLDER, (key,)).fetchone()
+    return None if key is None or row is None else Holder.of(row["id"], key, row["state"])
+
+
+def key_is_held(identifier: str, holder: Holder, same_call: bool) -> QueueError:
+    if same_call:
+        text = "jobs %s and %s have the same key %s, and only one can wait: nothing was requeued"
+        return QueueError(text % (holder, identifier, errors.shown(holder.key)))
+    text = "job %s has the key %s, which job %s (%s) holds: nothing was requeued"
+    return QueueError(text % (identifier, errors.shown(holder.key), holder, holder.state))

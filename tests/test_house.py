@@ -1,0 +1,461 @@
+"""The house: floors and walls of the code, what a room may hold, and what a call loads."""
+
+import ast
+import glob
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+DOORS = ("queuectl.py", "storage.py", "worker.py")
+# From the ground up; an import goes down, or stays on its floor without a circle.
+FLOORS = (
+    ("queuectl_lib/__init__.py", "queuectl_lib/errors.py", "queuectl_lib/values.py", "queuectl_lib/times.py"),
+    ("queuectl_lib/host/",),
+    ("queuectl_lib/jobs/", "queuectl_lib/settings.py"),
+    ("queuectl_lib/store/",),
+    ("storage.py",),
+    ("queuectl_lib/run/",),
+    ("worker.py",),
+    ("queuectl_lib/reports/", "queuectl_lib/doctor/"),
+    ("queuectl_lib/commands/",),
+    ("queuectl.py",),
+)
+# What is larger than it should be, and why it may: this list only shrinks.
+LARGE = {
+    "storage.py": "the arrows of the state machine, with their SQL",
+    "worker.py": "supervisor and worker, each a screen of verbs",
+}
+FUNCTION_LINES, CLASS_LINES, ROOM_LINES, DOOR_LINES = 45, 300, 300, 90
+
+
+def text_of(name):
+    with open(os.path.join(ROOT, name), encoding="utf-8") as file:
+        return file.read()
+
+
+def rooms():
+    inside = glob.glob(os.path.join(ROOT, "queuectl_lib", "**", "*.py"), recursive=True)
+    return sorted(list(DOORS) + [os.path.relpath(path, ROOT).replace(os.sep, "/") for path in inside])
+
+
+ROOMS = rooms()
+TREES = {name: ast.parse(text_of(name)) for name in ROOMS}
+INSIDE = [name for name in ROOMS if name not in DOORS]
+FILLED = [name for name in ROOMS if TREES[name].body]
+
+
+def is_type_checking(node):
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def running(node):
+    """The nodes below *node* that run: not those that only a checker of types reads."""
+    for child in ast.iter_child_nodes(node):
+        if is_type_checking(child):
+            for other in child.orelse:
+                yield other
+                yield from running(other)
+            continue
+        yield child
+        yield from running(child)
+
+
+def file_of(module):
+    """The file of one of our modules, None for any other."""
+    path = module.replace(".", "/")
+    return next((one for one in (path + ".py", path + "/__init__.py") if one in ROOMS), None)
+
+
+def imports(name):
+    """(room, line) of each room that *name* imports when it runs."""
+    found = []
+    for node in running(TREES[name]):
+        if isinstance(node, ast.Import):
+            found += [(file_of(alias.name), node.lineno) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "%s:%d: a relative import" % (name, node.lineno)
+            for alias in node.names:
+                found.append((file_of("%s.%s" % (node.module, alias.name)) or file_of(node.module), node.lineno))
+    return [(room, line) for room, line in found if room]
+
+
+def floor_of(name):
+    if name.endswith("/__init__.py") and name != "queuectl_lib/__init__.py" and not TREES[name].body:
+        return -1
+    return next(floor for floor, places in enumerate(FLOORS) for place in places if name.startswith(place))
+
+
+# ---------------------------------------------------------------- floors
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_an_import_goes_only_down(name):
+    up = ["line %d: %s" % (line, room) for room, line in imports(name) if floor_of(room) > floor_of(name)]
+    assert up == []
+
+
+def test_no_rooms_stand_in_a_circle():
+    below = {name: sorted({room for room, _ in imports(name)} - {name}) for name in ROOMS}
+    done, path = set(), []
+
+    def visit(name):
+        assert name not in path, "a circle: %s" % " -> ".join(path[path.index(name) :] + [name])
+        if name not in done:
+            path.append(name)
+            for room in below[name]:
+                visit(room)
+            path.pop()
+            done.add(name)
+
+    for name in ROOMS:
+        visit(name)
+
+
+@pytest.mark.parametrize("name", [name for name in INSIDE if "/store/" in name or "/run/" in name])
+def test_the_wings_below_a_door_do_not_open_it(name):
+    """They are handed a queue; only a checker of types reads where it comes from."""
+    assert [(room, line) for room, line in imports(name) if room in DOORS] == []
+
+
+@pytest.mark.parametrize("name", [name for name in INSIDE if name.endswith("/__init__.py")])
+def test_no_folder_imports_anything(name):
+    assert [node.lineno for node in ast.walk(TREES[name]) if isinstance(node, (ast.Import, ast.ImportFrom))] == []
+
+
+STANDARD = {
+    *("__future__", "_thread", "_signal", "argparse", "calendar", "codecs", "collections", "contextlib", "ctypes"),
+    *("datetime", "difflib", "errno", "fcntl", "functools", "gc", "grp", "importlib", "io", "json", "msvcrt"),
+    *("multiprocessing", "os", "pwd", "py_compile", "re", "select", "shlex", "shutil", "signal", "socket", "sqlite3"),
+    *("stat", "struct", "subprocess", "sys", "tempfile", "threading", "time", "traceback", "typing", "unicodedata"),
+}
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_only_the_standard_library_is_imported(name):
+    found = set()
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module.split(".")[0])
+    assert found - STANDARD - {"queuectl_lib", "storage", "worker"} == set()
+    if hasattr(sys, "stdlib_module_names"):
+        assert STANDARD - set(sys.stdlib_module_names) == set()
+
+
+def test_there_are_three_doors_and_one_folder():
+    beside = {name for name in os.listdir(ROOT) if name.endswith(".py")}
+    assert beside == set(DOORS)
+    allowed = {"queuectl_lib", "tests", "docs", "dist"}
+    folders = {name for name in os.listdir(ROOT) if os.path.isdir(os.path.join(ROOT, name)) and name[0] != "."}
+    assert folders - allowed - {"__pycache__"} == set()
+
+
+# ---------------------------------------------------------------- what may stand where
+
+SQL = re.compile(r"\b(SELECT .* FROM|INSERT INTO|UPDATE \w+ SET|DELETE FROM|CREATE TABLE|PRAGMA|BEGIN IMMEDIATE)\b")
+
+
+def strings(name):
+    docs = {id(node.value) for node in ast.walk(TREES[name]) if isinstance(node, ast.Expr)}
+    nodes = ast.walk(TREES[name])
+    return [n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str) and id(n) not in docs]
+
+
+# What a person may be told to type is no statement of ours.
+SAID = {"`PRAGMA quick_check` in sqlite3 takes the time it needs"}
+
+
+@pytest.mark.parametrize("name", [name for name in ROOMS if name != "storage.py" and "/store/" not in name])
+def test_sql_is_spoken_in_the_store_only(name):
+    assert [text for text in strings(name) if SQL.search(text) and text not in SAID] == []
+
+
+def test_the_pattern_of_sql_finds_what_it_looks_for():
+    assert any(SQL.search(text) for text in strings("storage.py"))
+
+
+def test_one_place_opens_a_connection():
+    """But for the copy of a backup, whose other side is no queue yet."""
+    calls = {}
+    for name in ROOMS:
+        attributes = [node for node in ast.walk(TREES[name]) if isinstance(node, ast.Attribute)]
+        count = sum((getattr(node.value, "id", ""), node.attr) == ("sqlite3", "connect") for node in attributes)
+        calls.update({name: count} if count else {})
+    assert calls == {"queuectl_lib/store/opening.py": 1, "queuectl_lib/store/schema.py": 1}
+
+
+@pytest.mark.parametrize("name", [name for name in ROOMS if "/host/" not in name])
+def test_systems_are_asked_for_in_host_only(name):
+    attributes = [node for node in ast.walk(TREES[name]) if isinstance(node, ast.Attribute)]
+    assert [node.lineno for node in attributes if node.attr == "platform"] == []
+    assert [text for text in strings(name) if text in ("win32", "darwin", "nt")] == []
+
+
+@pytest.mark.parametrize("name", [name for name in ROOMS if "/commands/" not in name and name != "queuectl.py"])
+def test_only_commands_print(name):
+    calls = [node for node in ast.walk(TREES[name]) if isinstance(node, ast.Call)]
+    assert [call.lineno for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"] == []
+    texts = [node for node in ast.walk(TREES[name]) if isinstance(node, ast.Attribute)]
+    assert [t.lineno for t in texts if t.attr in ("stdout", "stderr") and getattr(t.value, "id", "") == "sys"] == []
+
+
+@pytest.mark.parametrize("name", FILLED)
+def test_a_room_says_what_it_is_in_its_first_sentence(name):
+    text = ast.get_docstring(TREES[name])
+    assert text, "no docstring"
+    first = text.split("\n")[0]
+    assert 20 <= len(first) <= 117 and first[-1] in ".:", first
+
+
+def functions(tree):
+    return [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+
+
+def lines_of(node):
+    return node.end_lineno - node.lineno + 1
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_functions_classes_and_rooms_stay_small(name):
+    long = ["%s, %d lines" % (f.name, lines_of(f)) for f in functions(TREES[name]) if lines_of(f) > FUNCTION_LINES]
+    assert long == []
+    wide = ["%s: %d" % (f.name, len(f.args.args)) for f in functions(TREES[name]) if len(f.args.args) > 7]
+    assert [one for one in wide if not one.startswith("__init__")] == []
+    classes = [node for node in ast.walk(TREES[name]) if isinstance(node, ast.ClassDef)]
+    assert [c.name for c in classes if lines_of(c) > CLASS_LINES] == []
+    size = text_of(name).count("\n")
+    assert size <= ROOM_LINES or LARGE.get(name), "%d lines: where is the seam?" % size
+    assert size > ROOM_LINES or name not in LARGE, "it needs no excuse any more"
+
+
+def test_nothing_can_set_any_state():
+    """Every UPDATE of a state names the states that it leaves and enters, and they are moves of the machine."""
+    sys.path.insert(0, ROOT)
+    import storage
+    from queuectl_lib.jobs import states
+
+    found = {}
+    for holder in (storage, storage.Queue):
+        texts = {name: text for name, text in vars(holder).items() if isinstance(text, str)}
+        found.update({name: text for name, text in texts.items() if text.startswith("UPDATE jobs SET state")})
+    assert len(found) >= 6
+    for name, text in found.items():
+        enters = re.findall(r"SET state = '(\w+)'", text) or ["failed", "dead", "cancelled"]
+        where = text[text.index(" WHERE ") :]
+        leaves = re.findall(r"state = '(\w+)'", where)
+        for several in re.findall(r"state IN \(([^)]*)\)", where):
+            leaves += re.findall(r"\w+", several)
+        if "lane = 0" in where:
+            leaves += states.WAITING
+        assert leaves, "%s names no state that it leaves" % name
+        for before in leaves:
+            assert set(enters) & set(states.MOVES[before]), "%s: %s to %s is no move" % (name, before, enters)
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_functions_of_another_room_are_called_through_it(name):
+    """So the reader sees where it stands, and what a test replaces there is replaced everywhere."""
+    wrong = []
+    for node in running(TREES[name]):
+        if isinstance(node, ast.ImportFrom) and file_of(node.module) and name != "queuectl_lib/host/tree.py":
+            room = TREES[file_of(node.module)]
+            lower = {f.name for f in room.body if isinstance(f, ast.FunctionDef)}
+            wrong += ["line %d: %s" % (node.lineno, alias.name) for alias in node.names if alias.name in lower]
+    assert wrong == []
+
+
+def test_a_test_replaces_a_name_only_where_it_is_at_home():
+    """What a module has only borrowed can be replaced there to no effect, and the test goes green for nothing."""
+    known, wrong = {}, []
+    for name in ROOMS:
+        own = set()
+        for node in TREES[name].body:
+            own |= {getattr(node, "name", "")}
+            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            own |= {one.id for target in targets if target for one in ast.walk(target) if isinstance(one, ast.Name)}
+        known[name] = own
+    for path in glob.glob(os.path.join(ROOT, "tests", "**", "*.py"), recursive=True):
+        tree = ast.parse(text_of(os.path.relpath(path, ROOT)))
+        ours = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                for alias in node.names:
+                    room = file_of("%s.%s" % (node.module, alias.name))
+                    if room:
+                        ours[alias.asname or alias.name] = room
+            elif isinstance(node, ast.Import):
+                ours.update({a.asname or a.name: file_of(a.name) for a in node.names if file_of(a.name)})
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "setattr" and len(node.args) > 1:
+                target, name = node.args[:2]
+                room = ours.get(getattr(target, "id", None))
+                if room and isinstance(name, ast.Constant) and name.value not in known[room]:
+                    wrong.append("%s:%d: %s is not at home in %s" % (path, node.lineno, name.value, room))
+    assert wrong == []
+
+
+# ---------------------------------------------------------------- the doors
+
+METHODS_OF_QUEUE = ["enqueue", "enqueue_each", "exchange", "adopt", "forgive_clock", "cancel", "requeue"]
+METHODS_OF_QUEUE += ["requeue_dead"]
+
+
+def methods(tree, name):
+    found = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
+    return [f.name for f in found.body if isinstance(f, ast.FunctionDef) and not f.name.startswith("_")]
+
+
+def test_the_doors_have_the_names_that_they_are_known_by():
+    assert methods(TREES["storage.py"], "Queue") == METHODS_OF_QUEUE, "a feature speaks to a room of the store instead"
+    of_worker = {node.name for node in TREES["worker.py"].body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
+    assert of_worker >= {"Supervisor", "Worker", "serve", "work"}
+
+
+def test_the_front_door_is_small():
+    assert text_of("queuectl.py").count("\n") <= DOOR_LINES
+    assert len(text_of("queuectl.py")) <= 4096
+
+
+def test_all_doors_and_the_folder_are_of_one_version():
+    found = {name: re.search(r'^VERSION = "(.*)"$', text_of(name), re.M).group(1) for name in DOORS}
+    found["queuectl_lib"] = re.search(r'^VERSION = "(.*)"$', text_of("queuectl_lib/__init__.py"), re.M).group(1)
+    assert len(set(found.values())) == 1, found
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_a_file_parses_by_the_grammar_of_python_3_8(name):
+    ast.parse(text_of(name), feature_version=(3, 8))
+
+
+def test_annotations_are_in_place_everywhere_but_in_the_door():
+    """The door alone must be read by Python 2.7, so types stand in comments there."""
+    comments = re.compile(r"#\s*type:(?!\s*ignore)")
+    assert [name for name in INSIDE + ["storage.py", "worker.py"] if comments.search(text_of(name))] == []
+    tree = TREES["queuectl.py"]
+    assert not [f.name for f in functions(tree) if f.returns or [a for a in f.args.args if a.annotation]]
+
+
+# ---------------------------------------------------------------- the commands
+
+
+def test_the_table_of_commands_and_what_the_rooms_do_are_the_same():
+    sys.path.insert(0, ROOT)
+    from queuectl_lib.commands import COMMANDS, frame
+
+    for name, (room, _) in COMMANDS.items():
+        assert frame.load(name).run.__module__ == "queuectl_lib.commands." + room
+    assert list(COMMANDS) == [name for name in COMMANDS if name in frame.LOADED]
+    assert set(frame.LOADED) == set(COMMANDS), "what is no row of the table cannot be called"
+
+
+def test_every_field_of_settings_is_a_row_of_the_table():
+    sys.path.insert(0, ROOT)
+    from queuectl_lib import settings
+
+    assert list(settings.Settings.__annotations__) == [row.key for row in settings.SETTINGS]
+
+
+# ---------------------------------------------------------------- what is loaded
+
+LOADED = """
+import sys
+sys.path.insert(0, %r)
+import queuectl
+code = queuectl.main(sys.argv[1:])
+sys.stderr.write("\\n".join(["code=%%d" %% code] + sorted(sys.modules)))
+"""
+ALWAYS = "errors values times settings commands.main commands.frame commands.terminal host.bundle host.files host.locks"
+ALWAYS += " host.places host.system host.failpoints host.bell jobs.checks jobs.fields jobs.ids jobs.states"
+ALWAYS += " store.database store.folder store.looking store.opening store.schema"
+# The rooms that a call of each command loads beside these. A room costs each call 0.05 to 0.1 ms: who lengthens a
+# list says why in the same commit.
+MORE = {
+    "add true": "commands.add",
+    "list": "commands.list commands.tables",
+    "status": "commands.status store.roster",
+    "check": "commands.check reports.problems store.health store.roster",
+}
+
+
+@pytest.mark.parametrize("words", sorted(MORE))
+def test_a_frequent_command_loads_exactly_the_rooms_that_it_needs(tmp_path, words):
+    home = ["--home", str(tmp_path)]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("QUEUECTL_", "PYTHON"))}
+
+    def call(*more):
+        command = [sys.executable, "-I", "-S", "-c", LOADED % ROOT] + home + list(more)
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, timeout=60)
+        return done.stderr.decode().split()
+
+    call("initdb")
+    loaded = call(*words.split())
+    assert "code=0" in loaded, loaded
+    packages = {"queuectl_lib." + wing for wing in ("commands", "host", "jobs", "store", "reports", "run", "doctor")}
+    ours = {name for name in loaded if name.startswith("queuectl_lib.")} - packages
+    expected = {"queuectl_lib." + name for name in (ALWAYS + " " + MORE[words]).split()}
+    assert sorted(ours) == sorted(expected)
+    assert "storage" in loaded and "worker" not in loaded
+    assert len(ours) <= 27
+    heavy = {"signal", "multiprocessing", "subprocess", "typing", "socket", "difflib", "tempfile", "asyncio"}
+    assert set(loaded) & heavy == set()
+
+
+AFTERWARDS = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+import storage, worker
+from queuectl_lib.store import roster
+began = set()
+
+def watch(event, arguments):
+    if event == "import" and (arguments[0].split(".")[0] in ("queuectl_lib", "storage", "worker")):
+        began.add(arguments[0])
+
+kind, class_ = sys.argv[2], getattr(worker, sys.argv[2])
+begin = class_.settle_in if kind == "Worker" else class_.boot
+
+def begins(self):
+    begin(self)
+    sys.addaudithook(watch)
+
+setattr(class_, begin.__name__, begins)
+from queuectl_lib.settings import ConfigFile
+from queuectl_lib.run.options import Options
+queue, config = storage.Queue(sys.argv[3]), ConfigFile(os.path.dirname(sys.argv[3]))
+if kind == "Worker":
+    roster.Presence(queue.folder, "s", {})
+    worker.Worker(queue, "w-1", "s", Options(1, True), config).run()
+else:
+    worker.serve(queue, "s", Options(1, True), config)
+print(sorted(began))
+"""
+
+
+@pytest.mark.parametrize("kind", ["Worker", "Supervisor"])
+def test_a_process_that_outlives_its_call_loads_nothing_of_ours_once_it_has_begun(tmp_path, kind):
+    """Its files may be replaced meanwhile. With jobs that succeed, fail, time out and leave something behind."""
+    home = ["--home", str(tmp_path)]
+    os.chmod(str(tmp_path), 0o700)
+    script = [sys.executable, "-S", os.path.join(ROOT, "queuectl.py")] + home
+    for job in (
+        ["exit 0"],
+        ["exit 3", "--max-retries", "1"],
+        ["sleep 9", "--timeout", "0.2", "--max-retries", "0"],
+        ["sleep 0.5 & exit 1", "--max-retries", "1"],
+        ["head -c 100000 /dev/zero"],
+        ["/nonexistent", "--max-retries", "0", "--cwd", "/nonexistent"],
+        ["echo $$", "--unique", "key"],
+    ):
+        subprocess.run(script + ["add", "--quiet"] + job, check=True, timeout=60)
+    subprocess.run(script + ["config", "set", "backoff_base", "0"], check=True, timeout=60)
+    words = [sys.executable, "-S", "-c", AFTERWARDS, ROOT, kind, str(tmp_path / "queuectl.db")]
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.decode().strip() == "[]", done.stderr.decode()
+    shown = subprocess.run(script + ["status", "--json"], stdout=subprocess.PIPE, check=True, timeout=60).stdout
+    assert b'"completed": 3' in shown and b'"dead": 4' in shown, shown
