@@ -42,9 +42,9 @@ if LIBRARY not in sys.path:
 
 
 def refuse(missing):
-    # type: (ImportError) -> int
+    # type: (Exception) -> int
     """Say which module is not there, one of ours or one that minimal packages of Python leave out; the exit code."""
-    name, text = missing.name or "", "%s: %s" % (missing, TOGETHER)
+    name, text = getattr(missing, "name", None) or "storage", "%s: %s" % (missing, TOGETHER)
     if name.split(".")[0] not in ("queuectl_lib", "storage", "worker"):
         text = "this Python lacks a part that queuectl needs (%s): call queuectl.py with a complete one" % missing
     elif isinstance(missing, ModuleNotFoundError):
@@ -64,7 +64,7 @@ try:
         text = "queuectl.py is %s and queuectl_lib is %s" % (VERSION, queuectl_lib.VERSION)
         raise ImportError(text, name="queuectl_lib")
     from queuectl_lib.commands import main as front
-except ImportError as error:
+except (ImportError, SyntaxError) as error:  # the latter in a file that was copied by half
     sys.exit(refuse(error))
 
 
@@ -73,7 +73,7 @@ def main(argv=None):
     """Run one command line (without the name of the program) and return its exit code."""
     try:
         return front.main(argv)  # type: ignore[arg-type]
-    except ImportError as error:  # of what one command alone needs
+    except (ImportError, SyntaxError) as error:  # of what one command alone needs
         return refuse(error)
 
 

@@ -8,22 +8,8 @@ import subprocess
 import sys
 
 import pytest
+from helpers.house import DOORS, ROOMS, ROOT, TREES, floor_of, text_of
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-DOORS = ("queuectl.py", "storage.py", "worker.py")
-# From the ground up; an import goes down, or stays on its floor without a circle.
-FLOORS = (
-    ("queuectl_lib/__init__.py", "queuectl_lib/errors.py", "queuectl_lib/values.py", "queuectl_lib/times.py"),
-    ("queuectl_lib/host/",),
-    ("queuectl_lib/jobs/", "queuectl_lib/settings.py"),
-    ("queuectl_lib/store/",),
-    ("storage.py",),
-    ("queuectl_lib/run/",),
-    ("worker.py",),
-    ("queuectl_lib/reports/", "queuectl_lib/doctor/"),
-    ("queuectl_lib/commands/",),
-    ("queuectl.py",),
-)
 # What is larger than it should be, and why it may: this list only shrinks.
 LARGE = {
     "storage.py": "the arrows of the state machine, with their SQL",
@@ -32,18 +18,6 @@ LARGE = {
 FUNCTION_LINES, CLASS_LINES, ROOM_LINES, DOOR_LINES = 45, 300, 300, 90
 
 
-def text_of(name):
-    with open(os.path.join(ROOT, name), encoding="utf-8") as file:
-        return file.read()
-
-
-def rooms():
-    inside = glob.glob(os.path.join(ROOT, "queuectl_lib", "**", "*.py"), recursive=True)
-    return sorted(list(DOORS) + [os.path.relpath(path, ROOT).replace(os.sep, "/") for path in inside])
-
-
-ROOMS = rooms()
-TREES = {name: ast.parse(text_of(name)) for name in ROOMS}
 INSIDE = [name for name in ROOMS if name not in DOORS]
 FILLED = [name for name in ROOMS if TREES[name].body]
 
@@ -81,12 +55,6 @@ def imports(name):
             for alias in node.names:
                 found.append((file_of("%s.%s" % (node.module, alias.name)) or file_of(node.module), node.lineno))
     return [(room, line) for room, line in found if room]
-
-
-def floor_of(name):
-    if name.endswith("/__init__.py") and name != "queuectl_lib/__init__.py" and not TREES[name].body:
-        return -1
-    return next(floor for floor, places in enumerate(FLOORS) for place in places if name.startswith(place))
 
 
 # ---------------------------------------------------------------- floors

@@ -9,13 +9,13 @@ import re
 import time
 
 import queuectl_lib
+import storage
 from queuectl_lib import values
 from queuectl_lib.commands import terminal
 from queuectl_lib.errors import BadInput
 from queuectl_lib.host import bundle, system
 from queuectl_lib.jobs import ids
 from queuectl_lib.settings import ConfigFile
-from storage import Queue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from queuectl_lib.values import Fields
 
+queuectl_lib.refuse_other_version(storage)
 PROGRAM = "queuectl.py"
 
 
@@ -121,8 +122,9 @@ class Call:
         self.config = ConfigFile(self.home)
         self.now = time.time()
 
-    def queue(self) -> Queue:
-        return Queue(self.config.database_path())
+    def queue(self) -> storage.Queue:
+        """The queue that the settings name, as they are now."""
+        return storage.Queue(self.config.database_path())
 
     def print_json(self, value: object) -> None:
         """One JSON value. Jobs come one per line, so that a list stays greppable."""

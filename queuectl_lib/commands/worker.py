@@ -7,6 +7,7 @@ import os
 import re
 import time
 
+import queuectl_lib
 from queuectl_lib import errors, settings, times, values
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.commands.terminal import Progress
@@ -50,6 +51,7 @@ def worker_start(call: Call) -> int:
     import worker  # with multiprocessing, which other commands do without
     from queuectl_lib.run import starting
 
+    queuectl_lib.refuse_other_version(worker)
     queue = call.queue()
     given = {setting.key: getattr(asked, setting.key) for setting in settings.SETTINGS if setting.override}
     overrides = {key: text for key, text in given.items() if text is not None}
