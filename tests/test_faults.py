@@ -10,15 +10,15 @@ import shutil
 import subprocess
 import sys
 
-import faults
 import pytest
 from conftest import long, posix_only, wait_until
+from instruments import strace_faults
 
 from queuectl_lib.store import looking
 
 pytestmark = posix_only
 SPREAD = {"first add": 3, "add": 3, "enqueue": 3, "config set": 2, "cancel": 2, "requeue": 1, "prune": 2, "worker": 4}
-WHY_NOT = faults.why_not()
+WHY_NOT = strace_faults.why_not()
 needs_strace = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "-")
 
 
@@ -26,12 +26,12 @@ needs_strace = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "-")
 @needs_strace
 @pytest.mark.parametrize("name", SPREAD)
 def test_a_system_call_that_fails_or_kills_breaks_no_promise(name):
-    case = next(case for case in faults.CASES if case.name == name)
-    points = faults.points_of(case, lasting=True)
+    case = next(case for case in strace_faults.CASES if case.name == name)
+    points = strace_faults.points_of(case, lasting=True)
     fired = 0
     for point in random.Random(name).sample(points, SPREAD[name]):
-        error, happened = faults.try_point(point)
-        assert not error, "%s\n%s" % (faults.point_text(point), error)
+        error, happened = strace_faults.try_point(point)
+        assert not error, "%s\n%s" % (strace_faults.point_text(point), error)
         fired += happened
     assert fired, "no fault happened at all"
 

@@ -3,9 +3,9 @@
 import os
 import re
 
-import mutants
 import pytest
 from conftest import ROOT
+from instruments import mutants
 
 
 def text_of(*path):

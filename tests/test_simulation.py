@@ -1,7 +1,7 @@
 """The simulator: some hundred seeds of imaginary workers on the real storage (`make simulate` for more)."""
 
 import pytest
-import simulate
+from instruments import simulate
 
 import storage
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """chaos: two minutes of everything going wrong, with a ledger that says what really happened.
 
-    python3 tests/chaos.py [--seed N | --seeds 1-10] [--seconds 110] [--jobs N] [--json FILE]
+    python3 tests/instruments/chaos.py [--seed N | --seeds 1-10] [--seconds 110] [--jobs N] [--json FILE]
 
 The idea. Jobs keep their own books: each execution appends one line to a ledger when it
 starts and one when it has succeeded, and holds a lock of its job for as long as anything
@@ -51,7 +51,7 @@ import threading
 import time
 import traceback
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 QUEUECTL = [sys.executable, "-S", os.path.join(ROOT, "queuectl.py")]  # -S: starts sooner; it needs no site packages
 
 DRAIN_SECONDS = 20.0  # of the whole run: kept for the drain and the audit

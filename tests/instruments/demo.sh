@@ -1,7 +1,7 @@
 #!/bin/sh
 # `make demo`: jobs of every kind through two workers, for real, in a temporary home.
 set -eu
-here=$(cd "$(dirname "$0")/.." && pwd)
+here=$(cd "$(dirname "$0")/../.." && pwd)
 python=${PYTHON:-python3}
 home=$(mktemp -d)
 trap 'rm -rf "$home"' EXIT

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """bench: how fast the queue is, as ratios to yardsticks that run beside it.
 
-    python3 tests/bench.py [--quick | --full] [--only 1,3,5 | --beside] [--json FILE] [--dir DIR]
+    python3 tests/instruments/bench.py [--quick | --full] [--only 1,3,5 | --beside] [--json FILE] [--dir DIR]
 
 Machines differ and are noisy, so no figure stands alone: every work is done by the queue
 and by a yardstick (a bare loop, xargs, an interpreter that imports three modules), turn
@@ -33,7 +33,7 @@ import sys
 import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SCRIPT = os.path.join(ROOT, "queuectl.py")
 sys.path.insert(0, ROOT)
 

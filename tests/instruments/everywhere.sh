@@ -7,7 +7,7 @@
 # Warnings are errors, in the tests and in every process that they start. Ends with a line per
 # combination; exit status 1 if any failed. What each said is in .tools/everywhere.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 logs=.tools/everywhere
 mkdir -p "$logs"
 rm -f "$logs"/*

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """powercut: pull the plug of a real file system under a busy queue, and look what is there after the restart.
 
-    python3 tests/powercut.py [--rounds N] [--seed N]     (root on Linux; skips itself elsewhere)
+    python3 tests/instruments/powercut.py [--rounds N] [--seed N]     (root on Linux; skips itself elsewhere)
 
 The home lies on an ext4 file system of its own, in a file behind a loop device. While
 enqueuers add, workers run and somebody looks, the ioctl EXT4_IOC_SHUTDOWN stops that file
@@ -34,9 +34,9 @@ import tempfile
 import threading
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from chaos import QUEUECTL, all_processes, carries, send
+from instruments.chaos import QUEUECTL, all_processes, carries, send
 
 SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN
 WITHOUT_JOURNAL = struct.pack("I", 2)  # EXT4_GOING_FLAGS_NOLOGFLUSH

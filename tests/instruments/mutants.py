@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """mutants: plant a fault into a copy of the product, and see which test notices.
 
-    python3 tests/mutants.py [--only WORD] [--jobs N]
+    python3 tests/instruments/mutants.py [--only WORD] [--jobs N]
 
 Each mutant is one broken promise: a textual replacement that must match exactly once (so
 none goes stale unseen), made in a fresh copy in a temporary directory, and the few checks
@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 COPIED = ("queuectl.py", "storage.py", "worker.py", "queuectl_lib", "config.json", "README.md", "tests")
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
 UNNOTICED = ("passed", "skipped", "no such check")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""faults: fail, or kill at, the n-th system call of every command that writes, for n = 1, 2, ...
+"""strace_faults: fail, or kill at, the n-th system call of every command that writes, for n = 1, 2, ...
 
-    python3 tests/faults.py [--case WORD] [--every K] [--jobs N]
+    python3 tests/instruments/strace_faults.py [--case WORD] [--every K] [--jobs N]
 
 First each command runs untouched under strace, which shows its calls that touch the home.
 Then it runs again once per such call and fault: the call fails with ENOSPC or EIO, once or
@@ -31,7 +31,7 @@ import sys
 import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 QUEUECTL = [sys.executable, "-S", os.path.join(ROOT, "queuectl.py")]
 CALLS = ("openat", "write", "pwrite64", "ftruncate", "fsync", "fdatasync", "rename", "unlink", "mkdir")
 FAULTS = ("error=ENOSPC", "error=EIO", "signal=SIGKILL")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """simulate: thousands of interleavings of imaginary workers on the real storage, one seed each.
 
-    python3 tests/simulate.py [--seeds N] [--first N] [--steps N]
+    python3 tests/instruments/simulate.py [--seeds N] [--first N] [--steps N]
 
 Nothing here runs or sleeps. The queue is the real one, on a real SQLite file (in /dev/shm
 where that exists); workers, commands, clocks and deaths are imaginary, and a seed decides
@@ -26,7 +26,7 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 from queuectl_lib import settings, times
 from queuectl_lib.errors import QueueError
