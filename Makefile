@@ -16,8 +16,10 @@ demo:  ## run nine jobs of every kind for real, in a temporary home
 	@PYTHON='$(PYTHON)' sh tests/instruments/demo.sh
 
 # Four files at a time, the longest first, for the tests mostly wait for processes of their own.
-LONG = $(patsubst %,tests/test_%.py,command_line looking running recovery clock cancelling claiming bad_input stopping submitting failpoints)
-TESTS = $(LONG) $(filter-out $(LONG),$(wildcard tests/test_*.py))
+LONGEST = command_line looking running recovery clock cancelling claiming bad_input stopping submitting failpoints
+FOUND = $(wildcard tests/test_*.py tests/*/test_*.py)
+LONG = $(foreach name,$(LONGEST),$(filter %/test_$(name).py,$(FOUND)))
+TESTS = $(LONG) $(filter-out $(LONG),$(FOUND))
 LOGS = $(TOOLS)/logs
 WHICH = not long
 

@@ -50,7 +50,7 @@ all_tests() { make -s test-long PYTHON="$1" PYTEST_FLAGS="-W error"; }
 
 storage_tests() {
     files=
-    for one in $STORAGE; do files="$files tests/test_$one.py"; done
+    for one in $STORAGE; do files="$files $(echo tests/*/test_$one.py)"; done
     make -s pytest PYTHON="$1" || return 1
     # shellcheck disable=SC2086
     LD_LIBRARY_PATH=$2 PYTHONPATH=.tools/$(version "$1" | cut -d. -f1,2) \

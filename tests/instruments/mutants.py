@@ -50,7 +50,7 @@ class Mutant:
                 file.write(text.replace(old, new))
 
 
-SIMULATION = "test_simulation.py::test_workers_that_die_between_any_two_calls_leave_the_queue_as_it_must_be"
+SIMULATION = "store/test_simulation.py::test_workers_that_die_between_any_two_calls_leave_the_queue_as_it_must_be"
 
 MUTANTS = [
     Mutant(
@@ -63,13 +63,13 @@ MUTANTS = [
                 '    print_text(str(row[0]) + "\\n")\n    sys.stdout.flush()\n    identifier = queue.enqueue(row)\n',
             )
         ],
-        "test_failpoints.py::test_an_enqueue_killed_around_its_commit_is_whole_or_not_at_all",
+        "promises/test_failpoints.py::test_an_enqueue_killed_around_its_commit_is_whole_or_not_at_all",
     ),
     Mutant(
         "commits are not synced",
         1,
         [("queuectl_lib/store/opening.py", "PRAGMA synchronous = FULL", "PRAGMA synchronous = NORMAL")],
-        "test_faults.py::test_the_id_is_printed_after_its_commit_is_on_the_disk",
+        "promises/test_faults.py::test_the_id_is_printed_after_its_commit_is_on_the_disk",
     ),
     Mutant(
         "a batch is committed in two parts",
@@ -84,7 +84,7 @@ MUTANTS = [
                 '        connection.execute(INSERT_ALL + " LIMIT -1 OFFSET 1")\n',
             )
         ],
-        "test_failpoints.py::test_an_enqueue_killed_around_its_commit_is_whole_or_not_at_all",
+        "promises/test_failpoints.py::test_an_enqueue_killed_around_its_commit_is_whole_or_not_at_all",
     ),
     Mutant(
         "a large batch puts the counting aside for everybody",
@@ -98,7 +98,8 @@ MUTANTS = [
                 '    connection.execute("BEGIN IMMEDIATE")\n',
             )
         ],
-        "test_failpoints.py::test_an_enqueue_killed_while_its_jobs_are_counted_at_once_leaves_the_counting_as_it_was",
+        "promises/test_failpoints.py::"
+        "test_an_enqueue_killed_while_its_jobs_are_counted_at_once_leaves_the_counting_as_it_was",
     ),
     Mutant(
         "a finishing write need not own its claim",
@@ -116,7 +117,7 @@ MUTANTS = [
         "a claim can be adopted twice",
         5,
         [("storage.py", 'OWN_CLAIM + " AND worker = ?"', 'OWN_CLAIM + " AND (worker = ? OR 1)"')],
-        "test_claiming.py::test_a_claim_is_adopted_only_once",
+        "store/test_claiming.py::test_a_claim_is_adopted_only_once",
     ),
     Mutant(
         "a claim takes jobs that are not due",
@@ -152,7 +153,7 @@ MUTANTS = [
                 "    due = EARLY[:]\n",
             ),
         ],
-        "test_claiming.py::test_eight_processes_that_claim_at_once_get_every_job_exactly_once",
+        "store/test_claiming.py::test_eight_processes_that_claim_at_once_get_every_job_exactly_once",
     ),
     Mutant(
         "the life file is not locked",
@@ -164,7 +165,7 @@ MUTANTS = [
                 "if is_still_there(path, fd):",
             )
         ],
-        "test_recovery.py::test_the_claim_of_a_worker_that_lives_is_never_taken",
+        "promises/test_recovery.py::test_the_claim_of_a_worker_that_lives_is_never_taken",
     ),
     Mutant(
         "a job inherits the life lock of its worker",
@@ -185,7 +186,7 @@ MUTANTS = [
                 "        start_new_session=True,\n",
             ),
         ],
-        "test_running.py::test_a_job_holds_nothing_open_but_its_output_and_its_lock",
+        "run/test_running.py::test_a_job_holds_nothing_open_but_its_output_and_its_lock",
     ),
     Mutant(
         "a worker is judged dead by the age of its file",
@@ -197,8 +198,8 @@ MUTANTS = [
                 "        return time.time() - os.fstat(fd).st_mtime < 0.5\n",
             )
         ],
-        "test_recovery.py::test_the_job_of_a_paused_worker_waits_for_it_and_runs_once",
-        "test_recovery.py::test_the_claim_of_a_worker_that_lives_is_never_taken",
+        "promises/test_recovery.py::test_the_job_of_a_paused_worker_waits_for_it_and_runs_once",
+        "promises/test_recovery.py::test_the_claim_of_a_worker_that_lives_is_never_taken",
     ),
     Mutant(
         "no access counts as a death",
@@ -210,7 +211,7 @@ MUTANTS = [
                 "        return False\n",
             )
         ],
-        "test_recovery.py::test_without_access_to_the_evidence_nobody_is_taken_for_dead",
+        "promises/test_recovery.py::test_without_access_to_the_evidence_nobody_is_taken_for_dead",
     ),
     Mutant(
         "the job's tree does not inherit the run lock",
@@ -222,13 +223,13 @@ MUTANTS = [
                 'then (eval "set --; $1") 9<&- 2>&8 8>&-',
             )
         ],
-        "test_running.py::test_a_job_holds_nothing_open_but_its_output_and_its_lock",
+        "run/test_running.py::test_a_job_holds_nothing_open_but_its_output_and_its_lock",
     ),
     Mutant(
         "what an attempt left running is not ended before the next",
         5,
         [("queuectl_lib/run/attempt.py", "        self._end_leftovers()\n", "")],
-        "test_running.py::test_what_a_failed_attempt_left_running_is_named_left_alone_and_ended_before_the_next",
+        "run/test_running.py::test_what_a_failed_attempt_left_running_is_named_left_alone_and_ended_before_the_next",
     ),
     Mutant(
         "a result that nobody saw is not collected",
@@ -245,7 +246,7 @@ MUTANTS = [
                 '            if "exit" in status and not self.adopted:\n',
             ),
         ],
-        "test_recovery.py::test_jobs_that_finished_unseen_are_recorded_with_what_they_did",
+        "promises/test_recovery.py::test_jobs_that_finished_unseen_are_recorded_with_what_they_did",
     ),
     Mutant(
         "an adopted job forgets its timeout",
@@ -257,7 +258,7 @@ MUTANTS = [
                 "        self.grace = settings.grace\n",
             )
         ],
-        "test_recovery.py::test_a_job_that_still_runs_is_adopted_and_its_timeout_still_holds",
+        "promises/test_recovery.py::test_a_job_that_still_runs_is_adopted_and_its_timeout_still_holds",
     ),
     Mutant(
         "attempts are counted at the end",
@@ -292,25 +293,25 @@ MUTANTS = [
                 "and attempts <= max_retries + 1:",
             )
         ],
-        "test_retrying.py::test_a_job_with_n_retries_runs_n_plus_one_times",
+        "jobs/test_retrying.py::test_a_job_with_n_retries_runs_n_plus_one_times",
     ),
     Mutant(
         "a job that was given back has lost a retry",
         8,
         [("storage.py", "attempts = attempts - 1, runs = runs - ?", "runs = runs - ?")],
-        "test_claiming.py::test_giving_back_what_was_ended_keeps_the_attempt_but_burns_no_retry",
+        "store/test_claiming.py::test_giving_back_what_was_ended_keeps_the_attempt_but_burns_no_retry",
     ),
     Mutant(
         "what was claimed ahead is kept behind a long job",
         8,
         [("worker.py", "            self.trade(claim=False)\n", "            pass\n")],
-        "test_running.py::test_a_job_that_a_worker_claimed_ahead_does_not_wait_behind_a_long_one",
+        "run/test_running.py::test_a_job_that_a_worker_claimed_ahead_does_not_wait_behind_a_long_one",
     ),
     Mutant(
         "workers outlive their supervisor",
         8,
         [("worker.py", " or not roster.is_alive(self.queue.folder, self.supervisor)\n", "\n")],
-        "test_recovery.py::test_workers_of_a_killed_supervisor_keep_their_job_finish_it_and_leave",
+        "promises/test_recovery.py::test_workers_of_a_killed_supervisor_keep_their_job_finish_it_and_leave",
     ),
     Mutant(
         "the wish to end a job is not written before TERM",
@@ -322,7 +323,7 @@ MUTANTS = [
                 "                pass\n",
             )
         ],
-        "test_failpoints.py::test_a_worker_killed_while_it_ends_a_job_leaves_the_ending_to_the_next",
+        "promises/test_failpoints.py::test_a_worker_killed_while_it_ends_a_job_leaves_the_ending_to_the_next",
     ),
     Mutant(
         "a pid is taken for a process",
@@ -335,7 +336,7 @@ MUTANTS = [
                 "        if process:\n",
             ),
         ],
-        "test_cancelling.py::test_a_process_that_has_the_pid_of_an_ended_one_is_never_signalled",
+        "promises/test_cancelling.py::test_a_process_that_has_the_pid_of_an_ended_one_is_never_signalled",
     ),
     Mutant(
         "only the process group is ended",
@@ -352,13 +353,13 @@ MUTANTS = [
                 "",
             ),
         ],
-        "test_cancelling.py::test_a_timeout_ends_the_whole_tree",
+        "promises/test_cancelling.py::test_a_timeout_ends_the_whole_tree",
     ),
     Mutant(
         "the watcher dies of the signal that ends its command",
         9,
         [("queuectl_lib/run/launching.py", "trap : HUP INT QUIT TERM USR1 USR2 ALRM\n", "")],
-        "test_cancelling.py::test_a_cancelled_job_that_leaves_politely_is_cancelled_and_not_retried",
+        "promises/test_cancelling.py::test_a_cancelled_job_that_leaves_politely_is_cancelled_and_not_retried",
     ),
     Mutant(
         "a run file gets its new name before it tells of the new start",
@@ -372,7 +373,7 @@ MUTANTS = [
                 "            else:\n                os.write(fd, start)\n",
             )
         ],
-        "test_reusing.py::test_before_a_run_file_gets_its_new_name_it_tells_of_a_new_start_and_of_nothing_earlier",
+        "run/test_reusing.py::test_before_a_run_file_gets_its_new_name_it_tells_of_a_new_start_and_of_nothing_earlier",
     ),
     Mutant(
         "the status of an earlier attempt counts for the one that has its file now",
@@ -384,13 +385,13 @@ MUTANTS = [
                 "or {}",
             )
         ],
-        "test_reusing.py::test_a_run_file_whose_new_start_was_lost_with_the_power_tells_nothing_of_the_new_attempt",
+        "run/test_reusing.py::test_a_run_file_whose_new_start_was_lost_with_the_power_tells_nothing_of_the_new_attempt",
     ),
     Mutant(
         "a file that a grandchild still writes to serves the next job",
         10,
         [("queuectl_lib/run/spare_files.py", "files.is_open_here_only(fd) and files.is_as_made(fd, 0)", "True")],
-        "test_reusing.py::test_what_an_unseen_grandchild_writes_late_reaches_no_other_job",
+        "run/test_reusing.py::test_what_an_unseen_grandchild_writes_late_reaches_no_other_job",
     ),
     Mutant(
         "an attempt ends with its output, not with its command",
@@ -403,7 +404,7 @@ MUTANTS = [
                 "        return None if self.queue.folder.attempt_is_held(self.claim.token) else self._conclude()\n",
             )
         ],
-        "test_running.py::test_a_background_child_that_holds_the_output_does_not_keep_the_attempt_open",
+        "run/test_running.py::test_a_background_child_that_holds_the_output_does_not_keep_the_attempt_open",
     ),
     Mutant(
         "workers that cannot start are started for ever",
@@ -415,7 +416,7 @@ MUTANTS = [
                 "        if self.boot_failures >= 1000 and",
             )
         ],
-        "test_recovery.py::test_a_python_that_cannot_start_children_stops_the_supervisor_with_a_reason",
+        "promises/test_recovery.py::test_a_python_that_cannot_start_children_stops_the_supervisor_with_a_reason",
     ),
     Mutant(
         "a worker drops results that the database refuses",
@@ -427,7 +428,8 @@ MUTANTS = [
                 "            self.trouble.write_refused, self.ended = True, []\n",
             )
         ],
-        "test_faults.py::test_a_full_disk_is_told_and_workers_keep_their_jobs_and_results_until_there_is_space",
+        "promises/test_faults.py::"
+        "test_a_full_disk_is_told_and_workers_keep_their_jobs_and_results_until_there_is_space",
     ),
     Mutant(
         "a cancel can fail after its commit",
@@ -439,19 +441,19 @@ MUTANTS = [
                 "        if identifier in late:\n",
             )
         ],
-        "test_cancelling.py::test_a_cancel_of_what_waits_is_done_with_its_commit",
+        "promises/test_cancelling.py::test_a_cancel_of_what_waits_is_done_with_its_commit",
     ),
     Mutant(
         "a database without its WAL is taken into use",
         13,
         [("queuectl_lib/store/schema.py", '    if mode != "wal":', '    if mode == "none":')],
-        "test_migrating.py::test_a_database_that_cannot_have_a_wal_is_not_made",
+        "store/test_migrating.py::test_a_database_that_cannot_have_a_wal_is_not_made",
     ),
     Mutant(
         "a killed config set leaves rubbish for ever",
         13,
         [("queuectl_lib/settings.py", "                self.remove_what_a_kill_left()\n", "")],
-        "test_configuration.py::test_a_set_removes_what_a_killed_one_left_half_written",
+        "ground/test_configuration.py::test_a_set_removes_what_a_killed_one_left_half_written",
     ),
     Mutant(
         "an ignored SIGCHLD hides how commands end",
@@ -468,7 +470,7 @@ MUTANTS = [
                 "    signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n",
             ),
         ],
-        "test_running.py::test_a_job_has_default_signals_whatever_its_worker_was_started_with",
+        "run/test_running.py::test_a_job_has_default_signals_whatever_its_worker_was_started_with",
     ),
     Mutant(
         "a held lock is no proof of life",
@@ -480,7 +482,7 @@ MUTANTS = [
                 "return bool(",
             )
         ],
-        "test_recovery.py::test_a_lock_that_is_held_is_proof_of_life_where_nobody_can_be_found",
+        "promises/test_recovery.py::test_a_lock_that_is_held_is_proof_of_life_where_nobody_can_be_found",
     ),
     Mutant(
         "a process without a pidfd is spared",
@@ -492,19 +494,19 @@ MUTANTS = [
                 "                pass\n    if handle",
             )
         ],
-        "test_cancelling.py::test_where_the_kernel_gives_no_pidfd_a_process_is_ended_all_the_same",
+        "promises/test_cancelling.py::test_where_the_kernel_gives_no_pidfd_a_process_is_ended_all_the_same",
     ),
     Mutant(
         "a new database takes in the log of the one before",
         14,
         [("queuectl_lib/store/schema.py", "    put_aside_what_is_of_another(path)\n", "")],
-        "test_migrating.py::test_the_log_of_a_deleted_database_is_put_aside_and_brings_no_job_back",
+        "store/test_migrating.py::test_the_log_of_a_deleted_database_is_put_aside_and_brings_no_job_back",
     ),
     Mutant(
         "workers start where others can put a log beside the database",
         17,
         [("queuectl_lib/host/places.py", "[(folder, (os.geteuid(), 0))] + [(path", "[(path")],
-        "test_trust.py::test_no_worker_starts_where_others_could_put_a_log_beside_the_database",
+        "promises/test_trust.py::test_no_worker_starts_where_others_could_put_a_log_beside_the_database",
     ),
     Mutant(
         "an upgrade passes the gate by",
@@ -516,19 +518,19 @@ MUTANTS = [
                 "contextlib.nullcontext()",
             )
         ],
-        "test_migrating.py::test_an_upgrade_waits_for_the_gate",
+        "store/test_migrating.py::test_an_upgrade_waits_for_the_gate",
     ),
     Mutant(
         "a key that comes twice passes on the quick way",
         19,
         [("queuectl_lib/jobs/reading.py", "return value if colons == len(value) else None", "return value")],
-        "test_submitting.py::test_the_quick_way_to_read_a_line_finds_what_the_careful_way_finds",
+        "commands/test_submitting.py::test_the_quick_way_to_read_a_line_finds_what_the_careful_way_finds",
     ),
     Mutant(
         "retries wait for a clock that went back while nobody looked",
         21,
         [("worker.py", "            self.queue.forgive_clock(time.time())  # it may", "            pass  # it may")],
-        "test_clock.py::test_a_retry_does_not_wait_for_a_clock_that_went_back_while_no_worker_ran",
+        "promises/test_clock.py::test_a_retry_does_not_wait_for_a_clock_that_went_back_while_no_worker_ran",
     ),
     Mutant(
         "retries wait for a clock that went back",
