@@ -7,8 +7,11 @@ import sys
 import zipfile
 
 import pytest
-from conftest import ROOT, Home, end_process, long, posix_only, wait_until
-from helpers.bundle import sources
+from helpers.bundle import ROOT, sources
+from helpers.home import Home
+from helpers.marks import long, posix_only
+from helpers.processes import end_process
+from helpers.waiting import wait_until
 
 import storage
 from queuectl_lib.store import looking, roster

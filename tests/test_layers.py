@@ -9,8 +9,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, SCRIPT
-from helpers.bundle import FILES, sources
+from helpers.bundle import FILES, ROOT, sources
+from helpers.home import SCRIPT
 
 MAIN = "queuectl_lib/commands/main.py"
 OURS = {"queuectl", "queuectl_lib", "storage", "worker"}

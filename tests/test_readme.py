@@ -9,8 +9,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, posix_only
-from helpers.bundle import copy_bundle
+from helpers.bundle import ROOT, copy_bundle
+from helpers.marks import posix_only
 
 import queuectl_lib
 from queuectl_lib import settings

@@ -11,8 +11,11 @@ import subprocess
 import sys
 
 import pytest
-from conftest import PYTHON, SCRIPT, Home, posix_only, wait_until
 from helpers.bundle import BUNDLE, copy_bundle
+from helpers.home import SCRIPT, Home
+from helpers.marks import posix_only
+from helpers.processes import PYTHON
+from helpers.waiting import wait_until
 
 import queuectl
 import queuectl_lib

@@ -5,8 +5,11 @@ import re
 import subprocess
 
 import pytest
-from conftest import PYTHON, WINDOWS, Home, posix_only, wait_until
 from helpers.bundle import copy_bundle
+from helpers.home import Home
+from helpers.marks import WINDOWS, posix_only
+from helpers.processes import PYTHON
+from helpers.waiting import wait_until
 
 from queuectl_lib.commands import COMMANDS
 from queuectl_lib.store import roster

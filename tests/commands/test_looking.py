@@ -9,7 +9,9 @@ import sys
 import time
 
 import pytest
-from conftest import WINDOWS, Home, posix_only, wait_until
+from helpers.home import Home
+from helpers.marks import WINDOWS, posix_only
+from helpers.waiting import wait_until
 
 from queuectl_lib import times
 from queuectl_lib.store import looking

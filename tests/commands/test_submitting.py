@@ -10,7 +10,9 @@ import threading
 import time
 
 import pytest
-from conftest import SCRIPT, WINDOWS, Home, posix_only, wait_until
+from helpers.home import SCRIPT, Home
+from helpers.marks import WINDOWS, posix_only
+from helpers.waiting import wait_until
 
 import queuectl
 from queuectl_lib import times

@@ -10,8 +10,11 @@ import sys
 import time
 
 import pytest
-from conftest import PYTHON, Home, long, posix_only, wait_until
 from helpers.bundle import copy_bundle
+from helpers.home import Home
+from helpers.marks import long, posix_only
+from helpers.processes import PYTHON
+from helpers.waiting import wait_until
 
 from queuectl_lib.doctor import probes
 from queuectl_lib.store import health, looking

@@ -8,8 +8,11 @@ import sys
 import threading
 
 import pytest
-from conftest import PYTHON, ROOT, Result, posix_only, wait_until
-from helpers.bundle import copy_bundle
+from helpers.bundle import ROOT, copy_bundle
+from helpers.home import Result
+from helpers.marks import posix_only
+from helpers.processes import PYTHON
+from helpers.waiting import wait_until
 
 import queuectl
 from queuectl_lib import settings, times

@@ -6,7 +6,7 @@ import random
 import time
 
 import pytest
-from conftest import posix_only
+from helpers.marks import posix_only
 
 from queuectl_lib import errors, times
 from queuectl_lib.errors import BadInput

@@ -7,7 +7,9 @@ import threading
 import time
 
 import pytest
-from conftest import NOW, SETTINGS, posix_only, wait_until
+from helpers.marks import posix_only
+from helpers.queue import NOW, SETTINGS
+from helpers.waiting import wait_until
 
 from queuectl_lib.host import files, locks
 from queuectl_lib.jobs.fields import JobMaker

@@ -10,7 +10,7 @@ import sqlite3
 import threading
 
 import pytest
-from conftest import NOW, claim, everything, raw, rows, settle
+from helpers.queue import NOW, claim, everything, raw, rows, settle
 
 from queuectl_lib import times
 from queuectl_lib.errors import QueueError

@@ -10,7 +10,10 @@ import sys
 import time
 
 import pytest
-from conftest import SCRIPT, contents, in_full, let_go, posix_only, wait_until
+from helpers.home import SCRIPT, contents, let_go
+from helpers.marks import posix_only
+from helpers.queue import in_full
+from helpers.waiting import wait_until
 
 from queuectl_lib import times
 from queuectl_lib.store import looking, roster

@@ -13,7 +13,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import SCRIPT, Home, Result, posix_only
+from helpers.home import SCRIPT, Home, Result
+from helpers.marks import posix_only
 
 import queuectl
 import queuectl_lib

@@ -8,7 +8,10 @@ import subprocess
 import sys
 
 import pytest
-from conftest import contents, end_process, is_running, posix_only, wait_until
+from helpers.home import contents
+from helpers.marks import posix_only
+from helpers.processes import end_process, is_running
+from helpers.waiting import wait_until
 
 import queuectl
 from queuectl_lib.errors import HostError

@@ -10,7 +10,9 @@ import sys
 import time
 
 import pytest
-from conftest import ledger, let_go, posix_only, wait_until
+from helpers.home import ledger, let_go
+from helpers.marks import posix_only
+from helpers.waiting import wait_until
 
 from queuectl_lib.run import pace
 

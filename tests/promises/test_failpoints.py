@@ -5,7 +5,10 @@ import subprocess
 import sys
 
 import pytest
-from conftest import NOW, ROOT, posix_only, wait_until
+from helpers.bundle import ROOT
+from helpers.marks import posix_only
+from helpers.queue import NOW
+from helpers.waiting import wait_until
 
 from queuectl_lib.errors import HostError
 from queuectl_lib.host import places

@@ -11,7 +11,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import long, posix_only, wait_until
+from helpers.marks import long, posix_only
+from helpers.waiting import wait_until
 from instruments import strace_faults
 
 from queuectl_lib.store import looking

@@ -9,8 +9,11 @@ import sys
 import tempfile
 
 import pytest
-from conftest import COMPLAINTS, NOW, SCRIPT, SETTINGS, claim, long, posix_only, wait_until
 from helpers.bundle import BUNDLE, copy_bundle
+from helpers.home import COMPLAINTS, SCRIPT
+from helpers.marks import long, posix_only
+from helpers.queue import NOW, SETTINGS, claim
+from helpers.waiting import wait_until
 
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.run import launching, run_file

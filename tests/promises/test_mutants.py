@@ -4,7 +4,7 @@ import os
 import re
 
 import pytest
-from conftest import ROOT
+from helpers.bundle import ROOT
 from instruments import mutants
 
 

@@ -13,7 +13,11 @@ import threading
 import time
 
 import pytest
-from conftest import SETTINGS, contents, end_process, in_full, is_running, ledger, let_go, posix_only, wait_until
+from helpers.home import contents, ledger, let_go
+from helpers.marks import posix_only
+from helpers.processes import end_process, is_running
+from helpers.queue import SETTINGS, in_full
+from helpers.waiting import wait_until
 
 from queuectl_lib import times
 from queuectl_lib.errors import HostError

@@ -6,7 +6,10 @@ import subprocess
 import time
 
 import pytest
-from conftest import Home, contents, is_running, ledger, let_go, posix_only, wait_until
+from helpers.home import Home, contents, ledger, let_go
+from helpers.marks import posix_only
+from helpers.processes import is_running
+from helpers.waiting import wait_until
 
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.store import looking, roster

@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from conftest import posix_only
+from helpers.marks import posix_only
 
 from queuectl_lib.errors import HostError
 from queuectl_lib.store import roster

@@ -9,7 +9,9 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT, WINDOWS, wait_until
+from helpers.bundle import ROOT
+from helpers.marks import WINDOWS
+from helpers.waiting import wait_until
 
 from queuectl_lib.errors import HostError
 from queuectl_lib.store import roster
@@ -142,7 +144,7 @@ def test_text_beyond_ascii(home, tmp_path):
 
 
 def test_a_home_beyond_ascii(tmp_path):
-    from conftest import Home
+    from helpers.home import Home
 
     home = Home(tmp_path / "h\u00f6me #1 %41")
     try:

@@ -9,7 +9,8 @@ import sys
 import time
 
 import pytest
-from conftest import SCRIPT, WINDOWS, posix_only
+from helpers.home import SCRIPT
+from helpers.marks import WINDOWS, posix_only
 
 from queuectl_lib import settings, times, values
 from queuectl_lib.errors import HostError

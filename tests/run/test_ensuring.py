@@ -6,7 +6,9 @@ import subprocess
 import time
 
 import pytest
-from conftest import end_process, posix_only, wait_until
+from helpers.marks import posix_only
+from helpers.processes import end_process
+from helpers.waiting import wait_until
 
 from queuectl_lib.run.options import Options
 from queuectl_lib.store import looking, roster

@@ -4,7 +4,8 @@ import os
 import time
 
 import pytest
-from conftest import NOW, SETTINGS, posix_only
+from helpers.marks import posix_only
+from helpers.queue import NOW, SETTINGS
 
 from queuectl_lib.errors import NoDatabase
 from queuectl_lib.jobs.fields import JobMaker

@@ -8,7 +8,10 @@ import sys
 import time
 
 import pytest
-from conftest import NOW, claim, contents, posix_only, wait_until
+from helpers.home import contents
+from helpers.marks import posix_only
+from helpers.queue import NOW, claim
+from helpers.waiting import wait_until
 
 from queuectl_lib import settings
 from queuectl_lib.host import files, spawn

@@ -7,7 +7,11 @@ import subprocess
 import sys
 
 import pytest
-from conftest import Home, contents, end_process, in_full, is_running, posix_only, wait_until
+from helpers.home import Home, contents
+from helpers.marks import posix_only
+from helpers.processes import end_process, is_running
+from helpers.queue import in_full
+from helpers.waiting import wait_until
 
 from queuectl_lib import times
 from queuectl_lib.store import looking

@@ -8,8 +8,11 @@ import sys
 import tempfile
 
 import pytest
-from conftest import NOW, SETTINGS, Home, contents, ledger, let_go, posix_only, wait_until
 from helpers.bundle import FILES, copy_bundle
+from helpers.home import Home, contents, ledger, let_go
+from helpers.marks import posix_only
+from helpers.queue import NOW, SETTINGS
+from helpers.waiting import wait_until
 
 from queuectl_lib.errors import HostError
 from queuectl_lib.jobs.fields import JobMaker

@@ -10,8 +10,11 @@ import subprocess
 import time
 
 import pytest
-from conftest import NOW, ROOT, SETTINGS, all_at_once, claim, everything, posix_only, raw, rows, settle, wait_until
-from helpers.bundle import sources
+from helpers.bundle import ROOT, sources
+from helpers.marks import posix_only
+from helpers.processes import all_at_once
+from helpers.queue import NOW, SETTINGS, claim, everything, raw, rows, settle
+from helpers.waiting import wait_until
 
 import storage
 from queuectl_lib import times

@@ -9,7 +9,10 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, Result, all_at_once, posix_only
+from helpers.bundle import ROOT
+from helpers.home import Result
+from helpers.marks import posix_only
+from helpers.processes import all_at_once
 
 import queuectl
 from queuectl_lib.errors import HostError

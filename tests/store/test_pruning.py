@@ -5,7 +5,7 @@ import os
 import time
 
 import pytest
-from conftest import NOW, SETTINGS, raw
+from helpers.queue import NOW, SETTINGS, raw
 
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker

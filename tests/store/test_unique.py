@@ -9,7 +9,10 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT, WINDOWS, Home, posix_only, wait_until
+from helpers.bundle import ROOT
+from helpers.home import Home
+from helpers.marks import WINDOWS, posix_only
+from helpers.waiting import wait_until
 
 from queuectl_lib import settings, times
 from queuectl_lib.errors import HostError
