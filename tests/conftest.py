@@ -1,4 +1,4 @@
-"""What every test uses: the fixtures `home` and `queue`; what tests import is in helpers/."""
+"""What every test uses: the fixtures `home`, `call` and `queue`; what tests import is in helpers/."""
 
 import os
 import signal
@@ -12,9 +12,10 @@ sys.path[:0] = [HERE, os.path.dirname(HERE)]
 # In helpers, too, a failing assert tells what it has compared.
 pytest.register_assert_rewrite("helpers")
 
-from helpers.home import Home
+from helpers.home import Home, Result
 from helpers.marks import WINDOWS
 
+import queuectl
 from storage import Queue
 
 # A shell starts what it puts in the background with SIGINT and SIGQUIT ignored, nohup what it starts with
@@ -42,6 +43,23 @@ def home(tmp_path):
     yield home
     home.clean_up()
     assert home.complaints() == []
+
+
+@pytest.fixture
+def call(home, capsys):
+    """The command line within this process: the same main, without the price of starting a Python."""
+
+    def run(*words, code=0):
+        capsys.readouterr()
+        found = queuectl.main(["--home", home.path] + list(words))
+        out, err = capsys.readouterr()
+        assert found == code, err
+        if code:
+            assert out == ""
+            assert err.startswith("queuectl: error: ") and err.count("\n") == 1
+        return Result(found, out, err)
+
+    return run
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from helpers.home import Home
+from helpers.home import Home, through_a_shell
 from helpers.marks import WINDOWS, posix_only
 from helpers.waiting import wait_until
 
@@ -603,16 +603,6 @@ def test_a_pipe_closed_after_a_short_answer_is_quiet(ran):
         done = subprocess.run(ran.command(*words), stdout=writing, stderr=subprocess.PIPE, env=ran.environment())
         os.close(writing)
         assert (done.returncode, done.stderr) == (0, b""), words
-
-
-def through_a_shell(home, redirection, *words, **variables):
-    return subprocess.run(
-        ["/bin/sh", "-c", 'exec "$@" ' + redirection, "sh"] + home.command(*words),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=home.environment(variables),
-        timeout=60,
-    )
 
 
 @posix_only

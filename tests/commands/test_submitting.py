@@ -12,6 +12,7 @@ import time
 import pytest
 from helpers.home import SCRIPT, Home
 from helpers.marks import WINDOWS, posix_only
+from helpers.queue import total
 from helpers.waiting import wait_until
 
 import queuectl
@@ -36,10 +37,6 @@ def shared(tmp_path_factory):
 def fields(home, identifier):
     """A job as the database has it, without the cost of a call."""
     return looking.job(home.queue.database, identifier)
-
-
-def total(home):
-    return sum(looking.counts(home.queue.database).values())
 
 
 # ---------------------------------------------------------------- add
@@ -117,10 +114,10 @@ def test_add_json_prints_the_job(shared):
 
 
 def test_add_quiet_prints_nothing(shared):
-    before = total(shared)
+    before = total(shared.queue)
     done = shared.run("add", "exit 0", "--quiet")
     assert (done.stdout, done.stderr) == ("", "")
-    assert total(shared) == before + 1
+    assert total(shared.queue) == before + 1
 
 
 def test_generated_ids_are_short_unique_and_sort_by_age(shared):
@@ -388,7 +385,7 @@ def test_an_id_that_comes_twice_is_named_with_its_second_line(home, first, secon
     text = "".join(json.dumps(job) + "\n" for job in jobs)
     told = home.run("enqueue", "-", input=text, code=1).stderr
     assert told == "queuectl: error: line %d: id job%d comes twice: nothing was added\n" % (second + 1, first)
-    assert total(home) == 0
+    assert total(home.queue) == 0
 
 
 def test_an_enqueue_that_failed_leaves_nothing(home):
@@ -397,7 +394,7 @@ def test_an_enqueue_that_failed_leaves_nothing(home):
     home.run("enqueue", "-", input=good + '{"command": 5}\n', code=2)
     home.run("enqueue", "-", input=good + '{"id": "kept", "command": "exit 0"}\n', code=1)
     home.run("enqueue", "-", input=good + '{"id": "job0", "command": "exit 0"}\n', code=1)
-    assert total(home) == 1
+    assert total(home.queue) == 1
     assert fields(home, kept)["state"] == "pending"
     assert len(home.run("enqueue", "-", input=good).stdout.split()) == 5000
 
@@ -405,7 +402,7 @@ def test_an_enqueue_that_failed_leaves_nothing(home):
 def test_a_producer_that_is_killed_half_way_through_a_line_leaves_nothing(home):
     """What it wrote is not JSON, so nothing of it is taken."""
     home.run("enqueue", "-", input='{"command": "exit 0"}\n{"command": "exi', code=2)
-    assert total(home) == 0
+    assert total(home.queue) == 0
 
 
 # ---------------------------------------------------------------- large and slow
@@ -432,7 +429,7 @@ def test_memory_stays_flat_however_many_lines_come(home):
         code, peak = subprocess.check_output(words, env=home.environment()).split()
         assert code == b"0"
         peaks.append(int(peak))
-    assert total(home) == 61000
+    assert total(home.queue) == 61000
     growth = (peaks[1] - peaks[0]) / 59000.0
     assert growth < BYTES_PER_LINE, "%d bytes per line" % growth
 

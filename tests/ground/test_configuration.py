@@ -9,12 +9,10 @@ import threading
 
 import pytest
 from helpers.bundle import ROOT, copy_bundle
-from helpers.home import Result
 from helpers.marks import posix_only
 from helpers.processes import PYTHON
 from helpers.waiting import wait_until
 
-import queuectl
 from queuectl_lib import settings, times
 from queuectl_lib.errors import HostError, QueueError
 from queuectl_lib.jobs.fields import JobMaker
@@ -54,23 +52,6 @@ def write_config(home, text):
 def read_config(home):
     with open(config_path(home), "rb") as file:
         return json.loads(file.read().decode("utf-8"))
-
-
-@pytest.fixture
-def call(home, capsys):
-    """The command line within this process: the same main, without the price of starting a Python."""
-
-    def run(*words, code=0):
-        capsys.readouterr()
-        found = queuectl.main(["--home", home.path] + list(words))
-        out, err = capsys.readouterr()
-        assert found == code, err
-        if code:
-            assert out == ""
-            assert err.startswith("queuectl: error: ") and err.count("\n") == 1
-        return Result(found, out, err)
-
-    return run
 
 
 def settings(call):
@@ -491,7 +472,7 @@ def run_script(script, *words, cwd=None, home=None):
 
 
 @pytest.fixture
-def installed(tmp_path):
+def program(tmp_path):
     """The program as it lies on a host, in a directory of its own, and a current directory that sets traps."""
     program = tmp_path / "program"
     program.mkdir(mode=0o700)
@@ -511,43 +492,43 @@ def same(path, expected):
     assert os.path.realpath(path) == os.path.realpath(str(expected))
 
 
-def test_home_is_the_directory_of_the_program_never_the_current_one(installed, tmp_path):
+def test_home_is_the_directory_of_the_program_never_the_current_one(program, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     before = sorted(os.listdir(str(elsewhere)))
-    same(database(installed, cwd=str(elsewhere)), installed.parent / "queuectl.db")
-    run_script(installed, "add", "true", cwd=str(elsewhere))
-    assert (installed.parent / "queuectl.db").exists()
+    same(database(program, cwd=str(elsewhere)), program.parent / "queuectl.db")
+    run_script(program, "add", "true", cwd=str(elsewhere))
+    assert (program.parent / "queuectl.db").exists()
     assert sorted(os.listdir(str(elsewhere))) == before
 
 
-def test_the_variable_names_a_home_and_the_option_overrules_it(installed, tmp_path):
+def test_the_variable_names_a_home_and_the_option_overrules_it(program, tmp_path):
     cwd = str(tmp_path / "elsewhere")
     one, two = tmp_path / "one", tmp_path / "two"
-    same(database(installed, home=one, cwd=cwd), one / "queuectl.db")
-    same(database(installed, "--home", two, home=one, cwd=cwd), two / "queuectl.db")
-    same(database(installed, "--home=%s" % two, home=one, cwd=cwd), two / "queuectl.db")
+    same(database(program, home=one, cwd=cwd), one / "queuectl.db")
+    same(database(program, "--home", two, home=one, cwd=cwd), two / "queuectl.db")
+    same(database(program, "--home=%s" % two, home=one, cwd=cwd), two / "queuectl.db")
 
 
-def test_an_empty_variable_is_no_home(installed, tmp_path):
-    same(database(installed, home="", cwd=str(tmp_path / "elsewhere")), installed.parent / "queuectl.db")
+def test_an_empty_variable_is_no_home(program, tmp_path):
+    same(database(program, home="", cwd=str(tmp_path / "elsewhere")), program.parent / "queuectl.db")
 
 
-def test_a_relative_home_starts_from_the_current_directory(installed, tmp_path):
-    same(database(installed, "--home", "sub", cwd=str(tmp_path)), tmp_path / "sub" / "queuectl.db")
-    same(database(installed, home="sub", cwd=str(tmp_path)), tmp_path / "sub" / "queuectl.db")
+def test_a_relative_home_starts_from_the_current_directory(program, tmp_path):
+    same(database(program, "--home", "sub", cwd=str(tmp_path)), tmp_path / "sub" / "queuectl.db")
+    same(database(program, home="sub", cwd=str(tmp_path)), tmp_path / "sub" / "queuectl.db")
 
 
 @posix_only
-def test_a_symbolic_link_to_the_program_leads_to_the_home_of_the_real_one(installed, tmp_path):
+def test_a_symbolic_link_to_the_program_leads_to_the_home_of_the_real_one(program, tmp_path):
     folder = tmp_path / "bin"
     folder.mkdir()
-    (folder / "first").symlink_to(installed)
+    (folder / "first").symlink_to(program)
     (folder / "second").symlink_to(folder / "first")
     cwd = str(tmp_path / "elsewhere")
-    same(database(folder / "second", cwd=cwd), installed.parent / "queuectl.db")
+    same(database(folder / "second", cwd=cwd), program.parent / "queuectl.db")
     run_script(folder / "second", "add", "true", cwd=cwd)
     assert os.listdir(str(folder)) and not [name for name in os.listdir(str(folder)) if "db" in name]
-    assert (installed.parent / "queuectl.db").exists()
+    assert (program.parent / "queuectl.db").exists()
 
 
 def test_an_option_behind_the_command_names_the_home_too(home):

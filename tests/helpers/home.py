@@ -150,7 +150,26 @@ def ledger(home):
     return contents(os.path.join(home.path, "ledger")).split()
 
 
+# Says that it runs, waits to be let go, says that it is done.
+PATIENT = "echo begun >> ledger; while [ ! -e go ]; do sleep 0.03; done; echo done >> ledger"
+
+
 def let_go(home):
     """Make the file that a patient job waits for."""
     with open(os.path.join(home.path, "go"), "w"):
         pass
+
+
+def wait_for_log(process, text, seconds=PATIENCE):
+    """Wait until what Home.start has started has said *text*."""
+    wait_until(lambda: text in contents(process.log), "the log to say %r" % text, seconds)
+
+
+def through_a_shell(home, redirection, *words, **variables):
+    return subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" ' + redirection, "sh"] + home.command(*words),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=home.environment(variables),
+        timeout=60,
+    )

@@ -1,6 +1,8 @@
 """Processes: whether they live, ending them, and starting many at once."""
 
+import glob
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -41,3 +43,13 @@ def all_at_once(script, count, *arguments):
             process.kill()
             process.wait()
     return [(process.returncode, out.decode().strip(), err.decode()) for process, (out, err) in zip(started, ended)]
+
+
+def runnable(version, code=""):
+    """The path of another Python that can run *code* here, from PATH or pyenv's folder, or None."""
+    pyenv = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
+    kept = glob.glob(os.path.join(pyenv, "versions", version + ".*", "bin", "python" + version))
+    for path in [shutil.which("python" + version)] + kept:
+        if path and not subprocess.run([path, "-c", code], stderr=subprocess.DEVNULL).returncode:
+            return path
+    return None

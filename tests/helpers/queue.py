@@ -5,6 +5,7 @@ import sqlite3
 
 from queuectl_lib import settings
 from queuectl_lib.jobs.attempts import Outcome
+from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.settings import Settings
 from queuectl_lib.store import looking
 from queuectl_lib.store.output import Output
@@ -13,20 +14,41 @@ NOW = 1800000000.0
 SETTINGS = Settings(**settings.SETTING_DEFAULTS)
 
 
+def enqueue(queue, max_retries=1, now=NOW, **fields):
+    """Add a job, `true` where *fields* name no other command; returns its id."""
+    return queue.enqueue(JobMaker(max_retries, "/", 0o022, now).row(dict({"command": "true"}, **fields)))
+
+
 def claim(queue, now=NOW, want=1, worker="w-1"):
     return queue.exchange(worker, [], want, now, SETTINGS)[1]
 
 
-def settle(queue, held, kind, now=NOW, unstarted=False):
+def claim_one(queue, now=NOW):
+    """The next due job, claimed; None where none is due."""
+    claims = claim(queue, now)
+    return claims[0] if claims else None
+
+
+def settle(queue, held, kind, now=NOW, unstarted=False, settings=SETTINGS, error=None, exit_code=None):
     """Record one outcome; True when the storage took it."""
-    outcome = Outcome(held, kind, now)
+    outcome = Outcome(held, kind, now, error)
     outcome.unstarted = unstarted
-    return not queue.exchange("w-1", [outcome], 0, now, SETTINGS)[0]
+    outcome.exit_code = exit_code
+    return not queue.exchange("w-1", [outcome], 0, now, settings)[0]
+
+
+def total(queue):
+    return sum(looking.counts(queue.database).values())
+
+
+def raw(queue):
+    return raw_file(queue.path)
 
 
 @contextlib.contextmanager
-def raw(queue):
-    connection = sqlite3.connect(queue.path, isolation_level=None)
+def raw_file(path):
+    """A connection past the product, to a database that may be no queue."""
+    connection = sqlite3.connect(path, isolation_level=None)
     connection.row_factory = sqlite3.Row
     try:
         yield connection

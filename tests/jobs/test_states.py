@@ -10,7 +10,7 @@ import sqlite3
 import threading
 
 import pytest
-from helpers.queue import NOW, claim, everything, raw, rows, settle
+from helpers.queue import NOW, claim, enqueue, everything, raw, rows, settle
 
 from queuectl_lib import times
 from queuectl_lib.errors import QueueError
@@ -21,10 +21,6 @@ from queuectl_lib.jobs.ids import MadeId
 from queuectl_lib.store import bulk, looking, pruning, schema
 
 PAIRS = list(itertools.product(states.STATES, states.STATES))
-
-
-def enqueue(queue, max_retries=1, now=NOW, **fields):
-    return queue.enqueue(JobMaker(max_retries, "/", 0o022, now).row(dict({"command": "true"}, **fields)))
 
 
 def state_of(queue, identifier):

@@ -11,7 +11,7 @@ import time
 
 import pytest
 from helpers.home import SCRIPT, contents, let_go
-from helpers.marks import posix_only
+from helpers.marks import needs_proc, posix_only
 from helpers.queue import in_full
 from helpers.waiting import wait_until
 
@@ -19,7 +19,6 @@ from queuectl_lib import times
 from queuectl_lib.store import looking, roster
 
 pytestmark = posix_only
-needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks into /proc")
 
 
 def supervisor(home):

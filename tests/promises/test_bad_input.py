@@ -26,7 +26,7 @@ ESCAPE = "\x1b]0;owned\x07"
 MESSAGE_LIMIT = 1000  # characters: a message is a line for a person, however long the word that it refuses
 
 
-def contents(home):
+def everything_in(home):
     """Everything that a call could change: tables, settings, files."""
     if not os.path.exists(home.db):
         return sorted(os.listdir(home.path))
@@ -67,7 +67,7 @@ def run_once(home, words, code, **options):
 
 def refuses(home, words, code, fragment, **options):
     """Call *words*, and assert exit code, one short line with *fragment*, no secret, and no effect."""
-    before = contents(home)
+    before = everything_in(home)
     done = run_once(home, words, code, **options)
     assert done.code == code, done.stderr
     assert done.stdout == ""
@@ -77,7 +77,7 @@ def refuses(home, words, code, fragment, **options):
     assert len(done.stderr) < MESSAGE_LIMIT, "%d characters: %.200s" % (len(done.stderr), done.stderr)
     assert SECRET not in done.stderr
     assert fragment in done.stderr
-    assert before == contents(home)
+    assert before == everything_in(home)
     return done
 
 
@@ -778,7 +778,7 @@ def test_a_current_directory_that_is_gone_is_told(shared, tmp_path):
     gone = tmp_path / "gone"
     gone.mkdir()
     script = 'cd "$1" && rmdir "$1" && shift && exec "$@"'
-    before = contents(shared)
+    before = everything_in(shared)
     done = subprocess.run(
         ["/bin/sh", "-c", script, "sh", str(gone)] + shared.command("add", "true"),
         stdin=subprocess.DEVNULL,
@@ -789,7 +789,7 @@ def test_a_current_directory_that_is_gone_is_told(shared, tmp_path):
     assert (done.returncode, done.stdout) == (3, b"")
     assert done.stderr.startswith(b"queuectl: error: the current directory no longer exists")
     assert done.stderr.count(b"\n") == 1
-    assert before == contents(shared)
+    assert before == everything_in(shared)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import pytest
+from helpers.home import contents
 from helpers.marks import long, posix_only
 from helpers.waiting import wait_until
 from instruments import strace_faults
@@ -94,14 +95,6 @@ def start_with_log_elsewhere(home, log):
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=home.environment())
     home.started.append(process)
     return process
-
-
-def contents(path):
-    try:
-        with open(path) as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""
 
 
 def test_a_full_disk_is_told_and_workers_keep_their_jobs_and_results_until_there_is_space(home, small_disk, tmp_path):

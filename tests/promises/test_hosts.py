@@ -10,7 +10,7 @@ import tempfile
 
 import pytest
 from helpers.bundle import BUNDLE, copy_bundle
-from helpers.home import COMPLAINTS, SCRIPT
+from helpers.home import COMPLAINTS, SCRIPT, Home, through_a_shell
 from helpers.marks import long, posix_only
 from helpers.queue import NOW, SETTINGS, claim
 from helpers.waiting import wait_until
@@ -234,10 +234,11 @@ def test_it_runs_in_every_environment_and_makes_no_directory_named_tilde(tmp_pat
     assert os.listdir(str(here)) == []
 
 
-def through_a_shell(home, redirection, *words):
-    script = 'exec "$@" %s' % redirection
-    words = ["/bin/sh", "-c", script, "sh", sys.executable, "-W", "error", SCRIPT, "--home", home.path] + list(words)
-    return subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+def with_strict_python(home):
+    """The same home, called by a Python with its site module, to which every warning is an error."""
+    strict = Home(home.path)
+    strict.python = [sys.executable, "-W", "error"]
+    return strict
 
 
 @long
@@ -247,7 +248,7 @@ def test_workers_start_with_closed_or_full_streams_and_their_jobs_have_whole_one
     if "full" in redirection and not os.path.exists("/dev/full"):
         pytest.skip("there is no /dev/full")
     job = home.add("cat; echo out; echo err >&2")
-    done = through_a_shell(home, redirection, "worker", "start", way)
+    done = through_a_shell(with_strict_python(home), redirection, "worker", "start", way)
     assert done.returncode == 0 and not COMPLAINTS.search(done.stderr.decode())
     home.wait_for_state(job, "completed")
     history = home.job(job)["history"]
@@ -256,7 +257,7 @@ def test_workers_start_with_closed_or_full_streams_and_their_jobs_have_whole_one
 
 
 def test_reading_jobs_from_a_closed_standard_input_is_told(home):
-    done = through_a_shell(home, "<&-", "enqueue", "-")
+    done = through_a_shell(with_strict_python(home), "<&-", "enqueue", "-")
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr == b"queuectl: error: no job was given: nothing was added\n"
 

@@ -14,7 +14,7 @@ import time
 
 import pytest
 from helpers.home import contents, ledger, let_go
-from helpers.marks import posix_only
+from helpers.marks import needs_proc, posix_only
 from helpers.processes import end_process, is_running
 from helpers.queue import SETTINGS, in_full
 from helpers.waiting import wait_until
@@ -36,7 +36,6 @@ from queuectl_lib.store.roster import Presence
 from worker import Supervisor, Worker, WorkerProcess
 
 pytestmark = posix_only
-needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks into /proc")
 
 
 # Says that it runs, waits to be let go, says that it is done.

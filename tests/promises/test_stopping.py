@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import pytest
-from helpers.home import Home, contents, ledger, let_go
+from helpers.home import PATIENT, Home, contents, ledger, let_go, wait_for_log
 from helpers.marks import posix_only
 from helpers.processes import is_running
 from helpers.waiting import wait_until
@@ -16,9 +16,6 @@ from queuectl_lib.store import looking, roster
 
 pytestmark = posix_only
 
-# Says that it runs, waits to be let go, says that it is done.
-PATIENT = "echo begun >> ledger; while [ ! -e go ]; do sleep 0.03; done; echo done >> ledger"
-
 
 def add(home, command, **fields):
     """Enqueue a job that runs in the home; returns its id."""
@@ -27,10 +24,6 @@ def add(home, command, **fields):
 
 def wait_for_entry(home, entry):
     wait_until(lambda: entry in ledger(home), "the job to say %s" % entry)
-
-
-def wait_for_log(process, text, seconds=20.0):
-    wait_until(lambda: text in contents(process.log), "the log to say %r" % text, seconds)
 
 
 def leave(process, seconds=20.0):

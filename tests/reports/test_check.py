@@ -11,18 +11,15 @@ import time
 import pytest
 from helpers.home import SCRIPT
 from helpers.marks import WINDOWS, posix_only
+from helpers.queue import claim, enqueue, settle
 
-from queuectl_lib import settings, times, values
+from queuectl_lib import times, values
 from queuectl_lib.errors import HostError
 from queuectl_lib.host import files
-from queuectl_lib.jobs.attempts import Outcome
-from queuectl_lib.jobs.fields import JobMaker
-from queuectl_lib.settings import Settings
 from queuectl_lib.store import health, looking
 from queuectl_lib.store.roster import Presence
 from storage import Queue
 
-SETTINGS = Settings(**settings.SETTING_DEFAULTS)
 HUGE = "999999T"
 
 
@@ -40,23 +37,22 @@ def kinds(home, *words):
     return [problem["kind"] for problem in value["problems"]]
 
 
-def enqueue(home, seconds_ago=0.0, **fields):
-    maker = JobMaker(0, "/", 0o022, time.time() - seconds_ago)
-    return home.queue.enqueue(maker.row(dict({"command": "exit 0"}, **fields)))
+def enqueue_ago(home, seconds_ago=0.0, **fields):
+    """Add a job that is tried once, and that was added so long ago."""
+    return enqueue(home.queue, 0, time.time() - seconds_ago, **dict({"command": "exit 0"}, **fields))
 
 
-def settle(home, kind, now=None, error=None, name="w-1"):
+def settle_next(home, kind, now=None, error=None):
     """Claim the next due job and record how it ended."""
     now = time.time() if now is None else now
-    (held,) = home.queue.exchange(name, [], 1, now, SETTINGS)[1]
-    outcome = Outcome(held, kind, now, error)
-    assert home.queue.exchange(name, [outcome], 0, now, SETTINGS)[0] == []
+    (held,) = claim(home.queue, now)
+    assert settle(home.queue, held, kind, now, error=error)
     return held.id
 
 
 def kill_job(home, identifier, error="exit code 1", now=None):
-    enqueue(home, 3600, id=identifier)
-    settle(home, "failed", now, error)
+    enqueue_ago(home, 3600, id=identifier)
+    settle_next(home, "failed", now, error)
 
 
 @contextlib.contextmanager
@@ -92,7 +88,7 @@ def test_a_queue_that_is_well_prints_nothing_and_as_json_says_so(home):
 
 @posix_only
 def test_it_works_in_a_bare_environment_with_closed_standard_input(home):
-    enqueue(home)
+    enqueue_ago(home)
     words = ["env", "-i", sys.executable, SCRIPT, "--home", home.path, "check"]
     done = subprocess.run(
         ["/bin/sh", "-c", 'exec "$@" <&-', "sh"] + words, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -106,8 +102,8 @@ def test_it_works_in_a_bare_environment_with_closed_standard_input(home):
 
 def test_a_due_job_that_waits_too_long_is_named(home):
     with present_worker(home):
-        enqueue(home, 1200, id="new", priority=5)
-        enqueue(home, 7200, id="old")
+        enqueue_ago(home, 1200, id="new", priority=5)
+        enqueue_ago(home, 7200, id="old")
         (line,) = check(home)
         assert re.match(r"job old has been due since \d{4}-\S+Z \(2h\); jobs due: 2$", line)
         assert check(home, "--waiting", "3h", code=0) == []
@@ -117,24 +113,24 @@ def test_a_due_job_that_waits_too_long_is_named(home):
 
 def test_a_job_waits_from_when_it_falls_due_not_from_when_it_was_added(home):
     with present_worker(home):
-        enqueue(home, 7200, id="later", run_at=times.utc_text(time.time() + 3600))
-        enqueue(home, 7200, id="just-due", run_at=times.utc_text(time.time() - 60))
+        enqueue_ago(home, 7200, id="later", run_at=times.utc_text(time.time() + 3600))
+        enqueue_ago(home, 7200, id="just-due", run_at=times.utc_text(time.time() - 60))
         assert check(home, code=0) == []
-        enqueue(home, 7200, id="long-due", run_at=times.utc_text(time.time() - 1800))
+        enqueue_ago(home, 7200, id="long-due", run_at=times.utc_text(time.time() - 1800))
         assert "long-due" in check(home)[0]
 
 
 def test_a_job_that_was_given_back_waits_from_then(home):
     with present_worker(home):
-        enqueue(home, 36000)
-        settle(home, "given back")
+        enqueue_ago(home, 36000)
+        settle_next(home, "given back")
         assert check(home, code=0) == []
 
 
 def test_due_work_without_a_worker_is_told_at_once(home):
-    enqueue(home, run_at=times.utc_text(time.time() + 3600))
+    enqueue_ago(home, run_at=times.utc_text(time.time() + 3600))
     assert check(home, code=0) == []
-    enqueue(home)
+    enqueue_ago(home)
     (line,) = check(home)
     assert line.startswith("no worker is alive; jobs due: 1, left running: 0;")
     with present_worker(home):
@@ -142,8 +138,8 @@ def test_due_work_without_a_worker_is_told_at_once(home):
 
 
 def test_a_job_that_runs_on_without_a_worker_is_told_too(home):
-    enqueue(home)
-    home.queue.exchange("w-1", [], 1, time.time(), SETTINGS)
+    enqueue_ago(home)
+    claim(home.queue, time.time())
     assert "jobs due: 0, left running: 1" in check(home)[0]
 
 
@@ -182,7 +178,7 @@ def test_each_death_is_told_of_once_with_its_error(home):
     kill_job(home, "b")
     assert check(home) == ["new dead letters: 1; b (exit code 1)"]
     home.run("dlq", "retry", "a")
-    settle(home, "failed")
+    settle_next(home, "failed")
     assert "1; a (" in check(home)[0]
     assert check(home, code=0) == []
 
@@ -254,21 +250,21 @@ def test_a_job_that_a_real_worker_gives_up_is_told_of(home):
 
 
 def test_an_expected_job_must_have_completed_in_time(home):
-    enqueue(home, 7200, unique="k")
-    settle(home, "completed", time.time() - 7200)
+    enqueue_ago(home, 7200, unique="k")
+    settle_next(home, "completed", time.time() - 7200)
     assert check(home, "--expect", "k", "--every", "26h", code=0) == []
     (line,) = check(home, "--expect", "k", "--every", "90m")
     assert re.match(r'no job with the key "k" completed within 90m; the last success: \S+Z \(2h ago\)$', line)
-    enqueue(home, unique="k")
-    settle(home, "completed")
+    enqueue_ago(home, unique="k")
+    settle_next(home, "completed")
     assert check(home, "--expect", "k", "--every", "90m", code=0) == []
 
 
 def test_only_a_success_counts(home):
-    enqueue(home, 60, unique="k")
-    settle(home, "failed")
-    enqueue(home, 60, unique="other")
-    settle(home, "completed")
+    enqueue_ago(home, 60, unique="k")
+    settle_next(home, "failed")
+    enqueue_ago(home, 60, unique="other")
+    settle_next(home, "completed")
     assert kinds(home, "--expect", "k", "--every", "1h") == ["expected", "dead"]
 
 
@@ -281,15 +277,15 @@ def test_a_success_is_remembered_beyond_prune(home):
 
 
 def test_a_success_far_in_the_future_is_not_believed(home):
-    enqueue(home, unique="k")
-    settle(home, "completed", time.time() + 90000)
+    enqueue_ago(home, unique="k")
+    settle_next(home, "completed", time.time() + 90000)
     assert "in the future" in check(home, "--expect", "k", "--every", "1h")[0]
 
 
 def test_several_keys_have_one_age_or_one_each(home):
     for key, ago in (("a", 7200), ("b", 60)):
-        enqueue(home, ago, unique=key)
-        settle(home, "completed", time.time() - ago)
+        enqueue_ago(home, ago, unique=key)
+        settle_next(home, "completed", time.time() - ago)
     words = ["--expect", "a", "--expect", "b"]
     assert check(home, "--every", "3h", *words, code=0) == []
     assert ['"a"' in line for line in check(home, "--every", "1h", *words)] == [True]
@@ -302,7 +298,7 @@ def test_several_keys_have_one_age_or_one_each(home):
 
 def test_every_problem_has_a_line_of_its_own_and_a_kind(home):
     kill_job(home, "a")
-    enqueue(home, 7200)
+    enqueue_ago(home, 7200)
     words = ["--min-free", HUGE, "--expect", "k", "--every", "1h"]
     value = home.run("check", "--json", *words, code=1).json
     assert [problem["kind"] for problem in value["problems"]] == ["waiting", "workers", "disk", "expected", "dead"]

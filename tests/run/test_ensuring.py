@@ -6,6 +6,7 @@ import subprocess
 import time
 
 import pytest
+from helpers.home import contents, let_go
 from helpers.marks import posix_only
 from helpers.processes import end_process
 from helpers.waiting import wait_until
@@ -21,14 +22,6 @@ def supervisors(home):
     return [member for member in roster.members(home.queue.folder) if member["kind"] == "supervisor"]
 
 
-def contents(path):
-    try:
-        with open(path) as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""
-
-
 def has_begun(home):
     return os.path.exists(os.path.join(home.path, "begun"))
 
@@ -36,11 +29,6 @@ def has_begun(home):
 def add_gated_job(home):
     """A job that says that it has begun, and ends when it is let go."""
     return home.add("echo on > begun; while [ ! -e go ]; do sleep 0.03; done", "--cwd", home.path)
-
-
-def let_go(home):
-    with open(os.path.join(home.path, "go"), "w"):
-        pass
 
 
 @posix_only

@@ -10,22 +10,19 @@ import time
 import pytest
 from helpers.home import contents
 from helpers.marks import posix_only
-from helpers.queue import NOW, claim
+from helpers.queue import NOW, SETTINGS, claim
 from helpers.waiting import wait_until
 
-from queuectl_lib import settings
 from queuectl_lib.host import files, spawn
 from queuectl_lib.host.spawn import Child
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.run import launching, log, pace, run_file, spare_files
 from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.run.spare_files import SpareFiles
-from queuectl_lib.settings import Settings
 from queuectl_lib.store import folder, looking, roster
 
 pytestmark = posix_only
 needs_leases = pytest.mark.skipif(not files.HAS_LEASES, reason="only Linux has leases")
-SETTINGS = Settings(**settings.SETTING_DEFAULTS)
 
 
 @pytest.fixture

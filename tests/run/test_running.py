@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from helpers.home import Home, contents
-from helpers.marks import posix_only
+from helpers.marks import needs_proc, posix_only
 from helpers.processes import end_process, is_running
 from helpers.queue import in_full
 from helpers.waiting import wait_until
@@ -17,13 +17,12 @@ from queuectl_lib import times
 from queuectl_lib.store import looking
 
 pytestmark = posix_only
-needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks into /proc")
 
 BIG = 200 * 1024
 FLOOD = 20 * 1000 * 1000
 
 
-def enqueue(home, jobs, **options):
+def enqueue_all(home, jobs, **options):
     """Add many jobs in one call; *jobs* are ids with a command or with all their fields."""
     lines = []
     for identifier, fields in jobs.items():
@@ -65,7 +64,7 @@ def ran(tmp_path_factory):
     os.chmod(odd, 0o755)
     odd_env = {"PATH": here + os.pathsep + os.environ["PATH"]}
     home.run("config", "set", "grace", "0.5")
-    enqueue(
+    enqueue_all(
         home,
         {
             "text": "echo $((1 + 1)) 'a b' $# \"$*\"; echo err >&2",
@@ -399,7 +398,7 @@ def test_a_background_child_that_holds_the_output_does_not_keep_the_attempt_open
 
 
 def test_higher_priority_runs_first_then_what_was_due_first_then_first_come(home):
-    enqueue(
+    enqueue_all(
         home,
         {
             "later": {"command": "true", "run_at": "2020-01-01T00:00:00Z"},
@@ -418,7 +417,7 @@ def test_higher_priority_runs_first_then_what_was_due_first_then_first_come(home
 def test_a_delayed_job_starts_close_to_its_time_and_never_before(home):
     home.start()
     home.wait_for_workers(1)
-    enqueue(home, {"d%d" % n: {"command": "true", "delay": 0.5 + n * 0.3} for n in range(3)})
+    enqueue_all(home, {"d%d" % n: {"command": "true", "delay": 0.5 + n * 0.3} for n in range(3)})
     late = []
     for n in range(3):
         home.wait_for_state("d%d" % n, "completed")
@@ -438,13 +437,13 @@ def test_two_workers_run_two_jobs_at_once(home):
 
 def test_one_worker_never_runs_two_jobs_at_once(home):
     alone = "mkdir busy || exit 1; sleep 0.0%d; rmdir busy"
-    enqueue(home, {"j%d" % n: {"command": alone % (n % 5), "cwd": home.path} for n in range(30)})
+    enqueue_all(home, {"j%d" % n: {"command": alone % (n % 5), "cwd": home.path} for n in range(30)})
     home.drain()
     assert looking.counts(home.queue.database)["completed"] == 30
 
 
 def test_a_job_that_a_worker_claimed_ahead_does_not_wait_behind_a_long_one(home):
-    enqueue(home, dict({"q%02d" % n: "true" for n in range(20)}, long="sleep 60", after="true"))
+    enqueue_all(home, dict({"q%02d" % n: "true" for n in range(20)}, long="sleep 60", after="true"))
     process = home.start("--count", "2")
     home.wait_for_state("after", "completed")
     home.wait_for_state("long", "processing")

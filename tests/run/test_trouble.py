@@ -9,7 +9,7 @@ import tempfile
 
 import pytest
 from helpers.bundle import FILES, copy_bundle
-from helpers.home import Home, contents, ledger, let_go
+from helpers.home import PATIENT, Home, ledger, let_go, wait_for_log
 from helpers.marks import posix_only
 from helpers.queue import NOW, SETTINGS
 from helpers.waiting import wait_until
@@ -22,13 +22,7 @@ from worker import Worker
 
 pytestmark = posix_only
 
-# Says that it runs, waits to be let go, says that it is done.
-PATIENT = "echo begun >> ledger; while [ ! -e go ]; do sleep 0.03; done; echo done >> ledger"
 NOBODY = 65534
-
-
-def wait_for_log(process, text):
-    wait_until(lambda: text in contents(process.log), "the log to say %r" % text)
 
 
 def begin(home, place):

@@ -13,7 +13,7 @@ import pytest
 from helpers.bundle import ROOT, sources
 from helpers.marks import posix_only
 from helpers.processes import all_at_once
-from helpers.queue import NOW, SETTINGS, claim, everything, raw, rows, settle
+from helpers.queue import NOW, SETTINGS, claim, enqueue, everything, raw, rows, settle
 from helpers.waiting import wait_until
 
 import storage
@@ -24,11 +24,6 @@ from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.store import looking, schema
 from storage import Queue
-
-
-def enqueue(queue, now=NOW, **fields):
-    return queue.enqueue(JobMaker(1, "/", 0o022, now).row(dict({"command": "true"}, **fields)))
-
 
 # ---------------------------------------------------------------- order
 
@@ -85,9 +80,9 @@ def test_the_order_of_claims_is_the_order_of_the_contract(queue, seed, batch):
 def test_a_retry_and_a_new_job_stand_in_one_line(queue):
     enqueue(queue, id="tried")
     settle(queue, claim(queue)[0], "failed", NOW)  # due again at NOW + 2
-    enqueue(queue, NOW + 1, id="before")
-    enqueue(queue, NOW + 3, id="after")
-    enqueue(queue, NOW + 4, id="urgent", priority=1)
+    enqueue(queue, now=NOW + 1, id="before")
+    enqueue(queue, now=NOW + 3, id="after")
+    enqueue(queue, now=NOW + 4, id="urgent", priority=1)
     assert claimed_ids(queue, NOW + 5) == ["urgent", "before", "tried", "after"]
 
 
@@ -378,7 +373,7 @@ def test_a_retry_that_is_given_back_counts_only_what_ran(queue):
 
 def test_a_job_that_is_given_back_keeps_its_place_in_the_line(queue):
     for number in range(3):
-        enqueue(queue, NOW + number, id="j%d" % number)
+        enqueue(queue, now=NOW + number, id="j%d" % number)
     held = claim(queue, NOW + 5)[0]
     settle(queue, held, "given back", NOW + 6, unstarted=True)
     assert claimed_ids(queue, NOW + 7) == ["j0", "j1", "j2"]

@@ -10,9 +10,9 @@ import sys
 
 import pytest
 from helpers.bundle import ROOT
-from helpers.home import Result
 from helpers.marks import posix_only
 from helpers.processes import all_at_once
+from helpers.queue import NOW, raw_file
 
 import queuectl
 from queuectl_lib.errors import HostError
@@ -22,7 +22,6 @@ from queuectl_lib.store import looking, opening, schema
 from queuectl_lib.store.database import Database
 from storage import Queue
 
-NOW = 1800000000.0
 KNOWN = len(schema.MIGRATIONS)
 NEW_STEP = ["ALTER TABLE jobs ADD COLUMN colour TEXT", "UPDATE jobs SET colour = 'red'"]
 
@@ -46,18 +45,8 @@ COMMANDS = [
 ]
 
 
-@contextlib.contextmanager
-def raw(path):
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.row_factory = sqlite3.Row
-    try:
-        yield connection
-    finally:
-        connection.close()
-
-
 def version_of(path):
-    with raw(path) as connection:
+    with raw_file(path) as connection:
         return connection.execute("PRAGMA user_version").fetchone()[0]
 
 
@@ -66,26 +55,10 @@ def row_for(identifier, now=NOW):
 
 
 @pytest.fixture
-def queue(tmp_path):
-    queue = Queue(str(tmp_path / "q.db"))
-    queue.database.create()
+def queue(queue):
+    """The same with a job in it."""
     queue.enqueue(row_for("job"))
     return queue
-
-
-@pytest.fixture
-def call(home, capsys):
-    """The command line within this process: the same main, without the price of starting a Python."""
-
-    def run(*words, code):
-        capsys.readouterr()
-        found = queuectl.main(["--home", home.path] + list(words))
-        out, err = capsys.readouterr()
-        assert (found, out) == (code, ""), err
-        assert err.startswith("queuectl: error: ") and err.count("\n") == 1
-        return Result(found, out, err)
-
-    return run
 
 
 def content(path):
@@ -100,28 +73,28 @@ def content(path):
 
 def make_newer(home):
     home.add("true", "--id", "job")
-    with raw(home.db) as connection:
+    with raw_file(home.db) as connection:
         connection.execute("PRAGMA user_version = %d" % (KNOWN + 1))
     return "was written by a newer queuectl (format %d, this one knows %d)" % (KNOWN + 1, KNOWN)
 
 
 def make_much_newer(home):
     home.add("true", "--id", "job")
-    with raw(home.db) as connection:
+    with raw_file(home.db) as connection:
         connection.execute("ALTER TABLE jobs RENAME TO tasks")
         connection.execute("PRAGMA user_version = 2000000000")
     return "was written by a newer queuectl"
 
 
 def make_foreign(home):
-    with raw(home.db) as connection:
+    with raw_file(home.db) as connection:
         connection.execute("CREATE TABLE songs (title TEXT)")
         connection.execute("INSERT INTO songs VALUES ('So What')")
     return "is a database of another program"
 
 
 def make_foreign_with_our_tables(home):
-    with raw(home.db) as connection:
+    with raw_file(home.db) as connection:
         connection.execute("CREATE TABLE jobs (id TEXT, command TEXT, state TEXT)")
         connection.execute("PRAGMA user_version = %d" % KNOWN)
     return "is a database of another program"
@@ -141,7 +114,7 @@ def make_short_text(home):
 
 def make_truncated(home):
     home.add("true", "--id", "job")
-    with raw(home.db) as connection:
+    with raw_file(home.db) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     with open(home.db, "r+b") as file:
         file.truncate(os.path.getsize(home.db) // 2)
@@ -151,7 +124,7 @@ def make_truncated(home):
 def make_damaged(home):
     """Every page but the first is garbage: the version can still be read, nothing else."""
     home.add("true", "--id", "job")
-    with raw(home.db) as connection:
+    with raw_file(home.db) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         page = connection.execute("PRAGMA page_size").fetchone()[0]
     size = os.path.getsize(home.db)
@@ -237,7 +210,7 @@ def backups(queue):
 
 
 def colours(path):
-    with raw(path) as connection:
+    with raw_file(path) as connection:
         return [row["colour"] for row in connection.execute("SELECT colour FROM jobs ORDER BY seq")]
 
 
@@ -259,13 +232,13 @@ def test_an_older_database_is_upgraded_at_first_use(queue, newer_program, use):
 
 
 def test_an_older_database_is_backed_up_beside_itself_before_it_is_upgraded(queue, newer_program):
-    with raw(queue.path) as connection:
+    with raw_file(queue.path) as connection:
         before = list(connection.iterdump())
     looking.counts(queue.database)
     assert backups(queue) == ["q.db.v%d.backup" % KNOWN]
     backup = "%s.v%d.backup" % (queue.path, KNOWN)
     assert version_of(backup) == KNOWN
-    with raw(backup) as connection:
+    with raw_file(backup) as connection:
         assert list(connection.iterdump()) == before
         assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
 
@@ -301,14 +274,14 @@ def test_a_backup_is_private_whatever_the_umask(queue, newer_program):
 
 @pytest.mark.parametrize("broken", ["ALTER TABLE nothing ADD COLUMN x", "not SQL", "UPDATE jobs SET state = 'dead'"])
 def test_a_failing_step_leaves_the_old_version_intact(queue, monkeypatch, broken):
-    with raw(queue.path) as connection:
+    with raw_file(queue.path) as connection:
         before = list(connection.iterdump())
     monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS + [NEW_STEP + [broken]])
     for _ in range(2):
         with pytest.raises((HostError, sqlite3.IntegrityError)):
             looking.counts(queue.database)
         assert version_of(queue.path) == KNOWN
-        with raw(queue.path) as connection:
+        with raw_file(queue.path) as connection:
             assert list(connection.iterdump()) == before
     monkeypatch.undo()
     assert looking.counts(queue.database)["pending"] == 1
@@ -516,7 +489,7 @@ def test_the_log_of_a_deleted_database_is_put_aside_and_brings_no_job_back(tmp_p
     assert os.path.getsize(queue.path + "-wal.orphan1") == size, "an older one stays"
     assert os.path.getsize(queue.path + "-wal.orphan2") == len(b"another log")
     assert not os.path.exists(queue.path + "-journal.orphan1"), "an empty one is nothing to keep"
-    with raw(queue.path) as connection:
+    with raw_file(queue.path) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
 
 
@@ -552,7 +525,7 @@ def test_an_upgrade_waits_for_the_gate(queue, monkeypatch):
 def test_an_upgrade_that_comes_second_to_a_newer_one_changes_nothing(queue):
     with queue.database.gate():
         connection = opening.connect(queue.path, 1.0)
-    with contextlib.closing(connection), raw(queue.path) as newer:
+    with contextlib.closing(connection), raw_file(queue.path) as newer:
         newer.execute("PRAGMA user_version = %d" % (KNOWN + 7))
         with pytest.raises(HostError, match="newer queuectl"):
             schema.migrate(connection, queue.path, 1.0)

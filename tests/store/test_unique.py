@@ -12,20 +12,18 @@ import pytest
 from helpers.bundle import ROOT
 from helpers.home import Home
 from helpers.marks import WINDOWS, posix_only
+from helpers.queue import NOW, SETTINGS, claim, settle, total
 from helpers.waiting import wait_until
 
-from queuectl_lib import settings, times
+from queuectl_lib import times
 from queuectl_lib.errors import HostError
 from queuectl_lib.jobs import states
-from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.jobs.ids import MadeId
-from queuectl_lib.settings import Settings
 from queuectl_lib.store import health, keys, looking, schema
 from storage import Queue
 
-NOW = 1800000000.0
-SETTINGS = Settings(**dict(settings.SETTING_DEFAULTS, backoff_base=0))
+AT_ONCE = SETTINGS.but(backoff_base=0)
 MAKER = JobMaker(0, "/", 0o022, NOW)
 
 
@@ -33,28 +31,8 @@ def row(**fields):
     return MAKER.row(dict({"command": "exit 0"}, **fields))
 
 
-def total(queue):
-    return sum(looking.counts(queue.database).values())
-
-
 def lines(*jobs):
     return "".join(json.dumps(dict({"command": "exit 0"}, **job)) + "\n" for job in jobs)
-
-
-@pytest.fixture
-def queue(tmp_path):
-    queue = Queue(str(tmp_path / "q.db"))
-    queue.database.create()
-    return queue
-
-
-def claim(queue, now=NOW):
-    (held,) = queue.exchange("w-1", [], 1, now, SETTINGS)[1]
-    return held
-
-
-def settle(queue, held, kind, now=NOW):
-    assert queue.exchange("w-1", [Outcome(held, kind, now)], 0, now, SETTINGS)[0] == []
 
 
 # ---------------------------------------------------------------- add
@@ -124,9 +102,9 @@ def reach(queue, state):
     if state == "cancelled":
         queue.cancel(["held"], NOW)
     elif state != "pending":
-        held = claim(queue)
+        (held,) = claim(queue)
         if state != "processing":
-            settle(queue, held, "completed" if state == "completed" else "failed")
+            assert settle(queue, held, "completed" if state == "completed" else "failed", settings=AT_ONCE)
     assert looking.states_of(queue.database, ["held"]) == [state]
 
 
@@ -143,7 +121,7 @@ def test_a_job_holds_its_key_until_it_is_final(queue, state):
 
 def test_a_job_that_was_given_back_still_holds_its_key(queue):
     reach(queue, "pending")
-    settle(queue, claim(queue), "given back")
+    assert settle(queue, claim(queue)[0], "given back", settings=AT_ONCE)
     assert queue.enqueue(row(unique="k")) == "held"
 
 
@@ -280,7 +258,7 @@ def test_memory_stays_flat_however_many_keys_come(home):
 def make_dead(queue, *ids):
     for identifier in ids:
         queue.enqueue(row(id=identifier, unique="k"))
-        settle(queue, claim(queue), "failed")
+        assert settle(queue, claim(queue)[0], "failed", settings=AT_ONCE)
 
 
 @pytest.mark.parametrize("words", [("requeue",), ("dlq", "retry")], ids=" ".join)
@@ -307,7 +285,7 @@ def test_two_jobs_with_the_same_key_are_not_requeued_together(home):
 def test_dlq_retry_all_leaves_those_whose_key_is_held_and_counts_them(home):
     make_dead(home.queue, "a", "b")
     home.queue.enqueue(row(id="plain"))
-    settle(home.queue, claim(home.queue), "failed")
+    assert settle(home.queue, claim(home.queue)[0], "failed", settings=AT_ONCE)
     done = home.run("dlq", "retry", "--all")
     assert done.stderr == "requeued 2 jobs\nleft 1 jobs dead: another job with the same key waits or runs\n"
     assert looking.states_of(home.queue.database, ["a", "b", "plain"]) == ["pending", "dead", "pending"]
@@ -380,7 +358,7 @@ def test_a_database_without_keys_is_backed_up_and_upgraded_while_an_older_worker
 def test_what_an_older_worker_left_running_is_finished_after_the_upgrade(old):
     (running,) = looking.processing(old.database)
     held, _ = looking.running_attempt(old.database, running["seq"], "t")
-    settle(old, held, "completed", NOW + 1)
+    assert settle(old, held, "completed", NOW + 1, settings=AT_ONCE)
     assert looking.states_of(old.database, ["processing"]) == ["completed"]
 
 
