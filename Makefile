@@ -13,11 +13,13 @@ help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/' | awk -F': +' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
 demo:  ## run nine jobs of every kind for real, in a temporary home
-	@PYTHON='$(PYTHON)' sh tests/demo.sh
+	@PYTHON='$(PYTHON)' sh tests/instruments/demo.sh
 
 # Four files at a time, the longest first, for the tests mostly wait for processes of their own.
-LONG = $(patsubst %,tests/test_%.py,command_line looking running recovery clock cancelling claiming bad_input stopping submitting failpoints)
-TESTS = $(LONG) $(filter-out $(LONG),$(wildcard tests/test_*.py))
+LONGEST = command_line looking running recovery clock cancelling claiming bad_input stopping submitting failpoints
+FOUND = $(wildcard tests/test_*.py tests/*/test_*.py)
+LONG = $(foreach name,$(LONGEST),$(filter %/test_$(name).py,$(FOUND)))
+TESTS = $(LONG) $(filter-out $(LONG),$(FOUND))
 LOGS = $(TOOLS)/logs
 WHICH = not long
 
@@ -41,28 +43,28 @@ dist:  ## build dist/queuectl.pyz, the three files as one
 	$(PYTHON) .ci/dist.py dist/queuectl.pyz
 
 test-all:  ## the tests on every Python found (PYTHONS="..."), and storage on every SQLite given (SQLITES="dir ...")
-	@sh tests/everywhere.sh
+	@sh tests/instruments/everywhere.sh
 
 chaos:  ## two minutes of random kills, stops, full disks and held locks, with a ledger (CHAOS_SEED=N)
-	$(PYTHON) tests/chaos.py --seed $(CHAOS_SEED)
+	$(PYTHON) tests/instruments/chaos.py --seed $(CHAOS_SEED)
 
 mutants: pytest  ## plant faults into copies of the product, one at a time, and see which test notices (four minutes)
-	PYTHONPATH=$(TOOLS) $(PYTHON) tests/mutants.py
+	PYTHONPATH=$(TOOLS) $(PYTHON) tests/instruments/mutants.py
 
 faults:  ## fail, or kill at, every system call of every command that writes (strace, long)
-	$(PYTHON) tests/faults.py
+	$(PYTHON) tests/instruments/strace_faults.py
 
 powercut:  ## cut the power of an ext4 file system under a busy queue, eight times (root on Linux)
-	$(PYTHON) tests/powercut.py
+	$(PYTHON) tests/instruments/powercut.py
 
 simulate:  ## imaginary workers that die between any two calls of the real storage (SEEDS=N)
-	$(PYTHON) tests/simulate.py --seeds $(SEEDS)
+	$(PYTHON) tests/instruments/simulate.py --seeds $(SEEDS)
 
 bench:  ## measure the targets against their yardsticks: one table, and the same as .tools/bench.json
-	@mkdir -p .tools; $(PYTHON) tests/bench.py --json .tools/bench.json
+	@mkdir -p .tools; $(PYTHON) tests/instruments/bench.py --json .tools/bench.json
 
 bench-full:  ## the same with a million jobs of a kind, more turns, and other queues beside it (long)
-	@mkdir -p .tools; $(PYTHON) tests/bench.py --full --json .tools/bench-full.json
+	@mkdir -p .tools; $(PYTHON) tests/instruments/bench.py --full --json .tools/bench-full.json
 
 check: checkers  ## lint, and check the types for linux, darwin and win32
 	PYTHONPATH=$(TOOLS)/check $(PYTHON) -m ruff check --no-cache --isolated --target-version py38 --line-length 120 \
@@ -86,4 +88,5 @@ checkers:
 	  echo "fetching mypy and ruff into $(TOOLS)/check"; $(PIP) --target $(TOOLS)/check mypy==1.14.1 ruff; }
 
 clean:  ## remove what make has fetched and what Python has cached
-	rm -rf .tools dist .mypy_cache .ruff_cache __pycache__ tests/__pycache__
+	rm -rf .tools dist .mypy_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -7,8 +7,11 @@ import sys
 import zipfile
 
 import pytest
-from conftest import ROOT, Home, end_process, long, posix_only, wait_until
-from helpers.bundle import sources
+from helpers.bundle import ROOT, sources
+from helpers.home import Home
+from helpers.marks import long, posix_only
+from helpers.processes import end_process, runnable
+from helpers.waiting import wait_until
 
 import storage
 from queuectl_lib.store import looking, roster
@@ -126,18 +129,10 @@ def test_a_module_that_lies_beside_the_one_file_is_not_taken_for_its_own(one):
     assert one.state(job) == "completed"
 
 
-def runnable(name):
-    """The path of another Python that runs here, or None."""
-    path = shutil.which(name)
-    if not path or subprocess.run([path, "-c", "import sqlite3"], stderr=subprocess.DEVNULL).returncode:
-        return None
-    return path
-
-
 @long
 @pytest.mark.parametrize("version", ["3.8", "3.9", "3.10", "3.12", "3.13", "3.14"])
 def test_one_file_runs_jobs_on_every_python(one, version):
-    path = runnable("python" + version)
+    path = runnable(version, "import sqlite3")
     if not path:
         pytest.skip("no Python %s here" % version)
     one.python = [path]

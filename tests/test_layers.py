@@ -1,16 +1,15 @@
 """The three rooms: what each file may import and say, and what stays true on every Python that meets it."""
 
 import ast
-import glob
 import os
 import re
-import shutil
 import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, SCRIPT
-from helpers.bundle import FILES, sources
+from helpers.bundle import FILES, ROOT, sources
+from helpers.home import SCRIPT
+from helpers.processes import runnable
 
 MAIN = "queuectl_lib/commands/main.py"
 OURS = {"queuectl", "queuectl_lib", "storage", "worker"}
@@ -211,16 +210,6 @@ def test_a_python_that_lacks_a_module_is_told_in_one_line(home, module, words):
 @pytest.mark.parametrize("name", sources())
 def test_a_file_parses_by_the_grammar_of_python_3_8(name):
     ast.parse(source(name), feature_version=(3, 8))
-
-
-def runnable(version):
-    """The path of an old Python that runs here, from PATH or pyenv's folder, or None."""
-    pyenv = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
-    kept = glob.glob(os.path.join(pyenv, "versions", version + ".*", "bin", "python" + version))
-    for path in [shutil.which("python" + version)] + kept:
-        if path and not subprocess.run([path, "-c", ""], stderr=subprocess.DEVNULL).returncode:
-            return path
-    return None
 
 
 @pytest.mark.parametrize("version", ["2.7", "3.5", "3.6", "3.7"])

@@ -9,8 +9,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, posix_only
-from helpers.bundle import copy_bundle
+from helpers.bundle import ROOT, copy_bundle
+from helpers.marks import posix_only
 
 import queuectl_lib
 from queuectl_lib import settings
@@ -78,7 +78,7 @@ def test_the_first_minutes_by_hand_work_as_written(tmp_path):
 @posix_only
 def test_make_demo_runs():
     done = subprocess.run(
-        ["sh", os.path.join(ROOT, "tests", "demo.sh")],
+        ["sh", os.path.join(ROOT, "tests", "instruments", "demo.sh")],
         env=dict(os.environ, PYTHON=sys.executable),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

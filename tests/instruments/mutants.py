@@ -1,0 +1,634 @@
+#!/usr/bin/env python3
+"""mutants: plant a fault into a copy of the product, and see which test notices.
+
+    python3 tests/instruments/mutants.py [--only WORD] [--jobs N]
+
+Each mutant is one broken promise: a textual replacement that must match exactly once (so
+none goes stale unseen), made in a fresh copy in a temporary directory, and the few checks
+that must fail there. First the same checks run on an unharmed copy, where they must pass:
+a check that always fails catches nothing.
+
+Exit code: 0 every mutant was caught, 1 one survived, 2 the run itself failed.
+"""
+
+import argparse
+import concurrent.futures
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+COPIED = ("queuectl.py", "storage.py", "worker.py", "queuectl_lib", "config.json", "README.md", "tests")
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
+UNNOTICED = ("passed", "skipped", "no such check")
+LIMIT_SECONDS = 120  # a check that takes longer has noticed, too: something hangs
+ALL_SECONDS = 900  # all checks on the unharmed copy
+
+
+class Mutant:
+    """One fault: the promise it breaks, what is replaced where, and who must notice."""
+
+    def __init__(self, name, promise, edits, *checks):
+        self.name = name
+        self.promise = promise
+        self.edits = edits  # (file, old, new)
+        self.checks = checks  # pytest node ids below tests/
+
+    def plant(self, folder):
+        for name, old, new in self.edits:
+            path = os.path.join(folder, name)
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
+            if text.count(old) != 1:
+                raise SystemExit("mutant %r is stale: %r is %d times in %s" % (self.name, old, text.count(old), name))
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text.replace(old, new))
+
+
+SIMULATION = "store/test_simulation.py::test_workers_that_die_between_any_two_calls_leave_the_queue_as_it_must_be"
+
+MUTANTS = [
+    Mutant(
+        "the id is printed before the commit",
+        1,
+        [
+            (
+                "queuectl_lib/commands/add.py",
+                "    identifier = queue.enqueue(row)\n",
+                '    print_text(str(row[0]) + "\\n")\n    sys.stdout.flush()\n    identifier = queue.enqueue(row)\n',
+            )
+        ],
+        "promises/test_failpoints.py::test_an_enqueue_killed_around_its_commit_is_whole_or_not_at_all",
+    ),
+    Mutant(
+        "commits are not synced",
+        1,
+        [("queuectl_lib/store/opening.py", "PRAGMA synchronous = FULL", "PRAGMA synchronous = NORMAL")],
+        "promises/test_faults.py::test_the_id_is_printed_after_its_commit_is_on_the_disk",
+    ),
+    Mutant(
+        "a batch is committed in two parts",
+        2,
+        [
+            (
+                "queuectl_lib/store/bulk.py",
+                "        connection.execute(INSERT_ALL)\n",
+                '        connection.execute(INSERT_ALL + " LIMIT 1")\n'
+                '        connection.execute("COMMIT")\n'
+                '        connection.execute("BEGIN IMMEDIATE")\n'
+                '        connection.execute(INSERT_ALL + " LIMIT -1 OFFSET 1")\n',
+            )
+        ],
+        "promises/test_failpoints.py::test_an_enqueue_killed_around_its_commit_is_whole_or_not_at_all",
+    ),
+    Mutant(
+        "a large batch puts the counting aside for everybody",
+        2,
+        [
+            (
+                "queuectl_lib/store/bulk.py",
+                "    connection.execute(DROP_COUNTING)\n",
+                "    connection.execute(DROP_COUNTING)\n"
+                '    connection.execute("COMMIT")\n'
+                '    connection.execute("BEGIN IMMEDIATE")\n',
+            )
+        ],
+        "promises/test_failpoints.py::"
+        "test_an_enqueue_killed_while_its_jobs_are_counted_at_once_leaves_the_counting_as_it_was",
+    ),
+    Mutant(
+        "a finishing write need not own its claim",
+        4,
+        [
+            (
+                "storage.py",
+                'OWN_CLAIM = " WHERE seq = ? AND token = ? AND',
+                'OWN_CLAIM = " WHERE seq = ? AND (token = ? OR 1) AND',
+            )
+        ],
+        SIMULATION,
+    ),
+    Mutant(
+        "a claim can be adopted twice",
+        5,
+        [("storage.py", 'OWN_CLAIM + " AND worker = ?"', 'OWN_CLAIM + " AND (worker = ? OR 1)"')],
+        "store/test_claiming.py::test_a_claim_is_adopted_only_once",
+    ),
+    Mutant(
+        "a claim takes jobs that are not due",
+        5,
+        [
+            (
+                "queuectl_lib/store/looking.py",
+                "FROM jobs INDEXED BY jobs_due WHERE lane = 0 ORDER",
+                "FROM jobs WHERE lane >= 0 ORDER",
+            )
+        ],
+        SIMULATION,
+    ),
+    Mutant(
+        "claims read before they lock",
+        5,
+        [
+            (
+                "storage.py",
+                "\n\nclass Queue:\n",
+                "\n\nEARLY = []\n\n\nclass Queue:\n",
+            ),
+            (
+                "storage.py",
+                '        claims, and whether more due jobs are left for others.\n        """\n',
+                '        claims, and whether more due jobs are left for others.\n        """\n'
+                "        with self.database.reading() as connection:\n"
+                "            EARLY[:] = connection.execute(FIND_DUE, (want + 1,)).fetchall()\n",
+            ),
+            (
+                "storage.py",
+                "    due = connection.execute(FIND_DUE, (want + 1,)).fetchall()\n",
+                "    due = EARLY[:]\n",
+            ),
+        ],
+        "store/test_claiming.py::test_eight_processes_that_claim_at_once_get_every_job_exactly_once",
+    ),
+    Mutant(
+        "the life file is not locked",
+        5,
+        [
+            (
+                "queuectl_lib/host/locks.py",
+                "if try_lock(fd) and is_still_there(path, fd):",
+                "if is_still_there(path, fd):",
+            )
+        ],
+        "promises/test_recovery.py::test_the_claim_of_a_worker_that_lives_is_never_taken",
+    ),
+    Mutant(
+        "a job inherits the life lock of its worker",
+        5,
+        [
+            (
+                "queuectl_lib/store/roster.py",
+                "        os.lseek(self.fd, 0, os.SEEK_SET)\n",
+                "        os.lseek(self.fd, 0, os.SEEK_SET)\n"
+                "        os.set_inheritable(os.dup(os.dup(self.fd)), True)\n",  # the watcher uses 8 and 9 itself
+            ),
+            (
+                "queuectl_lib/host/spawn.py",
+                "        cwd=cwd,\n        env=environment,\n        start_new_session=True,\n",
+                "        cwd=cwd,\n"
+                "        env=environment,\n"
+                "        close_fds=False,\n"
+                "        start_new_session=True,\n",
+            ),
+        ],
+        "run/test_running.py::test_a_job_holds_nothing_open_but_its_output_and_its_lock",
+    ),
+    Mutant(
+        "a worker is judged dead by the age of its file",
+        5,
+        [
+            (
+                "queuectl_lib/host/locks.py",
+                "        return not try_lock(fd, shared=True)\n",
+                "        return time.time() - os.fstat(fd).st_mtime < 0.5\n",
+            )
+        ],
+        "promises/test_recovery.py::test_the_job_of_a_paused_worker_waits_for_it_and_runs_once",
+        "promises/test_recovery.py::test_the_claim_of_a_worker_that_lives_is_never_taken",
+    ),
+    Mutant(
+        "no access counts as a death",
+        5,
+        [
+            (
+                "queuectl_lib/host/locks.py",
+                "        return None  # no permission now, or (Windows) on its way out\n",
+                "        return False\n",
+            )
+        ],
+        "promises/test_recovery.py::test_without_access_to_the_evidence_nobody_is_taken_for_dead",
+    ),
+    Mutant(
+        "the job's tree does not inherit the run lock",
+        5,
+        [
+            (
+                "queuectl_lib/run/launching.py",
+                'then (eval "set --; $1") 9<&9 2>&8 8>&-',
+                'then (eval "set --; $1") 9<&- 2>&8 8>&-',
+            )
+        ],
+        "run/test_running.py::test_a_job_holds_nothing_open_but_its_output_and_its_lock",
+    ),
+    Mutant(
+        "what an attempt left running is not ended before the next",
+        5,
+        [("queuectl_lib/run/attempt.py", "        self._end_leftovers()\n", "")],
+        "run/test_running.py::test_what_a_failed_attempt_left_running_is_named_left_alone_and_ended_before_the_next",
+    ),
+    Mutant(
+        "a result that nobody saw is not collected",
+        6,
+        [
+            (
+                "queuectl_lib/run/attempt.py",
+                '            self.code = run_file.status_code(status["exit"])\n        elif not self.ending',
+                "            pass\n        elif not self.ending",
+            ),
+            (
+                "queuectl_lib/run/attempt.py",
+                '            if "exit" in status:\n',
+                '            if "exit" in status and not self.adopted:\n',
+            ),
+        ],
+        "promises/test_recovery.py::test_jobs_that_finished_unseen_are_recorded_with_what_they_did",
+    ),
+    Mutant(
+        "an adopted job forgets its timeout",
+        6,
+        [
+            (
+                "queuectl_lib/run/attempt.py",
+                "        self._set_deadline(settings, self._started_monotonic())\n",
+                "        self.grace = settings.grace\n",
+            )
+        ],
+        "promises/test_recovery.py::test_a_job_that_still_runs_is_adopted_and_its_timeout_still_holds",
+    ),
+    Mutant(
+        "attempts are counted at the end",
+        6,
+        [
+            (
+                "storage.py",
+                "next_run_at = NULL, attempts = attempts + 1, runs = runs + 1,",
+                "next_run_at = NULL, runs = runs + 1,",
+            ),
+            (
+                "storage.py",
+                '"UPDATE jobs SET state = ?, token = NULL, cancel',
+                '"UPDATE jobs SET state = ?, attempts = attempts + 1, token = NULL, cancel',
+            ),
+            (
+                "storage.py",
+                "SET state = 'completed', token = NULL,",
+                "SET state = 'completed', attempts = attempts + 1, token = NULL,",
+            ),
+            ("storage.py", "attempts = attempts - 1, runs = runs - ?", "runs = runs - ?"),
+        ],
+        SIMULATION,
+    ),
+    Mutant(
+        "one retry too many",
+        6,
+        [
+            (
+                "queuectl_lib/jobs/retrying.py",
+                "and attempts <= max_retries:",
+                "and attempts <= max_retries + 1:",
+            )
+        ],
+        "jobs/test_retrying.py::test_a_job_with_n_retries_runs_n_plus_one_times",
+    ),
+    Mutant(
+        "a job that was given back has lost a retry",
+        8,
+        [("storage.py", "attempts = attempts - 1, runs = runs - ?", "runs = runs - ?")],
+        "store/test_claiming.py::test_giving_back_what_was_ended_keeps_the_attempt_but_burns_no_retry",
+    ),
+    Mutant(
+        "what was claimed ahead is kept behind a long job",
+        8,
+        [("worker.py", "            self.trade(claim=False)\n", "            pass\n")],
+        "run/test_running.py::test_a_job_that_a_worker_claimed_ahead_does_not_wait_behind_a_long_one",
+    ),
+    Mutant(
+        "workers outlive their supervisor",
+        8,
+        [("worker.py", " or not roster.is_alive(self.queue.folder, self.supervisor)\n", "\n")],
+        "promises/test_recovery.py::test_workers_of_a_killed_supervisor_keep_their_job_finish_it_and_leave",
+    ),
+    Mutant(
+        "the wish to end a job is not written before TERM",
+        9,
+        [
+            (
+                "queuectl_lib/run/attempt.py",
+                '                os.write(fd, ("end %s|%s\\n" % (kind, error)).encode("utf-8"))\n',
+                "                pass\n",
+            )
+        ],
+        "promises/test_failpoints.py::test_a_worker_killed_while_it_ends_a_job_leaves_the_ending_to_the_next",
+    ),
+    Mutant(
+        "a pid is taken for a process",
+        9,
+        [
+            ("queuectl_lib/host/tree_posix.py", "if pid in table and table[pid].start == start}", "if pid in table}"),
+            (
+                "queuectl_lib/host/processes.py",
+                "        if process and process.start == start:\n",
+                "        if process:\n",
+            ),
+        ],
+        "promises/test_cancelling.py::test_a_process_that_has_the_pid_of_an_ended_one_is_never_signalled",
+    ),
+    Mutant(
+        "only the process group is ended",
+        9,
+        [
+            (
+                "queuectl_lib/host/tree_posix.py",
+                "if processes.has_proc():\n            found",
+                "if False:\n            found",
+            ),
+            (
+                "queuectl_lib/host/tree_posix.py",
+                "        found = processes.with_descendants(found, table) - {os.getpid()}\n",
+                "",
+            ),
+        ],
+        "promises/test_cancelling.py::test_a_timeout_ends_the_whole_tree",
+    ),
+    Mutant(
+        "the watcher dies of the signal that ends its command",
+        9,
+        [("queuectl_lib/run/launching.py", "trap : HUP INT QUIT TERM USR1 USR2 ALRM\n", "")],
+        "promises/test_cancelling.py::test_a_cancelled_job_that_leaves_politely_is_cancelled_and_not_retried",
+    ),
+    Mutant(
+        "a run file gets its new name before it tells of the new start",
+        4,
+        [
+            (
+                "queuectl_lib/run/spare_files.py",
+                'os.write(fd, b"\\n" + start) > len(start)):\n                files.remove(spare)\n'
+                "            else:\n                os.rename(spare, path)\n",
+                "not os.rename(spare, path)):\n                files.remove(spare)\n"
+                "            else:\n                os.write(fd, start)\n",
+            )
+        ],
+        "run/test_reusing.py::test_before_a_run_file_gets_its_new_name_it_tells_of_a_new_start_and_of_nothing_earlier",
+    ),
+    Mutant(
+        "the status of an earlier attempt counts for the one that has its file now",
+        4,
+        [
+            (
+                "queuectl_lib/run/run_file.py",
+                'if of in ([], [os.path.basename(run_path)[: -len(".run")]]) else {}',
+                "or {}",
+            )
+        ],
+        "run/test_reusing.py::test_a_run_file_whose_new_start_was_lost_with_the_power_tells_nothing_of_the_new_attempt",
+    ),
+    Mutant(
+        "a file that a grandchild still writes to serves the next job",
+        10,
+        [("queuectl_lib/run/spare_files.py", "files.is_open_here_only(fd) and files.is_as_made(fd, 0)", "True")],
+        "run/test_reusing.py::test_what_an_unseen_grandchild_writes_late_reaches_no_other_job",
+    ),
+    Mutant(
+        "an attempt ends with its output, not with its command",
+        10,
+        [
+            (
+                "queuectl_lib/run/attempt.py",
+                "        if self.ending:\n            return self._poll_ending()\n        return self._conclude()\n",
+                "        if self.ending:\n            return self._poll_ending()\n"
+                "        return None if self.queue.folder.attempt_is_held(self.claim.token) else self._conclude()\n",
+            )
+        ],
+        "run/test_running.py::test_a_background_child_that_holds_the_output_does_not_keep_the_attempt_open",
+    ),
+    Mutant(
+        "workers that cannot start are started for ever",
+        11,
+        [
+            (
+                "worker.py",
+                "        if self.boot_failures >= pace.BOOT_FAILURES and",
+                "        if self.boot_failures >= 1000 and",
+            )
+        ],
+        "promises/test_recovery.py::test_a_python_that_cannot_start_children_stops_the_supervisor_with_a_reason",
+    ),
+    Mutant(
+        "a worker drops results that the database refuses",
+        13,
+        [
+            (
+                "worker.py",
+                "            self.trouble.write_refused = True\n",
+                "            self.trouble.write_refused, self.ended = True, []\n",
+            )
+        ],
+        "promises/test_faults.py::"
+        "test_a_full_disk_is_told_and_workers_keep_their_jobs_and_results_until_there_is_space",
+    ),
+    Mutant(
+        "a cancel can fail after its commit",
+        13,
+        [
+            (
+                "queuectl_lib/commands/cancel.py",
+                "        if not token or identifier in late:\n",
+                "        if identifier in late:\n",
+            )
+        ],
+        "promises/test_cancelling.py::test_a_cancel_of_what_waits_is_done_with_its_commit",
+    ),
+    Mutant(
+        "a database without its WAL is taken into use",
+        13,
+        [("queuectl_lib/store/schema.py", '    if mode != "wal":', '    if mode == "none":')],
+        "store/test_migrating.py::test_a_database_that_cannot_have_a_wal_is_not_made",
+    ),
+    Mutant(
+        "a killed config set leaves rubbish for ever",
+        13,
+        [("queuectl_lib/settings.py", "                self.remove_what_a_kill_left()\n", "")],
+        "ground/test_configuration.py::test_a_set_removes_what_a_killed_one_left_half_written",
+    ),
+    Mutant(
+        "an ignored SIGCHLD hides how commands end",
+        4,
+        [
+            (
+                "queuectl_lib/host/signals.py",
+                "        signal.signal(signal.SIGCHLD, signal.SIG_DFL)\n        signal.pthread",
+                "        signal.pthread",
+            ),
+            (
+                "queuectl_lib/host/signals.py",
+                "    wake.ignore(signal.SIGCHLD)\n",
+                "    signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n",
+            ),
+        ],
+        "run/test_running.py::test_a_job_has_default_signals_whatever_its_worker_was_started_with",
+    ),
+    Mutant(
+        "a held lock is no proof of life",
+        5,
+        [
+            (
+                "queuectl_lib/run/attempt.py",
+                "return self.queue.folder.attempt_is_held(self.claim.token) or bool(",
+                "return bool(",
+            )
+        ],
+        "promises/test_recovery.py::test_a_lock_that_is_held_is_proof_of_life_where_nobody_can_be_found",
+    ),
+    Mutant(
+        "a process without a pidfd is spared",
+        9,
+        [
+            (
+                "queuectl_lib/host/processes.py",
+                "                os.kill(pid, number)\n    if handle",
+                "                pass\n    if handle",
+            )
+        ],
+        "promises/test_cancelling.py::test_where_the_kernel_gives_no_pidfd_a_process_is_ended_all_the_same",
+    ),
+    Mutant(
+        "a new database takes in the log of the one before",
+        14,
+        [("queuectl_lib/store/schema.py", "    put_aside_what_is_of_another(path)\n", "")],
+        "store/test_migrating.py::test_the_log_of_a_deleted_database_is_put_aside_and_brings_no_job_back",
+    ),
+    Mutant(
+        "workers start where others can put a log beside the database",
+        17,
+        [("queuectl_lib/host/places.py", "[(folder, (os.geteuid(), 0))] + [(path", "[(path")],
+        "promises/test_trust.py::test_no_worker_starts_where_others_could_put_a_log_beside_the_database",
+    ),
+    Mutant(
+        "an upgrade passes the gate by",
+        14,
+        [
+            (
+                "queuectl_lib/store/database.py",
+                "contextlib.nullcontext() if gated else self.gate()",
+                "contextlib.nullcontext()",
+            )
+        ],
+        "store/test_migrating.py::test_an_upgrade_waits_for_the_gate",
+    ),
+    Mutant(
+        "a key that comes twice passes on the quick way",
+        19,
+        [("queuectl_lib/jobs/reading.py", "return value if colons == len(value) else None", "return value")],
+        "commands/test_submitting.py::test_the_quick_way_to_read_a_line_finds_what_the_careful_way_finds",
+    ),
+    Mutant(
+        "retries wait for a clock that went back while nobody looked",
+        21,
+        [("worker.py", "            self.queue.forgive_clock(time.time())  # it may", "            pass  # it may")],
+        "promises/test_clock.py::test_a_retry_does_not_wait_for_a_clock_that_went_back_while_no_worker_ran",
+    ),
+    Mutant(
+        "retries wait for a clock that went back",
+        21,
+        [
+            (
+                "storage.py",
+                "AND state = 'failed' AND updated_at > ?",
+                "AND state = 'failed' AND updated_at > ? AND 0",
+            )
+        ],
+        SIMULATION,
+    ),
+]
+
+
+# ---------------------------------------------------------------- running
+
+
+def copy_of_product(folder):
+    for name in COPIED:
+        source, target = os.path.join(ROOT, name), os.path.join(folder, name)
+        if os.path.isdir(source):
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+
+
+def run_check(folder, checks, seconds=LIMIT_SECONDS):
+    """Run checks in *folder*: "passed", or which one failed."""
+    words = PYTEST + [os.path.join("tests", check) for check in checks]
+    environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1")
+    child = subprocess.Popen(
+        words, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+    )
+    try:
+        output = child.communicate(timeout=seconds)[0].decode("utf-8", "replace")
+    except subprocess.TimeoutExpired:
+        child.send_signal(signal.SIGINT)  # so that it still ends what its test has started
+        child.communicate()
+        return "%s (hung)" % checks[0]
+    if child.returncode == 0:
+        return "skipped" if re.search(r"^\d+ skipped", output, re.M) else "passed"
+    if child.returncode == 4:
+        return "no such check"
+    failed = re.search(r"^(?:FAILED|ERROR) tests/(\S+)", output, re.M)
+    if child.returncode != 1 or not failed:
+        raise RuntimeError("pytest said:\n" + output[-2000:])
+    return failed.group(1)
+
+
+def try_mutant(mutant):
+    """(who noticed it or "passed", seconds)."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="queuectl-mutant-") as folder:
+        copy_of_product(folder)
+        mutant.plant(folder)
+        return run_check(folder, mutant.checks), time.monotonic() - began
+
+
+def check_the_checks(mutants):
+    """The checks that do not pass on an unharmed copy."""
+    checks = sorted({check for mutant in mutants for check in mutant.checks})
+    with tempfile.TemporaryDirectory(prefix="queuectl-mutant-") as folder:
+        copy_of_product(folder)
+        return run_check(folder, checks, ALL_SECONDS)
+
+
+def print_row(number, name, verdict, seconds):
+    print("%-8s %-60s %-6s %s" % (number, name, seconds, verdict), flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Plant faults, and see which test notices.")
+    parser.add_argument("--only", default="", help="mutants with this word in their name")
+    parser.add_argument("--jobs", type=int, default=2, help="how many at a time (default 2)")
+    options = parser.parse_args()
+    mutants = [mutant for mutant in MUTANTS if options.only in mutant.name]
+    began = time.monotonic()
+    for mutant in mutants:  # none is stale, before minutes are spent
+        with tempfile.TemporaryDirectory(prefix="queuectl-mutant-") as folder:
+            copy_of_product(folder)
+            mutant.plant(folder)
+    print_row("PROMISE", "FAULT", "CAUGHT BY", "SEC")
+    survivors = []
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        unharmed = pool.submit(check_the_checks, mutants)
+        for mutant, (verdict, seconds) in zip(mutants, pool.map(try_mutant, mutants)):
+            if verdict in UNNOTICED:
+                survivors.append(mutant)
+                verdict = "NOBODY: %s %s" % (", ".join(mutant.checks), verdict)
+            print_row(mutant.promise, mutant.name, verdict, "%.1f" % seconds)
+    print("%d mutants, %d survived, %.0f s" % (len(mutants), len(survivors), time.monotonic() - began))
+    if unharmed.result() not in ("passed", "skipped"):
+        print("a check fails without any fault, too: %s" % unharmed.result())
+        return 2
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,424 @@
+"""Stopping: running jobs finish or are given back, nothing new starts, and nothing stays behind."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from helpers.home import PATIENT, Home, contents, ledger, let_go, wait_for_log
+from helpers.marks import posix_only
+from helpers.processes import is_running
+from helpers.waiting import wait_until
+
+from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.store import looking, roster
+
+pytestmark = posix_only
+
+
+def add(home, command, **fields):
+    """Enqueue a job that runs in the home; returns its id."""
+    return home.queue.enqueue(JobMaker(3, home.path, 0o022, time.time()).row(dict(fields, command=command)))
+
+
+def wait_for_entry(home, entry):
+    wait_until(lambda: entry in ledger(home), "the job to say %s" % entry)
+
+
+def leave(process, seconds=20.0):
+    """Wait until a supervisor has left by itself, and return its exit code."""
+    wait_until(lambda: process.poll() is not None, "the supervisor to leave", seconds)
+    return process.returncode
+
+
+def start_on(home, output, *words, **options):
+    """Start `worker start WORDS` as the leader of a session of its own."""
+    process = subprocess.Popen(
+        home.command("worker", "start", *words),
+        stdin=options.get("stdin", subprocess.DEVNULL),
+        stdout=output,
+        stderr=output,
+        env=home.environment(),
+        start_new_session=True,
+        preexec_fn=options.get("before"),
+    )
+    home.started.append(process)
+    return process
+
+
+def assert_nothing_is_left(home):
+    assert roster.members(home.queue.folder) == []
+    assert os.listdir(home.queue.folder.workers) == []
+    assert os.listdir(home.queue.folder.attempts) == []
+    assert looking.counts(home.queue.database)["processing"] == 0
+
+
+# ---------------------------------------------------------------- stopping in peace
+
+
+def test_stop_without_a_worker_is_done_at_once(home):
+    began = time.monotonic()
+    assert home.run("worker", "stop").stderr == "no worker is running\n"
+    home.add("true")
+    home.run("worker", "stop")
+    home.run("worker", "stop", "--now")
+    assert time.monotonic() - began < 10
+
+
+def test_stop_lets_the_running_job_finish_and_takes_nothing_new(home):
+    first, second = add(home, PATIENT), add(home, "echo second >> ledger")
+    process = home.start()
+    wait_for_entry(home, "begun")
+    stop = subprocess.Popen(home.command("worker", "stop"), env=home.environment(), stderr=subprocess.DEVNULL)
+    try:
+        wait_for_log(process, "stopping")
+        third = add(home, "echo third >> ledger", priority=10)
+        assert stop.poll() is None, "stop waits for the job"
+        let_go(home)
+        assert stop.wait(20) == 0
+    finally:
+        stop.kill()
+        stop.wait()
+    assert leave(process) == 0
+    assert ledger(home) == ["begun", "done"]
+    assert [home.state(job) for job in (first, second, third)] == ["completed", "pending", "pending"]
+    assert_nothing_is_left(home)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
+def test_a_signal_to_the_supervisor_lets_the_running_job_finish(home, name):
+    first, second = add(home, PATIENT), add(home, "true")
+    process = home.start()
+    wait_for_entry(home, "begun")
+    process.send_signal(getattr(signal, name))
+    wait_for_log(process, "%s received" % name)
+    let_go(home)
+    assert leave(process) == 0
+    assert ledger(home) == ["begun", "done"]
+    assert [home.state(first), home.state(second)] == ["completed", "pending"]
+    assert_nothing_is_left(home)
+
+
+def test_idle_workers_stop_within_a_second_or_so_however_rarely_they_poll(home):
+    process = home.start("--count", "3", "--poll-interval", "60")
+    home.wait_for_workers(3)
+    began = time.monotonic()
+    home.run("worker", "stop")
+    assert time.monotonic() - began < 5
+    assert leave(process) == 0
+    assert_nothing_is_left(home)
+
+
+def test_a_stop_in_the_middle_of_many_short_jobs_leaves_each_done_once_or_waiting(home):
+    jobs = "".join('{"command": "echo j%d >> ledger", "cwd": "%s"}\n' % (n, home.path) for n in range(400))
+    home.run("enqueue", "-", input=jobs)
+    process = home.start("--count", "2")
+    wait_until(lambda: len(ledger(home)) >= 40, "some jobs to run")
+    process.send_signal(signal.SIGTERM)
+    assert leave(process) == 0
+    counts, done = looking.counts(home.queue.database), ledger(home)
+    assert len(done) == len(set(done)) == counts["completed"]
+    assert counts["completed"] + counts["pending"] == 400
+    assert counts["pending"] > 0, "the stop came too late to show anything"
+    assert_nothing_is_left(home)
+
+
+def test_stop_reaches_only_the_supervisors_of_this_queue(home, tmp_path):
+    other = Home(tmp_path / "other")
+    os.mkdir(other.path, 0o700)
+    try:
+        mine, theirs = home.start(), other.start()
+        home.wait_for_workers(1)
+        other.wait_for_workers(1)
+        home.run("worker", "stop")
+        assert leave(mine) == 0
+        assert theirs.poll() is None
+        job = add(other, "true")
+        other.wait_for_state(job, "completed")
+    finally:
+        other.clean_up()
+
+
+def test_one_stop_ends_every_supervisor_of_the_queue(home):
+    first, second = home.start(), home.start("--count", "2")
+    home.wait_for_workers(3)
+    home.run("worker", "stop")
+    assert [leave(first), leave(second)] == [0, 0]
+    assert_nothing_is_left(home)
+
+
+# ---------------------------------------------------------------- stopping now
+
+
+def second_signal(home, process):
+    process.send_signal(signal.SIGTERM)
+    wait_for_log(process, "stopping:")
+    process.send_signal(signal.SIGINT)
+
+
+URGENT = {
+    "a second signal": second_signal,
+    "stop --now": lambda home, process: home.run("worker", "stop", "--now"),
+    "the deadline of stop --timeout": lambda home, process: home.run("worker", "stop", "--timeout", "0.3"),
+}
+
+
+@pytest.mark.parametrize("how", sorted(URGENT))
+def test_a_stop_that_cannot_wait_ends_the_job_and_gives_it_back_without_a_retry(home, how):
+    job = add(home, "echo $$ > pid; sleep 60; echo done >> ledger", max_retries=0)
+    process = home.start()
+    pid = int(wait_until(lambda: contents(os.path.join(home.path, "pid")).strip(), "the job to run"))
+    URGENT[how](home, process)
+    assert leave(process) == 0
+    assert not is_running(pid)
+    found = looking.job(home.queue.database, job)
+    assert (found["state"], found["attempts"]) == ("pending", 0)
+    assert [attempt["outcome"] for attempt in found["history"]] == ["given back"]
+    assert ledger(home) == []
+    assert_nothing_is_left(home)
+
+
+def test_a_job_that_was_given_back_runs_as_its_first_attempt(home):
+    job = add(home, 'echo "$QUEUECTL_ATTEMPT" >> ledger; [ -e go ] || sleep 60', max_retries=0)
+    home.start()
+    wait_for_entry(home, "1")
+    home.run("worker", "stop", "--now")
+    let_go(home)
+    home.drain()
+    assert home.state(job) == "completed"
+    assert ledger(home) == ["1", "1"]
+
+
+def test_a_job_that_ignores_term_is_killed_after_the_grace(home):
+    home.run("config", "set", "grace", "0.5")
+    job = add(home, "trap '' TERM; echo $$ > pid; while :; do sleep 0.05; done")
+    process = home.start()
+    pid = int(wait_until(lambda: contents(os.path.join(home.path, "pid")).strip(), "the job to run"))
+    began = time.monotonic()
+    home.run("worker", "stop", "--now")
+    assert 0.5 <= time.monotonic() - began < 8
+    assert leave(process) == 0
+    assert not is_running(pid)
+    assert home.state(job) == "pending"
+
+
+def pause_worker_of(home):
+    """SIGSTOP the only worker and return what lets it go on."""
+    pid = home.workers()[0]["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    return lambda: os.kill(pid, signal.SIGCONT)
+
+
+def request_now(home):
+    name = home.workers()[0]["supervisor"]
+    with open(home.queue.folder.request_path(name, "now"), "w"):
+        pass
+
+
+def test_a_job_that_ended_before_the_worker_saw_stop_now_is_completed_and_not_given_back(home):
+    job = add(home, PATIENT)
+    process = home.start()
+    wait_for_entry(home, "begun")
+    go_on = pause_worker_of(home)
+    let_go(home)
+    wait_for_entry(home, "done")
+    run_file = home.queue.folder.attempt_path(looking.running_token(home.queue.database, job), "run")
+    wait_until(lambda: "\nexit 0\n" in contents(run_file), "the job to end")
+    request_now(home)
+    go_on()
+    assert leave(process) == 0
+    assert home.state(job) == "completed"
+
+
+def test_a_job_that_is_cancelled_while_it_is_given_back_is_cancelled(home):
+    job = add(home, "echo begun >> ledger; sleep 60")
+    process = home.start()
+    wait_for_entry(home, "begun")
+    go_on = pause_worker_of(home)
+    home.queue.cancel([job], time.time())
+    request_now(home)
+    go_on()
+    assert leave(process) == 0
+    assert home.state(job) == "cancelled"
+
+
+# ---------------------------------------------------------------- single workers, terminals
+
+
+def test_a_single_worker_that_is_terminated_finishes_its_job_and_is_replaced(home):
+    job = add(home, PATIENT, max_retries=0)
+    process = home.start()
+    wait_for_entry(home, "begun")
+    pid = home.workers()[0]["pid"]
+    os.kill(pid, signal.SIGTERM)
+    later = add(home, "true")
+    let_go(home)
+    home.wait_for_state(job, "completed")
+    home.wait_for_state(later, "completed")
+    assert [worker["pid"] for worker in home.workers()] != [pid]
+    assert looking.job(home.queue.database, job)["attempts"] == 1
+    assert ledger(home) == ["begun", "done"]
+    assert process.poll() is None
+
+
+def test_a_terminated_worker_does_not_end_a_drain_before_its_time(home):
+    first, second = add(home, PATIENT), add(home, "true")
+    process = home.start("--drain")
+    wait_for_entry(home, "begun")
+    os.kill(home.workers()[0]["pid"], signal.SIGTERM)
+    let_go(home)
+    assert leave(process) == 0
+    assert [home.state(first), home.state(second)] == ["completed", "completed"]
+
+
+def become_foreground():
+    """Take standard input as the controlling terminal (runs in the child)."""
+    import fcntl
+    import termios
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def test_ctrl_c_on_a_terminal_stops_the_workers_but_never_reaches_the_job(home):
+    import pty
+
+    job = add(home, "trap 'echo interrupted >> ledger' INT; " + PATIENT)
+    second = add(home, "true")
+    master, slave = pty.openpty()
+    try:
+        process = start_on(home, slave, "--count", "2", "--drain", stdin=slave, before=become_foreground)
+        os.close(slave)
+        wait_for_entry(home, "begun")
+        home.wait_for_state(second, "completed")
+        os.write(master, b"\x03")
+        home.wait_for_workers(1)
+        let_go(home)
+        assert leave(process) == 0
+        said = os.read(master, 65536).decode()
+    finally:
+        os.close(master)
+    assert "SIGINT received" in said
+    assert "Traceback" not in said
+    assert ledger(home) == ["begun", "done"]
+    assert home.state(job) == "completed"
+    assert_nothing_is_left(home)
+
+
+def test_a_signal_to_the_whole_group_of_the_supervisor_does_not_reach_the_job(home):
+    job = add(home, PATIENT)
+    with open(os.path.join(home.path, "log"), "wb") as log:
+        process = start_on(home, log)
+    process.log = log.name
+    wait_for_entry(home, "begun")
+    os.killpg(process.pid, signal.SIGINT)
+    wait_for_log(process, "stopping:")
+    os.killpg(process.pid, signal.SIGHUP)
+    assert leave(process) == 0
+    assert ledger(home) == ["begun"]
+    assert home.state(job) == "pending", "the second signal gives the job back"
+    assert "Traceback" not in contents(process.log)
+    assert_nothing_is_left(home)
+
+
+def test_workers_under_nohup_outlive_the_hangup_of_their_terminal(home):
+    job = add(home, PATIENT, max_retries=0)
+    with open(os.path.join(home.path, "log"), "wb") as log:
+        process = start_on(home, log, before=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    process.log = log.name
+    wait_for_entry(home, "begun")
+    os.killpg(process.pid, signal.SIGHUP)
+    later = add(home, "true")
+    let_go(home)
+    home.wait_for_state(job, "completed")
+    home.wait_for_state(later, "completed")
+    assert process.poll() is None
+    home.run("worker", "stop")
+    assert leave(process) == 0
+    assert "SIGHUP received" not in contents(process.log)
+
+
+def test_a_stop_right_after_the_start_is_obeyed(home):
+    process = home.start("--count", "4")
+    wait_until(lambda: roster.members(home.queue.folder), "the supervisor to be there")
+    process.send_signal(signal.SIGTERM)
+    assert leave(process) == 0
+    assert "Traceback" not in contents(process.log)
+    assert_nothing_is_left(home)
+
+
+def test_stop_waits_for_the_workers_of_a_supervisor_that_was_killed(home):
+    job = add(home, PATIENT)
+    process = home.start()
+    wait_for_entry(home, "begun")
+    process.kill()
+    process.wait()
+    stop = subprocess.Popen(home.command("worker", "stop"), env=home.environment(), stderr=subprocess.DEVNULL)
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            stop.wait(0.5)
+        let_go(home)
+        assert stop.wait(20) == 0
+    finally:
+        stop.kill()
+        stop.wait()
+    assert home.state(job) == "completed"
+    assert roster.members(home.queue.folder) == []
+
+
+# ---------------------------------------------------------------- stops that come early, twice, or to one that fails
+
+
+@pytest.mark.parametrize("pause", [0.05, 0.15, 0.25, 0.35])
+def test_a_supervisor_that_is_stopped_twice_while_its_workers_begin_ends_well(home, pause):
+    process = home.start("--count", "4")
+    wait_for_log(process, "supervisor started")
+    time.sleep(pause)  # anywhere in the start of its workers
+    process.send_signal(signal.SIGTERM)
+    wait_for_log(process, "SIGTERM received")
+    process.send_signal(signal.SIGTERM)
+    assert leave(process) == 0
+    assert "died" not in contents(process.log)
+    assert_nothing_is_left(home)
+
+
+def test_a_supervisor_that_gives_up_still_hears_that_it_should_hurry(home):
+    job = add(home, "echo begun >> ledger; sleep 60")
+    process = home.start("--count", "2")
+    home.wait_for_workers(2)
+    wait_for_entry(home, "begun")
+    busy = {job["worker"] for job in looking.processing(home.queue.database)}
+    with open(os.path.join(home.path, "config.json"), "w") as file:
+        file.write("broken")
+    idle = next(member for member in home.workers() if member["name"] not in busy)
+    os.kill(idle["pid"], signal.SIGKILL)
+    wait_for_log(process, "stopping: running jobs finish")
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)
+    assert leave(process) == 3
+    assert "workers cannot start" in contents(process.log)
+    os.unlink(os.path.join(home.path, "config.json"))
+    assert home.state(job) == "pending"
+
+
+def test_of_several_requests_the_strongest_holds_and_is_told_once(home):
+    add(home, PATIENT)
+    process = home.start()
+    wait_for_entry(home, "begun")
+    pid = home.workers()[0]["pid"]
+    supervisor = next(member["name"] for member in roster.members(home.queue.folder) if member["kind"] == "supervisor")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        for request in ("leave", "stop"):
+            with open(home.queue.folder.request_path(supervisor, request), "w"):
+                pass
+        wait_for_log(process, "stopping: running jobs go on")
+        with open(home.queue.folder.request_path(supervisor, "now"), "w"):
+            pass
+        wait_for_log(process, "stopping now")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert leave(process) == 0
+    assert contents(process.log).count("stopping") <= 3, contents(process.log)
+    assert looking.counts(home.queue.database)["pending"] == 1
+    assert_nothing_is_left(home)

@@ -1,0 +1,338 @@
+"""`check`: silent when all is well, one line for each thing that is wrong, each death told of once."""
+
+import contextlib
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pytest
+from helpers.home import SCRIPT
+from helpers.marks import WINDOWS, posix_only
+from helpers.queue import claim, enqueue, settle
+
+from queuectl_lib import times, values
+from queuectl_lib.errors import HostError
+from queuectl_lib.host import files
+from queuectl_lib.store import health, looking
+from queuectl_lib.store.roster import Presence
+from storage import Queue
+
+HUGE = "999999T"
+
+
+def check(home, *words, code=1):
+    """The lines that `check` prints."""
+    done = home.run("check", *words, code=code)
+    assert done.stderr == ""
+    assert bool(done.stdout) == bool(code)
+    return done.stdout.splitlines()
+
+
+def kinds(home, *words):
+    value = home.run("check", "--json", *words, code=1).json
+    assert value["ok"] is False
+    return [problem["kind"] for problem in value["problems"]]
+
+
+def enqueue_ago(home, seconds_ago=0.0, **fields):
+    """Add a job that is tried once, and that was added so long ago."""
+    return enqueue(home.queue, 0, time.time() - seconds_ago, **dict({"command": "exit 0"}, **fields))
+
+
+def settle_next(home, kind, now=None, error=None):
+    """Claim the next due job and record how it ended."""
+    now = time.time() if now is None else now
+    (held,) = claim(home.queue, now)
+    assert settle(home.queue, held, kind, now, error=error)
+    return held.id
+
+
+def kill_job(home, identifier, error="exit code 1", now=None):
+    enqueue_ago(home, 3600, id=identifier)
+    settle_next(home, "failed", now, error)
+
+
+@contextlib.contextmanager
+def present_worker(home):
+    """A worker lives, and does nothing."""
+    home.run("initdb")
+    presence = Presence(home.queue.folder, "w-1", {"kind": "worker", "pid": 0, "supervisor": "w"})
+    try:
+        yield
+    finally:
+        presence.end()
+
+
+# ---------------------------------------------------------------- all is well
+
+
+def test_a_home_that_was_never_used_is_well_and_stays_untouched(tmp_path, home):
+    os.rmdir(home.path)
+    assert check(home, code=0) == []
+    assert not os.path.exists(home.path)
+    assert check(home, "--expect", "k", "--every", "1h") == [
+        'no job with the key "k" completed within 1h; the last success: never'
+    ]
+
+
+def test_a_queue_that_is_well_prints_nothing_and_as_json_says_so(home):
+    home.add("exit 0", "--delay", "1h")
+    home.add("exit 0", "--unique", "k")
+    with present_worker(home):
+        assert check(home, code=0) == []
+        assert home.run("check", "--json").json == {"ok": True, "problems": []}
+
+
+@posix_only
+def test_it_works_in_a_bare_environment_with_closed_standard_input(home):
+    enqueue_ago(home)
+    words = ["env", "-i", sys.executable, SCRIPT, "--home", home.path, "check"]
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" <&-', "sh"] + words, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert done.stdout.startswith(b"no worker is alive")
+
+
+# ---------------------------------------------------------------- work that waits
+
+
+def test_a_due_job_that_waits_too_long_is_named(home):
+    with present_worker(home):
+        enqueue_ago(home, 1200, id="new", priority=5)
+        enqueue_ago(home, 7200, id="old")
+        (line,) = check(home)
+        assert re.match(r"job old has been due since \d{4}-\S+Z \(2h\); jobs due: 2$", line)
+        assert check(home, "--waiting", "3h", code=0) == []
+        (problem,) = home.run("check", "--json", "--waiting", "1h", code=1).json["problems"]
+        assert (problem["kind"], problem["id"], problem["due"]) == ("waiting", "old", 2)
+
+
+def test_a_job_waits_from_when_it_falls_due_not_from_when_it_was_added(home):
+    with present_worker(home):
+        enqueue_ago(home, 7200, id="later", run_at=times.utc_text(time.time() + 3600))
+        enqueue_ago(home, 7200, id="just-due", run_at=times.utc_text(time.time() - 60))
+        assert check(home, code=0) == []
+        enqueue_ago(home, 7200, id="long-due", run_at=times.utc_text(time.time() - 1800))
+        assert "long-due" in check(home)[0]
+
+
+def test_a_job_that_was_given_back_waits_from_then(home):
+    with present_worker(home):
+        enqueue_ago(home, 36000)
+        settle_next(home, "given back")
+        assert check(home, code=0) == []
+
+
+def test_due_work_without_a_worker_is_told_at_once(home):
+    enqueue_ago(home, run_at=times.utc_text(time.time() + 3600))
+    assert check(home, code=0) == []
+    enqueue_ago(home)
+    (line,) = check(home)
+    assert line.startswith("no worker is alive; jobs due: 1, left running: 0;")
+    with present_worker(home):
+        assert check(home, code=0) == []
+
+
+def test_a_job_that_runs_on_without_a_worker_is_told_too(home):
+    enqueue_ago(home)
+    claim(home.queue, time.time())
+    assert "jobs due: 0, left running: 1" in check(home)[0]
+
+
+def test_a_real_worker_is_seen(home):
+    home.start()
+    home.wait_for_workers(1)
+    job = home.add("exit 0", "--unique", "k")
+    home.wait_for_state(job, "completed")
+    assert check(home, "--expect", "k", "--every", "1h", code=0) == []
+
+
+# ---------------------------------------------------------------- the disk
+
+
+def test_a_disk_with_less_room_than_asked_for_is_named(home):
+    home.run("initdb")
+    (line,) = check(home, "--min-free", HUGE)
+    assert home.path in line and line.endswith("less than 999999T")
+    assert check(home, "--min-free", "1", code=0) == []
+    assert kinds(home, "--min-free", HUGE) == ["disk"]
+
+
+@pytest.mark.parametrize("text, size", [("0", 0), ("12", 12), ("100K", 102400), ("256M", 1 << 28), ("2G", 1 << 31)])
+def test_a_size_is_read(text, size):
+    assert values.parse_size(text, "--min-free") == size
+    assert values.size_text(size) == {"0": "0 bytes", "12": "12 bytes"}.get(text, text)
+
+
+# ---------------------------------------------------------------- dead letters
+
+
+def test_each_death_is_told_of_once_with_its_error(home):
+    kill_job(home, "a", "exit code 7")
+    assert check(home) == ["new dead letters: 1; a (exit code 7)"]
+    assert check(home, code=0) == []
+    kill_job(home, "b")
+    assert check(home) == ["new dead letters: 1; b (exit code 1)"]
+    home.run("dlq", "retry", "a")
+    settle_next(home, "failed")
+    assert "1; a (" in check(home)[0]
+    assert check(home, code=0) == []
+
+
+def test_of_many_deaths_the_five_newest_are_named_whatever_the_clock_did(home):
+    """Every one died a minute earlier than the one before, by the clock."""
+    for number in range(7):
+        kill_job(home, "job%d" % number, now=time.time() - 60 * number)
+    (line,) = check(home)
+    assert line.startswith("new dead letters: 7; the newest: job6 (exit code 1), job5 ")
+    assert re.findall(r"job\d", line) == ["job6", "job5", "job4", "job3", "job2"]
+    kill_job(home, "last", now=time.time() - 3600)
+    assert re.findall(r"job\d|last", check(home)[0]) == ["last"]
+
+
+def test_a_death_whose_job_is_gone_is_still_told_of(home):
+    kill_job(home, "a")
+    home.run("dlq", "purge")
+    assert check(home) == ["new dead letters: 1"]
+
+
+def test_the_text_of_a_job_cannot_drive_the_terminal(home):
+    kill_job(home, "a", "\x1b]0;owned\x07\u202e" + "x" * 500)
+    (line,) = check(home)
+    assert line.isprintable() and "\\x1b]0;owned" in line
+    assert len(line) < 200
+    assert "\x1b" not in home.run("check", "--expect", "\x1b[31m", "--every", "1h", code=1).stdout
+
+
+@posix_only
+def test_a_report_that_could_not_be_written_is_made_again(home):
+    kill_job(home, "a")
+    for words in (["check"], ["check", "--json"]):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(home.command(*words), stdout=full, stderr=subprocess.PIPE)
+        assert done.returncode == 3
+        assert done.stderr.count(b"\n") == 1 and b"could not be printed" in done.stderr
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(home.command("check"), stdout=writer, stderr=subprocess.PIPE)
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert check(home) == ["new dead letters: 1; a (exit code 1)"]
+    assert check(home, code=0) == []
+
+
+def test_while_one_check_tells_another_waits_and_then_has_nothing_to_tell(home):
+    for number in range(3):
+        kill_job(home, "job%d" % number)
+    impatient = Queue(home.db, busy_seconds=0.2)
+    with health.untold_deaths(home.queue.database, 5) as (count, _):
+        assert count == 3
+        with pytest.raises(HostError, match="locked by another"), health.untold_deaths(impatient.database, 5):
+            pass
+        process = subprocess.Popen(home.command("check"), stdout=subprocess.PIPE, env=home.environment())
+    assert process.communicate(timeout=60)[0] == b""
+    assert process.returncode == 0
+
+
+def test_a_job_that_a_real_worker_gives_up_is_told_of(home):
+    job = home.add("exit 3", "--max-retries", "1")
+    home.drain()
+    assert check(home) == ["new dead letters: 1; %s (exit code 3)" % job]
+
+
+# ---------------------------------------------------------------- what is expected
+
+
+def test_an_expected_job_must_have_completed_in_time(home):
+    enqueue_ago(home, 7200, unique="k")
+    settle_next(home, "completed", time.time() - 7200)
+    assert check(home, "--expect", "k", "--every", "26h", code=0) == []
+    (line,) = check(home, "--expect", "k", "--every", "90m")
+    assert re.match(r'no job with the key "k" completed within 90m; the last success: \S+Z \(2h ago\)$', line)
+    enqueue_ago(home, unique="k")
+    settle_next(home, "completed")
+    assert check(home, "--expect", "k", "--every", "90m", code=0) == []
+
+
+def test_only_a_success_counts(home):
+    enqueue_ago(home, 60, unique="k")
+    settle_next(home, "failed")
+    enqueue_ago(home, 60, unique="other")
+    settle_next(home, "completed")
+    assert kinds(home, "--expect", "k", "--every", "1h") == ["expected", "dead"]
+
+
+def test_a_success_is_remembered_beyond_prune(home):
+    home.add("exit 0", "--unique", "k")
+    home.drain()
+    home.run("prune")
+    assert sum(looking.counts(home.queue.database).values()) == 0
+    assert check(home, "--expect", "k", "--every", "1h", code=0) == []
+
+
+def test_a_success_far_in_the_future_is_not_believed(home):
+    enqueue_ago(home, unique="k")
+    settle_next(home, "completed", time.time() + 90000)
+    assert "in the future" in check(home, "--expect", "k", "--every", "1h")[0]
+
+
+def test_several_keys_have_one_age_or_one_each(home):
+    for key, ago in (("a", 7200), ("b", 60)):
+        enqueue_ago(home, ago, unique=key)
+        settle_next(home, "completed", time.time() - ago)
+    words = ["--expect", "a", "--expect", "b"]
+    assert check(home, "--every", "3h", *words, code=0) == []
+    assert ['"a"' in line for line in check(home, "--every", "1h", *words)] == [True]
+    assert check(home, "--every", "3h", "--every", "5m", *words, code=0) == []
+    assert ['"b"' in line for line in check(home, "--every", "3h", "--every", "1s", *words)] == [True]
+
+
+# ---------------------------------------------------------------- the report, and what stops it
+
+
+def test_every_problem_has_a_line_of_its_own_and_a_kind(home):
+    kill_job(home, "a")
+    enqueue_ago(home, 7200)
+    words = ["--min-free", HUGE, "--expect", "k", "--every", "1h"]
+    value = home.run("check", "--json", *words, code=1).json
+    assert [problem["kind"] for problem in value["problems"]] == ["waiting", "workers", "disk", "expected", "dead"]
+    kill_job(home, "b")
+    lines = check(home, *words)
+    assert len(lines) == 5
+    assert lines[3] == value["problems"][3]["text"]
+
+
+def test_a_broken_configuration_or_database_is_the_environment(home):
+    home.run("initdb")
+    with open(os.path.join(home.path, "config.json"), "w") as file:
+        file.write("{oops}")
+    assert "config.json" in home.run("check", code=3).stderr
+    os.remove(os.path.join(home.path, "config.json"))
+    for ending in ("", "-wal", "-shm"):
+        files.remove(home.db + ending)
+    with open(home.db, "w") as file:
+        file.write("these are my notes\n" * 100)
+    assert "is not a database" in home.run("check", code=3).stderr
+
+
+@pytest.mark.skipif(WINDOWS or not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads everything")
+def test_a_database_without_permission_is_the_environment(home):
+    home.run("initdb")
+    os.chmod(home.db, 0)
+    home.run("check", code=3)
+
+
+def test_a_check_changes_nothing_but_what_was_told(home):
+    kill_job(home, "a")
+    with contextlib.closing(sqlite3.connect(home.db)) as connection:
+        before = list(connection.iterdump())
+        check(home)
+        after = list(connection.iterdump())
+    changed = set(before) ^ set(after)
+    assert len(changed) == 2 and all("'dead'" in line and "counts" in line for line in changed)
