@@ -7,7 +7,7 @@ CHECKED = queuectl.py storage.py worker.py queuectl_lib
 CHAOS_SEED ?= 1
 SEEDS ?= 2000
 
-.PHONY: help demo test test-long test-all rooms dist powercut mutants faults simulate bench bench-full chaos check pytest checkers clean
+.PHONY: help demo test test-long test-all readme rooms dist powercut mutants faults simulate bench bench-full chaos check pytest checkers clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/' | awk -F': +' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -35,6 +35,9 @@ test: pytest  ## run the tests (pytest is fetched where it is missing)
 	sed -n 's/,//g; /^[0-9].* in [0-9.]*s/p' $(LOGS)/* | awk '{ for (i = 2; i <= NF; i++) sum[$$i] += $$(i - 1) } \
 	  END { printf "%d passed, %d failed, %d skipped\n", sum["passed"], sum["failed"] + sum["error"] + sum["errors"], sum["skipped"] }'; \
 	exit $$code
+
+readme:  ## write the table of commands into README.md
+	@$(PYTHON) tests/helpers/readme.py
 
 rooms:  ## list the rooms of the code: floor, lines, first sentence
 	@$(PYTHON) tests/helpers/house.py

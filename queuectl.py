@@ -3,9 +3,8 @@
 
 This is the door. It sees that this Python is fit and that what belongs together is here, then
 hands over; Python compiles it at every call and caches all else, so nothing else stands here.
-Behind it: queuectl_lib, the rooms (its docstring is the map); storage.py, how jobs are kept
-and move; worker.py, who runs them. Python 2.7 must be able to read it, so as to be told what
-is missing: no annotations and no f-strings, types stand in comments.
+Behind it: queuectl_lib, the rooms (its docstring is the map); storage.py, how jobs are kept and
+move; worker.py, who runs them. Python 2.7 must be able to read it: types stand in comments.
 """
 
 import os
@@ -44,13 +43,20 @@ if LIBRARY not in sys.path:
 def refuse(missing):
     # type: (Exception) -> int
     """Say which module is not there, one of ours or one that minimal packages of Python leave out; the exit code."""
-    name, text = getattr(missing, "name", None) or "storage", "%s: %s" % (missing, TOGETHER)
+    name, said = getattr(missing, "name", None) or "storage", str(missing)
+    if said.startswith("cannot import name '"):
+        name += "." + said.split("'")[1]
+    text = "%s: %s" % (said, TOGETHER)
     if name.split(".")[0] not in ("queuectl_lib", "storage", "worker"):
-        text = "this Python lacks a part that queuectl needs (%s): call queuectl.py with a complete one" % missing
-    elif isinstance(missing, ModuleNotFoundError):
-        text = "%s.py is missing: %s" % (name.replace(".", "/"), TOGETHER)
-        if name == "queuectl_lib":
-            text = "the folder queuectl_lib is not beside queuectl.py: " + TOGETHER
+        text = "this Python lacks a part that queuectl needs (%s): call queuectl.py with a complete one" % said
+    elif said == "No module named 'queuectl_lib'":
+        text = "the folder queuectl_lib is not beside queuectl.py: " + TOGETHER
+    elif said.startswith(("No module", "cannot import")):
+        for file in [name.rpartition(".")[0] + ".__init__"] * ("." in name) + [name]:
+            path = file.replace(".", "/") + ".py"
+            if not os.path.exists(os.path.join(LIBRARY, path)):
+                text = "%s is missing: %s" % (path, TOGETHER)
+                break
     sys.stderr.write("queuectl: error: %s\n" % text)
     return 3
 
@@ -59,7 +65,7 @@ try:
     import queuectl_lib
 
     if queuectl_lib.__file__ is None:  # a folder without its first file
-        raise ModuleNotFoundError(name="queuectl_lib.__init__")
+        raise ImportError("No module", name="queuectl_lib.__init__")
     if queuectl_lib.VERSION != VERSION:
         text = "queuectl.py is %s and queuectl_lib is %s" % (VERSION, queuectl_lib.VERSION)
         raise ImportError(text, name="queuectl_lib")

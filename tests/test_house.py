@@ -61,12 +61,12 @@ def imports(name):
 
 
 @pytest.mark.parametrize("name", ROOMS)
-def test_an_import_goes_only_down(name):
+def test_a_room_opens_no_door_that_it_should_not(name):
     up = ["line %d: %s" % (line, room) for room, line in imports(name) if floor_of(room) > floor_of(name)]
     assert up == []
 
 
-def test_no_rooms_stand_in_a_circle():
+def test_the_rooms_stand_in_one_line():
     below = {name: sorted({room for room, _ in imports(name)} - {name}) for name in ROOMS}
     done, path = set(), []
 
@@ -115,7 +115,7 @@ def test_only_the_standard_library_is_imported(name):
         assert STANDARD - set(sys.stdlib_module_names) == set()
 
 
-def test_there_are_three_doors_and_one_folder():
+def test_there_is_no_fourth_module():
     beside = {name for name in os.listdir(ROOT) if name.endswith(".py")}
     assert beside == set(DOORS)
     allowed = {"queuectl_lib", "tests", "docs", "dist"}
@@ -139,7 +139,7 @@ SAID = {"`PRAGMA quick_check` in sqlite3 takes the time it needs"}
 
 
 @pytest.mark.parametrize("name", [name for name in ROOMS if name != "storage.py" and "/store/" not in name])
-def test_sql_is_spoken_in_the_store_only(name):
+def test_sql_is_spoken_in_the_storage_room_only(name):
     assert [text for text in strings(name) if SQL.search(text) and text not in SAID] == []
 
 
@@ -165,7 +165,7 @@ def test_systems_are_asked_for_in_host_only(name):
 
 
 @pytest.mark.parametrize("name", [name for name in ROOMS if "/commands/" not in name and name != "queuectl.py"])
-def test_only_commands_print(name):
+def test_only_the_front_end_prints(name):
     calls = [node for node in ast.walk(TREES[name]) if isinstance(node, ast.Call)]
     assert [call.lineno for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"] == []
     texts = [node for node in ast.walk(TREES[name]) if isinstance(node, ast.Attribute)]
@@ -201,7 +201,7 @@ def test_functions_classes_and_rooms_stay_small(name):
     assert size > ROOM_LINES or name not in LARGE, "it needs no excuse any more"
 
 
-def test_nothing_can_set_any_state():
+def test_no_statement_can_set_any_state():
     """Every UPDATE of a state names the states that it leaves and enters, and they are moves of the machine."""
     sys.path.insert(0, ROOT)
     import storage

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from helpers import readme
 from helpers.bundle import ROOT, copy_bundle
 from helpers.marks import posix_only
 
@@ -32,6 +33,10 @@ def test_every_option_of_a_command_is_mentioned(name):
         options = [one for one in names if one.startswith("--")]
         if options and details.get("help") != argparse.SUPPRESS:
             assert any(re.search(re.escape(one) + r"\b", README) for one in options), options
+
+
+def test_the_table_of_commands_is_what_make_readme_writes():
+    assert README.split(readme.BEGIN)[1].split(readme.END)[0] == readme.table(), "run `make readme`"
 
 
 def test_every_verb_of_the_readme_exists():

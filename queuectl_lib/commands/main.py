@@ -7,7 +7,7 @@ import sys
 
 import queuectl_lib
 from queuectl_lib import errors
-from queuectl_lib.commands import frame, terminal
+from queuectl_lib.commands import COMMANDS, frame, terminal
 from queuectl_lib.commands.frame import Call
 from queuectl_lib.errors import BadInput, QueueError
 
@@ -42,19 +42,19 @@ def split_words(argv: List[str]) -> Tuple[Command, List[str], Optional[List[str]
     while second < len(rest) and rest[second].startswith(("--home", "--debug")):
         second += 2 if rest[second] == "--home" else 1
     two = " ".join(rest[:1] + rest[second : second + 1])
-    if two in queuectl_lib.commands.COMMANDS:
+    if two in COMMANDS:
         return frame.load(two), argv[:place] + rest[1:second] + rest[second + 1 :], behind
-    group = [name for name in queuectl_lib.commands.COMMANDS if name.startswith(rest[0] + " ")]
+    group = [name for name in COMMANDS if name.startswith(rest[0] + " ")]
     if group and len(rest) > 1 and not rest[1].startswith("-"):
         raise errors.unknown_name("command", two, group)
-    if rest[0] in queuectl_lib.commands.COMMANDS:
+    if rest[0] in COMMANDS:
         return frame.load(rest[0]), argv[:place] + rest[1:], behind
     if group and ("--help" in rest or "-h" in rest):
         print_overview(rest[0] + " ")
         raise SystemExit(0)
     if group:
         raise BadInput("%s needs one of: %s" % (rest[0], ", ".join(name.split()[1] for name in group)))
-    raise errors.unknown_name("command", rest[0], list(queuectl_lib.commands.COMMANDS))
+    raise errors.unknown_name("command", rest[0], list(COMMANDS))
 
 
 def print_overview(start: str = "") -> None:
@@ -64,7 +64,7 @@ def print_overview(start: str = "") -> None:
         "A background job queue for shell commands. `%s COMMAND --help` tells more." % frame.PROGRAM,
         "",
     ]
-    for name, (_, text) in queuectl_lib.commands.COMMANDS.items():
+    for name, (_, text) in COMMANDS.items():
         if name.startswith(start):
             lines.append("  %-13s %s" % (name, text))
     lines += ["", "  --home DIR    where queue and settings are (default: beside %s)" % frame.PROGRAM]

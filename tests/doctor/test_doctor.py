@@ -21,8 +21,8 @@ from queuectl_lib.store import health, looking
 
 PATIENCE = 240  # seconds: on a busy host a process may take long to start, and it starts a dozen
 LINUX = sys.platform == "linux"
-ESSENTIAL = ["python", "sqlite", "config", "home", "file system", "database", "alive", "space", "sync", "locks"]
-ESSENTIAL += ["writers", "workers", "ending", "clock", "cron"]
+ESSENTIAL = ["python", "sqlite", "config", "bytecode", "home", "file system", "database", "alive", "space", "sync"]
+ESSENTIAL += ["locks", "writers", "workers", "ending", "clock", "cron"]
 
 
 def names(home):
@@ -75,7 +75,7 @@ def test_a_host_that_can_run_the_queue_is_told_so_and_nothing_of_its_queue_chang
     assert set(found["sync"]) == {"name", "ok", "text", "advice"}
     assert [name for name, row in found.items() if row["ok"] is False] == []
     assert [name for name, row in found.items() if row["ok"] is None and not row["advice"]] == []
-    assert {name for name, row in found.items() if row["ok"]} >= set(ESSENTIAL[9:14]) | {"python", "database"}
+    assert {name for name, row in found.items() if row["ok"]} >= set(ESSENTIAL[10:15]) | {"python", "database"}
     assert "1 pending" in found["database"]["text"]
     assert found["alive"]["ok"] is None
     if os.name == "posix":

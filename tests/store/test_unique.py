@@ -20,7 +20,7 @@ from queuectl_lib.errors import HostError
 from queuectl_lib.jobs import states
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.jobs.ids import MadeId
-from queuectl_lib.store import health, keys, looking, schema
+from queuectl_lib.store import health, looking, schema
 from storage import Queue
 
 AT_ONCE = SETTINGS.but(backoff_base=0)
@@ -127,7 +127,7 @@ def test_a_job_that_was_given_back_still_holds_its_key(queue):
 
 def test_the_holder_is_found_through_an_index_however_many_have_finished(queue):
     with contextlib.closing(sqlite3.connect(queue.path)) as connection:
-        for statement, values in ((keys.FIND_HOLDER, ("k",)), (health.LAST_SUCCESS, ("k",))):
+        for statement, values in ((looking.FIND_HOLDER, ("k",)), (health.LAST_SUCCESS, ("k",))):
             plan = " ".join(found[-1] for found in connection.execute("EXPLAIN QUERY PLAN " + statement, values))
             assert "SEARCH" in plan and "unique_key=?" in plan and "SCAN" not in plan
 

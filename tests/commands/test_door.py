@@ -1,0 +1,362 @@
+"""The door: what it says where something is missing, every Python that meets it, and our own files."""
+
+import ast
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+
+import pytest
+from helpers.bundle import BUNDLE, ROOT, copy_bundle, sources
+from helpers.home import SCRIPT, Home
+from helpers.marks import long, posix_only
+from helpers.processes import runnable
+
+OURS = ("queuectl", "queuectl_lib", "storage", "worker")
+
+
+def source(name):
+    with open(os.path.join(ROOT, name), encoding="utf-8") as file:
+        return file.read()
+
+
+def nodes(name):
+    return list(ast.walk(ast.parse(source(name))))
+
+
+# ---------------------------------------------------------------- silent and cheap at import
+
+
+def python(*words, **options):
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("QUEUECTL_", "PYTHON"))}
+    return subprocess.run(
+        [sys.executable] + list(words),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        timeout=60,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("module", OURS)
+def test_nothing_is_printed_done_or_warned_about_at_import(tmp_path, module):
+    code = "import sys; sys.path.insert(0, %r); sys.dont_write_bytecode = True; import %s" % (ROOT, module)
+    done = python("-I", "-W", "error", "-X", "dev", "-c", code, cwd=str(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert os.listdir(str(tmp_path)) == []
+
+
+LOADED = """
+import sys
+sys.path.insert(0, %r)
+import queuectl
+code = queuectl.main(sys.argv[1:])
+sys.stderr.write("\\n".join(["code=%%d" %% code] + sorted(sys.modules)))
+"""
+HEAVY = {"worker", "signal", "multiprocessing", "subprocess", "typing", "socket", "difflib", "tempfile", "asyncio"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("add", "true"), ("add", "--", "true", "x"), ("status",), ("list", "--json")],
+    ids=" ".join,
+)
+def test_a_frequent_command_imports_nothing_that_it_does_not_need(home, words):
+    home.run("initdb")
+    done = python("-I", "-S", "-c", LOADED % ROOT, "--home", home.path, *words)
+    loaded = set(done.stderr.decode().split())
+    assert "code=0" in loaded, done.stderr
+    assert {"argparse", "sqlite3", "storage"} <= loaded
+    assert loaded & HEAVY == set()
+
+
+def test_a_worker_loads_no_front_end(home):
+    """Python says on standard error what it imports, in the supervisor and in its one worker."""
+    home.add("exit 0")
+    words = home.command("worker", "start", "--drain")
+    environment = home.environment({"PYTHONPROFILEIMPORTTIME": "1"})
+    said = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment).stderr.decode()
+    loaded = re.findall(r"^import time:.*\| *([\w.]+)\r?$", said, re.M)
+    assert [loaded.count(name) for name in ("storage", "worker", "argparse", "queuectl")] == [2, 2, 1, 0]
+
+
+# ---------------------------------------------------------------- every Python that meets it
+
+
+def test_the_program_works_isolated_and_without_site_packages(home):
+    job = home.add("exit 0")
+    done = python("-I", "-S", SCRIPT, "--home", home.path, "status")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == b""
+    done = python("-I", "-S", SCRIPT, "--home", home.path, "worker", "start", "--drain")
+    assert done.returncode == 0, done.stderr
+    assert home.state(job) == "completed"
+
+
+def test_the_program_works_optimised_and_with_warnings_as_errors(home):
+    for flags in (("-O",), ("-OO",), ("-W", "error"), ("-b", "-b")):
+        done = python(*(flags + (SCRIPT, "--home", home.path, "add", "true")))
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
+LACKING = """
+import sys
+sys.modules[sys.argv[1]] = None  # as where a package of the system leaves it out
+sys.path.insert(0, sys.argv[2])
+import queuectl
+sys.exit(queuectl.main(sys.argv[3:]))
+"""
+
+
+@pytest.mark.parametrize(
+    "module, words",
+    [
+        ("sqlite3", ["list"]),
+        ("_sqlite3", ["list"]),
+        ("json", ["list"]),
+        ("multiprocessing", ["worker", "start"]),
+        ("ctypes" if sys.platform == "win32" else "subprocess", ["worker"]),
+    ],
+)
+def test_a_python_that_lacks_a_module_is_told_in_one_line(home, module, words):
+    done = python("-c", LACKING, module, ROOT, "--home", home.path, *words)
+    told = done.stderr.decode().replace("\r\n", "\n")
+    assert (done.returncode, done.stdout) == (3, b"")
+    assert told.startswith("queuectl: error: this Python lacks a part that queuectl needs (") and told.count("\n") == 1
+    assert module in told
+    assert os.listdir(home.path) == []
+
+
+@pytest.mark.parametrize("version", ["2.7", "3.5", "3.6", "3.7"])
+def test_an_old_python_is_told_in_one_line_what_is_missing(tmp_path, version):
+    path = runnable(version)
+    if not path:
+        pytest.skip("no Python %s here" % version)
+    words = [path, "-B", SCRIPT, "add", "true"]
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=str(tmp_path))
+    assert (done.returncode, done.stdout) == (3, b"")
+    told = "queuectl: error: this is Python %s, and 3.8 or newer is needed: call queuectl.py with such a python3\n"
+    assert done.stderr.decode() == told % version
+
+
+def test_the_front_end_holds_nothing_that_an_old_python_cannot_parse():
+    tree = nodes("queuectl.py")
+    newer = (ast.JoinedStr, ast.NamedExpr, ast.AnnAssign, ast.AsyncFunctionDef, ast.Await, ast.Nonlocal, ast.YieldFrom)
+    assert [type(node).__name__ for node in tree if isinstance(node, newer)] == []
+    functions = [node for node in tree if isinstance(node, (ast.FunctionDef, ast.Lambda))]
+    assert functions
+    for function in functions:
+        assert not getattr(function, "returns", None), "line %d: an annotation" % function.lineno
+        assert not function.args.kwonlyargs and not function.args.posonlyargs, "line %d" % function.lineno
+    assert [node.lineno for node in tree if isinstance(node, ast.arg) and node.annotation] == []
+    assert [node.lineno for node in tree if isinstance(node, ast.Raise) and node.cause] == []
+    for node in tree:
+        if isinstance(node, ast.ClassDef):
+            assert not node.keywords, "line %d: a keyword of a class" % node.lineno
+        if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+            assert not any(isinstance(one, ast.Starred) for one in node.elts), "line %d" % node.lineno
+        if isinstance(node, ast.Dict):
+            assert None not in node.keys, "line %d: ** in a dict" % node.lineno
+
+
+def test_the_front_end_is_pure_ascii_for_pythons_that_expect_it():
+    source("queuectl.py").encode("ascii")
+
+
+def test_the_version_is_looked_at_before_anything_that_an_old_python_lacks():
+    body = ast.parse(source("queuectl.py")).body
+    check = next(place for place, node in enumerate(body) if "version_info" in ast.dump(node))
+    before = [alias.name for node in body[:check] if isinstance(node, ast.Import) for alias in node.names]
+    assert before == ["os", "sys"], "what every Python has, and nothing of ours"
+    assert isinstance(body[check], ast.If)
+
+
+# ---------------------------------------------------------------- what is copied together
+
+TOGETHER = "copy queuectl.py, storage.py, worker.py and queuectl_lib together"
+
+
+class Copy(Home):
+    """A home that holds its own copy of the bundle."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        os.mkdir(self.path, 0o700)
+        copy_bundle(self.path)
+
+    def command(self, *words):
+        return self.python + [os.path.join(self.path, "queuectl.py")] + [str(word) for word in words]
+
+    def write(self, name, old, new):
+        path = os.path.join(self.path, name)
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        assert text.count(old) == 1, (name, old)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text.replace(old, new))
+
+
+@pytest.fixture
+def copy(tmp_path):
+    copy = Copy(tmp_path / "copy")
+    yield copy
+    copy.clean_up()
+
+
+def refusal(copy, *words):
+    """What a call says that cannot begin: one line, exit 3."""
+    said = copy.run(*words, code=3).stderr
+    assert said.startswith("queuectl: error: ") and said.endswith(TOGETHER + "\n")
+    return said[len("queuectl: error: ") : -len(": " + TOGETHER) - 1]
+
+
+def test_a_folder_that_is_missing_is_told(copy):
+    shutil.rmtree(os.path.join(copy.path, "queuectl_lib"))
+    assert refusal(copy, "list") == "the folder queuectl_lib is not beside queuectl.py"
+
+
+@pytest.mark.parametrize("lacking", ["__init__", "commands/__init__", "commands/main", "commands/list", "host/files"])
+def test_a_folder_that_is_incomplete_is_told(copy, lacking):
+    os.remove(os.path.join(copy.path, "queuectl_lib", lacking + ".py"))
+    assert refusal(copy, "list") == "queuectl_lib/%s.py is missing" % lacking
+
+
+@long
+@pytest.mark.parametrize("name", sources())
+def test_whatever_file_is_missing_is_told_by_some_call_and_never_by_a_traceback(tmp_path, name):
+    """The calls that load most; a call that needs no such file does not notice."""
+    if name == "queuectl.py" or "windows" in name or name.endswith("__init__.py"):
+        pytest.skip("not loaded here by name")
+    copy = Copy(tmp_path / "copy")
+    os.remove(os.path.join(copy.path, name))
+    module = name[:-3].split("/")[-1]
+    calls = [["worker", "start", "--drain"], ["doctor"], [module], [module, "x"], [module, "get"], [module, "list"]]
+    calls += [["enqueue", '{"command": "true"}'], ["check"], ["prune"], ["logs", "x"], ["show", "x"]]
+    for words in calls:
+        done = subprocess.run(copy.command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+        said = done.stderr.decode()
+        assert "Traceback" not in said, said
+        if "is missing" in said:
+            assert (done.returncode, said) == (3, "queuectl: error: %s is missing: %s\n" % (name, TOGETHER))
+            return
+    pytest.fail("nothing missed %s" % name)
+
+
+def test_files_of_another_version_are_told(copy):
+    copy.write("queuectl.py", 'VERSION = "', 'VERSION = "9.')
+    assert refusal(copy, "list") == "queuectl.py is 9.0.1.0 and queuectl_lib is 0.1.0"
+
+
+@pytest.mark.parametrize("door", ["storage", "worker"])
+def test_doors_of_another_version_are_told(copy, door):
+    copy.write(door + ".py", 'VERSION = "0.1.0"', 'VERSION = "0.0.9"')
+    assert refusal(copy, "worker", "start", "--drain") == "%s.py is 0.0.9 and queuectl_lib is 0.1.0" % door
+    copy.write(door + ".py", 'VERSION = "0.0.9"', "")
+    assert refusal(copy, "worker", "start", "--drain") == "%s.py is older and queuectl_lib is 0.1.0" % door
+
+
+def test_a_file_that_was_copied_by_half_is_told(copy):
+    path = os.path.join(copy.path, "queuectl_lib", "store", "looking.py")
+    with open(path, "r+b") as file:
+        file.truncate(file.seek(0, os.SEEK_END) // 2)
+        file.seek(0, os.SEEK_END)
+        file.write(b"\n    def (")
+    assert "looking.py" in refusal(copy, "list")
+
+
+@pytest.mark.parametrize("version", ["2.7", "3.6"])
+@pytest.mark.parametrize("lacking", [name for name in BUNDLE if name != "queuectl.py"])
+def test_an_old_python_is_told_what_it_is_whatever_is_missing(copy, version, lacking):
+    path = runnable(version)
+    if not path:
+        pytest.skip("no Python %s here" % version)
+    target = os.path.join(copy.path, lacking)
+    shutil.rmtree(target) if os.path.isdir(target) else os.remove(target)
+    copy.python = [path, "-B"]
+    assert "this is Python %s, and 3.8 or newer is needed" % version in copy.run("list", code=3).stderr
+
+
+# ---------------------------------------------------------------- bytecode
+
+
+def cached(copy):
+    """The sources below *copy* whose bytecode Python would use, as paths below it."""
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from queuectl_lib.host import bundle; "
+    code += "print('\\n'.join(set(bundle.sources()) - set(bundle.uncached())))"
+    found = subprocess.run([sys.executable, "-S", "-B", "-c", code, copy.path], stdout=subprocess.PIPE, check=True)
+    paths = [path for path in found.stdout.decode().split("\n") if path]
+    return sorted(os.path.relpath(path, copy.path).replace(os.sep, "/") for path in paths)
+
+
+@pytest.mark.parametrize("words", [["initdb"], ["worker", "start", "--drain"]], ids=" ".join)
+def test_the_bytecode_is_written_where_it_is_missing_although_python_may_not(copy, words):
+    copy.run("list", env={"PYTHONDONTWRITEBYTECODE": "1"})
+    assert cached(copy) == ["queuectl.py"], "which Python compiles at each call in any case"
+    copy.run(*words, env={"PYTHONDONTWRITEBYTECODE": "1"})
+    assert cached(copy) == sources()
+    os.utime(os.path.join(copy.path, "storage.py"), (1, 1))
+    assert "storage.py" not in cached(copy), "that of a replaced file counts no more"
+    copy.run("initdb", env={"PYTHONDONTWRITEBYTECODE": "1"})
+    assert cached(copy) == sources()
+
+
+def finding(copy, env=None):
+    """What doctor says of the bytecode."""
+    rows = copy.run("doctor", "--json", env=env).json["findings"]
+    return next(row for row in rows if row["name"] == "bytecode")
+
+
+def test_doctor_says_where_no_bytecode_is_kept_and_what_that_costs(copy):
+    found = finding(copy, {"PYTHONDONTWRITEBYTECODE": "1"})
+    assert found["ok"] is None and re.search(r"each call compiles anew what it needs, some \d+ ms", found["text"])
+    copy.run("initdb")
+    assert finding(copy, {"PYTHONDONTWRITEBYTECODE": "1"})["ok"] is True
+
+
+# ---------------------------------------------------------------- trust
+
+NOBODY = 65534
+
+
+@posix_only
+@pytest.mark.parametrize("place", ["", "queuectl.py", "storage.py", "queuectl_lib", "queuectl_lib/times.py"])
+@pytest.mark.parametrize("mode", [0o777, 0o775])
+def test_no_worker_starts_from_files_that_others_can_write(copy, tmp_path, place, mode):
+    home = ["--home", str(tmp_path / "home")]
+    copy.run("initdb", *home)
+    path = os.path.join(copy.path, place) if place else copy.path
+    os.chmod(path, mode)
+    if mode == 0o775:
+        if os.geteuid():
+            pytest.skip("only root can give a file to another group")
+        os.chown(path, -1, NOBODY)
+    said = copy.run("worker", "start", "--drain", *home, code=3).stderr
+    assert path in said and "chmod go-w it first" in said
+
+
+@posix_only
+@pytest.mark.parametrize("place", ["__pycache__", "queuectl_lib/store/__pycache__"])
+def test_no_worker_starts_on_bytecode_that_others_can_write(copy, tmp_path, place):
+    home = ["--home", str(tmp_path / "home")]
+    copy.run("initdb", *home)
+    folder = os.path.join(copy.path, place)
+    one = os.path.join(folder, sorted(os.listdir(folder))[0])
+    for path in (folder, one):
+        mode = stat.S_IMODE(os.stat(path).st_mode)
+        os.chmod(path, mode | 0o002)
+        assert path in copy.run("worker", "start", "--drain", *home, code=3).stderr
+        os.chmod(path, mode)
+    copy.run("worker", "start", "--drain", *home)
+
+
+@posix_only
+def test_no_worker_starts_from_files_of_another_user_but_of_root(copy, tmp_path):
+    if os.geteuid():
+        pytest.skip("only root can give a file away")
+    os.chown(os.path.join(copy.path, "worker.py"), NOBODY, -1)
+    said = copy.run("worker", "start", "--drain", "--home", tmp_path / "home", code=3).stderr
+    assert "worker.py belongs to another user" in said

@@ -1,0 +1,42 @@
+"""The table of commands in the README, written from the commands themselves: `make readme`."""
+
+import os
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, ROOT)
+
+import argparse
+
+from queuectl_lib.commands import COMMANDS, frame
+
+README = os.path.join(ROOT, "README.md")
+BEGIN, END = "<!-- The table of commands: written by `make readme` -->\n", "<!-- until here -->\n"
+
+
+def table():
+    """The lines between BEGIN and END."""
+    rows = ["| command | does |", "|---|---|"]
+    for name, (_, sentence) in COMMANDS.items():
+        words, options = [name], []
+        for names, details in frame.load(name).arguments:
+            if not names[0].startswith("-"):
+                word = details.get("metavar", names[0].upper())
+                words.append({"*": "[%s...]", "+": "%s...", "?": "[%s]"}.get(details.get("nargs"), "%s") % word)
+            elif details.get("help") != argparse.SUPPRESS:
+                options.append(next(one for one in names if one.startswith("--")))
+        options += ["--json"] if frame.load(name).shows else []
+        rows.append("| `%s` | %s |" % (" ".join(words), sentence + (". `%s`" % " ".join(options) if options else "")))
+    return "\n".join(rows) + "\n"
+
+
+def main():
+    with open(README, encoding="utf-8") as file:
+        text = file.read()
+    head, rest = text.split(BEGIN)
+    with open(README, "w", encoding="utf-8") as file:
+        file.write(head + BEGIN + table() + END + rest.split(END, 1)[1])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Copying newer files over those that run: what runs goes on, and the next one to start says what it met."""
+
+import os
+import re
+import signal
+import time
+
+import pytest
+from helpers.bundle import BUNDLE, copy_bundle
+from helpers.home import Home, contents, ledger, let_go
+from helpers.marks import posix_only
+from helpers.waiting import wait_until
+
+from queuectl_lib.store import looking
+
+pytestmark = posix_only
+PATIENT = """echo begun-$QUEUECTL_JOB_ID >>ledger
+while [ ! -e go ]; do sleep 0.05; done
+echo done-$QUEUECTL_JOB_ID >>ledger"""
+BOTH = ["begun-patient-0", "begun-patient-1", "done-patient-0", "done-patient-1"]
+
+
+class Installed(Home):
+    """A home that holds its own copy of the bundle."""
+
+    def command(self, *words):
+        return self.python + [os.path.join(self.path, "queuectl.py")] + [str(word) for word in words]
+
+    def replace(self, change):
+        """Copy the bundle over itself as `cp -r` does, file by file, each *change*d by a function of its text."""
+        for name in reversed(BUNDLE):  # the folder first, the door last
+            path = os.path.join(self.path, name)
+            inside = [os.path.join(folder, one) for folder, _, names in os.walk(path) for one in names]
+            for file in sorted(one for one in inside or [path] if one.endswith(".py")):
+                text = contents(file)
+                with open(file, "w", encoding="utf-8") as target:
+                    target.write(change(text))
+                # Python tells a file from its bytecode by size and second: as if this were some seconds later.
+                os.utime(file, (time.time() + 5,) * 2)
+
+
+def newer(text):
+    """As if the next version had been released."""
+    return re.sub(r'^VERSION = ".*"$', 'VERSION = "9.9.9"', text, flags=re.M)
+
+
+def broken(text):
+    """No version of ours at all: whoever loads this, and be it one line, is found out."""
+    return "raise SystemExit('this was loaded after all')\n"
+
+
+@pytest.fixture
+def installed(tmp_path):
+    home = Installed(tmp_path / "installed")
+    os.mkdir(home.path, 0o700)
+    copy_bundle(home.path)
+    home.run("config", "set", "backoff_base", "0")
+    yield home
+    home.clean_up()
+
+
+@pytest.mark.parametrize("change", [newer, broken])
+def test_running_workers_go_on_whatever_is_copied_over_their_files(installed, change):
+    """They wait, finish, fail, retry, time out and end a tree with what they loaded at their start."""
+    installed.run("worker", "start", "--background", "--count", "2")
+    for number in range(2):
+        installed.run("add", PATIENT, "--id", "patient-%d" % number, "--cwd", installed.path)
+    wait_until(lambda: len(ledger(installed)) == 2, "both jobs to begin")
+    for job in (
+        ["echo short-$QUEUECTL_JOB_ID >>ledger", "--id", "short", "--cwd", installed.path],
+        ["exit 3", "--id", "failing", "--max-retries", "2"],
+        ["sleep 0.3 & exit 1", "--id", "leaving", "--max-retries", "1"],
+        ["sleep 60", "--id", "slow", "--timeout", "0.3", "--max-retries", "0"],
+        ["head -c 100000 /dev/zero", "--id", "large"],
+    ):
+        installed.run("add", "--quiet", *job)
+    installed.replace(change)
+    let_go(installed)
+    expected = {"patient-0": 1, "patient-1": 1, "short": 1, "failing": 3, "leaving": 2, "slow": 1, "large": 1}
+    queue = installed.queue
+
+    def ended():
+        counts = looking.counts(queue.database)
+        return counts["completed"] + counts["dead"] == len(expected)
+
+    wait_until(ended, "all jobs to end")
+    assert {name: looking.job(queue.database, name)["attempts"] for name in expected} == expected
+    assert sorted(ledger(installed)) == sorted(BOTH + ["short-short"])
+    assert "loaded after all" not in contents(queue.folder.log)
+
+
+def test_a_supervisor_that_meets_newer_files_says_so_and_ends_when_its_jobs_have(installed):
+    process = installed.start("--count", "2")
+    installed.wait_for_workers(2)
+    for number in range(2):
+        installed.run("add", PATIENT, "--id", "patient-%d" % number, "--cwd", installed.path)
+    wait_until(lambda: len(ledger(installed)) == 2, "both jobs to begin")
+    installed.replace(newer)
+    os.kill(installed.workers()[0]["pid"], signal.SIGKILL)
+    said = "the files here are of version 9.9.9 now, and this supervisor of 0.1.0: start another one"
+    wait_until(lambda: said in contents(process.log), "the next worker to meet the newer files")
+    let_go(installed)
+    wait_until(lambda: process.poll() is not None, "the supervisor to end")
+    assert process.returncode == 3, "it could not go on, for a reason that it said"
+    installed.run("worker", "start", "--drain")
+    assert [installed.state("patient-%d" % number) for number in range(2)] == ["completed"] * 2
+    assert sorted(ledger(installed)) == BOTH
+
+
+def test_newer_files_stop_older_workers_and_take_over_what_they_left_running(installed):
+    """The upgrade as the README has it: leave running, copy, start."""
+    installed.run("worker", "start", "--background")
+    installed.run("add", PATIENT, "--id", "patient", "--cwd", installed.path)
+    wait_until(lambda: len(ledger(installed)) == 1, "the job to begin")
+    installed.replace(newer)
+    installed.run("worker", "stop", "--leave-running")
+    installed.run("worker", "start", "--background")
+    wait_until(lambda: "adopted from" in contents(installed.queue.folder.log), "the newer worker to adopt the job")
+    let_go(installed)
+    installed.wait_for_state("patient", "completed")
+    assert ledger(installed) == ["begun-patient", "done-patient"]
