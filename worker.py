@@ -167,7 +167,7 @@ class Supervisor:
 
     def request(self, request: str) -> None:
         try:
-            os.close(files.open_private(self.queue.folder.request_path(self.name, request), os.O_CREAT | os.O_WRONLY))
+            self.queue.folder.put_request(self.name, request)
         except OSError as error:
             log.say(self.name, "cannot pass the stop on as a file (%s): workers are signalled" % error.strerror)
 
@@ -246,9 +246,7 @@ class Supervisor:
             self.announced = True
             self.boot_failures = 0
             with contextlib.suppress(OSError):
-                os.close(
-                    files.open_private(self.queue.folder.request_path(self.name, "ready"), os.O_CREAT | os.O_WRONLY)
-                )
+                self.queue.folder.put_request(self.name, "ready")
 
     def rest(self) -> None:
         """Wait for a worker's end, a signal, or the next tick."""

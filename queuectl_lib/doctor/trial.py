@@ -88,8 +88,7 @@ class Trial:
         while any(child.poll() is None for child in self.children):
             with contextlib.suppress(QueueError, OSError):
                 for member in roster.members(self.queue.folder):
-                    path = self.queue.folder.request_path(str(member["supervisor"]), "now")
-                    os.close(files.open_private(path, os.O_CREAT | os.O_WRONLY))
+                    self.queue.folder.put_request(str(member["supervisor"]), "now")
             if time.monotonic() > deadline:
                 for child in self.children:
                     child.kill()

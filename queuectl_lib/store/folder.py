@@ -44,6 +44,10 @@ class Folder:
         """The file that asks *supervisor* to "stop", to stop "now", or to "leave" jobs running."""
         return os.path.join(self.workers, supervisor + "." + request)
 
+    def put_request(self, supervisor: str, request: str) -> None:
+        """Leave that file; "ready" is what a supervisor says of itself. Raises OSError."""
+        os.close(files.open_private(self.request_path(supervisor, request), os.O_WRONLY | os.O_CREAT))
+
     def attempt_path(self, token: str, kind: str) -> str:
         """Where an attempt keeps its lock and status ("run") or output ("out", "err")."""
         return "%s%s%s.%s" % (self.attempts, os.sep, token, kind)

@@ -95,7 +95,7 @@ def ask_to_stop(folder: Folder, supervisors: Sequence[str], request: str) -> Non
     """Leave each of these supervisors a *request* ("stop", "now" or "leave"), which its workers heed, too."""
     with files.refusals_told(folder.workers):
         for name in supervisors:
-            os.close(files.open_private(folder.request_path(name, request), os.O_WRONLY | os.O_CREAT))
+            folder.put_request(name, request)
 
 
 def has_worker(folder: Folder) -> bool:

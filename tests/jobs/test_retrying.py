@@ -7,7 +7,7 @@ import pytest
 from helpers.queue import NOW, SETTINGS, claim_one, enqueue, settle
 
 from queuectl_lib import times
-from queuectl_lib.jobs import retrying
+from queuectl_lib.jobs import retrying, states
 from queuectl_lib.store import looking
 
 FAILURES = ("failed", "timed out", "lost")
@@ -312,3 +312,28 @@ def test_a_clock_that_goes_ahead_burns_no_retries(queue):
     assert claim_one(queue, NOW + 2 * 86400) is None, "one job, one claim, whatever the clock says"
     end(queue, held, "failed", NOW + 86400)
     assert looking.under_way(queue.database, NOW + 86400)[1] == NOW + 86400 + 4
+
+
+@pytest.mark.parametrize(
+    "kind, attempts, expected",
+    [
+        ("completed", 1, ("completed", 0.0)),
+        ("completed", 9, ("completed", 0.0)),
+        ("given back", 9, ("pending", 0.0)),
+        ("cancelled", 1, ("cancelled", 0.0)),
+        ("failed", 1, ("failed", 2.0)),
+        ("timed out", 2, ("failed", 4.0)),
+        ("lost", 3, ("failed", 8.0)),
+        ("failed", 4, ("dead", 0.0)),
+        ("lost", 5, ("dead", 0.0)),
+    ],
+)
+def test_what_comes_after_an_attempt_follows_from_its_ending_alone(kind, attempts, expected):
+    assert retrying.after(kind, attempts, 3, SETTINGS) == expected
+
+
+def test_every_ending_leads_along_an_arrow_of_the_machine():
+    for kind, verb in states.ENDINGS.items():
+        for attempts in (1, 9):
+            state, _ = retrying.after(kind, attempts, 3, SETTINGS)
+            assert states.MOVES["processing"][state] == verb
