@@ -32,7 +32,7 @@ What the two stand on, each a room of queuectl_lib/run:
     trouble      a database that refuses
 
 Both processes outlive the files that they were loaded from: all of ours that they will ever
-need is loaded here, before they begin.
+need is loaded here, and by the supervisor in boot, before they begin.
 """
 
 from __future__ import annotations
@@ -51,9 +51,8 @@ from queuectl_lib.host import bell, failpoints, files, signals, spawn, tree
 from queuectl_lib.host.waking import Bell, WakeUp
 from queuectl_lib.jobs import attempts, retrying, states  # noqa: F401 - retrying is for storage.settle
 from queuectl_lib.jobs.attempts import Outcome
-from queuectl_lib.run import concluding, log, pace, starting
+from queuectl_lib.run import concluding, log, pace
 from queuectl_lib.run.attempt import Attempt
-from queuectl_lib.run.chores import Chores
 from queuectl_lib.run.glance import Glance
 from queuectl_lib.run.launching import CannotStart
 from queuectl_lib.run.options import CurrentSettings, Options
@@ -71,6 +70,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Deque, Dict, List, Optional, Sequence
 
     from queuectl_lib.jobs.attempts import Claim
+    from queuectl_lib.run.chores import Chores
     from queuectl_lib.settings import Settings
 
 VERSION = "0.1.0"
@@ -130,6 +130,8 @@ class Supervisor:
             self.leave()
 
     def boot(self) -> None:
+        from queuectl_lib.run.chores import Chores  # which no worker needs
+
         self.queue.database.create()
         self.config()
         signals.free_signals()
@@ -304,6 +306,8 @@ def serve(
     when_present: Optional[Callable[[], None]] = None,
 ) -> None:
     """Be the supervisor *name* to the end."""
+    from queuectl_lib.run import starting  # which no worker needs
+
     starting.spawn_without_front_end()
     with opening.told(queue.folder.path):
         Supervisor(queue, name, options, config, when_present).run()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -116,10 +115,17 @@ def detached(command: List[str], environment: Dict[str, str], log: int) -> subpr
 CREATE_SUSPENDED = 0x4  # of CreateProcess
 
 
+def on_path(program: str, environment: Dict[str, str]) -> Optional[str]:
+    """The file that the bare name *program* means by the PATH of *environment*."""
+    import shutil  # with three compressors, a third of a megabyte: needed only for lists without a path
+
+    return shutil.which(program, path=environment.get("PATH", os.defpath))
+
+
 def find_program(program: str, cwd: str, environment: Dict[str, str]) -> Optional[str]:
     """The file that *program* means in a job on Windows: from its directory or PATH, with or without .exe and such."""
     if not os.path.dirname(program):
-        return shutil.which(program, path=environment.get("PATH", os.defpath))
+        return on_path(program, environment)
     path = os.path.join(cwd, program)
     endings = [""] + environment.get("PATHEXT", ".COM;.EXE;.BAT;.CMD").split(";")
     return next((path + ending for ending in endings if os.path.isfile(path + ending)), None)

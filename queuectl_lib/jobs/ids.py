@@ -10,13 +10,12 @@ from queuectl_lib.errors import BadInput
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterator
+    from typing import Iterator, List
 
 ID = r"[A-Za-z0-9_][A-Za-z0-9_.:@+-]{0,127}\Z"  # compiled at first use, as times are
 ID_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 ID_EPOCH = 1704067200  # 2024-01-01: keeps ten digits good until 2059
-
-ID_PAIRS = [one + two for one in ID_DIGITS for two in ID_DIGITS]
+ID_PAIRS: List[str] = []  # two digits for each number below 1024, once an id is made: a worker makes none
 
 
 class MadeId(str):
@@ -46,6 +45,8 @@ class IdMaker:
         self.random: Iterator[int] = iter(())
 
     def __call__(self, now: float) -> MadeId:
+        if not ID_PAIRS:
+            ID_PAIRS.extend(one + two for one in ID_DIGITS for two in ID_DIGITS)
         self.last = micros = max(self.last + 1, int((now - ID_EPOCH) * 1000000))
         if micros >> 20 != self.second:
             self.second = micros >> 20

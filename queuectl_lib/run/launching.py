@@ -6,7 +6,6 @@ import errno
 import functools
 import os
 import re
-import shutil
 
 from queuectl_lib.host import spawn, system
 
@@ -110,7 +109,7 @@ def check_startable(claim: Claim, environment: Dict[str, str]) -> None:
             raise CannotStart("the program %s does not exist" % program)
         if os.path.isdir(path) or not os.access(path, os.X_OK):
             raise CannotStart("the program %s is not executable" % program)
-    elif not shutil.which(program, path=environment.get("PATH", os.defpath)):
+    elif not spawn.on_path(program, environment):
         raise CannotStart("the program %s was not found on PATH" % program)
 
 
@@ -138,7 +137,7 @@ def launch(claim: Claim, environment: Dict[str, str], run_fd: int, stdout: int, 
             inside = ONE_BUILTIN.match(words) and not has_shell_functions(claim.env)
             script, words = EVALUATE_INSIDE if inside else EVALUATE, [words]
     elif words[0].startswith("-"):  # an option to `exec`, of which only some shells know --
-        words = [shutil.which(words[0], path=environment.get("PATH", os.defpath)) or words[0]] + words[1:]
+        words = [spawn.on_path(words[0], environment) or words[0]] + words[1:]
     umask = "%04o" % (0o022 if claim.umask is None else claim.umask)
     arguments = [SHELL, "-c", script, SHELL, umask] + words
     return spawn.start(arguments, claim.cwd, environment, (run_fd, stdout, stderr))

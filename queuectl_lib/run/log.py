@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import shlex
-import shutil
 import time
 
 from queuectl_lib import errors
@@ -34,7 +32,12 @@ def second_text(second: int) -> str:
 
 def brief(command: Union[str, Sequence[str]]) -> str:
     """A command as one short piece of text."""
-    text = command if isinstance(command, str) else " ".join(shlex.quote(word) for word in command)
+    if isinstance(command, str):
+        text = command
+    else:
+        import shlex  # needed only for lists
+
+        text = " ".join(shlex.quote(word) for word in command)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -43,6 +46,8 @@ def trim_log(path: str) -> None:
     try:
         info = os.fstat(2)
         if info.st_size > LOG_BYTES and os.path.samestat(info, os.stat(path)):
+            import shutil  # needed only then
+
             shutil.copyfile(path, path + ".1")
             os.chmod(path + ".1", files.PRIVATE_FILE)
             files.empty(2, path)
