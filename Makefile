@@ -42,7 +42,7 @@ readme:  ## write the table of commands into README.md
 rooms:  ## list the rooms of the code: floor, lines, first sentence
 	@$(PYTHON) tests/helpers/house.py
 
-dist:  ## build dist/queuectl.pyz, the three files as one
+dist:  ## build dist/queuectl.pyz, the bundle as one file
 	$(PYTHON) .ci/dist.py dist/queuectl.pyz
 
 test-all:  ## the tests on every Python found (PYTHONS="..."), and storage on every SQLite given (SQLITES="dir ...")

@@ -1,4 +1,4 @@
-"""storage: the queue. Each arrow of the state machine is a method here, with its SQL above it.
+"""storage: the queue. Each arrow of the state machine is here, with its SQL above it.
 
 The machine itself is drawn in queuectl_lib/jobs/states.py, with a paragraph for each state. A
 transition is one write transaction on a fresh connection (store/database.py: the gate, the syncs);

@@ -16,6 +16,7 @@ Results that end together and the next claims share one transaction. While jobs 
 claims ahead what it expects to run within AHEAD_SECONDS, and gives back what it has not
 started as soon as one takes longer than QUICK_SECONDS, so no job waits behind a long one.
 
+A worker whose supervisor is gone (its life file is no longer locked) finishes what runs and leaves.
 A job outlives its worker (run/launching: its watcher). When a worker is gone (its life file is
 no longer locked: the kernel's word, not a clock's), any other worker decides what became of its
 jobs (run/orphans: by which evidence).
@@ -411,7 +412,7 @@ class Worker:
 
     def heed_requests(self) -> None:
         now = time.monotonic()
-        if now - self.heeded_at < pace.TICK_SECONDS / 5 and not self.signals:
+        if now - self.heeded_at < pace.HEED_SECONDS and not self.signals:
             return
         self.heeded_at = now
         noted = [self.signals.pop(0) for _ in range(len(self.signals))]
@@ -562,7 +563,7 @@ class Worker:
         if self.glance.next_due is not None:
             pause = min(pause, max(0.0, self.glance.next_due - time.time()))
         if self.options.drain:
-            pause = min(pause, 0.1)
+            pause = min(pause, pace.DRAIN_TICK_SECONDS)
         if self.trouble.is_in_the_way():
             pause = max(0.01, self.trouble.retry_at - time.monotonic())
         elif self.glance.is_stale:  # the bell was rung in vain, or for later: ask first

@@ -26,7 +26,7 @@ class HostError(QueueError):
 
 
 class NoDatabase(HostError):
-    """The database file does not exist."""
+    """The database file does not exist, or is empty."""
 
 
 def unknown_name(what: str, name: object, known: Sequence[str]) -> BadInput:

@@ -26,7 +26,7 @@ if not WINDOWS:
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 # Where `make test` fetched pytest to; the product must need nothing from there.
 os.environ.pop("PYTHONPATH", None)
-# As users have it: without its cache Python compiles the three files in every process.
+# As users have it: without its cache Python compiles the bundle in every process.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # A warning of the product is an error, in every process that a test starts.
 os.environ.setdefault("PYTHONWARNINGS", "error")

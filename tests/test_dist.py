@@ -1,4 +1,4 @@
-"""One file: `make dist` builds queuectl.pyz, which does all that the three files do, workers included."""
+"""One file: `make dist` builds queuectl.pyz, which does all that the bundle do, workers included."""
 
 import os
 import shutil

@@ -328,6 +328,17 @@ def test_every_field_of_settings_is_a_row_of_the_table():
     assert list(settings.Settings.__annotations__) == [row.key for row in settings.SETTINGS]
 
 
+def test_every_field_that_can_be_given_is_checked_and_stored():
+    """One with an option but no check would be taken and forgotten."""
+    sys.path.insert(0, ROOT)
+    from queuectl_lib.jobs import fields
+
+    given = [field for field in fields.FIELDS if field.option is not None]
+    assert [field.key for field in given if not field.check and field.key not in fields.BY_HAND] == []
+    columns = fields.INSERT_COLUMNS.split(", ")
+    assert [field.key for field in given if field.column and field.column not in columns] == []
+
+
 # ---------------------------------------------------------------- what is loaded
 
 LOADED = """

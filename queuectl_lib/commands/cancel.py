@@ -7,6 +7,7 @@ import time
 from queuectl_lib import values
 from queuectl_lib.commands import frame
 from queuectl_lib.errors import QueueError
+from queuectl_lib.jobs import states
 from queuectl_lib.store import looking, roster
 
 TYPE_CHECKING = False
@@ -60,5 +61,5 @@ def await_cancel(
 
 @frame.command("requeue", frame.argument("ids", metavar="ID", nargs="+"))
 def requeue(call: Call) -> int:
-    call.queue().requeue(values.unique(call.options.ids), ("dead", "cancelled"), call.now)
+    call.queue().requeue(values.unique(call.options.ids), states.REQUEUED, call.now)
     return 0

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @frame.command("doctor", shows=True)
 def doctor(call: Call) -> int:
-    from queuectl_lib.doctor import course
+    from queuectl_lib.doctor import course  # with the worker and all that it stands on
 
     began, found = time.monotonic(), []
     findings: Any = course.examine(call.home, call.config, bundle.SCRIPT, bundle.LIBRARY)

@@ -10,10 +10,13 @@ from queuectl_lib.store import looking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Sequence
+    from typing import Any, Sequence
 
     from queuectl_lib.commands.frame import Call
+    from queuectl_lib.jobs.fields import Field
     from queuectl_lib.values import Fields
+
+CELL_CHARACTERS = 30  # of a field beside the command, which shall be seen
 
 
 def show_jobs(call: Call, wanted: Sequence[str], limit: int) -> None:
@@ -28,13 +31,19 @@ def show_jobs(call: Call, wanted: Sequence[str], limit: int) -> None:
         for job in jobs:
             row = [job["id"], job["state"], "%d/%d" % (job["attempts"], job["max_retries"] + 1)]
             row.append(time_that_matters(job, call.now))
-            row += ["-" if job[field.key] is None else field.shown(job[field.key]) for field in headed]
+            row += [cell_of(field, job[field.key]) for field in headed]
             rows.append(row + [system.typed(job["command"])])
         terminal.print_table(headings, rows, 1)
     else:
         terminal.tell("no jobs" if not wanted else "no jobs are %s" % " or ".join(wanted))
     if more:
         terminal.tell("there are more: these are the newest %d (--limit N shows more)" % limit)
+
+
+def cell_of(field: Field, value: Any) -> str:
+    """What `list` says of a field in a column of its own."""
+    text = "-" if value is None else field.shown(value)
+    return text if len(text) <= CELL_CHARACTERS else text[: CELL_CHARACTERS - 3] + "..."
 
 
 def time_that_matters(job: Fields, now: float) -> str:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from queuectl_lib.commands.frame import Call
     from storage import Queue
 
-OVERRIDES = [setting for setting in settings.SETTINGS if setting.override]
 START_ARGUMENTS = (
     frame.argument("-n", "--count", metavar="N", default="1", help="how many workers (default 1)"),
     frame.argument("--background", "--daemon", action="store_true", help="detach, and log to a file"),

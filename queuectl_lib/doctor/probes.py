@@ -125,8 +125,6 @@ def probe_file_system(queue: Queue) -> Finding:
 
 
 def probe_space(folder: str) -> Finding:
-    import shutil  # needed only here
-
     free = shutil.disk_usage(folder).free
     text = "%.1f GiB free" % (free / 2**30) if free >= ENOUGH_SPACE else "%d MiB free" % (free >> 20)
     if free >= ENOUGH_SPACE:

@@ -77,7 +77,7 @@ def reset_signals(wake: WakeUp) -> None:
 def start_helper_of_spawn() -> None:
     """See that multiprocessing's resource tracker runs: to start it unblocks SIGINT and SIGTERM (3.8 to 3.12)."""
     if sys.platform != "win32":
-        from multiprocessing import resource_tracker
+        from multiprocessing import resource_tracker  # which only a supervisor has
 
         resource_tracker.ensure_running()
 

@@ -55,6 +55,6 @@ def typed(command: Union[str, Sequence[str]]) -> str:
         import subprocess  # needed only for lists
 
         return subprocess.list2cmdline(command)
-    import shlex
+    import shlex  # needed only for lists
 
     return " ".join(shlex.quote(word) for word in command)

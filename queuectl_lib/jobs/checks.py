@@ -11,7 +11,7 @@ from queuectl_lib.host import system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Optional, Sequence, Tuple
+    from typing import Callable, Dict, Optional, Sequence, Tuple
 
 KEY_LENGTH = 200
 
@@ -38,12 +38,21 @@ def check_command(value: object) -> Tuple[str, int]:
 
 def check_key(value: object, name: str = "unique") -> str:
     """*value* when it can be the key that only one waiting or running job has."""
-    text = values.check_text(value, name)
-    if not text:
-        raise BadInput("%s is empty" % name)
-    if len(text) > KEY_LENGTH:
-        raise BadInput("%s: %s is longer than %d characters" % (name, errors.shown(text), KEY_LENGTH))
-    return text
+    return text_up_to(KEY_LENGTH, name)(value)
+
+
+def text_up_to(most: int, name: str) -> Callable[[object], str]:
+    """The check of a text, not empty, of up to *most* characters, which messages call *name*."""
+
+    def check(value: object) -> str:
+        text = values.check_text(value, name)
+        if not text:
+            raise BadInput("%s is empty" % name)
+        if len(text) > most:
+            raise BadInput("%s: %s is longer than %d characters" % (name, errors.shown(text), most))
+        return text
+
+    return check
 
 
 def check_timeout(value: object) -> float:

@@ -1,8 +1,8 @@
 """The fields of a job: one table that says of each, once, what there is to say; and from words or JSON to a row.
 
-A new field is a row of FIELDS and a column in store/schema. With a check it is taken as an option
-of `add` and a key of JSON, stored, shown, fed back, and told to workers where *claimed* says so.
-Six fields that nearly every job has are made by hand in JobMaker, for an enqueue of a million jobs.
+A new field is a row of FIELDS and a column in store/schema. With an option and a check it is taken
+by `add` and in JSON, stored, shown, fed back, and told to workers where *claimed* says so (Claim.told).
+Those of BY_HAND are made in JobMaker, for an enqueue of a million jobs or since they depend on the call.
 """
 
 from __future__ import annotations
@@ -107,6 +107,7 @@ FIELDS = (
 JOB_KEYS = tuple(field.key for field in FIELDS if field.option is not None)
 KNOWN_KEYS = frozenset(field.key for field in FIELDS)
 COMMON_KEYS = frozenset(("id", "command", "max_retries", "priority", "unique"))  # SHARED_COLUMNS stay as they are
+BY_HAND = ("id", "command", "max_retries", "priority", "unique", "run_at", "delay", "cwd")
 CHECKED = tuple((field.key, field.check) for field in FIELDS if field.check)
 
 OWN_COLUMNS = "id, command, is_list, max_retries, priority, unique_key"

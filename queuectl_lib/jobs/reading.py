@@ -148,7 +148,7 @@ class LineReader:
 
     def __init__(self, source: Any, report: Callable[[int, int, int], None]) -> None:
         import codecs  # loaded already; the name is needed only here
-        import io
+        import io  # needed only for what is not UTF-8
 
         self.source = source
         self.report = report
@@ -186,7 +186,7 @@ class LineReader:
 
     def rest(self, first: str, lines: Iterator[Tuple[int, str]]) -> str:
         """All the text from the line *first* on; *lines* are those behind it, of any length."""
-        import io
+        import io  # needed only for JSON of several lines
 
         self.line_bytes = None
         text = io.StringIO()  # a list of the lines would take several times as much

@@ -24,7 +24,7 @@ cancelled   A person took it out. Only a person moves it back.
 While a job with a *unique key* is in one of HOLDING it *holds* the key: no other with that key
 is added or requeued. Looked up and inserted in one transaction.
 
-The same arrows stand below as MOVES, in storage.py as a method each, and in the schema as a
+The same arrows stand below as MOVES, in storage.py with their statements, and in the schema as a
 trigger that refuses every other move.
 """
 

@@ -1,4 +1,4 @@
-"""What a supervisor does beside looking after its workers, each chore in its own rhythm."""
+"""What a supervisor does beside looking after its workers: a table of chores, each with a rhythm of its own."""
 
 from __future__ import annotations
 

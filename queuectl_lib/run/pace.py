@@ -1,4 +1,7 @@
-"""How much, how often, how long: the numbers that supervisors and workers go by."""
+"""How much, how often, how long: the numbers that supervisors and workers go by.
+
+(How long a process may resist SIGKILL is host/processes.KILL_SECONDS; the grace before is a setting.)
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,10 @@ if TYPE_CHECKING:
 BATCH_MOST = 32  # jobs that one worker claims ahead at the most
 AHEAD_SECONDS = 0.05  # what it claims ahead it expects to run within this time
 QUICK_SECONDS = 0.02  # a job that takes longer has the rest given back
-TICK_SECONDS = 0.25  # how often a busy worker looks at requests
+HEED_SECONDS = 0.05  # how often a worker looks for requests at the most
+TICK_SECONDS = 0.25  # how often a busy worker looks around
 SUPERVISOR_TICK_SECONDS = 0.5  # the same for a supervisor, whom signals and dying workers wake at once
+DRAIN_TICK_SECONDS = 0.1  # how often a worker that drains asks whether anything is left
 ADOPTED_TICK_SECONDS = 0.1  # how often a job that is nobody's child is looked at
 LOOK_AROUND_SECONDS = 1.0  # how often cancels and orphans are looked for
 LOOKS_PER_SECOND = 4  # that all workers of a supervisor together take at the most, while their jobs are short

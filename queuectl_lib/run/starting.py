@@ -49,7 +49,7 @@ def ensure_served(queue: Queue, start: Callable[[Callable[[], None]], None]) -> 
 
 
 def spawn_without_front_end() -> None:
-    """Have spawned processes load this file and storage.py alone: of the front end they need nothing.
+    """Have spawned processes load worker.py and what it stands on alone: of the front end they need nothing.
 
     multiprocessing would load it there as well, by path and so uncached, unless the main
     module has a name; and by the name __main__ it loads nothing.

@@ -6,7 +6,7 @@ check           held while dead letters are told of, so that two do not tell of 
 bell            a FIFO: an enqueue writes a byte to wake a sleeping worker (a hint only)
 workers/N.life  held locked by the supervisor or worker N for as long as it lives
 workers/N.stop  supervisor N is asked to finish and leave (.now: to end its jobs first,
-                .leave: to leave them running)
+                .leave: to leave them running); N.ready: it says that its workers are up
 attempts/T.*    lock and status (.run), output (.out, .err) of the attempt with token T
 worker.log      what background supervisors and their workers say
 """

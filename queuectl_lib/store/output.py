@@ -129,5 +129,5 @@ class Follower:
     def ended(self) -> bool:
         """True when no more can come."""
         if self.number is not None and self.attempt is not None:
-            return bool(self.attempt["outcome"] != "running")
+            return bool(self.attempt["outcome"] != states.RUNNING)
         return self.job["state"] in states.FINAL

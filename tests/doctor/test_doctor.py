@@ -186,7 +186,7 @@ def test_a_python_that_cannot_start_workers_is_told(home):
 
 
 class ChangedHome(Home):
-    """A home with a copy of the three files in which one thing does not work."""
+    """A home with a copy of the bundle in which one thing does not work."""
 
     def change(self, name, old, new):
         path = os.path.join(self.path, name)

@@ -1,4 +1,4 @@
-"""The table of commands in the README, written from the commands themselves: `make readme`."""
+"""What the README says of commands and job keys, written from their tables: `make readme`."""
 
 import os
 import sys
@@ -9,9 +9,13 @@ sys.path.insert(0, ROOT)
 import argparse
 
 from queuectl_lib.commands import COMMANDS, frame
+from queuectl_lib.jobs import fields
 
 README = os.path.join(ROOT, "README.md")
-BEGIN, END = "<!-- The table of commands: written by `make readme` -->\n", "<!-- until here -->\n"
+BEGIN, END = "<!-- written by `make readme` -->\n", "<!-- until here -->\n"
+FED_BACK = """ What queuectl itself sets is accepted and ignored,
+so one home feeds another: `queuectl.py list --limit 1000000 --json | queuectl.py --home OTHER enqueue -`.
+"""
 
 
 def table():
@@ -27,7 +31,8 @@ def table():
                 options.append(next(one for one in names if one.startswith("--")))
         options += ["--json"] if frame.load(name).shows else []
         rows.append("| `%s` | %s |" % (" ".join(words), sentence + (". `%s`" % " ".join(options) if options else "")))
-    return "\n".join(rows) + "\n"
+    keys = "JSON keys of `enqueue`: `%s`." % " ".join(fields.JOB_KEYS)
+    return "\n".join(rows) + "\n\n" + keys + FED_BACK
 
 
 def main():
