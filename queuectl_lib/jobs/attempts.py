@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 
+from queuectl_lib.jobs import states
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, List, Optional, Union
@@ -40,7 +42,7 @@ class Claim:
 class Outcome:
     """How an attempt ended, ready to be recorded.
 
-    ``kind`` is one of completed, failed, timed out, lost, cancelled, given back.
+    ``kind`` is one of states.ENDINGS.
     ``unstarted`` gives back an attempt that never ran: it leaves no row behind.
     Outputs are bytes, or None with a size where the file stays.
     """
@@ -78,6 +80,6 @@ class Outcome:
 
 def unstarted(claim: Claim) -> Outcome:
     """A claim given back before its command began: as if it had never been claimed."""
-    outcome = Outcome(claim, "given back", time.time())
+    outcome = Outcome(claim, states.GIVEN_BACK, time.time())
     outcome.unstarted = True
     return outcome

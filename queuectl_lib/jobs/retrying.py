@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
     from queuectl_lib.settings import Settings
 
+# The state that each verb leads to; of the two that a failure can lead to the last one.
+ENTERED = {verb: state for state, verb in states.MOVES["processing"].items()}
+
 
 def after(kind: str, attempts: int, max_retries: int, settings: Settings) -> Tuple[str, float]:
     """The state that a job enters when attempt number *attempts* ended as *kind*, and seconds until it is due.
@@ -19,7 +22,7 @@ def after(kind: str, attempts: int, max_retries: int, settings: Settings) -> Tup
     verb = states.ENDINGS[kind]
     if verb == "fail" and attempts <= max_retries:
         return "failed", backoff_delay(settings.backoff_base, attempts, settings.backoff_cap)
-    return {"complete": "completed", "release": "pending", "cancel": "cancelled", "fail": "dead"}[verb], 0.0
+    return ENTERED[verb], 0.0
 
 
 def backoff_delay(base: float, attempt: int, cap: float) -> float:
