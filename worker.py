@@ -40,6 +40,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import gc
 import multiprocessing
 import os
 import socket
@@ -320,6 +321,7 @@ def work(version: str, db_path: str, name: str, supervisor: str, options: Sequen
         if version != VERSION:
             text = "the files here are of version %s now, and this supervisor of %s: start another one"
             raise HostError(text % (VERSION, version))
+        gc.collect()  # what loading has left behind
         Worker(Queue(db_path), name, supervisor, Options(*options), ConfigFile(home)).run()
     except (QueueError, OSError) as error:
         log.say(name, "worker cannot go on: %s" % error)
