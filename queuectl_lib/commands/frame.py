@@ -11,7 +11,7 @@ import time
 import queuectl_lib
 import storage
 from queuectl_lib import values
-from queuectl_lib.commands import terminal
+from queuectl_lib.commands import COMMANDS, terminal
 from queuectl_lib.errors import BadInput
 from queuectl_lib.host import bundle, system
 from queuectl_lib.jobs import ids
@@ -33,7 +33,7 @@ class Command:
     def __init__(self, name: str, run: Callable[[Call], int], arguments: Sequence[Any], shows: bool) -> None:
         self.name = name
         self.run = run
-        self.text = queuectl_lib.commands.COMMANDS[name][1]
+        self.text = COMMANDS[name][1]
         self.arguments = arguments
         self.shows = shows
 
@@ -67,7 +67,7 @@ def command(name: str, *arguments: Any, **options: bool) -> Callable[[Callable[[
 def load(name: str) -> Command:
     """The command *name* of the table, with its room loaded."""
     if name not in LOADED:
-        __import__("queuectl_lib.commands." + queuectl_lib.commands.COMMANDS[name][0])
+        __import__("queuectl_lib.commands." + COMMANDS[name][0])
     return LOADED[name]
 
 

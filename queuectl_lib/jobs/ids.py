@@ -10,9 +10,10 @@ from queuectl_lib.errors import BadInput
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterator, List
+    from typing import Iterator, List, Pattern
 
-ID = r"[A-Za-z0-9_][A-Za-z0-9_.:@+-]{0,127}\Z"  # compiled at first use, as times are
+ID = r"[A-Za-z0-9_][A-Za-z0-9_.:@+-]{0,127}\Z"
+COMPILED: List[Pattern[str]] = []  # ID, once one is checked: most calls check none, many check a million
 ID_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 ID_EPOCH = 1704067200  # 2024-01-01: keeps ten digits good until 2059
 ID_PAIRS: List[str] = []  # two digits for each number below 1024, once an id is made: a worker makes none
@@ -67,7 +68,9 @@ make_id = IdMaker()
 
 def check_id(value: object) -> str:
     """*value* when it can be the id of a job. Raises BadInput."""
-    if isinstance(value, str) and re.match(ID, value):
+    if not COMPILED:
+        COMPILED.append(re.compile(ID))
+    if isinstance(value, str) and COMPILED[0].match(value):
         return value
     raise BadInput(
         "id: %s is not an id: up to 128 letters, digits and _ . : @ + -, the first a letter, digit or _"

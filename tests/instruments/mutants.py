@@ -60,7 +60,8 @@ MUTANTS = [
             (
                 "queuectl_lib/commands/add.py",
                 "    identifier = queue.enqueue(row)\n",
-                '    print_text(str(row[0]) + "\\n")\n    sys.stdout.flush()\n    identifier = queue.enqueue(row)\n',
+                '    import sys\n    terminal.print_text(str(row[0]) + "\\n")\n'
+                "    sys.stdout.flush()\n    identifier = queue.enqueue(row)\n",
             )
         ],
         "promises/test_failpoints.py::test_an_enqueue_killed_around_its_commit_is_whole_or_not_at_all",
