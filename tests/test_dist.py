@@ -49,7 +49,8 @@ def one(tmp_path, archive):
 def test_the_archive_holds_the_three_files_and_says_their_version(one, archive):
     assert one.run("--version").stdout == "queuectl %s\n" % storage.VERSION
     with zipfile.ZipFile(archive) as file:
-        assert sorted(file.namelist()) == sorted(set(sources()) - {"queuectl.py"} | {"__main__.py"})
+        rooms = set(sources()) - {"queuectl.py"}
+        assert sorted(file.namelist()) == sorted(rooms | {name + "c" for name in rooms} | {"__main__.py"})
         assert {info.compress_type for info in file.infolist()} == {zipfile.ZIP_STORED}, "also without zlib"
 
 
@@ -60,6 +61,16 @@ def test_the_same_files_give_the_same_bytes(archive, tmp_path):
     assert b"queuectl %s" % storage.VERSION.encode("ascii") in done.stdout
     with open(archive, "rb") as first, open(again, "rb") as second:
         assert first.read() == second.read()
+
+
+def test_what_python_compiled_is_in_the_file_and_read_from_it(archive):
+    """Else each call compiles all that it needs, which took as long again as the call."""
+    code = "import sys; sys.path.insert(0, %r); import storage\nfor name in sorted(sys.modules):\n    " % archive
+    code += "print(getattr(sys.modules[name], '__file__', None) or '')"
+    done = subprocess.run([sys.executable, "-I", "-c", code], stdout=subprocess.PIPE, check=True)
+    ours = [name for name in done.stdout.decode().splitlines() if name.startswith(archive)]
+    assert len(ours) > 10
+    assert [name for name in ours if not name.endswith(".pyc")] == []
 
 
 def test_jobs_run_from_one_file_whose_home_is_where_it_lies(one):
