@@ -517,9 +517,9 @@ def test_a_process_that_outlives_its_call_loads_nothing_of_ours_once_it_has_begu
     for job in (
         ["exit 0"],
         ["exit 3", "--max-retries", "1"],
-        ["sleep 9", "--timeout", "0.2", "--max-retries", "0"],
+        ["--timeout", "0.2", "--max-retries", "0", "--", sys.executable, "-S", "-c", "import time; time.sleep(9)"],
         ["sleep 0.5 & exit 1", "--max-retries", "1"],
-        ["head -c 100000 /dev/zero"],
+        ["--", sys.executable, "-S", "-c", "print('x' * 100000)"],
         ["/nonexistent", "--max-retries", "0", "--cwd", "/nonexistent"],
         ["echo $$", "--unique", "key"],
     ):

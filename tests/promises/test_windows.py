@@ -315,11 +315,11 @@ def test_a_large_log_is_rotated(home):
 
 
 def test_a_background_start_that_fails_says_why(home):
-    import worker
+    from queuectl_lib.run import starting
 
     script = "import sys; sys.stderr.write('queuectl: error: no luck today\\n'); sys.exit(3)"
     with pytest.raises(HostError) as raised:
-        worker.start_background(home.queue, ["-c", script], "s000000")
+        starting.start_background(home.queue, ["-c", script], "s000000")
     assert str(raised.value) == "the worker did not start: no luck today"
     with open(os.path.join(home.path, "config.json"), "w") as file:
         file.write("{")
@@ -374,8 +374,10 @@ def test_there_can_be_more_workers_than_windows_waits_for(home, monkeypatch):
     import multiprocessing
 
     import worker
+    from queuectl_lib.host.waking import WakeUp
+    from queuectl_lib.run.options import Options
 
-    supervisor = worker.Supervisor(home.queue, "s1", worker.Options(70, False), None)
+    supervisor = worker.Supervisor(home.queue, "s1", Options(70, False), None)
     context = multiprocessing.get_context("spawn")
     semaphores = [context.Semaphore(0) for _ in range(70)]  # seventy handles to wait for
 
@@ -385,7 +387,7 @@ def test_there_can_be_more_workers_than_windows_waits_for(home, monkeypatch):
             self.sentinel = semaphore._semlock.handle
 
     supervisor.workers = [Stub(semaphore) for semaphore in semaphores]
-    supervisor.wake = worker.WakeUp(supervisor.signals)
+    supervisor.wake = WakeUp(supervisor.signals)
     supervisor.rest()
 
 
