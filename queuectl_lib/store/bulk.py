@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import sys
 import time
 
 from queuectl_lib.errors import QueueError
@@ -38,6 +39,24 @@ INCOMING_AT_ONCE = 100  # with their values still below the 999 parameters that 
 
 def take_in(connection: sqlite3.Connection, rows: Iterable[Tuple[object, Sequence[Any]]]) -> bool:
     """Fill a new private table: row N of *rows* gets the rowid N. True where any has a key."""
+    with numbered_parameters():
+        return fill(connection, rows)
+
+
+@contextlib.contextmanager
+def numbered_parameters() -> Iterator[None]:
+    """The first Python 3.12 take ?1 for a name, and warn (https://github.com/python/cpython/issues/117995)."""
+    if sys.version_info[:2] != (3, 12):
+        yield
+        return
+    import warnings  # needed only there
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Binding", DeprecationWarning)
+        yield
+
+
+def fill(connection: sqlite3.Connection, rows: Iterable[Tuple[object, Sequence[Any]]]) -> bool:
     connection.execute(CREATE_INCOMING)
     connection.execute(CREATE_KEYS)
     many = ""

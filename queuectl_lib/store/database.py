@@ -78,6 +78,12 @@ class Database:
             what = "a directory" if stat.S_ISDIR(info.st_mode) else "a device or pipe"
             raise HostError("%s is %s, not a database: choose another db_path" % (self.path, what))
 
+    def _refuse_no_folder(self) -> None:
+        """Where a file stands in place of a folder Windows says no more than that nothing was found."""
+        folder = os.path.dirname(self.path)
+        if os.path.exists(folder) and not os.path.isdir(folder):
+            raise HostError("%s is not a directory: choose another home or db_path" % folder)
+
     # -------------------------------------------------------- opening
 
     def open(self, options: str = "mode=rw", gated: bool = False) -> sqlite3.Connection:
@@ -88,6 +94,7 @@ class Database:
         try:
             info = os.stat(self.path)
         except FileNotFoundError:
+            self._refuse_no_folder()
             raise NoDatabase("%s does not exist: `queuectl.py initdb` creates it" % self.path) from None
         self._refuse_no_file(info)
         if info.st_nlink > 1:

@@ -13,7 +13,7 @@ import sys
 import pytest
 from helpers.bundle import BUNDLE, copy_bundle
 from helpers.home import SCRIPT, Home
-from helpers.marks import posix_only
+from helpers.marks import WINDOWS, posix_only
 from helpers.processes import PYTHON
 from helpers.waiting import wait_until
 
@@ -92,7 +92,7 @@ def test_the_lines_of_a_simple_queue_work_as_written(installed):
     installed.line("initdb")
     installed.line("initdb")
     first = installed.line("""add "echo 'Hello World'" """).id
-    second = installed.line('add "sleep 0.01" --max-retries 5').id
+    second = installed.line('add "%s" --max-retries 5' % ("exit 0" if WINDOWS else "sleep 0.01")).id
     third = installed.line("""add "echo 'Urgent!'" --priority 10""").id
     fourth = installed.line("""add "echo 'later'" --run-at "2027-12-01T10:00:00Z" """).id
     jobs = {job["id"]: job for job in installed.line("list --json").json}

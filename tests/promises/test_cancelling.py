@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -213,7 +214,7 @@ def test_a_timeout_ends_the_whole_tree(home):
 
 def test_cancelling_signals_nobody_else(home):
     """A neighbour in the worker's own session, one that looks like the job, and another job live on."""
-    marks = {"QUEUECTL_JOB_ID": "mine", "QUEUECTL_HOME": home.path, "QUEUECTL_TOKEN": "0123456789abcdef"}
+    marks = {"QUEUECTL_JOB_ID": "mine", "QUEUECTL_HOME": home.path, "QUEUECTL_TOKEN": secrets.token_hex(8)}
     lookalike = subprocess.Popen(["sleep", "60"], env=dict(os.environ, **marks), cwd=home.path)
     home.run(
         "enqueue",
@@ -272,7 +273,7 @@ def test_where_the_kernel_gives_no_pidfd_a_process_is_ended_all_the_same(monkeyp
 def test_a_process_that_has_the_pid_of_an_ended_one_is_never_signalled(home):
     stranger = subprocess.Popen(["sleep", "60"])
     try:
-        tree = run_file.tree_of("0123456789abcdef", os.path.join(home.path, "run"))
+        tree = run_file.tree_of(secrets.token_hex(8), os.path.join(home.path, "run"))
         tree.known = {stranger.pid: "1"}  # when the one began that had this pid before
         assert stranger.pid not in tree.members()
         tree.known = {stranger.pid: "1"}

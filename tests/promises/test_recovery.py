@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import random
+import secrets
 import signal
 import subprocess
 import sys
@@ -614,8 +615,9 @@ def leftover(queue):
     """A claim whose job has an earlier attempt with leftovers: (the claim, the path of that attempt's lock)."""
     queue.enqueue(JobMaker(0, "/", 0o022, time.time()).row({"command": "true"}))
     claim = queue.exchange("w-1", [], 1, time.time(), SETTINGS)[1][0]
-    claim.leftovers = ["0123456789abcdef"]
-    return claim, queue.folder.attempt_path("0123456789abcdef", "run")
+    token = secrets.token_hex(8)  # whoever carries it is ended, in other tests as well
+    claim.leftovers = [token]
+    return claim, queue.folder.attempt_path(token, "run")
 
 
 def test_a_leftover_that_is_dying_is_waited_for_and_costs_no_attempt(queue, leftover):
