@@ -119,6 +119,7 @@ STANDARD = {
     *("datetime", "difflib", "errno", "fcntl", "functools", "gc", "grp", "importlib", "io", "json", "msvcrt"),
     *("multiprocessing", "os", "pwd", "py_compile", "re", "select", "shlex", "shutil", "signal", "socket", "sqlite3"),
     *("stat", "struct", "subprocess", "sys", "tempfile", "threading", "time", "traceback", "typing", "unicodedata"),
+    "warnings",
 }
 
 
