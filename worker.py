@@ -49,7 +49,7 @@ import time
 
 from queuectl_lib import times
 from queuectl_lib.errors import HostError, QueueError
-from queuectl_lib.host import bell, failpoints, files, signals, spawn, tree
+from queuectl_lib.host import bell, failpoints, signals, spawn, tree
 from queuectl_lib.host.waking import Bell, WakeUp
 from queuectl_lib.jobs import attempts, retrying, states  # noqa: F401 - retrying is for storage.settle
 from queuectl_lib.jobs.attempts import Outcome
@@ -273,9 +273,7 @@ class Supervisor:
         if self.chores:
             self.chores.close()
         self.wake.close()
-        for request in roster.REQUESTS + ("ready",):
-            with contextlib.suppress(OSError):
-                files.remove(self.queue.folder.request_path(self.name, request))
+        roster.remove_requests(self.queue.folder, self.name)
         with contextlib.suppress(OSError):
             self.presence.end()
         log.say(self.name, "supervisor stopped")
@@ -601,7 +599,9 @@ class Worker:
         for job in self.orphans.among(jobs):
             try:
                 self._decide(job)
-            except OSError as error:
+            except QueueError:
+                raise
+            except Exception as error:  # one that cannot be judged keeps no other job from running
                 self.orphans.puzzle(job, error)
 
     def _decide(self, job: Dict[str, Any]) -> None:

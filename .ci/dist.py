@@ -21,15 +21,12 @@ import zipfile
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
-from queuectl_lib import BUNDLE
+from queuectl_lib.host import bundle
 
 
 def sources():
     """The path below ROOT of each file that goes in, in order."""
-    found = [name for name in BUNDLE if name.endswith(".py")]
-    for folder, _, names in os.walk(os.path.join(ROOT, "queuectl_lib")):
-        found += [os.path.relpath(os.path.join(folder, name), ROOT) for name in names if name.endswith(".py")]
-    return sorted(name.replace(os.sep, "/") for name in found)
+    return sorted(os.path.relpath(path, ROOT).replace(os.sep, "/") for path in bundle.sources())
 
 
 def content(folder):

@@ -145,7 +145,7 @@ def setting_from_text(key: str, text: str, name: str = "") -> object:
 class ConfigFile:
     """config.json: read when it changes, checked, and replaced atomically.
 
-    Calling it gives the Settings. Workers carry it along and call it before each claim.
+    Calling it gives the Settings. Workers call theirs before each claim.
     """
 
     def __init__(self, home: str) -> None:

@@ -8,6 +8,7 @@ from queuectl_lib.errors import BadInput
 from queuectl_lib.host import files
 from queuectl_lib.jobs import reading
 from queuectl_lib.jobs.ids import Holder
+from queuectl_lib.store import bulk  # noqa: F401 - before input is waited for: our files may be replaced meanwhile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

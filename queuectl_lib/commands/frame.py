@@ -67,7 +67,10 @@ def command(name: str, *arguments: Any, **options: bool) -> Callable[[Callable[[
 def load(name: str) -> Command:
     """The command *name* of the table, with its room loaded."""
     if name not in LOADED:
-        __import__("queuectl_lib.commands." + COMMANDS[name][0])
+        room = "queuectl_lib.commands." + COMMANDS[name][0]
+        __import__(room)
+        if name not in LOADED:
+            raise ImportError("cannot import name '%s' from '%s'" % (name, room), name=room)
     return LOADED[name]
 
 

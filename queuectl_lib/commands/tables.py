@@ -1,4 +1,4 @@
-"""Jobs as rows of a table, and as one would type their commands."""
+"""Jobs as rows of a table."""
 
 from __future__ import annotations
 

@@ -80,10 +80,11 @@ class Tree:
 
     def _group_of_watcher(self, table: Dict[int, Process]) -> Set[int]:
         """Where there is no /proc: the watcher that the run file names, if it began at that time, and its group."""
-        pid, began = self.watcher() or (0, 0.0)
-        leader = table.get(pid)
-        if leader is None:
+        named = self.watcher()
+        if named is None or named[0] not in table:
             return set()
+        pid, began = named
+        leader = table[pid]
         age = time.time() - processes.seconds_of_ps(leader.start)
         if abs(time.monotonic() - began - age) > PS_SECONDS or leader.session != pid:
             return set()

@@ -32,7 +32,6 @@ class Claim:
         self.env: Dict[str, str] = json.loads(row["env"]) if row["env"] else {}
         self.umask: Optional[int] = row["umask"]
         self.unique_key: Optional[str] = row["unique_key"]
-        self.told = dict(row)  # all that FIELDS has claimed, by column
         self.token = token
         self.attempt_id = attempt_id
         self.number = number

@@ -1,7 +1,7 @@
 """The fields of a job: one table that says of each, once, what there is to say; and from words or JSON to a row.
 
 A new field is a row of FIELDS and a column in store/schema. With an option and a check it is taken
-by `add` and in JSON, stored, shown, fed back, and told to workers where *claimed* says so (Claim.told).
+by `add` and in JSON, stored, shown and fed back; where *claimed* says so a claim reads it (jobs/attempts).
 Those of BY_HAND are made in JobMaker, for an enqueue of a million jobs or since they depend on the call.
 """
 
@@ -53,7 +53,7 @@ def whole(key: str) -> Callable[[str], int]:
 # In the order of `show` and JSON. key; column: where it is kept, as it is called there. option: of `add`, as argparse
 # takes it (without one queuectl sets the field itself: it is accepted in input, and ignored); words: what its text
 # means, where that is not the text. check: what is stored of a JSON value. read: the JSON value of what is stored.
-# shown: the text of a JSON value for people. heading: of its column in `list`. claimed: a worker is told it.
+# shown: the text of a JSON value for people. heading: of its column in `list`. claimed: a claim reads it.
 FIELDS = (
     Field("id", "id", {"help": "the job's id (default: a new one)"}, claimed=True),
     Field("command", "command", {}, shown=system.typed, claimed=True),

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
     from queuectl_lib.settings import Settings
 
-# The state that each verb leads to; of the two that a failure can lead to the last one.
-ENTERED = {verb: state for state, verb in states.MOVES["processing"].items()}
+# The state that each verb leads to, a failure without retries left.
+ENTERED = {"complete": "completed", "fail": "dead", "cancel": "cancelled", "release": "pending"}
 
 
 def after(kind: str, attempts: int, max_retries: int, settings: Settings) -> Tuple[str, float]:

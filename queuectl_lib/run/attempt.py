@@ -90,10 +90,10 @@ class Attempt:
                     rest = "unknown processes"
                 time.sleep(0.02)
                 held = locks.is_held(run_path)
-            if held is None:
-                raise OSError(None, "what an earlier attempt left running cannot be told", run_path)
             if rest:
                 raise CannotStart("not started: an earlier attempt still runs and cannot be ended: %s" % rest)
+            if held is None:
+                raise OSError(None, "what an earlier attempt left running cannot be told", run_path)
 
     def adopt(self, started: float, settings: Settings) -> None:
         """Watch a command that another worker started; its timeout still holds, and its ending."""
@@ -101,8 +101,8 @@ class Attempt:
         self.started = started
         self._set_deadline(settings, self._started_monotonic())
         kind, _, error = self.status().get("end", "").partition("|")
-        if kind:
-            self.ending = (kind, error)
+        if kind:  # any but ours, which a job or another version may have written, counts as a failure
+            self.ending = (kind if kind in states.ENDINGS else states.FAILED, error)
             self.kill_at = time.monotonic() + self.grace
             self.tree.signal(gently=True)
 

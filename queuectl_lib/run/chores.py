@@ -1,10 +1,9 @@
-"""What a supervisor does beside looking after its workers: a table of chores, each with a rhythm of its own."""
+"""What a supervisor does beside looking after its workers: a table of chores."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import time
 
 from queuectl_lib.errors import QueueError
 from queuectl_lib.run import log
@@ -12,15 +11,13 @@ from queuectl_lib.store import tidying
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, List, Optional, Tuple, Type
+    from typing import Any, Optional, Tuple, Type
 
     from queuectl_lib.store.database import Database
 
 
 class Chore:
-    """What all have in common: a turn every so many seconds, and what they need to know."""
-
-    every = 0.0  # seconds between two turns; 0: each time that the supervisor rests
+    """What all have in common: a turn each time that the supervisor rests, and what they need to know."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -103,15 +100,11 @@ class Chores:
 
     def __init__(self, database: Database) -> None:
         self.chores = [kind(database) for kind in CHORES]
-        self.due: List[float] = [0.0] * len(self.chores)  # monotonic
         self.turn()
 
     def turn(self) -> None:
-        now = time.monotonic()
-        for place, chore in enumerate(self.chores):
-            if now >= self.due[place]:
-                self.due[place] = now + chore.every
-                chore.turn()
+        for chore in self.chores:
+            chore.turn()
 
     def mourn(self) -> None:
         """A worker has died."""

@@ -47,8 +47,9 @@ class Orphans:
         attempt.adopt(started, settings)
         return attempt
 
-    def puzzle(self, job: Fields, error: OSError) -> None:
-        """The files of *job* cannot be read now: no evidence, no verdict. Said once."""
+    def puzzle(self, job: Fields, error: Exception) -> None:
+        """What became of *job* cannot be read or judged now: no evidence, no verdict. Said once."""
         if job["token"] not in self.puzzles:
-            self.say("job %s: what became of it cannot be read (%s); trying again" % (job["id"], error))
+            text = str(error) if isinstance(error, OSError) else repr(error)
+            self.say("job %s: what became of it cannot be read (%s); trying again" % (job["id"], text))
         self.puzzles.add(job["token"])

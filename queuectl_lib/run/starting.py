@@ -69,11 +69,10 @@ def start_background(queue: Queue, arguments: Sequence[str], name: str) -> int:
     queue.database.create()
     signals.free_signals()
     command = [sys.executable] + subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-    environment = {key: value for key, value in os.environ.items() if key not in launching.JOB_VARIABLES}
     log = files.open_appending(queue.folder.log)
     try:
         begin = os.fstat(log).st_size
-        child = spawn.detached(command + list(arguments), environment, log)
+        child = spawn.detached(command + list(arguments), launching.worker_environment(), log)
     finally:
         os.close(log)
     deadline = time.monotonic() + READY_SECONDS

@@ -123,6 +123,13 @@ def is_asked_to_stop(folder: Folder, supervisor: str) -> bool:
     return any(os.path.exists(folder.request_path(supervisor, request)) for request in REQUESTS)
 
 
+def remove_requests(folder: Folder, supervisor: str) -> None:
+    """What was asked of a supervisor that is gone or leaves."""
+    for request in REQUESTS + ("ready",):
+        with contextlib.suppress(OSError):
+            files.remove(folder.request_path(supervisor, request))
+
+
 def try_start_lock(folder: Folder) -> Optional[int]:
     """The right to start a supervisor where none serves: a descriptor to close, None where another holds it."""
     fd = files.open_private(os.path.join(folder.path, "start"), os.O_RDWR | os.O_CREAT)

@@ -61,6 +61,4 @@ def remove_dead_life(folder: Folder, name: str) -> None:
         os.close(fd)
         return
     locks.remove_held_file(folder.life_path(name), fd)
-    for request in roster.REQUESTS + ("ready",):
-        with contextlib.suppress(OSError):
-            files.remove(folder.request_path(name, request))
+    roster.remove_requests(folder, name)

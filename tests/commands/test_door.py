@@ -81,7 +81,9 @@ def test_a_worker_loads_no_front_end(home):
     environment = home.environment({"PYTHONPROFILEIMPORTTIME": "1"})
     said = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment).stderr.decode()
     loaded = re.findall(r"^import time:.*\| *([\w.]+)\r?$", said, re.M)
-    assert [loaded.count(name) for name in ("storage", "worker", "argparse", "queuectl")] == [2, 2, 1, 0]
+    assert [loaded.count(name) for name in ("storage", "worker", "argparse")] == [2, 2, 1]
+    front = [name for name in loaded if name.startswith("queuectl_lib.commands.")]
+    assert len(front) == len(set(front)) > 3, "the supervisor's alone"
 
 
 # ---------------------------------------------------------------- every Python that meets it
@@ -225,6 +227,32 @@ def test_a_folder_that_is_missing_is_told(copy):
 def test_a_folder_that_is_incomplete_is_told(copy, lacking):
     os.remove(os.path.join(copy.path, "queuectl_lib", lacking + ".py"))
     assert refusal(copy, "list") == "queuectl_lib/%s.py is missing" % lacking
+
+
+@pytest.mark.parametrize("emptied", ["__init__", "host/places", "errors"])
+def test_a_file_that_is_empty_since_the_disk_was_full_is_told(copy, emptied):
+    open(os.path.join(copy.path, "queuectl_lib", emptied + ".py"), "w").close()
+    assert refusal(copy, "add", "true") == "queuectl_lib/%s.py is not whole" % emptied
+
+
+def test_the_room_of_a_command_that_is_empty_is_told(copy):
+    open(os.path.join(copy.path, "queuectl_lib", "commands", "add.py"), "w").close()
+    assert refusal(copy, "add", "true") == "queuectl_lib/commands/add.py is not whole"
+
+
+def test_a_file_that_may_not_be_read_is_told(capsys):
+    import queuectl
+
+    assert queuectl.refuse(PermissionError(13, "Permission denied", "/opt/q/queuectl_lib/errors.py")) == 3
+    assert capsys.readouterr().err == "queuectl: error: cannot read /opt/q/queuectl_lib/errors.py: Permission denied\n"
+
+
+def test_a_mistake_of_ours_is_not_taken_for_a_file_that_is_not_whole(copy):
+    begin = "def list_jobs(call: Call) -> int:\n"
+    copy.write("queuectl_lib/commands/list.py", begin, begin + "    None.x\n")
+    done = subprocess.run(copy.command("list"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=copy.environment())
+    assert done.returncode == 1
+    assert b"AttributeError: 'NoneType' object has no attribute 'x'" in done.stderr
 
 
 @long

@@ -122,11 +122,11 @@ def test_where_no_thread_can_be_started_a_lock_is_asked_for_again_and_again(path
 
 
 @pytest.mark.parametrize("workers, seconds", [(1, 1), (2, 1), (4, 1), (8, 2), (50, 12.5)])
-def test_many_workers_with_short_jobs_share_the_looking_around(queue, workers, seconds):
+def test_many_workers_with_short_jobs_share_the_looking_around(workers, seconds):
     assert pace.pause_between_looks(time.monotonic(), [], workers) == seconds
 
 
-def test_a_worker_whose_job_runs_for_a_second_looks_every_second_whether_it_was_cancelled(queue):
+def test_a_worker_whose_job_runs_for_a_second_looks_every_second_whether_it_was_cancelled():
     now = time.monotonic()
     assert pace.pause_between_looks(now, [now - 0.9], 50) > 1
     assert pace.pause_between_looks(now, [now - 1.1], 50) == 1

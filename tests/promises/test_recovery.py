@@ -588,6 +588,27 @@ def test_without_proc_a_process_that_began_at_another_time_is_not_taken_for_the_
     assert attempt.tree.members() == []
 
 
+def test_without_proc_nobody_is_taken_for_a_watcher_that_no_file_names(queue, no_proc, monkeypatch):
+    """Some systems list pid 0, the kernel, whose group would be everybody."""
+    started = time.strftime("%a %b %d %H:%M:%S %Y", time.localtime(time.time() - time.monotonic()))
+    table = {pid: processes.Process(0, 0, started, "any") for pid in (0, 1, 500)}
+    monkeypatch.setattr(processes, "process_table", lambda: table)
+    tree = run_file.tree_of(secrets.token_hex(8), os.path.join(queue.folder.path, "missing"))
+    assert tree.members() == []
+
+
+def test_an_ending_that_is_not_known_costs_the_attempt_and_no_worker(orphan):
+    """A job can write into its run file, descriptor 9, and so can another version."""
+    attempt, watcher = orphan
+    with open(attempt.run_path, "a") as file:
+        file.write("end odd|words of its own\n")
+    again = Attempt(attempt.queue, attempt.claim)
+    again.adopt(time.time(), SETTINGS)
+    outcome = outcome_of(again, watcher)
+    assert (outcome.kind, outcome.error) == ("failed", "words of its own")
+    assert attempt.queue.exchange("w", [outcome], 0, time.time(), SETTINGS)[0] == []
+
+
 def test_a_lock_that_is_held_is_proof_of_life_where_nobody_can_be_found(orphan, monkeypatch):
     """The watcher was killed, the command was not, and nothing shows who it is: no second run beside it."""
     attempt, watcher = orphan

@@ -1,4 +1,4 @@
-"""The chores of a supervisor: each in its own rhythm, beside its workers."""
+"""The chores of a supervisor, beside its workers."""
 
 import pytest
 
@@ -24,26 +24,6 @@ def test_a_supervisor_tidies_when_it_begins_and_whenever_a_worker_has_died_and_e
     all_of_them.turn()
     assert len(tidied) == 2
     all_of_them.close()
-
-
-def test_a_chore_has_its_turn_every_so_many_seconds(queue, monkeypatch):
-    turns = []
-
-    class Slow(chores.Chore):
-        every = 3600.0
-
-        def turn(self):
-            turns.append("slow")
-
-    class Often(chores.Chore):
-        def turn(self):
-            turns.append("often")
-
-    monkeypatch.setattr(chores, "CHORES", (Slow, Often))
-    both = chores.Chores(queue.database)
-    both.turn()
-    both.turn()
-    assert turns == ["slow", "often", "often", "often"]
 
 
 def test_the_keeper_keeps_a_connection_open_until_the_supervisor_leaves(queue):
