@@ -7,9 +7,10 @@ import subprocess
 import sys
 
 import pytest
-from helpers.home import Home, contents
+from helpers.bundle import ROOT
+from helpers.home import PATIENT, Home, contents, let_go
 from helpers.marks import needs_proc, posix_only
-from helpers.processes import end_process, is_running
+from helpers.processes import PYTHON, end_process, is_running
 from helpers.queue import in_full
 from helpers.waiting import wait_until
 
@@ -442,10 +443,29 @@ def test_one_worker_never_runs_two_jobs_at_once(home):
     assert looking.counts(home.queue.database)["completed"] == 30
 
 
+# One worker, alone, that claims ahead from its first job on: how quick the host is must not decide.
+EAGER_WORKER = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from queuectl_lib.run.options import Options
+from queuectl_lib.settings import ConfigFile
+from queuectl_lib.store import roster
+from storage import Queue
+from worker import Worker
+queue = Queue(sys.argv[2])
+present = roster.Presence(queue.folder, "s", {})
+one = Worker(queue, "s-1", "s", Options(1, True), ConfigFile(os.path.dirname(sys.argv[2])))
+one.pace.batch = 8
+one.run()
+"""
+
+
 def test_a_job_that_a_worker_claimed_ahead_does_not_wait_behind_a_long_one(home):
-    enqueue_all(home, dict({"q%02d" % n: "true" for n in range(20)}, long="sleep 60", after="true"))
-    process = home.start("--count", "2")
-    home.wait_for_state("after", "completed")
+    enqueue_all(home, {"long": {"command": PATIENT, "cwd": home.path}, "after": "true"})
+    process = subprocess.Popen(PYTHON + ["-c", EAGER_WORKER, ROOT, home.db], stderr=subprocess.PIPE)
+    home.started.append(process)
     home.wait_for_state("long", "processing")
-    home.run("worker", "stop", "--now")
-    wait_until(lambda: process.poll() == 0, "the supervisor to leave")
+    home.wait_for_state("after", "pending")  # given back, for whoever is idle
+    let_go(home)
+    said = process.communicate(timeout=60)[1].decode()
+    assert said.index("job long completed") < said.index("job after started"), said
