@@ -347,7 +347,7 @@ class Worker:
         self.share = os.urandom(1)[0] / 256  # of the pause: many workers do not look all at once
         self.heeded_at = 0.0
         self.trouble = Trouble(self.say)
-        self.orphans = Orphans(queue, self.say)
+        self.orphans = Orphans(queue, name, self.current, self.say, self.report)
         self.glance = Glance(queue.database)
         self.spare = SpareFiles(queue)
         self.rung = False  # the bell, just now
@@ -591,38 +591,7 @@ class Worker:
             for job in jobs:
                 if job["token"] in mine and job["cancel_requested"]:
                     mine[job["token"]].end(states.CANCELLED, "cancelled while it ran")
-            self._look_after_orphans([job for job in jobs if job["worker"] != self.name])
+            others = [job for job in jobs if job["worker"] != self.name]
+            self.orphans.look_after(others, self.running, is_free=not (self.ahead or self.stage))
         except QueueError as error:
             self.trouble.meet(str(error))
-
-    def _look_after_orphans(self, jobs: Sequence[Dict[str, Any]]) -> None:
-        for job in self.orphans.among(jobs):
-            try:
-                self._decide(job)
-            except QueueError:
-                raise
-            except Exception as error:  # one that cannot be judged keeps no other job from running
-                self.orphans.puzzle(job, error)
-
-    def _decide(self, job: Dict[str, Any]) -> None:
-        """Find out by evidence what became of an orphan: settle it, or adopt it if it runs."""
-        self.current.refresh()
-        orphan = self.orphans.taken_up(job, self.current.settings)
-        if orphan is None:
-            return
-        outcome = orphan.poll()
-        if outcome:
-            self._settle_orphan(outcome)
-            return
-        must_end = job["cancel_requested"] or orphan.overdue() or orphan.ending
-        idle = not (self.running or self.ahead or self.stage)
-        if (must_end or idle) and self.queue.adopt(orphan.claim, job["worker"], self.name, time.time()):
-            failpoints.failpoint("adopt.committed")
-            self.running.append(orphan)
-            self.say("job %s adopted from %s, which died while it ran" % (orphan.claim.id, job["worker"]))
-
-    def _settle_orphan(self, outcome: Outcome) -> None:
-        refused, _, _ = self.queue.exchange(self.name, [outcome], 0, time.time(), self.current.settings)
-        if not refused:  # else another worker was first
-            self.report(outcome, False)
-            bell.ring(self.queue.folder.bell)

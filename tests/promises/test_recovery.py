@@ -717,9 +717,9 @@ def test_an_orphan_whose_files_cannot_be_read_is_told_once_and_judged_when_they_
     os.mkdir(run_path)
     here = a_worker(queue)
     for _ in range(3):
-        here._look_after_orphans(looking.processing(queue.database))
+        here.orphans.look_after(looking.processing(queue.database), here.running, is_free=True)
     assert capfd.readouterr().err.count("what became of it cannot be read") == 1
     assert looking.states_of(queue.database, ["job"]) == ["processing"]
     os.rmdir(run_path)
-    here._look_after_orphans(looking.processing(queue.database))
+    here.orphans.look_after(looking.processing(queue.database), here.running, is_free=True)
     assert looking.states_of(queue.database, ["job"]) == ["pending"]
