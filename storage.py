@@ -12,7 +12,7 @@ What the arrows stand on, each a room of queuectl_lib/store:
     database     the gate, reading, writing      output     the bytes of attempts
     folder       the files beside the database   roster     who is alive, what was asked of him
     bulk         many jobs, all or none          tidying    what the dead left
-    pruning      deleting what is finished
+    pruning      deleting what is finished       aftermath  what settling brings with it
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from queuectl_lib.store.database import Database
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Iterable, Iterator, List, Optional, Sequence, Tuple
+    from typing import Any, Iterable, Iterator, List, Optional, Sequence, Tuple
 
     from queuectl_lib.jobs.attempts import Claim, Outcome
     from queuectl_lib.jobs.ids import Holder
@@ -261,7 +261,8 @@ DELETE_ATTEMPT = "DELETE FROM attempts WHERE id = ? AND outcome = 'running'"
 
 def settle(connection: sqlite3.Connection, outcome: Outcome, settings: Settings) -> bool:
     """Finish one attempt and move its job on; False when the claim is not its own any more."""
-    from queuectl_lib.jobs import retrying  # which an enqueue needs not; a worker has it loaded
+    from queuectl_lib.jobs import retrying  # which an enqueue needs not; a worker has both loaded
+    from queuectl_lib.store import aftermath
 
     claim = outcome.claim
     end = times.utc_text(outcome.finished)
@@ -269,7 +270,7 @@ def settle(connection: sqlite3.Connection, outcome: Outcome, settings: Settings)
     state, delay = retrying.after(final_kind(connection, outcome), claim.attempts, claim.max_retries, settings)
     if not move_on(connection, outcome, state, delay, start, end):
         return False
-    for keep in AFTERMATH:
+    for keep in aftermath.AFTERMATH:
         keep(connection, claim, state, end)
     if outcome.unstarted:
         connection.execute(DELETE_ATTEMPT, (claim.attempt_id,))
@@ -306,7 +307,8 @@ def final_kind(connection: sqlite3.Connection, outcome: Outcome) -> str:
     if not row or not row["cancel_requested"]:
         return outcome.kind
     if outcome.kind == states.GIVEN_BACK:
-        outcome.kind, outcome.error = states.CANCELLED, "cancelled while it was given back"
+        outcome.kind = states.CANCELLED
+        outcome.error = "cancelled before it ran" if outcome.unstarted else "cancelled while it was given back"
     return states.CANCELLED
 
 
@@ -322,6 +324,10 @@ RELEASE_JOB = (
     "UPDATE jobs SET state = 'pending', token = NULL, worker = NULL, attempts = attempts - 1, runs = runs - ?,"
     " started_at = NULL, updated_at = ?, next_run_at = coalesce(run_at, created_at), lane = 0" + OWN_CLAIM
 )
+WITHDRAW_JOB = (  # cancelled between its claim and its start: the attempt never was
+    "UPDATE jobs SET state = 'cancelled', token = NULL, worker = NULL, cancel_requested = 0, attempts = attempts - 1,"
+    " runs = runs - 1, started_at = NULL, finished_at = ?, updated_at = ?, last_error = ?" + OWN_CLAIM
+)
 
 
 def move_on(
@@ -333,6 +339,8 @@ def move_on(
         return connection.execute(COMPLETE_JOB, (start, end, end) + guard).rowcount == 1
     if state == "pending":
         return connection.execute(RELEASE_JOB, (int(outcome.unstarted), end) + guard).rowcount == 1
+    if outcome.unstarted:
+        return connection.execute(WITHDRAW_JOB, (end, end, outcome.error) + guard).rowcount == 1
     finished: Optional[str] = end
     due = lane = None
     if state == "failed":
@@ -341,29 +349,6 @@ def move_on(
     values = (state, outcome.exit_code, outcome.error, start, finished, end, due, lane)
     return connection.execute(FAIL_JOB, values + guard).rowcount == 1
 
-
-RECORD_SUCCESS = "INSERT OR REPLACE INTO successes VALUES (?, ?)"
-
-
-def remember_success(connection: sqlite3.Connection, claim: Claim, state: str, end: str) -> None:
-    """For `check --expect`: when a job with this key last completed."""
-    if state == "completed" and claim.unique_key is not None:
-        connection.execute(RECORD_SUCCESS, (claim.unique_key, end))
-
-
-COUNT_DEATH = "UPDATE counts SET deaths = deaths + 1 WHERE state = 'dead'"
-NUMBER_DEATH = "UPDATE jobs SET death = (SELECT deaths FROM counts WHERE state = 'dead') WHERE seq = ?"
-
-
-def number_death(connection: sqlite3.Connection, claim: Claim, state: str, end: str) -> None:
-    """For `check`, which tells of each death once."""
-    if state == "dead":
-        connection.execute(COUNT_DEATH)
-        connection.execute(NUMBER_DEATH, (claim.seq,))
-
-
-# What else follows in the transaction that settles an attempt.
-AFTERMATH: Tuple[Callable[[sqlite3.Connection, Claim, str, str], None], ...] = (remember_success, number_death)
 
 REQUEUE_JOB = (
     "UPDATE jobs SET state = 'pending', attempts = 0, next_run_at = ?, lane = 0, updated_at = ?, started_at = NULL,"

@@ -63,7 +63,7 @@ from queuectl_lib.run.pace import Pace
 from queuectl_lib.run.spare_files import SpareFiles
 from queuectl_lib.run.trouble import ClockWatch, Trouble
 from queuectl_lib.settings import ConfigFile
-from queuectl_lib.store import looking, opening, roster
+from queuectl_lib.store import aftermath, looking, opening, roster  # noqa: F401 - and so is aftermath
 from queuectl_lib.store.roster import Presence
 from storage import Queue
 

@@ -545,6 +545,18 @@ MUTANTS = [
         ],
         SIMULATION,
     ),
+    Mutant(
+        "an attempt that never was is counted for a job that was cancelled meanwhile",
+        22,
+        [
+            (
+                "storage.py",
+                "    if outcome.unstarted:\n        return connection.execute(WITHDRAW",
+                "    if False:\n        return connection.execute(WITHDRAW",
+            )
+        ],
+        "promises/test_cancelling.py::test_an_attempt_that_never_was_is_not_counted_beside_one_that_was",
+    ),
 ]
 
 

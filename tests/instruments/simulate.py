@@ -200,6 +200,8 @@ class Account:
             job.worker = None
             job.wait("pending", job.first_due, 0)
         elif kind in ("completed", "cancelled"):
+            if outcome.unstarted:
+                job.attempts, job.runs, job.worker = job.attempts - 1, job.runs - 1, None
             job.end(kind, outcome.finished)
         elif job.attempts > job.max_retries:
             job.end("dead", outcome.finished)

@@ -9,9 +9,10 @@ import subprocess
 import sys
 
 import pytest
-from helpers.home import contents
+from helpers.home import contents, wait_for_log
 from helpers.marks import posix_only
 from helpers.processes import end_process, is_running
+from helpers.queue import NOW, claim, enqueue, settle
 from helpers.waiting import wait_until
 
 import queuectl
@@ -332,3 +333,39 @@ def test_a_cancel_waits_for_the_worker_that_a_living_supervisor_puts_in_place_of
     end_process(home.workers()[0]["pid"])
     home.run("cancel", job)
     assert home.state(job) == "cancelled"
+
+
+def test_a_job_cancelled_between_its_claim_and_its_start_has_had_no_attempt(home):
+    """Its worker finds no folder for its files, so the attempt never begins."""
+    home.start()
+    home.wait_for_workers(1)
+    attempts = home.db + ".d/attempts"
+    os.rename(attempts, attempts + ".away")
+    with open(attempts, "w"):
+        pass
+    job = home.add("echo on", "--cwd", home.path)
+    wait_for_log(home.started[0], "cannot start a job")
+    home.run("cancel", job)
+    assert home.state(job) == "cancelled"
+    found = home.job(job)
+    assert (found["attempts"], found["history"], found["started_at"], found["worker"]) == (0, [], None, None)
+    assert found["last_error"] == "cancelled before it ran"
+    os.unlink(attempts)
+    os.rename(attempts + ".away", attempts)
+    home.run("requeue", job)
+    home.wait_for_state(job, "completed")
+    assert [attempt["number"] for attempt in home.job(job)["history"]] == [1]
+
+
+def test_an_attempt_that_never_was_is_not_counted_beside_one_that_was(queue):
+    identifier = enqueue(queue, max_retries=5)
+    settle(queue, claim(queue)[0], "failed")
+    held = claim(queue, NOW + 100)[0]
+    assert held.number == 2
+    queue.cancel([identifier], NOW + 101)
+    assert settle(queue, held, "given back", NOW + 102, unstarted=True)
+    found = looking.job(queue.database, identifier)
+    assert (found["state"], found["attempts"]) == ("cancelled", 1)
+    assert [attempt["number"] for attempt in found["history"]] == [1]
+    queue.requeue([identifier], ("cancelled",), NOW + 103)
+    assert claim(queue, NOW + 104)[0].number == 2

@@ -1,0 +1,34 @@
+"""What else follows in the transaction that settles an attempt, for `check`: successes remembered, deaths numbered."""
+
+from __future__ import annotations
+
+import sqlite3
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Tuple
+
+    from queuectl_lib.jobs.attempts import Claim
+
+RECORD_SUCCESS = "INSERT OR REPLACE INTO successes VALUES (?, ?)"
+
+
+def remember_success(connection: sqlite3.Connection, claim: Claim, state: str, end: str) -> None:
+    """For `check --expect`: when a job with this key last completed."""
+    if state == "completed" and claim.unique_key is not None:
+        connection.execute(RECORD_SUCCESS, (claim.unique_key, end))
+
+
+COUNT_DEATH = "UPDATE counts SET deaths = deaths + 1 WHERE state = 'dead'"
+NUMBER_DEATH = "UPDATE jobs SET death = (SELECT deaths FROM counts WHERE state = 'dead') WHERE seq = ?"
+
+
+def number_death(connection: sqlite3.Connection, claim: Claim, state: str, end: str) -> None:
+    """For `check`, which tells of each death once."""
+    if state == "dead":
+        connection.execute(COUNT_DEATH)
+        connection.execute(NUMBER_DEATH, (claim.seq,))
+
+
+# What else follows, in this order. A worker calls each with the claim, the state that its job has entered, and when.
+AFTERMATH: Tuple[Callable[[sqlite3.Connection, Claim, str, str], None], ...] = (remember_success, number_death)
