@@ -126,8 +126,10 @@ class Call:
         self.now = time.time()
 
     def queue(self) -> storage.Queue:
-        """The queue that the settings name, as they are now."""
-        return storage.Queue(self.config.database_path())
+        """The queue that the settings name, as they are now. Raises HostError where its database has a second name."""
+        queue = storage.Queue(self.config.database_path())
+        queue.database.refuse_second_name()
+        return queue
 
     def print_json(self, value: object) -> None:
         """One JSON value. Jobs come one per line, so that a list stays greppable."""

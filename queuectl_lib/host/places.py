@@ -78,6 +78,23 @@ def network_file_system(path: str, mountinfo: str = "/proc/self/mountinfo") -> O
     return kind if bare.startswith(NETWORK_FILE_SYSTEMS) else None
 
 
+def mounted_alone(paths: Iterable[str], mountinfo: str = "/proc/self/mountinfo") -> Optional[str]:
+    """The first of the files *paths* that is a mount point by itself: the same file has another name elsewhere.
+
+    None where there is none, or where the system does not tell (not Linux).
+    """
+    try:
+        with open(mountinfo, "rb") as file:
+            text = file.read()
+    except OSError:
+        return None
+    for path in paths:  # proc(5): four blank characters and the backslash stand there in octal digits
+        place = re.sub(rb"[ \t\n\\]", lambda match: b"\\%03o" % ord(match.group()), os.fsencode(path))
+        if b" %s " % place in text and re.search(rb"(?m)^(?:\S+ ){4}%s " % re.escape(place), text):
+            return path
+    return None
+
+
 def file_system(path: str, mountinfo: str = "/proc/self/mountinfo") -> str:
     """The kind of file system that holds *path*, "" where the system does not tell (not Linux)."""
     try:

@@ -34,6 +34,7 @@ class Database:
         self.folder = Folder(self.path)
         self.busy_seconds = busy_seconds
         self.place_is_safe = False  # until it has been looked at
+        self.has_one_name = False  # the same
 
     # -------------------------------------------------------- being there
 
@@ -57,7 +58,8 @@ class Database:
             self.create()
 
     def refuse_unsafe_place(self) -> None:
-        """Raise HostError where the database lies on a network file system."""
+        """Raise HostError where the database lies on a network file system, or has a second name."""
+        self.refuse_second_name()
         if self.place_is_safe:
             return
         kind = places.network_file_system(self.path)
@@ -67,6 +69,21 @@ class Database:
                 "%s is on a network file system (%s), where locks and WAL are not safe:"
                 " config set db_path to a local disk" % (errors.printable(self.path), kind)
             )
+
+    def refuse_second_name(self) -> None:
+        """Raise HostError where the file alone is mounted here: who has it by its other name has another log and locks.
+
+        (A hard link is refused where the file is opened.)
+        """
+        if self.has_one_name:
+            return
+        path = places.mounted_alone([self.path + ending for ending in ("", "-wal", "-shm")])
+        if path:
+            raise HostError(
+                "%s is mounted as a single file, apart from the log and the locks beside it:"
+                " mount the folder that it lies in instead" % errors.printable(path)
+            )
+        self.has_one_name = True
 
     def refuse_untrusted(self, paths: Iterable[str]) -> None:
         """Raise HostError where another user could make a worker run something: through these *paths*, or ours."""

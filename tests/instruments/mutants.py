@@ -557,6 +557,12 @@ MUTANTS = [
         ],
         "promises/test_cancelling.py::test_an_attempt_that_never_was_is_not_counted_beside_one_that_was",
     ),
+    Mutant(
+        "a database that is mounted as a single file is served",
+        23,
+        [("queuectl_lib/store/database.py", "        if path:\n", "        if False:\n")],
+        "promises/test_identity.py::test_a_database_that_is_mounted_as_a_single_file_is_refused",
+    ),
 ]
 
 
