@@ -8,6 +8,9 @@ import signal
 import subprocess
 import sys
 
+if sys.platform != "win32":
+    import fcntl
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, List, Optional, Sequence, Union
@@ -19,26 +22,45 @@ if TYPE_CHECKING:
 
 
 def start(arguments: List[str], cwd: str, environment: Dict[str, str], streams: Sequence[int]) -> ChildProcess:
-    """Start a program with three *streams* in a session of its own. Not on Windows."""
+    """Start a program in a session of its own, whose descriptors from 0 on are *streams*. Not on Windows."""
     if sys.platform == "win32":
         raise NotImplementedError
-    with contextlib.suppress(NotImplementedError):  # an old C library
-        return Child(spawn(arguments, cwd, environment, streams))
-    return subprocess.Popen(
-        arguments,
-        stdin=streams[0],
-        stdout=streams[1],
-        stderr=streams[2],
-        cwd=cwd,
-        env=environment,
-        start_new_session=True,
-    )
+    lifted: List[int] = []
+    try:
+        streams = out_of_the_way(streams, lifted)
+        with contextlib.suppress(NotImplementedError):  # an old C library
+            return Child(spawn(arguments, cwd, environment, streams))
+        return subprocess.Popen(
+            arguments,
+            stdin=streams[0],
+            stdout=streams[1],
+            stderr=streams[2],
+            cwd=cwd,
+            env=environment,
+            start_new_session=True,
+            close_fds=False,
+            preexec_fn=lambda: [os.dup2(fd, number) for number, fd in enumerate(streams) if number > 2],
+        )
+    finally:
+        for fd in lifted:
+            os.close(fd)
+
+
+def out_of_the_way(streams: Sequence[int], lifted: List[int]) -> List[int]:
+    """*streams*, but copies of those that stand where another one is to be; the copies are added to *lifted*."""
+    found = list(streams)
+    for number, fd in enumerate(found):
+        if 2 < fd < len(found):
+            if sys.platform != "win32":
+                found[number] = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10)
+            lifted.append(found[number])
+    return found
 
 
 def spawn(arguments: List[str], cwd: str, environment: Dict[str, str], streams: Sequence[int]) -> int:
     """The pid of a program started in a session of its own. Raises NotImplementedError where that cannot be said.
 
-    Half of what subprocess.Popen costs. The program gets no descriptors but its three
+    Half of what subprocess.Popen costs. The program gets no descriptors but its
     *streams*: none of ours is inheritable (keep_descriptors).
     """
     if sys.platform == "win32" or not hasattr(os, "posix_spawn"):

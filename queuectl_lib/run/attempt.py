@@ -57,19 +57,19 @@ class Attempt:
         self._end_leftovers()
         environment = launching.job_environment(claim)
         launching.check_startable(claim, environment)
-        output: List[int] = []
+        streams: List[int] = []
         try:
             start = "start %s %.6f %s\n" % (processes.boot_id(), time.monotonic(), claim.token)
-            self.run_fd = spare.open(self.run_path, "run", start.encode("ascii"))
-            if not locks.try_lock(self.run_fd):
-                raise OSError("the lock of a new file is held by someone else")
+            streams.append(spare.open(self.run_path, "run", start.encode("ascii")))
+            self._hold_lock(streams[0])
             failpoints.failpoint("start.run-file")
-            for kind in folder.OUTPUTS:
-                output.append(spare.open(self.paths[kind], kind))
-            self.child = launching.launch_checked(claim, environment, self.run_fd, output[0], output[1])
+            for kind in reversed(folder.OUTPUTS):
+                streams.insert(0, spare.open(self.paths[kind], kind))
+            self.child = launching.launch_checked(claim, environment, [self.run_fd] + streams)
         finally:
-            for fd in output:
-                os.close(fd)
+            for fd in streams:
+                if fd != self.run_fd:
+                    os.close(fd)
         failpoints.failpoint("start.launched")
         self.tree.hold(self.child)
         if not tree.JOBS_OUTLIVE_WORKERS:  # elsewhere the watcher itself says so, before the command begins
@@ -77,6 +77,12 @@ class Attempt:
             self.tree.resume(self.child)
         self.started = time.time()
         self._set_deadline(settings, time.monotonic())
+
+    def _hold_lock(self, notes: int) -> None:
+        """Lock the run file that is open as *notes*, by a descriptor that the command may inherit: only for reading."""
+        self.run_fd = files.open_private(self.run_path, os.O_RDONLY) if tree.JOBS_OUTLIVE_WORKERS else notes
+        if not locks.try_lock(self.run_fd):
+            raise OSError("the lock of a new file is held by someone else")
 
     def _end_leftovers(self) -> None:
         """End what earlier attempts of this job left running, before it runs again."""

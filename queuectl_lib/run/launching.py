@@ -11,14 +11,17 @@ from queuectl_lib.host import spawn, system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict
+    from typing import Dict, Sequence
 
     from queuectl_lib.host.spawn import ChildProcess
     from queuectl_lib.jobs.attempts import Claim
 
 SHELL = "/bin/sh"
-# The watcher. Its stdin is the run file: moved to 9, where the command's tree inherits it
-# (redirected anew for the command, for shells that close 3 to 9). It outlives the signals
+# The watcher. Its stdin is the lock of the run file, open for reading: moved to 9, where the
+# command's tree inherits it (redirected anew for the command, for shells that close 3 to 9).
+# Its notes go to the same file by 3, which nothing of the command inherits. "pid" is the last
+# thing before the command begins, and without it the command does not begin: so where that
+# line is missing it never did, whatever the host was short of. The watcher outlives the signals
 # that end the command, and keeps the shell's own "Killed" out of the job's output.
 # EVALUATE runs text in a fork of the watcher, which saves loading a second shell (a third
 # of the cost of a short job); EVALUATE_INSIDE in the watcher itself, which saves the fork
@@ -27,24 +30,25 @@ SHELL = "/bin/sh"
 # ksh or zsh kind: these do not fork there, or keep descriptor 9 from what they start.
 WATCHER = """exec 9<&0 8>&2 </dev/null 2>/dev/null
 trap : HUP INT QUIT TERM USR1 USR2 ALRM
-echo "pid $$" >&9
 umask "$1"; shift
 %s
 queuectl_code=$?
-echo "exit $queuectl_code" >&9
+echo "exit $queuectl_code" >&3
 exit "$queuectl_code"
 """
 NEEDS_OWN_SHELL = re.compile(r"\$\$|PPID|\{\$\}|(?:^|[\s;&|({])(?:\.|source)\s")
 ONE_BUILTIN = re.compile(r"\s*(?:true|false|echo|test)(?:[ \t]+(?:[\w./:,=@%+-]+|'[^'\\$`\[]*'))*\s*\Z")
-EXECUTE = WATCHER % '(exec "$@" 9<&9 2>&8 8>&-)'
+EXECUTE = WATCHER % '(echo "pid $$" >&3 && exec "$@" 9<&9 2>&8 8>&- 3>&-)'
 EVALUATE = (
     WATCHER
     % """if [ -z "${KSH_VERSION-}${YASH_VERSION-}${ZSH_VERSION-}" ]
-then (eval "set --; $1") 9<&9 2>&8 8>&-
-else (exec "$0" -c " $1" 9<&9 2>&8 8>&-)
+then (echo "pid $$" >&3 || exit; exec 3>&-; eval "set --; $1") 9<&9 2>&8 8>&-
+else (echo "pid $$" >&3 && exec "$0" -c " $1" 9<&9 2>&8 8>&- 3>&-)
 fi"""
 )
-EVALUATE_INSIDE = EVALUATE.replace('(eval "set --; $1")', 'eval "set --; $1"')
+EVALUATE_INSIDE = EVALUATE.replace(
+    '(echo "pid $$" >&3 || exit; exec 3>&-; eval "set --; $1")', 'echo "pid $$" >&3 && eval "set --; $1"'
+)
 
 JOB_VARIABLES = (
     "QUEUECTL_JOB_ID",
@@ -113,10 +117,10 @@ def check_startable(claim: Claim, environment: Dict[str, str]) -> None:
         raise CannotStart("the program %s was not found on PATH" % program)
 
 
-def launch_checked(claim: Claim, environment: Dict[str, str], run_fd: int, stdout: int, stderr: int) -> ChildProcess:
+def launch_checked(claim: Claim, environment: Dict[str, str], streams: Sequence[int]) -> ChildProcess:
     """Launch. Raises CannotStart where that fails by the job's own fault, OSError where the host lacks something."""
     try:
-        return launch(claim, environment, run_fd, stdout, stderr)
+        return launch(claim, environment, streams)
     except OSError as error:
         if error.errno in SHORTAGES or getattr(error, "winerror", None) in WINDOWS_SHORTAGES:
             raise
@@ -125,10 +129,13 @@ def launch_checked(claim: Claim, environment: Dict[str, str], run_fd: int, stdou
         raise CannotStart("cannot start: %s" % error) from None
 
 
-def launch(claim: Claim, environment: Dict[str, str], run_fd: int, stdout: int, stderr: int) -> ChildProcess:
-    """Start the command under its watcher, in a session of its own."""
+def launch(claim: Claim, environment: Dict[str, str], streams: Sequence[int]) -> ChildProcess:
+    """Start the command under its watcher, in a session of its own.
+
+    *streams*: the run file for its lock, stdout, stderr, the run file for notes.
+    """
     if system.WINDOWS:
-        return spawn.launch_suspended(claim.command, claim.cwd, environment, stdout, stderr)
+        return spawn.launch_suspended(claim.command, claim.cwd, environment, streams[1], streams[2])
     script, words = EXECUTE, claim.command
     if isinstance(words, str):
         if NEEDS_OWN_SHELL.search(words):
@@ -140,4 +147,4 @@ def launch(claim: Claim, environment: Dict[str, str], run_fd: int, stdout: int, 
         words = [spawn.on_path(words[0], environment) or words[0]] + words[1:]
     umask = "%04o" % (0o022 if claim.umask is None else claim.umask)
     arguments = [SHELL, "-c", script, SHELL, umask] + words
-    return spawn.start(arguments, claim.cwd, environment, (run_fd, stdout, stderr))
+    return spawn.start(arguments, claim.cwd, environment, streams)

@@ -10,7 +10,7 @@ import tempfile
 
 import pytest
 from helpers.bundle import BUNDLE, copy_bundle
-from helpers.home import COMPLAINTS, SCRIPT, Home, through_a_shell
+from helpers.home import COMPLAINTS, SCRIPT, Home, contents, through_a_shell
 from helpers.marks import long, posix_only
 from helpers.queue import NOW, SETTINGS, claim
 from helpers.waiting import wait_until
@@ -143,6 +143,21 @@ def test_under_every_shell_a_command_has_default_signals_and_nothing_open_but_it
         assert int(signals["SigBlk"], 16) == int(signals["SigIgn"], 16) & (1 << 31) - 1 == 0, out
         opened = [line.rpartition(" -> ")[2] for line in out.splitlines() if queue.folder.path in line]
         assert {name.rpartition(".")[2] for name in opened} <= {"out", "err", "run"}
+
+
+@long
+@needs_proc
+def test_under_every_shell_what_a_command_inherits_cannot_write_its_evidence(shell, queue):
+    """A lock works on a descriptor that is open for reading, too."""
+    code = "import os\nfor fd in range(3, 64):\n    try: os.write(fd, b'exit 0\\n')\n    except OSError: pass"
+    for command in ("echo 'exit 0' >&9", [sys.executable, "-c", code], "echo $$ >&9; echo 'exit 0' >&9; false"):
+        attempt = started(queue, command)
+        finished(attempt)
+        lines = contents(attempt.run_path).splitlines()
+        assert [line.split()[0] for line in lines] == ["start", "pid", "exit"], lines
+    _, flags, _ = ran(queue, "grep ^flags /proc/self/fdinfo/9")
+    assert int(flags.split()[1], 8) & os.O_ACCMODE == os.O_RDONLY
+    assert ran(queue, ["sh", "-c", "ls /proc/self/fd/3 2>&1; ls /proc/$$/fd"])[1].split()[-1:] == ["9"]
 
 
 @long
