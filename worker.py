@@ -26,11 +26,11 @@ What the two stand on, each a room of queuectl_lib/run:
     starting     only where none serves, in the background
     options      what was asked for              pace          how much, how often
     chores       what a supervisor does beside   log           what is said
+    replacing    when the next worker starts     trouble       a database that refuses
     attempt      one run of one command          launching     environment, watcher, start
     concluding   what to record of it            run_file      what its watcher noted
     spare_files  files used again                output_files  head and tail
     orphans      the jobs of dead workers        glance        what the database said last
-    trouble      a database that refuses
 
 Both processes outlive the files that they were loaded from: all of ours that they will ever
 need is loaded here, and by the supervisor in boot, before they begin.
@@ -81,9 +81,10 @@ VERSION = "0.1.0"
 class WorkerProcess:
     """A worker as its supervisor sees it."""
 
-    def __init__(self, name: str, process: Any) -> None:
+    def __init__(self, name: str, process: Any, rehearses: bool = False) -> None:
         self.name = name
         self.process = process
+        self.rehearses = rehearses
         self.began = time.monotonic()
         self.booted = False
 
@@ -102,6 +103,8 @@ class Supervisor:
         config: ConfigFile,
         when_present: Optional[Callable[[], None]] = None,
     ) -> None:
+        from queuectl_lib.run.replacing import Replacing  # which no worker needs
+
         self.queue = queue
         self.name = name
         self.options = options
@@ -112,8 +115,7 @@ class Supervisor:
         self.stage = ""  # or one of roster.REQUESTS: what the workers have been asked
         self.signals: List[int] = []
         self.started = 0
-        self.boot_failures = 0
-        self.start_after = 0.0  # monotonic; later only while workers die before they begin
+        self.replacing = Replacing(self.say)
         self.drained = False
         self.announced = False
         self.chores: Optional[Chores] = None
@@ -145,7 +147,10 @@ class Supervisor:
             self.when_present()
         self.chores = Chores(self.queue.database)
         os.chdir(os.path.abspath(os.sep))  # spawn fails from a directory that was deleted
-        log.say(self.name, "supervisor started, pid %d, workers: %d" % (os.getpid(), self.options.workers))
+        self.say("supervisor started, pid %d, workers: %d" % (os.getpid(), self.options.workers))
+
+    def say(self, text: str) -> None:
+        log.say(self.name, text)
 
     def wanted(self) -> int:
         """How many workers there should be."""
@@ -154,7 +159,7 @@ class Supervisor:
     def heed_requests(self) -> None:
         """Follow signals, and requests that others left as files."""
         for _ in range(len(self.signals)):
-            log.say(self.name, "%s received" % signals.signal_name(self.signals.pop(0)))
+            self.say("%s received" % signals.signal_name(self.signals.pop(0)))
             request = "now" if self.stage else "stop"
             self.request(request)
             self.advance(request)
@@ -173,7 +178,7 @@ class Supervisor:
         try:
             self.queue.folder.put_request(self.name, request)
         except OSError as error:
-            log.say(self.name, "cannot pass the stop on as a file (%s): workers are signalled" % error.strerror)
+            self.say("cannot pass the stop on as a file (%s): workers are signalled" % error.strerror)
 
     def wake_workers(self) -> None:
         """Say it by signal too: that ends an idle worker's sleep, and works without the folder."""
@@ -186,16 +191,18 @@ class Supervisor:
             return
         self.stage = stage
         if stage == "leave":
-            log.say(self.name, "stopping: running jobs go on without a worker, for the next one to adopt")
+            self.say("stopping: running jobs go on without a worker, for the next one to adopt")
         elif stage == "stop":
-            log.say(self.name, "stopping: running jobs finish, nothing new starts (again to end them)")
+            self.say("stopping: running jobs finish, nothing new starts (again to end them)")
         else:
-            log.say(self.name, "stopping now: running jobs are ended and given back")
+            self.say("stopping now: running jobs are ended and given back")
         self.wake_workers()
 
     def bury_dead_workers(self) -> None:
         for worker in self.workers[:]:
-            worker.booted = worker.booted or os.path.exists(self.queue.folder.life_path(worker.name))
+            if not (worker.booted or worker.rehearses) and roster.has_begun(self.queue.folder, worker.name):
+                worker.booted = True
+                self.replacing.has_begun()
             if worker.process.exitcode is None:
                 continue
             self.workers.remove(worker)
@@ -204,51 +211,51 @@ class Supervisor:
 
     def judge(self, worker: WorkerProcess, code: int) -> None:
         """Tell a worker that left from one that died, and that from one that never began."""
-        if code == 0:
-            self.boot_failures = 0
-            self.drained = self.drained or (self.options.drain and nothing_left(self.queue))
+        if worker.rehearses:
+            self.replacing.has_rehearsed(code, worker.began)
             return
-        how = "killed by %s" % signals.signal_name(-code) if code < 0 else "exit code %d" % code
-        log.say(self.name, "worker %s died (%s)" % (worker.name, how))
-        if self.chores:
-            self.chores.mourn()
-        self.boot_failures = 0 if worker.booted or self.stage else self.boot_failures + 1
-        now = time.monotonic()
-        pause = pace.SHORT_LIFE_SECONDS / 2 if now - worker.began < pace.SHORT_LIFE_SECONDS else 0.0
-        self.start_after = now + min(max(pause, self.boot_failures * 0.2), pace.TROUBLE_SECONDS)
-        if self.boot_failures >= pace.BOOT_FAILURES and os.access(self.queue.folder.workers, os.W_OK | os.X_OK):
-            raise HostError("workers cannot start (%s each time): the lines above say why" % how)
+        if code == 0:
+            self.drained = self.drained or (self.options.drain and nothing_left(self.queue))
+        else:
+            how = "killed by %s" % signals.signal_name(-code) if code < 0 else "exit code %d" % code
+            self.say("worker %s died (%s)" % (worker.name, how))
+            if self.chores:
+                self.chores.mourn()
+        if not self.stage:
+            self.replacing.has_left(code, worker.began, worker.booted or not code)
 
     def start_missing_workers(self) -> None:
-        while len(self.workers) < self.wanted() and time.monotonic() >= self.start_after:
+        while len(self.workers) < self.wanted() and time.monotonic() >= self.replacing.not_before:
+            if self.replacing.is_told and not all(worker.booted for worker in self.workers):
+                return  # one at a time, until one has begun
             self.started += 1
             name = "%s-%d" % (self.name, self.started)
             options = tuple(vars(self.options).values())  # text and numbers: whatever files are there can read these
-            arguments = (VERSION, self.queue.path, name, self.name, options, self.config.home)
+            rehearses = self.replacing.rehearses()
+            arguments = (VERSION, self.queue.path, name, self.name, options, self.config.home, rehearses)
             process = multiprocessing.get_context("spawn").Process(target=work, args=arguments, name=name)
+            worker = WorkerProcess(name, process, rehearses)
             try:
-                signals.start_helper_of_spawn()
-                with signals.signals_held_back():
-                    process.start()
+                self.start_process(worker)
             except OSError as error:
-                self.meet_shortage(error)
+                if not self.announced and not self.workers:
+                    raise HostError("cannot start a worker: %s" % error.strerror) from None
+                self.replacing.is_refused(str(error.strerror), worker.began)
                 return
-            self.workers.append(WorkerProcess(name, process))
+            self.workers.append(worker)
 
-    def meet_shortage(self, error: OSError) -> None:
-        """No process or memory for a worker now: fatal at the start, later a reason to wait."""
-        if not self.announced and not self.workers:
-            raise HostError("cannot start a worker: %s" % error.strerror)
-        log.say(self.name, "cannot start a worker: %s; trying again" % error.strerror)
-        self.start_after = time.monotonic() + pace.TROUBLE_SECONDS
+    def start_process(self, worker: WorkerProcess) -> None:
+        """Start it; one that rehearses is not heard. Raises OSError."""
+        signals.start_helper_of_spawn()
+        with signals.signals_held_back(), spawn.unheard() if worker.rehearses else contextlib.nullcontext():
+            worker.process.start()
 
     def announce_ready(self) -> None:
         """Tell who started us in the background that every worker is up (or that we are to stop already)."""
         complete = len(self.workers) >= self.options.workers
         up = complete and all(worker.booted for worker in self.workers)
         if not self.announced and (up or self.stage):
-            self.announced = True
-            self.boot_failures = 0
+            self.announced = self.replacing.was_ready = True
             with contextlib.suppress(OSError):
                 self.queue.folder.put_request(self.name, "ready")
 
@@ -276,7 +283,7 @@ class Supervisor:
         roster.remove_requests(self.queue.folder, self.name)
         with contextlib.suppress(OSError):
             self.presence.end()
-        log.say(self.name, "supervisor stopped")
+        self.say("supervisor stopped")
 
 
 def nothing_left(queue: Queue) -> bool:
@@ -313,16 +320,30 @@ def serve(
         Supervisor(queue, name, options, config, when_present).run()
 
 
-def work(version: str, db_path: str, name: str, supervisor: str, options: Sequence[Any], home: str) -> None:
-    """The target of a spawned worker process; *version* is that of its supervisor, which may be of older files."""
+def work(
+    version: str, db_path: str, name: str, supervisor: str, options: Sequence[Any], home: str, rehearses: bool = False
+) -> None:
+    """The target of a spawned worker process; *version* is that of its supervisor, which may be of older files.
+
+    One that *rehearses* finds out whether a worker can begin now, and no more.
+    """
     try:
         if version != VERSION:
             text = "the files here are of version %s now, and this supervisor of %s: start another one"
-            raise HostError(text % (VERSION, version))
+            log.say(name, "worker cannot go on: " + text % (VERSION, version))
+            sys.exit(pace.OTHER_VERSION)
         gc.collect()  # what loading has left behind
-        Worker(Queue(db_path), name, supervisor, Options(*options), ConfigFile(home)).run()
+        worker = Worker(Queue(db_path), name, supervisor, Options(*options), ConfigFile(home))
+        if rehearses:
+            worker.settle_in()
+            worker.leave()
+        else:
+            worker.run()
     except (QueueError, OSError) as error:
         log.say(name, "worker cannot go on: %s" % error)
+        sys.exit(HostError.exit_code)
+    except MemoryError:
+        log.say(name, "worker cannot go on: no memory")
         sys.exit(HostError.exit_code)
 
 

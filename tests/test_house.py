@@ -445,6 +445,7 @@ def test_a_frequent_command_loads_exactly_the_rooms_that_it_needs(tmp_path, word
 LATER = {
     ("storage.py", "queuectl_lib/store/bulk.py"),
     ("worker.py", "queuectl_lib/run/chores.py"),
+    ("worker.py", "queuectl_lib/run/replacing.py"),
     ("worker.py", "queuectl_lib/run/starting.py"),
 }
 

@@ -13,7 +13,7 @@ if sys.platform != "win32":
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Optional, Sequence, Union
+    from typing import Dict, Iterator, List, Optional, Sequence, Union
 
     if sys.platform == "win32":
         ChildProcess = subprocess.Popen[bytes]
@@ -132,6 +132,20 @@ def detached(command: List[str], environment: Dict[str, str], log: int) -> subpr
     return subprocess.Popen(
         command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
     )
+
+
+@contextlib.contextmanager
+def unheard() -> Iterator[None]:
+    """What is started meanwhile says nothing: its standard error goes nowhere. Raises OSError."""
+    kept = os.dup(2)
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 CREATE_SUSPENDED = 0x4  # of CreateProcess

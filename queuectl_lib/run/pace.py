@@ -22,7 +22,9 @@ LOOKS_PER_SECOND = 4  # that all workers of a supervisor together take at the mo
 SETTLED_SECONDS = 3.0  # how long files must have been at rest before their times are trusted
 FRESH_SECONDS = 10.0  # how long an answer of the database counts at the most
 SHORT_LIFE_SECONDS = 1.0  # a worker that dies sooner is replaced after a pause, not in a spin
-BOOT_FAILURES = 3  # workers that die before they began, in a row, that stop the supervisor
+BOOT_FAILURES = 3  # workers that die before they began, in a row, that stop a supervisor that was never ready
+NO_START_SECONDS = 30.0  # longest pause between two tries while no worker can start
+OTHER_VERSION = 4  # the exit code of a worker whose files are of another version than its supervisor
 TROUBLE_SECONDS = 5.0  # longest pause between two tries while the database refuses
 
 

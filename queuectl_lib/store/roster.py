@@ -6,6 +6,7 @@ A lock is the kernel's word, not a clock's: it falls when its holder dies, howev
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import time
@@ -36,8 +37,14 @@ class Presence:
     def __init__(self, folder: Folder, name: str, details: Fields) -> None:
         self.path = folder.life_path(name)
         self.fd = locks.hold_file(self.path)
-        os.lseek(self.fd, 0, os.SEEK_SET)
-        os.write(self.fd, json.dumps(dict(details, name=name)).encode("ascii"))
+        text = json.dumps(dict(details, name=name)).encode("ascii")
+        try:
+            os.lseek(self.fd, 0, os.SEEK_SET)
+            if os.write(self.fd, text) < len(text):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
+        except OSError as error:  # of which a disk that is full names no file
+            self.end()
+            raise OSError(error.errno, error.strerror, self.path) from None
 
     def end(self) -> None:
         """Give the lock up and take the file away."""
@@ -47,6 +54,14 @@ class Presence:
 def is_alive(folder: Folder, name: str) -> bool:
     """True while the supervisor or worker *name* lives, or where that cannot be told."""
     return locks.is_held(folder.life_path(name)) is not False
+
+
+def has_begun(folder: Folder, name: str) -> bool:
+    """True once the worker *name* has written its life file, which none that fails at it leaves behind."""
+    try:
+        return os.stat(folder.life_path(name)).st_size > 0
+    except OSError:
+        return False
 
 
 def members(folder: Folder) -> List[Fields]:

@@ -412,12 +412,19 @@ MUTANTS = [
         11,
         [
             (
-                "worker.py",
-                "        if self.boot_failures >= pace.BOOT_FAILURES and",
-                "        if self.boot_failures >= 1000 and",
+                "queuectl_lib/run/replacing.py",
+                "self.failures >= pace.BOOT_FAILURES:",
+                "self.failures >= 1000:",
             )
         ],
         "promises/test_recovery.py::test_a_python_that_cannot_start_children_stops_the_supervisor_with_a_reason",
+    ),
+    Mutant(
+        "a shortage of a second ends a healthy supervisor",
+        11,
+        [("queuectl_lib/run/replacing.py", "if not self.was_ready and", "if self.was_ready or")],
+        "promises/test_recovery.py::test_what_keeps_workers_from_starting_once_all_were_up_is_told_once_and_waited_for",
+        "run/test_shortages.py::test_before_all_were_up_three_that_cannot_begin_are_the_end_and_later_they_are_waited_for",
     ),
     Mutant(
         "a worker drops results that the database refuses",

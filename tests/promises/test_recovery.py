@@ -27,14 +27,14 @@ from queuectl_lib.host.tree import Tree
 from queuectl_lib.host.waking import WakeUp
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
-from queuectl_lib.run import log, run_file
+from queuectl_lib.run import run_file
 from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.run.launching import CannotStart
 from queuectl_lib.run.options import Options
 from queuectl_lib.run.spare_files import SpareFiles
 from queuectl_lib.store import looking, roster
 from queuectl_lib.store.roster import Presence
-from worker import Supervisor, Worker, WorkerProcess
+from worker import Worker
 
 pytestmark = posix_only
 
@@ -416,29 +416,31 @@ def test_a_paused_worker_that_wakes_late_cannot_finish_a_job_that_it_lost(home):
 # ---------------------------------------------------------------- workers that cannot start
 
 
-def test_a_worker_that_cannot_start_at_all_stops_the_supervisor_with_a_reason(home):
+def test_what_keeps_workers_from_starting_once_all_were_up_is_told_once_and_waited_for(home):
     add(home, "job", PATIENT)
     process = start(home, "--count", "2")
     wait_for_entries(home, "begun-job")
     home.wait_for_workers(2)
     busy = holder(home, "job")
-    with open(os.path.join(home.path, "config.json"), "w") as file:
+    settings = os.path.join(home.path, "config.json")
+    with open(settings, "w") as file:
         file.write('{"max_retries": 3,}')
     for member in home.workers():
         if member["name"] != busy:
             os.kill(member["pid"], signal.SIGKILL)
-    wait_until(lambda: contents(process.log).count(" died (") >= 4, "three more workers to die")
-    let_go(home)
-    wait_until(lambda: process.poll() is not None, "the supervisor to give up")
+    wait_until(lambda: "no worker can start now (exit code 3)" in contents(process.log), "the trouble to be told")
+    time.sleep(4)  # several tries, of which nothing is heard
     log = contents(process.log)
-    assert process.returncode == 3, log
-    assert "config.json: line 1, column" in log
-    assert "queuectl: error: workers cannot start (exit code 3 each time)" in log
-    assert log.count(" died (") == 4, "one killed, three that could not start, and no loop"
+    assert log.count(" died (") == 2, "one killed, one that could not start"
+    assert (log.count("config.json: line 1, column"), log.count("no worker can start")) == (1, 1), log
     assert "Traceback" not in log
-    assert looking.states_of(home.queue.database, ["job"]) == ["completed"], (
-        "a worker that could start finishes its job"
-    )
+    os.unlink(settings)
+    wait_until(lambda: "workers start again" in contents(process.log), "the trouble to be over")
+    add(home, "second", "true")
+    home.wait_for_state("second", "completed")
+    let_go(home)
+    home.wait_for_state("job", "completed")
+    assert process.poll() is None
 
 
 @needs_proc
@@ -519,18 +521,6 @@ def test_random_kills_of_workers_and_supervisors_lose_nothing_and_repeat_nothing
     assert os.listdir(home.queue.folder.workers) == []
     assert os.listdir(home.queue.folder.attempts) == []
     wait_until(lambda: processes_with(mark) == [], "every process of the test to be gone")
-
-
-@pytest.mark.parametrize("age, pause", [(0.1, 0.5), (10.0, 0.0)])
-def test_a_worker_that_died_young_is_replaced_after_a_pause_and_not_in_a_spin(queue, monkeypatch, age, pause):
-    monkeypatch.setattr(log, "say", lambda who, text: None)
-    supervisor = Supervisor(queue, "s1", Options(1, False), lambda: SETTINGS)
-    dead = WorkerProcess("s1-1", None)
-    dead.booted = True
-    dead.began -= age
-    now = time.monotonic()
-    supervisor.judge(dead, -9)
-    assert supervisor.start_after - now == pytest.approx(pause, abs=0.3)
 
 
 # ---------------------------------------------------------------- where little can be seen of other processes

@@ -1,13 +1,12 @@
 """Copying newer files over those that run: what runs goes on, and the next one to start says what it met."""
 
 import os
-import re
 import signal
-import time
 
 import pytest
-from helpers.bundle import BUNDLE, copy_bundle
-from helpers.home import Home, contents, ledger, let_go
+from helpers.bundle import copy_bundle
+from helpers.home import contents, ledger, let_go
+from helpers.installed import Installed, broken, newer
 from helpers.marks import posix_only
 from helpers.waiting import wait_until
 
@@ -18,35 +17,6 @@ PATIENT = """echo begun-$QUEUECTL_JOB_ID >>ledger
 while [ ! -e go ]; do sleep 0.05; done
 echo done-$QUEUECTL_JOB_ID >>ledger"""
 BOTH = ["begun-patient-0", "begun-patient-1", "done-patient-0", "done-patient-1"]
-
-
-class Installed(Home):
-    """A home that holds its own copy of the bundle."""
-
-    def command(self, *words):
-        return self.python + [os.path.join(self.path, "queuectl.py")] + [str(word) for word in words]
-
-    def replace(self, change):
-        """Copy the bundle over itself as `cp -r` does, file by file, each *change*d by a function of its text."""
-        for name in reversed(BUNDLE):  # the folder first, the door last
-            path = os.path.join(self.path, name)
-            inside = [os.path.join(folder, one) for folder, _, names in os.walk(path) for one in names]
-            for file in sorted(one for one in inside or [path] if one.endswith(".py")):
-                text = contents(file)
-                with open(file, "w", encoding="utf-8") as target:
-                    target.write(change(text))
-                # Python tells a file from its bytecode by size and second: as if this were some seconds later.
-                os.utime(file, (time.time() + 5,) * 2)
-
-
-def newer(text):
-    """As if the next version had been released."""
-    return re.sub(r'^VERSION = ".*"$', 'VERSION = "9.9.9"', text, flags=re.M)
-
-
-def broken(text):
-    """No version of ours at all: whoever loads this, and be it one line, is found out."""
-    return "raise SystemExit('this was loaded after all')\n"
 
 
 @pytest.fixture

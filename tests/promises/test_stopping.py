@@ -6,7 +6,9 @@ import subprocess
 import time
 
 import pytest
+from helpers.bundle import copy_bundle
 from helpers.home import PATIENT, Home, contents, ledger, let_go, wait_for_log
+from helpers.installed import Installed, newer
 from helpers.marks import posix_only
 from helpers.processes import is_running
 from helpers.waiting import wait_until
@@ -382,23 +384,27 @@ def test_a_supervisor_that_is_stopped_twice_while_its_workers_begin_ends_well(ho
     assert_nothing_is_left(home)
 
 
-def test_a_supervisor_that_gives_up_still_hears_that_it_should_hurry(home):
-    job = add(home, "echo begun >> ledger; sleep 60")
-    process = home.start("--count", "2")
-    home.wait_for_workers(2)
-    wait_for_entry(home, "begun")
-    busy = {job["worker"] for job in looking.processing(home.queue.database)}
-    with open(os.path.join(home.path, "config.json"), "w") as file:
-        file.write("broken")
-    idle = next(member for member in home.workers() if member["name"] not in busy)
-    os.kill(idle["pid"], signal.SIGKILL)
-    wait_for_log(process, "stopping: running jobs finish")
-    process.send_signal(signal.SIGTERM)
-    process.send_signal(signal.SIGTERM)
-    assert leave(process) == 3
-    assert "workers cannot start" in contents(process.log)
-    os.unlink(os.path.join(home.path, "config.json"))
-    assert home.state(job) == "pending"
+def test_a_supervisor_that_gives_up_still_hears_that_it_should_hurry(tmp_path):
+    home = Installed(tmp_path / "installed")
+    os.mkdir(home.path, 0o700)
+    copy_bundle(home.path)
+    try:
+        job = add(home, "echo begun >> ledger; sleep 60")
+        process = home.start("--count", "2")
+        home.wait_for_workers(2)
+        wait_for_entry(home, "begun")
+        busy = {job["worker"] for job in looking.processing(home.queue.database)}
+        home.replace(newer)
+        idle = next(member for member in home.workers() if member["name"] not in busy)
+        os.kill(idle["pid"], signal.SIGKILL)
+        wait_for_log(process, "stopping: running jobs finish")
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)
+        assert leave(process) == 3
+        assert "workers cannot start: the files here are of another version" in contents(process.log)
+        assert home.state(job) == "pending"
+    finally:
+        home.clean_up()
 
 
 def test_of_several_requests_the_strongest_holds_and_is_told_once(home):

@@ -1,0 +1,82 @@
+"""When the next worker is started: at once, or ever later where they do not stay; and when it is given up."""
+
+from __future__ import annotations
+
+import time
+
+from queuectl_lib.errors import HostError
+from queuectl_lib.host import signals
+from queuectl_lib.run import pace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable
+
+
+class Replacing:
+    """What one supervisor has seen of workers that left.
+
+    Until all were up once, workers that cannot begin are a mistake, which ends the supervisor. From then
+    on they are a shortage of the host, or a file away for a moment, and that is waited for: told once, tried
+    ever later, and by rehearsals, which say nothing, until one has gone well.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say = say
+        self.was_ready = False  # all workers have been up once
+        self.failures = 0  # workers that died before they began, in a row
+        self.pause = 0.0
+        self.not_before = 0.0  # monotonic: when the next one may be started
+        self.noticed = 0.0  # monotonic: the last short life; those that began before belong to it
+        self.is_told = False  # that they cannot start
+        self.rehearsed = False  # well, since
+
+    def rehearses(self) -> bool:
+        """True where the next start is to be a rehearsal."""
+        return self.is_told and not self.rehearsed
+
+    def has_begun(self) -> None:
+        """A worker is up."""
+        if self.is_told:
+            self.say("workers start again")
+        self.failures, self.is_told, self.rehearsed = 0, False, False
+
+    def has_left(self, code: int, began: float, booted: bool) -> None:
+        """A worker that *began* then (monotonic) has left with this exit code, negative a signal, unasked.
+
+        Raises HostError where workers cannot start and never could, or are of another version.
+        """
+        how = "killed by %s" % signals.signal_name(-code) if code < 0 else "exit code %d" % code
+        self.failures = 0 if booted else self.failures + 1
+        if code == pace.OTHER_VERSION:
+            raise HostError("workers cannot start: the files here are of another version than this supervisor")
+        if booted:
+            self._put_off(began, pace.SHORT_LIFE_SECONDS if code == -9 else pace.TROUBLE_SECONDS)
+            return
+        if not self.was_ready and self.failures >= pace.BOOT_FAILURES:
+            raise HostError("workers cannot start (%s each time): the lines above say why" % how)
+        self.is_refused(how, began)
+
+    def has_rehearsed(self, code: int, began: float) -> None:
+        """A rehearsal is over."""
+        self.rehearsed = code in (0, pace.OTHER_VERSION)  # a real one says which version
+        self.not_before = 0.0
+        if not self.rehearsed:
+            self.is_refused("", began)
+
+    def is_refused(self, why: str, began: float) -> None:
+        """No worker can be started now."""
+        if self.was_ready and not self.is_told:
+            self.say("no worker can start now (%s): trying again, ever more slowly" % why)
+            self.is_told = True
+        self.rehearsed = False
+        self._put_off(began, pace.NO_START_SECONDS if self.was_ready else pace.SHORT_LIFE_SECONDS / 2)
+
+    def _put_off(self, began: float, most: float) -> None:
+        """The next start comes later each time, by *most* seconds at the most; many that leave at once are one time."""
+        now = time.monotonic()
+        if now - began >= pace.SHORT_LIFE_SECONDS and not self.is_told:
+            self.pause = 0.0
+        elif began >= self.noticed:
+            self.pause = min(max(pace.SHORT_LIFE_SECONDS / 2, self.pause * 2), most)
+            self.noticed, self.not_before = now, now + self.pause
