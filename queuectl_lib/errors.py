@@ -29,11 +29,14 @@ class NoDatabase(HostError):
     """The database file does not exist, or is empty."""
 
 
+NAME_CHARACTERS = 100  # of a name that does not exist, looked at for what it may have meant
+
+
 def unknown_name(what: str, name: object, known: Sequence[str]) -> BadInput:
     """The refusal of a name that does not exist, with the nearest that does."""
     import difflib  # needed only to refuse
 
-    near = difflib.get_close_matches(str(name), known, 1, 0.5)
+    near = difflib.get_close_matches(str(name)[:NAME_CHARACTERS], known, 1, 0.5)
     hint = "did you mean %s?" % near[0] if near else "known: %s" % ", ".join(known)
     return BadInput("unknown %s %s: %s" % (what, shown(name), hint))
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 
 from queuectl_lib import errors
 from queuectl_lib.errors import BadInput
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Sequence, Tuple
+    from typing import Any, Dict, List, Sequence, Set, Tuple
 
     Fields = Dict[str, Any]  # a job, an attempt, a member ... by its column or JSON key
 
@@ -27,8 +28,8 @@ def unique_keys(pairs: List[Tuple[str, Any]]) -> Fields:
     """An object of JSON; raises Unwanted for a key that comes twice."""
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = [name for name in names if names.count(name) > 1][0]
+        seen: Set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise Unwanted("the key %s comes twice" % errors.shown(twice), json.dumps(twice, ensure_ascii=False))
     return fields
 
@@ -36,6 +37,17 @@ def unique_keys(pairs: List[Tuple[str, Any]]) -> Fields:
 def refuse_constant(name: str) -> None:
     """Raise Unwanted for NaN, Infinity and -Infinity."""
     raise Unwanted("%s is not a number that JSON knows" % name, name)
+
+
+def short_integer(digits: str) -> int:
+    """A whole number of JSON. Raises ValueError for one of thousands of digits: to read it takes their square."""
+    if len(digits) > INTEGER_DIGITS:
+        raise ValueError
+    return int(digits)
+
+
+INTEGER_DIGITS = 4300  # as newer Pythons have it, which refuse by themselves, and quicker
+SHORT_INTEGER = None if hasattr(sys, "set_int_max_str_digits") else short_integer
 
 
 def check_text(value: object, name: str) -> str:

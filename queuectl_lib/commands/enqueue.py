@@ -6,7 +6,7 @@ from queuectl_lib.commands import add, frame, terminal
 from queuectl_lib.commands.terminal import Progress
 from queuectl_lib.errors import BadInput
 from queuectl_lib.host import files
-from queuectl_lib.jobs import reading
+from queuectl_lib.jobs import reading, sources
 from queuectl_lib.jobs.ids import Holder
 from queuectl_lib.store import bulk  # noqa: F401 - before input is waited for: our files may be replaced meanwhile
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     "enqueue",
     frame.argument("text", nargs="?", metavar="JSON", help="the jobs, or - to read them from standard input"),
     frame.argument("--file", metavar="F", help="read them from this file"),
+    frame.argument("--any-state", action="store_true", help="also jobs that ran, or run now, as new ones"),
     frame.argument("--quiet", action="store_true", help="print nothing when it worked"),
     frame.argument("--verbose", action="store_true", help="say which jobs a key kept from being added"),
     shows=True,
@@ -32,9 +33,10 @@ def enqueue(call: Call) -> int:
     if (options.text is None) == (options.file is None):
         raise BadInput("give one source: JSON, - for standard input, or --file F")
     maker = add.job_maker(call)
+    maker.any_state = options.any_state
     queue = call.queue()
     progress = Progress()
-    with reading.open_source(options.text, options.file) as source:
+    with sources.open_source(options.text, options.file) as source:
         try:
             rows = reading.checked_rows(maker, reading.read_jobs(source, progress.jobs_read))
             first = [next(rows)]  # what begins with a mistake does not even make a home

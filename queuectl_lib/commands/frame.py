@@ -10,7 +10,7 @@ import time
 
 import queuectl_lib
 import storage
-from queuectl_lib import values
+from queuectl_lib import errors, values
 from queuectl_lib.commands import COMMANDS, terminal
 from queuectl_lib.errors import BadInput
 from queuectl_lib.host import bundle, system
@@ -102,7 +102,7 @@ class Parser(argparse.ArgumentParser):
         """The option that *word* may have meant, as the end of a message."""
         import difflib  # needed only to refuse
 
-        near = difflib.get_close_matches(word, list(self._option_string_actions), 1)
+        near = difflib.get_close_matches(word[: errors.NAME_CHARACTERS], list(self._option_string_actions), 1)
         return " (did you mean %s?)" % near[0] if near else ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
 from queuectl_lib import errors, times, values
 from queuectl_lib.errors import BadInput
@@ -71,6 +72,13 @@ def check_directory(value: object, base: str) -> str:
     if values.utf8_bytes(text) > 4096:
         raise BadInput("cwd is longer than 4096 bytes")
     return os.path.normpath(os.path.join(base, text))
+
+
+def check_umask(value: object) -> int:
+    """A umask, given as chmod takes it: in octal digits."""
+    if isinstance(value, str) and re.match(r"[0-7]{1,4}\Z", value) and int(value, 8) <= 0o777:
+        return int(value, 8)
+    raise BadInput("umask: %s is not one in octal digits, such as 022 or 0077 (text in JSON)" % errors.shown(value))
 
 
 def check_env(value: object) -> Optional[str]:

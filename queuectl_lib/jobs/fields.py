@@ -12,7 +12,7 @@ import json
 from queuectl_lib import errors, times, values
 from queuectl_lib.errors import BadInput
 from queuectl_lib.host import system
-from queuectl_lib.jobs import checks, ids
+from queuectl_lib.jobs import checks, ids, states
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,7 +89,15 @@ FIELDS = (
         shown=lambda env: ", ".join(sorted(env)) + " (values not shown)" if env else "-",  # the values are secrets
         claimed=True,
     ),
-    Field("umask", "umask", read=lambda umask: None if umask is None else "%04o" % umask, claimed=True),
+    Field(
+        *(
+            "umask",
+            "umask",
+            {"metavar": "MODE", "help": "which permissions its files lack: 022, 0077 (default: yours)"},
+        ),
+        read=lambda umask: None if umask is None else "%04o" % umask,
+        claimed=True,
+    ),
     Field(
         *("unique", "unique_key"),
         {"metavar": "KEY", "help": "add nothing while another job with this key waits or runs"},
@@ -107,7 +115,7 @@ FIELDS = (
 JOB_KEYS = tuple(field.key for field in FIELDS if field.option is not None)
 KNOWN_KEYS = frozenset(field.key for field in FIELDS)
 COMMON_KEYS = frozenset(("id", "command", "max_retries", "priority", "unique"))  # SHARED_COLUMNS stay as they are
-BY_HAND = ("id", "command", "max_retries", "priority", "unique", "run_at", "delay", "cwd")
+BY_HAND = ("id", "command", "max_retries", "priority", "unique", "run_at", "delay", "cwd", "umask")
 CHECKED = tuple((field.key, field.check) for field in FIELDS if field.check)
 
 OWN_COLUMNS = "id, command, is_list, max_retries, priority, unique_key"
@@ -122,11 +130,29 @@ SHOWN_COLUMNS = ", ".join(["is_list"] + ['%s AS "%s"' % (field.column, field.key
 READ = tuple((field.key, field.read) for field in FIELDS if field.read)
 
 
+NEW = (None,) + states.WAITING
+
+
+class NotNew(BadInput):
+    """A job that says of itself that it ran, or runs now."""
+
+
+def not_new(state: object, identifier: object) -> BadInput:
+    """The refusal of a job for the *state* that it says it is in."""
+    if state not in states.STATES:
+        return errors.unknown_name("state", state, states.STATES)
+    name = "the job" if identifier is None else "job " + ids.check_id(identifier)
+    return NotNew("%s says that it is %s" % (name, state))
+
+
 class JobMaker:
     """Turns what a person or program asks for into rows for the jobs table.
 
-    Holds what the jobs of one call share: settings, directory, umask, time.
+    Holds what the jobs of one call share: settings, directory, umask, time; and whether those that
+    say of themselves that they are no longer new are taken all the same (*any_state*).
     """
+
+    any_state = False
 
     def __init__(self, max_retries: int, cwd: str, umask: Optional[int], now: float) -> None:
         self.max_retries = max_retries
@@ -148,9 +174,11 @@ class JobMaker:
         if keys <= COMMON_KEYS:
             shared = self.shared
         elif keys <= KNOWN_KEYS:
+            if get("state") not in NEW and not self.any_state:
+                raise not_new(get("state"), get("id"))
             shared = self._shared(get)
         else:
-            raise errors.unknown_name("key", sorted(set(fields) - KNOWN_KEYS)[0], JOB_KEYS)
+            raise errors.unknown_name("key", min(set(fields) - KNOWN_KEYS), JOB_KEYS)
         command, is_list = checks.check_command(get("command"))
         identifier, max_retries, priority, key = get("id"), get("max_retries"), get("priority"), get("unique")
         return (
@@ -164,13 +192,13 @@ class JobMaker:
 
     def _shared(self, get: Callable[[str], object]) -> Tuple[Any, ...]:
         """The values of SHARED_COLUMNS, which are the same for most jobs of a call."""
-        cwd = get("cwd")
+        cwd, umask = get("cwd"), get("umask")
         return (
             self._times(get("run_at"), get("delay"))
             + tuple([None if get(key) is None else check(get(key)) for key, check in CHECKED])
             + (
                 self.cwd if cwd is None else checks.check_directory(cwd, self.cwd),
-                self.umask,
+                self.umask if umask is None else checks.check_umask(umask),
                 self.now_text,
                 self.now_text,
             )

@@ -1,22 +1,21 @@
-"""Jobs as JSON and JSON Lines, read in flat memory; a mistake names its line."""
+"""Jobs as JSON and JSON Lines: values, one after the other; a mistake names its line."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 
-from queuectl_lib import errors, values
-from queuectl_lib.errors import BadInput, HostError
+from queuectl_lib import values
+from queuectl_lib.errors import BadInput
+from queuectl_lib.jobs import sources
+from queuectl_lib.jobs.fields import NotNew
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Iterable, Iterator, List, Optional, Sequence, Tuple
+    from typing import Any, Callable, Iterable, Iterator, List, Sequence, Tuple
 
     from queuectl_lib.jobs.fields import JobMaker
 
-LINE_BYTES = 16 * 1024 * 1024  # longest line of JSON Lines (an array may be longer)
-BLOCK_BYTES = 64 * 1024  # of lines, read and decoded at once
 JSON_LEVELS = 900  # of lists and objects in each other: what every Python can read
 
 
@@ -26,7 +25,7 @@ def read_jobs(source: Any, report: Callable[[int, int, int], None]) -> Iterator[
     *source* is an open binary file; *report* is told bytes read, bytes in all (0 where that is not known),
     and lines. Raises BadInput that names the line, HostError where the source cannot be read.
     """
-    reader = LineReader(source, report)
+    reader = sources.LineReader(source, report)
     lines = reader.lines()
     for begin, first in lines:
         if not first.strip():
@@ -36,6 +35,8 @@ def read_jobs(source: Any, report: Callable[[int, int, int], None]) -> Iterator[
             for number, line in lines:
                 if line and not line.isspace():
                     yield number, read_line(line, number)
+        elif first.lstrip()[:1] not in ("{", "["):
+            yield from read_values(first, begin)  # no job at all: what comes behind it is not waited for
         else:
             yield from read_values(reader.rest(first, lines), begin)
 
@@ -93,9 +94,9 @@ def read_values(text: str, begin: int) -> Iterator[Tuple[object, object]]:
 
 
 DECODER = json.JSONDecoder(
-    object_pairs_hook=values.unique_keys, parse_constant=values.refuse_constant
+    object_pairs_hook=values.unique_keys, parse_constant=values.refuse_constant, parse_int=values.SHORT_INTEGER
 )  # json.loads makes one a call
-PLAIN_DECODER = json.JSONDecoder(parse_constant=values.refuse_constant)
+PLAIN_DECODER = json.JSONDecoder(parse_constant=values.refuse_constant, parse_int=values.SHORT_INTEGER)
 WHITE_SPACE = re.compile(r"\s*")
 JSON_MISTAKES = (ValueError, RecursionError, BadInput)
 
@@ -132,7 +133,7 @@ def check_depth(value: object, text: str) -> None:
 def is_json(line: str) -> bool:
     """True where one line is a whole JSON value, so that the source is JSON Lines."""
     try:
-        json.loads(line)
+        json.loads(line, parse_int=values.SHORT_INTEGER)
     except json.JSONDecodeError as error:
         return error.pos < len(line.rstrip())  # broken rather than unfinished: say so for this line
     except (ValueError, RecursionError):
@@ -140,141 +141,27 @@ def is_json(line: str) -> bool:
     return True
 
 
-class LineReader:
-    """Reads lines of UTF-8 (with or without BOM) or of UTF-16 with BOM, counting them.
-
-    No line is longer than ``line_bytes``, but an array that begins in the first; None lifts that.
-    """
-
-    def __init__(self, source: Any, report: Callable[[int, int, int], None]) -> None:
-        import codecs  # loaded already; the name is needed only here
-        import io  # needed only for what is not UTF-8
-
-        self.source = source
-        self.report = report
-        self.line_bytes: Optional[int] = LINE_BYTES
-        self.number = 0
-        self.done = 0
-        self.total = source_size(source)
-        self.begun = False  # a line that is not blank has come
-        self.behind = b""  # what was read of the line behind the last block
-        start = source.peek(3)[:3] if hasattr(source, "peek") else source.getvalue()[:3]
-        if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            try:
-                self.source = io.BytesIO(source.read().decode("utf-16").encode("utf-8"))
-            except UnicodeDecodeError:
-                raise BadInput("line 1: not valid UTF-16: nothing was added") from None
-        elif start == codecs.BOM_UTF8:
-            source.read(3)
-
-    def lines(self) -> Iterator[Tuple[int, str]]:
-        """Each line with its number, without its end. Of what is wrong, those before it come first."""
-        block = self._next_block()
-        while block:
-            text, whole = decoded_lines(block)
-            may_be_long, next_number = len(block) > LINE_BYTES, self.number + 1
-            for self.number, line in enumerate(text, next_number):
-                if may_be_long:
-                    self._refuse_long(self.number, line.encode("utf-8"))
-                yield self.number, line
-            if not whole:
-                raise BadInput("line %d: not valid UTF-8: nothing was added" % (self.number + 1))
-            self.begun = self.begun or not block.isspace()
-            self.done += len(block)
-            self.report(self.done, self.total, self.number)
-            block = self._next_block()
-
-    def rest(self, first: str, lines: Iterator[Tuple[int, str]]) -> str:
-        """All the text from the line *first* on; *lines* are those behind it, of any length."""
-        import io  # needed only for JSON of several lines
-
-        self.line_bytes = None
-        text = io.StringIO()  # a list of the lines would take several times as much
-        text.write(first)
-        for _, line in lines:
-            text.write("\n" + line)
-        return text.getvalue()
-
-    def _next_block(self) -> bytes:
-        """Lines that end, as many as there are without waiting for more; at the end what is left.
-
-        A line that is too long is not read to its end.
-        """
-        parts = [self.behind]
-        size = len(self.behind)
-        while True:
-            data = self._read(BLOCK_BYTES)
-            end = data.rfind(b"\n") + 1
-            if end or not data:
-                self.behind = data[end:]
-                return b"".join(parts + [data[:end]])
-            parts.append(data)
-            size += len(data)
-            if self.line_bytes is not None and size > self.line_bytes:
-                self._refuse_long(self.number + 1, b"".join(parts))
-                self.line_bytes = None
-
-    def _refuse_long(self, number: int, line: bytes) -> None:
-        """Raise BadInput for a *line* that is too long, unless it begins an array that is all there is."""
-        is_array = not self.begun and line.lstrip()[:1] == b"["
-        if self.line_bytes is not None and len(line) > self.line_bytes and not is_array:
-            raise BadInput("line %d is longer than %d bytes: nothing was added" % (number, self.line_bytes))
-        self.begun = self.begun or not line.isspace()
-
-    def _read(self, size: int) -> bytes:
-        try:
-            data: bytes = self.source.read1(size)
-        except OSError as error:
-            raise HostError("cannot read the jobs: %s" % error.strerror) from None
-        return data
-
-
-def decoded_lines(block: bytes) -> Tuple[List[str], bool]:
-    """The lines of *block*, of UTF-8, without their ends; False with those before the first that is not."""
-    whole = True
-    try:
-        text = block.decode("utf-8")
-    except UnicodeDecodeError as error:
-        text = block[: block.rfind(b"\n", 0, error.start) + 1].decode("utf-8")
-        whole = False
-    lines = text.split("\n")  # not splitlines, which knows more ends than JSON does
-    if not lines[-1]:
-        lines.pop()
-    return lines, whole
-
-
-def source_size(source: Any) -> int:
-    """Bytes in a regular file, 0 for what cannot tell."""
-    try:
-        return os.fstat(source.fileno()).st_size
-    except (OSError, ValueError, AttributeError):
-        return 0
-
-
-def open_source(text: Optional[str], path: Optional[str]) -> Any:
-    """What to read jobs from, as an open binary file."""
-    if path is not None and path != "-":
-        try:
-            return open(path, "rb")
-        except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or error
-            raise BadInput("cannot read %s: %s" % (errors.shown(path), why)) from None
-    if path == "-" or text == "-":
-        return os.fdopen(os.dup(0), "rb")
-    import io  # needed only for JSON on the command line
-
-    return io.BytesIO(values.check_text(text, "JSON").encode("utf-8"))
-
-
 def checked_rows(maker: JobMaker, jobs: Iterable[Tuple[object, object]]) -> Iterator[Tuple[object, Sequence[Any]]]:
-    """Rows for the queue; a mistake names its line."""
-    count = 0
-    for line, fields in jobs:
+    """Rows for the queue; a mistake names its line.
+
+    Jobs that say of themselves that they ran, or run now, are refused together at the end.
+    """
+    count = not_new = 0
+    first = ""
+    for line, job in jobs:
+        count += 1
         try:
-            row = maker.row(fields)
+            row = maker.row(job)
+        except NotNew as error:
+            not_new += 1
+            first = first or "line %s: %s" % (line, error)
+            continue
         except BadInput as error:
             raise BadInput("line %s: %s: nothing was added" % (line, error)) from None
-        count += 1
-        yield line, row
+        if not not_new:  # else all that is left to do is to count them
+            yield line, row
     if not count:
         raise BadInput("no job was given: nothing was added")
+    if not_new:
+        text = "%s, and would run again (jobs of that kind: %d): nothing was added; `list --state pending,failed`"
+        raise BadInput((text + " leaves them out, --any-state takes them as new") % (first, not_new))

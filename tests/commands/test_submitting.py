@@ -18,7 +18,7 @@ from helpers.waiting import wait_until
 import queuectl
 from queuectl_lib import times
 from queuectl_lib.errors import BadInput
-from queuectl_lib.jobs import reading
+from queuectl_lib.jobs import reading, sources
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.store import health, looking
 from storage import Queue
@@ -266,7 +266,7 @@ def test_null_stands_for_the_default(shared):
 
 def test_fields_that_queuectl_sets_are_ignored_on_input(shared):
     own = {
-        "state": "completed",
+        "state": "failed",
         "attempts": 99,
         "next_run_at": "1999-01-01T00:00:00Z",
         "created_at": "1999-01-01T00:00:00Z",
@@ -300,35 +300,6 @@ def test_jobs_of_one_batch_run_in_their_order(home):
     home.drain()
     jobs = [fields(home, "job%d" % number) for number in (1, 2, 3)]
     assert [job["id"] for job in sorted(jobs, key=lambda job: job["started_at"])] == ["job3", "job1", "job2"]
-
-
-def test_what_list_prints_recreates_the_jobs_elsewhere(home, tmp_path):
-    given = [
-        {"id": "plain", "command": "exit 0"},
-        {"id": "list", "command": ["prog", "", "a b", "caf\u00e9 \x1b\u202e"]},
-        {"id": "rich", "command": "a\nb \x7f \x9b", "max_retries": 0, "priority": -7, "timeout": 1.5},
-        {"id": "placed", "command": "x", "cwd": str(tmp_path)},
-        {"id": "later", "command": "x", "run_at": "2031-12-01T10:00:00.25Z", "env": {"A": "\x1b", "B": "caf\u00e9"}},
-        {"id": "ran", "command": "exit 1", "max_retries": 0},
-    ]
-    home.run("enqueue", json.dumps(given))
-    home.run("cancel", "plain")
-    other = Home(tmp_path / "other")
-    ids = other.run("enqueue", "-", input=home.run("list", "--json").stdout).stdout.split()
-    assert ids == [job["id"] for job in given]
-    kept = ("id", "command", "max_retries", "priority", "run_at", "timeout", "cwd", "env")
-    for identifier in ids:
-        ours, theirs = fields(home, identifier), fields(other, identifier)
-        assert {key: ours[key] for key in kept} == {key: theirs[key] for key in kept}
-        assert theirs["state"] == "pending"
-
-
-def test_what_show_prints_recreates_the_job_elsewhere(home, tmp_path):
-    job = home.add("echo out; exit 1", "--max-retries", "0", "--env", "A=1")
-    home.drain()
-    other = Home(tmp_path / "other")
-    assert other.run("enqueue", "-", input=home.run("show", job, "--json").stdout).id == job
-    assert fields(other, job)["env"] == {"A": "1"}
 
 
 def some_jobs(count):
@@ -511,7 +482,7 @@ def jobs_read(data):
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 10000])
 def test_where_a_block_of_the_input_ends_changes_nothing(monkeypatch, size):
     """Not in the middle of a letter, of a line, of its end."""
-    monkeypatch.setattr(reading, "BLOCK_BYTES", size)
+    monkeypatch.setattr(sources, "BLOCK_BYTES", size)
     jobs = [{"command": "echo \u65e5\u672c\u2028 %d" % number} for number in range(5)]
     lines = [json.dumps(job, ensure_ascii=False) for job in jobs]
     for end, numbers in (("\n", (1, 2, 3, 4, 5)), ("\r\n", (1, 2, 3, 4, 5)), ("\n \n\r\n", (1, 4, 7, 10, 13))):
@@ -523,8 +494,8 @@ def test_where_a_block_of_the_input_ends_changes_nothing(monkeypatch, size):
 
 @pytest.mark.parametrize("size", [4, 5, 10000])
 def test_the_first_wrong_line_is_named_whatever_is_wrong_with_those_behind_it(monkeypatch, size):
-    monkeypatch.setattr(reading, "BLOCK_BYTES", size)
-    monkeypatch.setattr(reading, "LINE_BYTES", 100)
+    monkeypatch.setattr(sources, "BLOCK_BYTES", size)
+    monkeypatch.setattr(sources, "LINE_BYTES", 100)
     good, long = b'{"command": "true"}\n', b'{"command": "%s"}\n' % (b"x" * 100)
     wrong = {
         b"oops\n": "line 2, column 1: Expecting value: nothing was added",
@@ -572,7 +543,7 @@ def test_a_wrong_line_is_refused_while_its_producer_still_waits(home):
 
 
 def test_an_array_in_one_line_may_be_longer_than_any_line_of_json_lines(home, monkeypatch):
-    monkeypatch.setattr(reading, "LINE_BYTES", 1000)
+    monkeypatch.setattr(sources, "LINE_BYTES", 1000)
     text = json.dumps([{"command": "echo %d" % number} for number in range(200)])
     source = os.path.join(home.path, "jobs.json")
     with open(source, "w") as file:
@@ -583,7 +554,7 @@ def test_an_array_in_one_line_may_be_longer_than_any_line_of_json_lines(home, mo
 
 @pytest.mark.parametrize("letter", ["x", "\u00e9"], ids=["ascii", "two bytes"])
 def test_a_line_that_is_too_long_is_named_whatever_it_is_made_of(home, monkeypatch, capsys, letter):
-    monkeypatch.setattr(reading, "LINE_BYTES", 1000)
+    monkeypatch.setattr(sources, "LINE_BYTES", 1000)
     source = os.path.join(home.path, "jobs.jsonl")
     with open(source, "w", encoding="utf-8") as file:
         file.write('{"command": "true"}\n{"command": "%s"}\n' % (letter * 995))

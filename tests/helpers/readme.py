@@ -14,7 +14,9 @@ from queuectl_lib.jobs import fields
 README = os.path.join(ROOT, "README.md")
 BEGIN, END = "<!-- written by `make readme` -->\n", "<!-- until here -->\n"
 FED_BACK = """ What queuectl itself sets is accepted and ignored,
-so one home feeds another: `queuectl.py list --limit 1000000 --json | queuectl.py --home OTHER enqueue -`.
+so one home feeds another: `queuectl.py list --state pending,failed --limit 1000000 --json | queuectl.py --home
+OTHER enqueue -`. Jobs that say by their `state` that they ran, or run now, are refused, and the others with
+them; `--any-state` takes them as new.
 """
 
 

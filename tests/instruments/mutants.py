@@ -570,6 +570,24 @@ MUTANTS = [
         [("queuectl_lib/store/database.py", "        if path:\n", "        if False:\n")],
         "promises/test_identity.py::test_a_database_that_is_mounted_as_a_single_file_is_refused",
     ),
+    Mutant(
+        "jobs that ran are taken for new ones",
+        2,
+        [("queuectl_lib/jobs/fields.py", " and not self.any_state:", " and False:")],
+        "commands/test_feeding.py::test_what_ran_or_runs_is_refused_whole_with_the_first_and_how_many",
+    ),
+    Mutant(
+        "a job from elsewhere gets the umask of who feeds it",
+        19,
+        [("queuectl_lib/jobs/fields.py", "self.umask if umask is None else", "self.umask if True else")],
+        "commands/test_feeding.py::test_every_stored_property_of_a_job_survives_the_way_from_list_to_enqueue",
+    ),
+    Mutant(
+        "a name that comes twice is looked for in quadratic time",
+        19,
+        [("queuectl_lib/values.py", "if name in seen or", "if [one for one, _ in pairs].count(name) > 1 or")],
+        "promises/test_costly_input.py::test_the_name_that_comes_twice_is_found_without_comparing_each_with_each",
+    ),
 ]
 
 

@@ -1,0 +1,159 @@
+"""Where jobs are read from: lines of a file, a pipe or a word, in flat memory."""
+
+from __future__ import annotations
+
+import os
+
+from queuectl_lib import errors, values
+from queuectl_lib.errors import BadInput, HostError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Iterator, List, Optional, Tuple
+
+LINE_BYTES = 16 * 1024 * 1024  # longest line of JSON Lines (an array may be longer)
+BLOCK_BYTES = 64 * 1024  # of lines, read and decoded at once
+
+
+class LineReader:
+    """Reads lines of UTF-8 (with or without BOM) or of UTF-16 with BOM, counting them.
+
+    No line is longer than ``line_bytes``, but an array that begins in the first; None lifts that.
+    """
+
+    def __init__(self, source: Any, report: Callable[[int, int, int], None]) -> None:
+        import codecs  # loaded already; the name is needed only here
+
+        self.source = source
+        self.report = report
+        self.line_bytes: Optional[int] = LINE_BYTES
+        self.number = 0
+        self.done = 0
+        self.total = source_size(source)
+        self.begun = False  # a line that is not blank has come
+        self.behind = b""  # what was read of the line behind the last block
+        start = source.peek(3)[:3] if hasattr(source, "peek") else source.getvalue()[:3]
+        if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            self.source = FromUtf16(source)
+        elif start == codecs.BOM_UTF8:
+            source.read(3)
+
+    def lines(self) -> Iterator[Tuple[int, str]]:
+        """Each line with its number, without its end. Of what is wrong, those before it come first."""
+        block = self._next_block()
+        while block:
+            text, whole = decoded_lines(block)
+            may_be_long, next_number = len(block) > LINE_BYTES, self.number + 1
+            for self.number, line in enumerate(text, next_number):
+                if may_be_long:
+                    self._refuse_long(self.number, line.encode("utf-8"))
+                yield self.number, line
+            if not whole:
+                raise BadInput("line %d: not valid UTF-8: nothing was added" % (self.number + 1))
+            self.begun = self.begun or not block.isspace()
+            self.done += len(block)
+            self.report(self.done, self.total, self.number)
+            block = self._next_block()
+
+    def rest(self, first: str, lines: Iterator[Tuple[int, str]]) -> str:
+        """All the text from the line *first* on; *lines* are those behind it, of any length."""
+        import io  # needed only for JSON of several lines
+
+        self.line_bytes = None
+        text = io.StringIO()  # a list of the lines would take several times as much
+        text.write(first)
+        for _, line in lines:
+            text.write("\n" + line)
+        return text.getvalue()
+
+    def _next_block(self) -> bytes:
+        """Lines that end, as many as there are without waiting for more; at the end what is left.
+
+        A line that is too long is not read to its end.
+        """
+        parts = [self.behind]
+        size = len(self.behind)
+        while True:
+            data = self._read(BLOCK_BYTES)
+            end = data.rfind(b"\n") + 1
+            if end or not data:
+                self.behind = data[end:]
+                return b"".join(parts + [data[:end]])
+            parts.append(data)
+            size += len(data)
+            if self.line_bytes is not None and size > self.line_bytes:
+                self._refuse_long(self.number + 1, b"".join(parts))
+                self.line_bytes = None
+
+    def _refuse_long(self, number: int, line: bytes) -> None:
+        """Raise BadInput for a *line* that is too long, unless it begins an array that is all there is."""
+        is_array = not self.begun and line.lstrip()[:1] == b"["
+        if self.line_bytes is not None and len(line) > self.line_bytes and not is_array:
+            raise BadInput("line %d is longer than %d bytes: nothing was added" % (number, self.line_bytes))
+        self.begun = self.begun or not line.isspace()
+
+    def _read(self, size: int) -> bytes:
+        try:
+            data: bytes = self.source.read1(size)
+        except OSError as error:
+            raise HostError("cannot read the jobs: %s" % error.strerror) from None
+        return data
+
+
+class FromUtf16:
+    """A source of UTF-16 with BOM, read as UTF-8: a part at a time, for it may never end."""
+
+    def __init__(self, source: Any) -> None:
+        import codecs  # needed only here
+
+        self.source = source
+        self.decoder = codecs.getincrementaldecoder("utf-16")()
+
+    def read1(self, size: int) -> bytes:
+        """Up to *size* bytes of the source, b"" at its end only. Raises BadInput where it is not UTF-16."""
+        data = None
+        text = ""
+        while data != b"" and not text:
+            data = self.source.read1(size)
+            try:
+                text = self.decoder.decode(data, final=not data)
+            except UnicodeDecodeError:
+                raise BadInput("line 1: not valid UTF-16: nothing was added") from None
+        return text.encode("utf-8")
+
+
+def decoded_lines(block: bytes) -> Tuple[List[str], bool]:
+    """The lines of *block*, of UTF-8, without their ends; False with those before the first that is not."""
+    whole = True
+    try:
+        text = block.decode("utf-8")
+    except UnicodeDecodeError as error:
+        text = block[: block.rfind(b"\n", 0, error.start) + 1].decode("utf-8")
+        whole = False
+    lines = text.split("\n")  # not splitlines, which knows more ends than JSON does
+    if not lines[-1]:
+        lines.pop()
+    return lines, whole
+
+
+def source_size(source: Any) -> int:
+    """Bytes in a regular file, 0 for what cannot tell."""
+    try:
+        return os.fstat(source.fileno()).st_size
+    except (OSError, ValueError, AttributeError):
+        return 0
+
+
+def open_source(text: Optional[str], path: Optional[str]) -> Any:
+    """What to read jobs from, as an open binary file."""
+    if path is not None and path != "-":
+        try:
+            return open(path, "rb")
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise BadInput("cannot read %s: %s" % (errors.shown(path), why)) from None
+    if path == "-" or text == "-":
+        return os.fdopen(os.dup(0), "rb")
+    import io  # needed only for JSON on the command line
+
+    return io.BytesIO(values.check_text(text, "JSON").encode("utf-8"))
