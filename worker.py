@@ -47,6 +47,7 @@ import socket
 import sys
 import time
 
+import storage
 from queuectl_lib import times
 from queuectl_lib.errors import HostError, QueueError
 from queuectl_lib.host import bell, failpoints, signals, spawn, tree
@@ -63,7 +64,7 @@ from queuectl_lib.run.pace import Pace
 from queuectl_lib.run.spare_files import SpareFiles
 from queuectl_lib.run.trouble import ClockWatch, Trouble
 from queuectl_lib.settings import ConfigFile
-from queuectl_lib.store import aftermath, looking, opening, roster  # noqa: F401 - and so is aftermath
+from queuectl_lib.store import aftermath, identity, looking, opening, roster  # noqa: F401 - and so is aftermath
 from queuectl_lib.store.roster import Presence
 from storage import Queue
 
@@ -148,6 +149,8 @@ class Supervisor:
         self.chores = Chores(self.queue.database)
         os.chdir(os.path.abspath(os.sep))  # spawn fails from a directory that was deleted
         self.say("supervisor started, pid %d, workers: %d" % (os.getpid(), self.options.workers))
+        with contextlib.suppress(QueueError, OSError):  # else the workers will, who tell what is in the way
+            recognise(self.queue, self.name, self.config().but(**self.options.overrides))
 
     def say(self, text: str) -> None:
         log.say(self.name, text)
@@ -286,6 +289,18 @@ class Supervisor:
         self.say("supervisor stopped")
 
 
+def recognise(queue: Queue, who: str, settings: Settings) -> None:
+    """Know the queue for what it is before anything is done about its jobs; that it is a copy is told once.
+
+    Raises QueueError and OSError.
+    """
+    told = identity.recognise(
+        queue.database, lambda connection, outcome: storage.settle(connection, outcome, settings), time.time()
+    )
+    if told:
+        log.say(who, told)
+
+
 def nothing_left(queue: Queue) -> bool:
     """True when no job waits or runs (False where the database does not answer)."""
     try:
@@ -389,6 +404,8 @@ class Worker:
 
     def one_round(self) -> None:
         self.heed_requests()
+        if not self.queue.folder.identity:
+            recognise(self.queue, self.name, self.current.settings)
         self.collect_ended()
         self.look_around()
         self.keep_going()

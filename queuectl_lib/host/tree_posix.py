@@ -26,12 +26,15 @@ class Tree:
     """The processes of one attempt, wherever they went.
 
     Found by what they inherit and cannot shed by accident: the session of their
-    watcher, the run file's descriptor, QUEUECTL_TOKEN in their environment, and
-    descent from any of these. Once seen, a process is known by pid and start time.
+    watcher, the run file's descriptor, QUEUECTL_TOKEN and QUEUECTL_QUEUE in their
+    environment, and descent from any of these. Once seen, a process is known by pid and start time.
     """
 
-    def __init__(self, token: str, run_path: str, watcher: Callable[[], Optional[Tuple[int, float]]]) -> None:
+    def __init__(
+        self, token: str, run_path: str, watcher: Callable[[], Optional[Tuple[int, float]]], queue: str = ""
+    ) -> None:
         self.cookie = ("QUEUECTL_TOKEN=%s" % token).encode("ascii")
+        self.queue = queue.encode("ascii")  # its identity, "" where that is not known
         self.run_path = run_path
         self.watcher = watcher  # its pid, and when it began on the monotonic clock, as far as its run file tells
         self.child: Optional[ChildProcess] = None
@@ -91,12 +94,17 @@ class Tree:
         return {one for one, process in table.items() if process.session == leader.session}
 
     def _carries(self, pid: int) -> bool:
-        """True when *pid* has our cookie in its environment."""
+        """True when *pid* has our cookie in its environment, and none of another queue (a copy has the same tokens)."""
         try:
             with open("/proc/%d/environ" % pid, "rb") as file:
-                return self.cookie in file.read().split(b"\0")
+                text = file.read()
         except OSError:
             return False
+        if self.cookie not in text:  # as nearly always: spare the splitting
+            return False
+        words = text.split(b"\0")
+        queues = [word[15:] for word in words if word.startswith(b"QUEUECTL_QUEUE=")]  # older versions set none
+        return self.cookie in words and (not self.queue or queues in ([], [self.queue], [b""]))
 
     def description(self) -> str:
         """Who is left, for `show`: pid and name of each."""

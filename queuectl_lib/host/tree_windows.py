@@ -24,7 +24,9 @@ class Tree:
     job object from then on, and so keeps its name, by which `end` finds them.
     """
 
-    def __init__(self, token: str, run_path: str, watcher: Callable[[], Optional[Tuple[int, float]]]) -> None:
+    def __init__(
+        self, token: str, run_path: str, watcher: Callable[[], Optional[Tuple[int, float]]], queue: str = ""
+    ) -> None:
         self.name = "queuectl-" + token
         self.handle: Any = None
 

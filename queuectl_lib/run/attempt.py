@@ -47,7 +47,7 @@ class Attempt:
         self.killed_at: Optional[float] = None
         self.told = False  # that it defies SIGKILL
         self.code: Optional[int] = None  # of the command's own process, once it has ended
-        self.tree = run_file.tree_of(claim.token, self.run_path)
+        self.tree = run_file.tree_of(claim.token, self.run_path, queue.folder.identity)
 
     # -------------------------------------------------------- beginning
 
@@ -55,7 +55,7 @@ class Attempt:
         """Start the command. Raises CannotStart (its fault) or OSError (the host's)."""
         claim = self.claim
         self._end_leftovers()
-        environment = launching.job_environment(claim)
+        environment = launching.job_environment(claim, self.queue.folder.identity)
         launching.check_startable(claim, environment)
         streams: List[int] = []
         try:
@@ -88,7 +88,7 @@ class Attempt:
         """End what earlier attempts of this job left running, before it runs again."""
         for token in self.claim.leftovers:
             run_path = self.queue.folder.attempt_path(token, "run")
-            rest = run_file.tree_of(token, run_path).end(2.0)
+            rest = run_file.tree_of(token, run_path, self.queue.folder.identity).end(2.0)
             deadline = time.monotonic() + processes.KILL_SECONDS
             held = locks.is_held(run_path)  # also by one that is dying: its threads let go last
             while held and not rest:

@@ -56,6 +56,7 @@ JOB_VARIABLES = (
     "QUEUECTL_MAX_RETRIES",
     "QUEUECTL_HOME",
     "QUEUECTL_TOKEN",
+    "QUEUECTL_QUEUE",
     "QUEUECTL_FAILPOINT",
 )
 
@@ -84,13 +85,14 @@ def worker_environment() -> Dict[str, str]:
     return {key: value for key, value in os.environ.items() if key not in JOB_VARIABLES}
 
 
-def job_environment(claim: Claim) -> Dict[str, str]:
-    """The worker's environment, the job's own, and what tells the job who it is."""
+def job_environment(claim: Claim, queue: str = "") -> Dict[str, str]:
+    """The worker's environment, the job's own, and what tells the job who it is; *queue* is the queue's identity."""
     own = claim.env
     if system.WINDOWS:  # where Path is PATH
         own = {name.upper(): value for name, value in own.items()}
     environment = dict(worker_environment(), **own)
-    values = (claim.id, str(claim.attempts), str(claim.max_retries), os.environ.get("QUEUECTL_HOME", ""), claim.token)
+    home = os.environ.get("QUEUECTL_HOME", "")
+    values = (claim.id, str(claim.attempts), str(claim.max_retries), home, claim.token, queue)
     environment.update(zip(JOB_VARIABLES, values))
     return environment
 

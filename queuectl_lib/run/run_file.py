@@ -37,9 +37,9 @@ def began_monotonic(status: Dict[str, str]) -> Optional[float]:
     return float(words[1]) if len(words) >= 2 and words[0] == processes.boot_id() else None
 
 
-def tree_of(token: str, run_path: str) -> Tree:
-    """All that the attempt *token* started, whose run file is *run_path*."""
-    return Tree(token, run_path, functools.partial(watcher_of, run_path))
+def tree_of(token: str, run_path: str, queue: str = "") -> Tree:
+    """All that the attempt *token* of the *queue* (its identity) started, whose run file is *run_path*."""
+    return Tree(token, run_path, functools.partial(watcher_of, run_path), queue)
 
 
 def watcher_of(run_path: str) -> Optional[Tuple[int, float]]:

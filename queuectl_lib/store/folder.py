@@ -26,6 +26,7 @@ class Folder:
 
     def __init__(self, db_path: str) -> None:
         self.path = db_path + ".d"
+        self.identity = ""  # of the queue (store/identity), once a supervisor or worker has asked
         self.workers = os.path.join(self.path, "workers")
         self.attempts = os.path.join(self.path, "attempts")
         self.bell = os.path.join(self.path, "bell")

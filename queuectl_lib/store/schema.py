@@ -128,6 +128,10 @@ MIGRATIONS = [
         "ALTER TABLE jobs ADD COLUMN death INTEGER",
         "UPDATE jobs SET death = 1 WHERE state = 'dead' AND state <> 'completed'",
     ],
+    [
+        # Where the queue was worked on last (store/identity): one row, or none yet.
+        "CREATE TABLE identity (id TEXT, folder TEXT, file TEXT, path TEXT, boot TEXT)",
+    ],
 ]
 
 

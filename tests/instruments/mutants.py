@@ -588,6 +588,18 @@ MUTANTS = [
         [("queuectl_lib/values.py", "if name in seen or", "if [one for one, _ in pairs].count(name) > 1 or")],
         "promises/test_costly_input.py::test_the_name_that_comes_twice_is_found_without_comparing_each_with_each",
     ),
+    Mutant(
+        "a copy takes itself for its original",
+        23,
+        [("queuectl_lib/store/identity.py", "is_there_again else COPY", "is_there_again else SAME")],
+        "promises/test_identity.py::test_a_copy_touches_nothing_of_its_original",
+    ),
+    Mutant(
+        "a process is known by its token alone",
+        23,
+        [("queuectl_lib/host/tree_posix.py", '(not self.queue or queues in ([], [self.queue], [b""]))', "True")],
+        "promises/test_identity.py::test_a_process_is_known_by_the_token_and_the_queue_together",
+    ),
 ]
 
 

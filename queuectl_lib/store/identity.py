@@ -1,0 +1,154 @@
+"""What makes a queue itself: where its folder lies, noted in its database; so a copy is told from what it is a copy of.
+
+    in the database, which a copy takes along         on this host, which no copy can take along
+    +------------------------------------------+      +------------------------------------------+
+    | identity: id        made here, random    |      | q.db.d    its device and inode           |
+    |           folder    device:inode of q.db.d  <-->| q.db      its device and inode           |
+    |           file      device:inode of q.db |      | the path                                 |
+    |           path, boot                     |      | the boot id                              |
+    +------------------------------------------+      +------------------------------------------+
+
+    folder or file as noted           the same queue. `mv` within a file system changes only the path,
+                                      as does another mount of the same disk: the inode stays.
+    else, another boot than noted     nothing that ran then lives: noted anew, whatever it is.
+    else, path and inodes as noted    the same, mounted again: only the device has another number.
+    else                              a copy: cp, tar and rsync make new inodes, a snapshot is another
+                                      device, and what was noted may live on where it was.
+
+A supervisor and each worker compare before they do anything else. In a copy, what was under way in the
+original counts as interrupted, what earlier attempts left running there is forgotten, and a new id is made.
+The id stands in the environment of each job (QUEUECTL_QUEUE), beside its token: both must be right for a
+process to be one of ours. A database without a note (from before, or never worked on) is noted quietly.
+
+*Limits:* a move to another file system is a copy and a deletion; where the boot has no id (macOS, Windows)
+a copy that is taken back after a restart of the host counts as a copy.
+"""
+
+from __future__ import annotations
+
+import os
+
+from queuectl_lib.host import processes
+from queuectl_lib.jobs import states
+from queuectl_lib.jobs.attempts import Claim, Outcome
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import sqlite3
+    from typing import Callable, List, Optional
+
+    from queuectl_lib.store.database import Database
+    from queuectl_lib.values import Fields
+
+COLUMNS = ("id", "folder", "file", "path", "boot")
+
+NEW, SAME, COPY = "new", "same", "copy"
+
+
+def recognise(database: Database, settle: Callable[[sqlite3.Connection, Outcome], bool], now: float) -> str:
+    """Learn which queue this is; in a copy, *settle* what was under way in the original, as lost at *now*.
+
+    Returns what there is to say, "" where nothing. Raises QueueError and OSError, and then nothing is known.
+    """
+    here, text = look_here(database), ""
+    with database.reading() as connection:
+        before = noted(connection)
+    if before is None or dict(before, id="") != here:
+        with database.writing() as connection:
+            before = noted(connection)  # again: another may have been first
+            found = verdict(before, here)
+            here["id"] = before["id"] if before and found == SAME else os.urandom(8).hex()
+            if before and found == COPY:
+                text = sentence(before, database.path, part_from(connection, before, settle, now))
+            note(connection, here)
+            before = here
+    database.folder.identity = str(before["id"])
+    return text
+
+
+def look_here(database: Database) -> Fields:
+    """What this host says of the queue, as it would be noted; its id is not known yet. Raises OSError."""
+    return {
+        "id": "",
+        "folder": device_and_inode(database.folder.path),
+        "file": device_and_inode(database.path),
+        "path": database.path,
+        "boot": processes.boot_id(),
+    }
+
+
+def device_and_inode(path: str) -> str:
+    info = os.stat(path)
+    return "%d:%d" % (info.st_dev, info.st_ino)
+
+
+def verdict(noted: Optional[Fields], here: Fields) -> str:
+    """NEW, the SAME queue that was noted, or a COPY of it (see above)."""
+    if noted is None:
+        return NEW
+    if noted["folder"] == here["folder"] or noted["file"] == here["file"]:
+        return SAME
+    if noted["boot"] != here["boot"]:
+        return NEW
+    is_there_again = all(inode(noted[key]) == inode(here[key]) for key in ("folder", "file"))
+    return SAME if noted["path"] == here["path"] and is_there_again else COPY
+
+
+def inode(device_and_inode: str) -> str:
+    return device_and_inode.partition(":")[2]
+
+
+GET_NOTE = "SELECT id, folder, file, path, boot FROM identity"
+
+
+def noted(connection: sqlite3.Connection) -> Optional[Fields]:
+    """What was noted last, None where nothing was."""
+    row = connection.execute(GET_NOTE).fetchone()
+    return dict(row) if row else None
+
+
+FORGET_NOTE = "DELETE FROM identity"
+NOTE = "INSERT INTO identity (id, folder, file, path, boot) VALUES (?, ?, ?, ?, ?)"
+
+
+def note(connection: sqlite3.Connection, here: Fields) -> None:
+    connection.execute(FORGET_NOTE)
+    connection.execute(NOTE, tuple(here[column] for column in COLUMNS))
+
+
+# A job as little as it takes to settle it: what else stands in its row may be anything.
+UNDER_WAY = (
+    "SELECT j.seq, j.id, j.attempts, j.max_retries, j.unique_key, j.token, a.id AS attempt_id, a.number,"
+    " '' AS command, 0 AS is_list, NULL AS timeout, '' AS cwd, NULL AS env, NULL AS umask"
+    " FROM jobs j INDEXED BY jobs_open JOIN attempts a ON a.job = j.seq AND a.number = j.runs"
+    " WHERE j.state = 'processing' AND j.state <> 'completed'"
+)
+FORGET_LEFTOVERS = "UPDATE attempts SET leftovers = NULL WHERE leftovers IS NOT NULL"
+
+
+def part_from(
+    connection: sqlite3.Connection,
+    original: Fields,
+    settle: Callable[[sqlite3.Connection, Outcome], bool],
+    now: float,
+) -> int:
+    """Settle what was under way in the *original*, and forget what was left running there; how many were settled.
+
+    So no attempt here ends anything of the original's.
+    """
+    jobs: List[Fields] = [dict(row) for row in connection.execute(UNDER_WAY)]
+    for job in jobs:
+        claim = Claim(job, job["token"], job["attempt_id"], job["number"])
+        text = "lost: it ran in %s when this copy was taken" % os.path.dirname(original["path"])
+        settle(connection, Outcome(claim, states.LOST, now, text))
+    connection.execute(FORGET_LEFTOVERS)
+    return len(jobs)
+
+
+def sentence(original: Fields, path: str, interrupted: int) -> str:
+    """What is said of a copy, once."""
+    where = os.path.dirname(original["path"])
+    place = "that was in %s before" % where if original["path"] == path else "in %s" % where
+    jobs = "1 job counts" if interrupted == 1 else "%d jobs count" % interrupted
+    text = "this is a copy of the queue %s: what was running there is left alone, %s as interrupted"
+    return text % (place, jobs)
