@@ -491,6 +491,7 @@ class Worker:
                 failpoints.failpoint("attempt.ended")
                 self.running.remove(attempt)
                 self.ended.append(outcome)
+                self.trouble.note_start(outcome.error if outcome.unstarted else None)
                 self.pace.follow(time.monotonic() - attempt.began)
 
     def keep_going(self) -> None:
@@ -552,16 +553,14 @@ class Worker:
             self.ended.append(Outcome(claim, states.FAILED, time.time(), str(error)))
             attempt.discard()
         except (OSError, QueueError) as error:  # no memory, no processes, no disk: not the job's fault
-            self.ended.append(attempts.unstarted(claim))
+            self.ended.append(attempts.unstarted(claim, str(getattr(error, "strerror", None) or error)))
             attempt.discard()
-            self.trouble.meet_shortage("cannot start a job (%s)" % (getattr(error, "strerror", None) or error))
+            self.trouble.note_start(self.ended[-1].error)
         else:
-            self.trouble.shortage_pause = 0.0
             self.running.append(attempt)
-            self.say(
-                "job %s started (attempt %d of %d): %s"
-                % (claim.id, claim.attempts, claim.max_retries + 1, log.brief(claim.command))
-            )
+            if not self.trouble.shortage_pause:  # else it may not begin, which has been told
+                of = (claim.id, claim.attempts, claim.max_retries + 1, log.brief(claim.command))
+                self.say("job %s started (attempt %d of %d): %s" % of)
 
     def report(self, outcome: Outcome, refused: bool) -> None:
         """Log a recorded outcome and remove the files that it made useless."""
@@ -572,7 +571,8 @@ class Worker:
         failpoints.failpoint("report.recorded")
         self.spare.put_away(outcome)
         failpoints.failpoint("report.removed")
-        self.say("job %s %s" % (claim.id, concluding.sentence(outcome)))
+        if not (outcome.unstarted and outcome.error):  # a shortage, which has been told
+            self.say("job %s %s" % (claim.id, concluding.sentence(outcome)))
 
     # -------------------------------------------------------- resting
 

@@ -14,6 +14,7 @@ pytest.register_assert_rewrite("helpers")
 
 from helpers.home import Home, Result
 from helpers.marks import WINDOWS
+from helpers.users import another
 
 import queuectl
 from storage import Queue
@@ -67,3 +68,10 @@ def queue(tmp_path):
     queue = Queue(str(tmp_path / "q.db"))
     queue.database.create()
     return queue
+
+
+@pytest.fixture
+def nobody():
+    """Another user of the host."""
+    with another() as user:
+        yield user

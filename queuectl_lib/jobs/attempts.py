@@ -77,8 +77,8 @@ class Outcome:
         return len(self.useless_files()) < 3
 
 
-def unstarted(claim: Claim) -> Outcome:
-    """A claim given back before its command began: as if it had never been claimed."""
-    outcome = Outcome(claim, states.GIVEN_BACK, time.time())
+def unstarted(claim: Claim, shortage: Optional[str] = None) -> Outcome:
+    """A claim given back before its command began, for a *shortage* of the host or none: as if it had never been."""
+    outcome = Outcome(claim, states.GIVEN_BACK, time.time(), shortage)
     outcome.unstarted = True
     return outcome

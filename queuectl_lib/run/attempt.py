@@ -235,6 +235,8 @@ class Attempt:
             if self.killed_at is None or time.monotonic() < self.killed_at + processes.KILL_SECONDS:
                 return None
         kind, error = self.ending or ("", "")
+        if kind == states.TIMED_OUT and run_file.never_began(self.status()):
+            return concluding.not_begun(self)
         outcome = concluding.outcome_of(self, kind, error)
         if self.code is not None and self.code >= 0:
             outcome.exit_code = self.code
@@ -242,6 +244,8 @@ class Attempt:
 
     def _conclude(self) -> Optional[Outcome]:
         """The command ended by itself."""
+        if self.code != 0 and run_file.never_began(self.status()):
+            return concluding.not_begun(self)
         if self.code is None or self.code < 0:  # else our child, the watcher, has told us its exit code
             status = self.status()
             if "exit" in status:

@@ -10,7 +10,7 @@ from queuectl_lib import times
 from queuectl_lib.host import processes, tree
 from queuectl_lib.jobs import attempts, states
 from queuectl_lib.jobs.attempts import Outcome
-from queuectl_lib.run import output_files, run_file
+from queuectl_lib.run import launching, output_files, run_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +26,12 @@ def ended_by_itself(attempt: Attempt, code: int) -> Outcome:
     outcome.exit_code = code if code >= 0 else 128 - code
     outcome.signal = name
     return outcome
+
+
+def not_begun(attempt: Attempt) -> Outcome:
+    """Its watcher ended before the command began, so the host was short of something: given back, with what of."""
+    attempt.tree.let_go()
+    return attempts.unstarted(attempt.claim, launching.shortage_of_watcher())
 
 
 def gone(attempt: Attempt) -> Outcome:

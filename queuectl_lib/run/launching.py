@@ -131,6 +131,16 @@ def launch_checked(claim: Claim, environment: Dict[str, str], streams: Sequence[
         raise CannotStart("cannot start: %s" % error) from None
 
 
+def shortage_of_watcher() -> str:
+    """What the host lacks, in words, where a watcher could not even begin its command."""
+    try:
+        fd = os.open(os.devnull, os.O_RDWR)
+    except OSError as error:
+        return "%s cannot be used: %s" % (os.devnull, error.strerror)
+    os.close(fd)
+    return "its shell could not begin: no process, memory, file or disk to be had"
+
+
 def launch(claim: Claim, environment: Dict[str, str], streams: Sequence[int]) -> ChildProcess:
     """Start the command under its watcher, in a session of its own.
 

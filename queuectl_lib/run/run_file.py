@@ -31,6 +31,11 @@ def read_status(run_path: str) -> Dict[str, str]:
     return status if of in ([], [os.path.basename(run_path)[: -len(".run")]]) else {}
 
 
+def never_began(status: Dict[str, str]) -> bool:
+    """True where the notes prove that the command never began: the last thing before it is to write "pid"."""
+    return "start" in status and "pid" not in status
+
+
 def began_monotonic(status: Dict[str, str]) -> Optional[float]:
     """When an attempt began on the monotonic clock of this boot, None for one of another boot."""
     words = status.get("start", "").split()

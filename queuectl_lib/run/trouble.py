@@ -8,7 +8,7 @@ from queuectl_lib.run import pace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable
+    from typing import Callable, Optional
 
 
 class Trouble:
@@ -29,6 +29,13 @@ class Trouble:
             self.say("%s; trying again" % text)
         self.pause = min(max(0.1, self.pause * 2), pace.TROUBLE_SECONDS)
         self.retry_at = time.monotonic() + self.pause
+
+    def note_start(self, shortage: Optional[str]) -> None:
+        """A job was begun (None), or could not be for a *shortage* of the host."""
+        if shortage is None:
+            self.shortage_pause = 0.0
+        else:
+            self.meet_shortage("cannot start a job (%s)" % shortage)
 
     def meet_shortage(self, text: str) -> None:
         """The host cannot start a process now: wait, ever longer until one starts again."""

@@ -13,6 +13,7 @@ from helpers.bundle import BUNDLE, copy_bundle
 from helpers.home import COMPLAINTS, SCRIPT, Home, contents, through_a_shell
 from helpers.marks import long, posix_only
 from helpers.queue import NOW, SETTINGS, claim
+from helpers.users import NOBODY
 from helpers.waiting import wait_until
 
 from queuectl_lib.jobs.fields import JobMaker
@@ -329,67 +330,6 @@ def test_it_is_found_through_links_and_as_a_module(tmp_path):
 
 
 # ---------------------------------------------------------------- other users
-
-NOBODY = 65534
-
-
-def become_nobody():
-    os.setgroups([])
-    os.setgid(NOBODY)
-    os.setuid(NOBODY)
-
-
-def python_of_nobody():
-    """A Python that another user may run, or None."""
-    probe = ["-c", "import sqlite3, sys; sys.exit(sys.version_info < (3, 8))"]
-    for python in (sys.executable, "/usr/bin/python3"):
-        try:
-            if subprocess.run([python] + probe, preexec_fn=become_nobody, cwd="/").returncode == 0:
-                return python
-        except OSError:
-            continue
-    return None
-
-
-class Nobody:
-    """Another user, with the program installed where he may read but not write."""
-
-    def __init__(self, folder, python):
-        self.folder = folder
-        self.python = python
-        self.app = os.path.join(folder, "app")
-        self.home = os.path.join(folder, "home")
-        os.chmod(folder, 0o755)
-        os.mkdir(self.app)
-        os.mkdir(self.home, 0o700)
-        copy_bundle(self.app)
-        os.chown(self.home, NOBODY, NOBODY)
-
-    def run(self, *words, code=0, cwd="/"):
-        """Run as that user, without HOME; returns stdout, or the one line of an error."""
-        done = subprocess.run(
-            [self.python, "-W", "error", os.path.join(self.app, "queuectl.py")] + list(words),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={"PATH": "/usr/bin:/bin"},
-            cwd=cwd,
-            preexec_fn=become_nobody,
-            timeout=60,
-        )
-        said = done.stderr.decode()
-        assert done.returncode == code and not COMPLAINTS.search(said), said
-        assert code == 0 or (said.startswith("queuectl: error: ") and said.count("\n") == 1)
-        return said if code else done.stdout.decode()
-
-
-@pytest.fixture
-def nobody():
-    python = python_of_nobody() if os.geteuid() == 0 else None
-    if not python:
-        pytest.skip("only root can act as another user, who needs a Python")
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        yield Nobody(folder, python)
 
 
 def test_another_user_runs_a_read_only_installation_with_a_home_of_his_own(nobody):
