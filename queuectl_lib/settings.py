@@ -225,21 +225,26 @@ class ConfigFile:
                 self.remove_what_a_kill_left()
                 self.replace(content)
             finally:
-                os.close(fd)
+                locks.remove_held_file(self.path + ".lock", fd)
 
     def lock(self) -> int:
-        """Hold the right to replace the file: a descriptor to close."""
-        fd = locks.open_for_folder(self.home, self.path + ".lock")
-        if not locks.wait_for_lock(fd, locks.BUSY_SECONDS):
-            os.close(fd)
-            raise HostError("%s is locked by another queuectl: is one of them paused?" % self.path)
-        return fd
+        """Hold the right to replace the file: the descriptor of a file of its own, which nobody else may open."""
+        path = self.path + ".lock"
+        while True:
+            fd = files.open_private(path, os.O_RDWR | os.O_CREAT)
+            if not locks.wait_for_lock(fd, locks.BUSY_SECONDS):
+                os.close(fd)
+                raise HostError("%s is locked by another queuectl: is one of them paused?" % self.path)
+            if locks.is_still_there(path, fd):
+                return fd
+            os.close(fd)  # whoever had it has just removed it: again
 
     def replace(self, content: Fields) -> None:
         target = os.path.realpath(self.path)  # a symbolic link stays one
         partial = "%s.%d.partial" % (target, os.getpid())
         try:
             fd = files.open_private(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            files.keep_mode(fd, target)
             with os.fdopen(fd, "w", encoding="utf-8") as file:
                 json.dump(content, file, indent=2)
                 file.write("\n")

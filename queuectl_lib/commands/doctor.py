@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from queuectl_lib.doctor.probes import Finding
 
 
-@frame.command("doctor", shows=True)
+@frame.command("doctor", shows=True, judges=True)
 def doctor(call: Call) -> int:
     from queuectl_lib.doctor import course  # with the worker and all that it stands on
 
     began, found = time.monotonic(), []
-    findings: Any = course.examine(call.home, call.config, bundle.SCRIPT, bundle.LIBRARY)
+    findings: Any = course.examine(call.home, call.config, call.way, bundle.SCRIPT, bundle.LIBRARY)
     try:
         for finding in findings:
             found.append(finding)

@@ -13,7 +13,7 @@ import storage
 from queuectl_lib import errors, values
 from queuectl_lib.commands import COMMANDS, terminal
 from queuectl_lib.errors import BadInput
-from queuectl_lib.host import bundle, system
+from queuectl_lib.host import bundle, system, trust
 from queuectl_lib.jobs import ids
 from queuectl_lib.settings import ConfigFile
 
@@ -30,12 +30,16 @@ PROGRAM = "queuectl.py"
 class Command:
     """One command: its words, its action, its help, its arguments."""
 
-    def __init__(self, name: str, run: Callable[[Call], int], arguments: Sequence[Any], shows: bool) -> None:
+    def __init__(
+        self, name: str, run: Callable[[Call], int], arguments: Sequence[Any], shows: bool = False, **options: bool
+    ) -> None:
         self.name = name
         self.run = run
         self.text = COMMANDS[name][1]
         self.arguments = arguments
         self.shows = shows
+        self.judges = options.get("judges", False)
+        self.as_owner = options.get("as_owner", True)
 
     def parser(self) -> Parser:
         argparse.__dict__["_"] = str  # it would look for translations of its few words: milliseconds, and none is there
@@ -55,10 +59,13 @@ LOADED: Dict[str, Command] = {}
 
 
 def command(name: str, *arguments: Any, **options: bool) -> Callable[[Callable[[Call], int]], Callable[[Call], int]]:
-    """The function below does the command *name* of the table; shows=True gives it --json."""
+    """The function below does the command *name* of the table; shows=True gives it --json.
+
+    judges=True: it tells by itself whose hands can reach the home. as_owner=False: root does not do it for others.
+    """
 
     def register(run: Callable[[Call], int]) -> Callable[[Call], int]:
-        LOADED[name] = Command(name, run, arguments, options.get("shows", False))
+        LOADED[name] = Command(name, run, arguments, **options)
         return run
 
     return register
@@ -123,11 +130,33 @@ class Call:
                 ids.check_id(identifier)
         self.home = find_home(options.home)
         self.config = ConfigFile(self.home)
+        self.way = trust.Way()
         self.now = time.time()
 
+    def enter(self, command: Command) -> None:
+        """See that nobody else has a hand in the home, before anything in it is read or made. Raises HostError."""
+        owner = trust.owner_to_become(self.home)
+        if owner is not None:
+            from queuectl_lib.host import becoming  # which root alone needs
+
+            becoming.become_owner(self.home, owner, command.name, command.as_owner)
+        if not command.judges:
+            self.refuse_untrusted()
+
+    def refuse_untrusted(self) -> None:
+        """Raise HostError where another user can change what stands in the home."""
+        self.way.refuse_untrusted(self.home, (), "choose a home of your own")
+        self.way.refuse_untrusted_file(self.config.path)
+
     def queue(self) -> storage.Queue:
-        """The queue that the settings name, as they are now. Raises HostError where its database has a second name."""
-        queue = storage.Queue(self.config.database_path())
+        """The queue that the settings name, as they are now.
+
+        Raises HostError where others have a hand in its database, or where that has a second name.
+        """
+        path = self.config.database_path()
+        self.way.refuse_untrusted_file(path, "choose a db_path elsewhere")
+        queue = storage.Queue(path)
+        queue.database.refuse_untrusted(self.way)
         queue.database.refuse_second_name()
         return queue
 

@@ -103,7 +103,9 @@ def run(words: List[str]) -> int:
         chosen, options, behind = split_words(words)
         if behind is not None and chosen.name not in ("add", "enqueue"):
             options, behind = options + ["--"] + behind, None
-        code = chosen.run(Call(chosen.parser().parse_args(options), behind))
+        call = Call(chosen.parser().parse_args(options), behind)
+        call.enter(chosen)
+        code = chosen.run(call)
     except SystemExit:  # after --help or --version
         code = 0
     try:

@@ -41,8 +41,8 @@ START_ARGUMENTS = (
 )
 
 
-@frame.command("worker start", *START_ARGUMENTS)
-@frame.command("worker", *START_ARGUMENTS)
+@frame.command("worker start", *START_ARGUMENTS, as_owner=False)
+@frame.command("worker", *START_ARGUMENTS, as_owner=False)
 def worker_start(call: Call) -> int:
     asked = call.options
     if asked.name is not None and not re.match(r"[A-Za-z0-9]{1,32}\Z", asked.name):
@@ -59,7 +59,6 @@ def worker_start(call: Call) -> int:
         return 0
     files.make_home(call.home)
     bundle.refuse_untrusted()
-    queue.database.refuse_untrusted([call.home, call.config.path])  # before SQLite takes in what lies there
     queue.database.create()
     looking.counts(queue.database)  # is it ours, whole, and of a version that we know?
     bundle.write_bytecode()

@@ -20,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Optional
 
+    from queuectl_lib.host.trust import Way
     from queuectl_lib.settings import ConfigFile
     from storage import Queue
 
@@ -90,11 +91,23 @@ def compile_seconds() -> float:
     return taken
 
 
-def probe_home(home: str, config: str, queue: Queue) -> Finding:
-    """Whether *home* is ours, can be written, and keeps what is in it private."""
+def probe_hands(home: str, config: ConfigFile, way: Way) -> Finding:
+    """Whether nobody else has a hand in *home*."""
+    way.refuse_untrusted(home, (), "choose a home of your own")
+    way.refuse_untrusted_file(config.path)
+    return Finding("home", True, "%s is in nobody else's reach" % home)
+
+
+def probe_hands_on_database(queue: Queue, way: Way) -> Finding:
+    """The same of the database and the folder beside it."""
+    queue.database.refuse_untrusted(way)
+    return Finding("database", True, "%s is in nobody else's reach" % queue.path)
+
+
+def probe_home(home: str) -> Finding:
+    """Whether *home* can be written, and keeps what is in it private."""
     if not os.path.lexists(home):
         return Finding("home", None, "%s does not exist" % home, "nothing to do: the first add makes it")
-    queue.database.refuse_untrusted([home, config])
     try:
         mode = mode_of_new_file(home)
     except OSError as error:

@@ -7,7 +7,7 @@ import os
 import sys
 
 import queuectl_lib
-from queuectl_lib.host import places
+from queuectl_lib.host import trust
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,10 +29,9 @@ def sources() -> List[str]:
 
 def refuse_untrusted() -> None:
     """Raise HostError where another user could put code of his in the place of ours, or of its bytecode."""
-    folders = {os.path.dirname(path) for path in sources()} | {HERE}
-    caches = [os.path.dirname(cache_of(path)) for path in sources()]
-    bytecode = [cache_of(path) for path in sources()]
-    places.refuse_untrusted_program(sorted(folders | set(caches)) + sources() + bytecode + [SCRIPT])
+    way = trust.Way()
+    for path in sources() + [cache_of(path) for path in sources()] + [SCRIPT]:
+        way.refuse_untrusted_file(path)
 
 
 def cache_of(path: str) -> str:

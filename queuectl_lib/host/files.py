@@ -10,6 +10,7 @@ import time
 
 from queuectl_lib import errors
 from queuectl_lib.errors import HostError
+from queuectl_lib.host import trust
 
 if sys.platform == "linux":
     import fcntl
@@ -60,6 +61,13 @@ def restore_owner_bits(fd: int) -> None:
             os.fchmod(fd, PRIVATE_FILE)
 
 
+def keep_mode(fd: int, path: str) -> None:
+    """Give an open file that is to replace *path* the mode of that one, less what others could write."""
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            os.fchmod(fd, stat.S_IMODE(os.stat(path).st_mode) & 0o755)
+
+
 def make_private(fd: int) -> None:
     """Give an open file of ours the mode 0600."""
     if sys.platform != "win32":
@@ -74,7 +82,7 @@ def make_private_folder(path: str) -> None:
             os.chmod(path, PRIVATE_FOLDER)  # a umask may have taken even the owner's bits
             sync_folder(os.path.dirname(path))
     except FileExistsError:
-        if not os.path.isdir(path):
+        if not stat.S_ISDIR(os.lstat(path).st_mode):  # a link to one is none of ours
             raise
 
 
@@ -155,6 +163,7 @@ def make_home(home: str) -> None:
         if not os.path.isdir(home):
             os.makedirs(home, PRIVATE_FOLDER, exist_ok=True)
             os.chmod(home, PRIVATE_FOLDER)  # a umask may have taken even the owner's bits
+            trust.Way().refuse_untrusted(home)  # a neighbour may have been there first, a moment ago
 
 
 @contextlib.contextmanager

@@ -51,13 +51,6 @@ def try_lock(fd: int, shared: bool = False) -> bool:
     return True
 
 
-def open_for_folder(folder: str, path: str) -> int:
-    """What to lock for the right to change files in *folder*: itself; on Windows, which cannot open it, *path*."""
-    if sys.platform == "win32":
-        return files.open_private(path, os.O_RDWR | os.O_CREAT)
-    return os.open(folder, os.O_RDONLY)
-
-
 IN_LINE_AFTER = 0.002  # a nap that has grown longer ends the asking, after 7 ms
 LEFT_BEHIND: List[Any] = []  # what tells of threads that wait in vain
 LEFT_BEHIND_MOST = 3

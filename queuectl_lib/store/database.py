@@ -23,7 +23,9 @@ from queuectl_lib.store.folder import Folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterable, Iterator, Optional, Tuple
+    from typing import Iterator, Optional, Tuple
+
+    from queuectl_lib.host.trust import Way
 
 
 class Database:
@@ -85,10 +87,11 @@ class Database:
             )
         self.has_one_name = True
 
-    def refuse_untrusted(self, paths: Iterable[str]) -> None:
-        """Raise HostError where another user could make a worker run something: through these *paths*, or ours."""
-        ours = [self.folder.path] + [self.path + ending for ending in ("", "-wal", "-shm")]
-        places.refuse_untrusted(os.path.dirname(self.path), list(paths) + ours)
+    def refuse_untrusted(self, way: Way) -> None:
+        """Raise HostError where another user could change what is kept here, and so make us run something."""
+        folder, name = os.path.split(self.path)
+        ours = [name + ending for ending in ("", "-wal", "-shm", ".d", ".d/attempts", ".d/workers")]
+        way.refuse_untrusted(folder, ours, "choose a db_path elsewhere")
 
     def _refuse_no_file(self, info: os.stat_result) -> None:
         if not stat.S_ISREG(info.st_mode):

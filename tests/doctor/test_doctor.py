@@ -109,17 +109,37 @@ def test_a_home_that_is_not_there_is_no_failure_and_is_not_made(tmp_path):
 
 @long
 @posix_only
-def test_a_home_that_others_can_write_and_a_damaged_database_are_told_at_once(home):
+def test_a_home_that_others_can_write_is_told_and_nothing_in_it_is_read(home):
+    home.add("exit 0")
+    with open(os.path.join(home.path, "config.json"), "w") as file:
+        file.write("{broken")
+    os.chmod(home.path, 0o707)
+    found = failures(home)
+    assert list(found) == ["home"]
+    assert "%s can be written by other users: chmod go-w" % home.path in found["home"]
+
+
+@long
+@posix_only
+def test_a_database_that_others_can_write_is_told_and_not_read(home):
+    home.run("initdb")
+    os.chmod(home.db, 0o622)
+    assert "can be written by other users" in failures(home)["database"]
+    with open(home.db, "wb") as file:
+        file.write(b"no database")
+    assert "can be written by other users" in failures(home)["database"]
+
+
+@long
+def test_a_damaged_database_is_told_at_once(home):
     for number in range(20):
         home.add("exit 0", "--id", "job%d" % number, "--env", "X=%s" % ("y" * 5000))
-    os.chmod(home.path, 0o707)
     size = os.path.getsize(home.db)
     with open(home.db, "r+b") as file:
         file.seek(size - 30000)
         file.write(b"\xff" * 20000)
     found = failures(home)
-    assert list(found) == ["home", "database"]
-    assert "chmod go-w" in found["home"]
+    assert list(found) == ["database"]
     assert "damaged" in found["database"] and "restore a backup" in found["database"]
     no_trace(home)
 

@@ -401,11 +401,26 @@ def test_the_file_is_private_whatever_the_umask(home, umask):
 
 
 @posix_only
-def test_a_set_makes_an_open_file_private(home, call):
+@pytest.mark.parametrize("mode", [0o600, 0o644, 0o400])
+def test_a_set_keeps_the_mode_that_the_file_has(home, call, mode):
     write_config(home, "{}")
-    os.chmod(config_path(home), 0o666)
+    os.chmod(config_path(home), mode)
     call("config", "set", "grace", "3")
-    assert stat.S_IMODE(os.stat(config_path(home)).st_mode) == 0o600
+    assert stat.S_IMODE(os.stat(config_path(home)).st_mode) == mode
+
+
+@posix_only
+def test_who_may_only_read_the_home_cannot_hold_up_a_set(home):
+    """Any user can lock a folder that he may open."""
+    import fcntl
+
+    fd = os.open(home.path, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        home.run("config", "set", "grace", "3", timeout=20)
+    finally:
+        os.close(fd)
+    assert files_in(home) == ["config.json"]
 
 
 # ---------------------------------------------------------------- workers follow

@@ -1,17 +1,32 @@
-"""Trust: no worker starts on what another user owns, can write, or has put in our way."""
+"""Trust: nothing is read, written or run on what another user owns, can write, or has put in our way."""
 
 import os
+import pwd
+import struct
+import subprocess
+import tempfile
 
 import pytest
 from helpers.marks import posix_only
+from helpers.neighbours import NEIGHBOUR, User, needs_root
+from helpers.users import python_of_nobody
 
 from queuectl_lib.errors import HostError
+from queuectl_lib.host import trust
 from queuectl_lib.store import roster
 from storage import Queue
 
-needs_root = pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can give files away")
 pytestmark = [posix_only, needs_root]
 SOMEBODY = 12345
+
+
+@pytest.fixture
+def alice():
+    python = python_of_nobody()
+    if not python:
+        pytest.skip("no Python here that another user may run")
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield User(folder, python)
 
 
 def path_of(home, which):
@@ -31,7 +46,7 @@ def path_of(home, which):
     return paths[which]
 
 
-WHICH = ["home", "database", "log", "folder", "config"]
+WHICH = ["database", "log", "folder", "config"]
 
 
 @pytest.mark.parametrize("which", WHICH)
@@ -50,34 +65,34 @@ def test_no_worker_starts_on_what_other_users_can_write(home, which, mode):
     path = path_of(home, which)
     os.chown(path, 0, SOMEBODY)
     os.chmod(path, mode)
-    assert "%s can be written by other users" % path in home.run("worker", "start", "--drain", code=3).stderr
+    for words in (["worker", "start", "--drain"], ["list"], ["add", "true"]):
+        assert "%s can be written by other users" % path in home.run(*words, code=3).stderr
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o1777])
-def test_no_worker_starts_where_others_could_put_a_log_beside_the_database(home, tmp_path, mode):
+def test_no_call_works_where_others_could_put_a_log_beside_the_database(home, tmp_path, mode):
     """SQLite would replay it: jobs of theirs would run as ours."""
     shared = tmp_path / "shared"
     shared.mkdir()
     os.chmod(str(shared), mode)
     home.run("config", "set", "db_path", str(shared / "q.db"))
-    home.add("true")
-    said = home.run("worker", "start", "--drain", code=3).stderr
-    assert "%s can be written by other users" % shared in said
-    assert ("choose a db_path elsewhere" in said) == (mode == 0o1777)
+    for words in (["add", "true"], ["list"], ["worker", "start", "--drain"]):
+        said = home.run(*words, code=3).stderr
+        assert "%s can be written by other users" % shared in said
+        assert ("choose a db_path elsewhere" in said) == (mode == 0o1777)
+    assert list(shared.iterdir()) == []
 
 
 def test_a_database_may_lie_in_a_folder_of_root_and_of_nobody_else(tmp_path, monkeypatch):
     queue = Queue(str(tmp_path / "q.db"))
     queue.database.create()
     monkeypatch.setattr(os, "geteuid", lambda: SOMEBODY)
-    for path in (queue.path, queue.folder.path, str(tmp_path / "home")):
-        if not os.path.exists(path):
-            os.mkdir(path)
-        os.chown(path, SOMEBODY, SOMEBODY)
-    queue.database.refuse_untrusted([str(tmp_path / "home"), str(tmp_path / "none")])
+    queue.database.refuse_untrusted(trust.Way())
+    os.chown(queue.path, SOMEBODY, SOMEBODY)
+    queue.database.refuse_untrusted(trust.Way())
     os.chown(str(tmp_path), SOMEBODY + 1, SOMEBODY)
     with pytest.raises(HostError, match="belongs to another user"):
-        queue.database.refuse_untrusted([str(tmp_path / "home"), str(tmp_path / "none")])
+        queue.database.refuse_untrusted(trust.Way())
 
 
 def test_a_group_that_is_the_users_own_may_write(home):
@@ -85,15 +100,6 @@ def test_a_group_that_is_the_users_own_may_write(home):
     os.chmod(home.path, 0o770)  # the group root, which has no other member
     home.drain()
     assert home.state(job) == "completed"
-
-
-def test_a_home_through_a_symbolic_link_of_another_user_is_judged_by_where_it_leads(home, tmp_path):
-    link = str(tmp_path / "link")
-    os.symlink(home.path, link)
-    os.lchown(link, SOMEBODY, SOMEBODY)
-    os.chown(home.path, SOMEBODY, SOMEBODY)
-    home.path = link
-    assert "belongs to another user" in home.run("worker", "start", "--drain", code=3).stderr
 
 
 @pytest.mark.parametrize("name", ["gate", "bell"])
@@ -118,3 +124,233 @@ def test_a_partial_database_or_setting_that_is_a_link_is_replaced_and_not_follow
     home.run("initdb")
     assert victim.read_bytes() == b"precious"
     assert not os.path.islink(home.db)
+
+
+@pytest.mark.parametrize("name", ["", "attempts", "workers"])
+def test_a_folder_of_ours_is_never_a_link(home, tmp_path, name):
+    home.run("initdb")
+    place, elsewhere = os.path.join(home.db + ".d", name).rstrip("/"), str(tmp_path / "elsewhere")
+    os.rename(place, elsewhere)
+    os.symlink(elsewhere, place)
+    for words in (["add", "true"], ["list"], ["prune"], ["worker", "start", "--drain"]):
+        assert "%s is a symbolic link" % place in home.run(*words, code=3).stderr
+
+
+def test_what_a_restore_has_left_open_is_made_private(home):
+    home.add("true")
+    folder = home.db + ".d"
+    os.chmod(home.db, 0o644)
+    for path in (folder, folder + "/attempts", folder + "/workers"):
+        os.chmod(path, 0o755)
+    home.run("list")
+    assert os.stat(home.db).st_mode & 0o777 == 0o600
+    for path in (folder, folder + "/attempts", folder + "/workers"):
+        assert os.stat(path).st_mode & 0o777 == 0o700
+
+
+# ---------------------------------------------------------------- whose home it is, asked by every command
+
+SECRET = ["add", "--env", "PASSWORD=hunter2", "true"]
+CALLS = [SECRET, ["list"], ["status"], ["show", "x"], ["logs", "x"], ["check"], ["prune"], ["cancel", "x"], ["initdb"]]
+CALLS += [["config", "set", "grace", "5"], ["config", "get"], ["enqueue", '"true"'], ["dlq", "list"], ["cron"]]
+CALLS += [["worker", "start", "--drain"], ["worker", "list"], ["worker", "stop"], ["wait"]]
+
+
+def refused_everywhere(alice, home, what):
+    for words in CALLS:
+        assert what in alice.run("--home", home, *words, code=3), words
+
+
+def test_nobody_works_in_a_home_that_a_neighbour_has_made_first(alice):
+    theirs = os.path.join(alice.folder, "q")
+    os.mkdir(theirs)
+    os.chown(theirs, NEIGHBOUR, NEIGHBOUR)
+    os.chmod(theirs, 0o777)
+    refused_everywhere(alice, theirs, "%s belongs to another user" % theirs)
+    assert os.listdir(theirs) == []
+
+
+def test_nobody_works_in_a_home_that_others_could_swap(alice):
+    shared = os.path.join(alice.folder, "shared")
+    os.mkdir(shared)
+    os.chmod(shared, 0o777)
+    refused_everywhere(alice, os.path.join(shared, "q"), "%s can be written by other users" % shared)
+    assert os.listdir(shared) == [], "nor is it made there"
+    os.chmod(shared, 0o1777)
+    alice.run("--home", os.path.join(shared, "q"), *SECRET)
+    os.chmod(shared, 0o777)
+    refused_everywhere(alice, os.path.join(shared, "q"), "%s can be written by other users" % shared)
+
+
+def test_a_folder_that_is_everybodys_is_no_home_even_with_a_sticky_bit(alice):
+    shared = os.path.join(alice.folder, "shared")
+    os.mkdir(shared)
+    os.chmod(shared, 0o1777)
+    refused_everywhere(alice, shared, "%s can be written by other users: choose a home of your own" % shared)
+
+
+def test_a_link_of_a_neighbour_on_the_way_is_not_followed(alice):
+    shared, link = os.path.join(alice.folder, "shared"), os.path.join(alice.folder, "shared", "link")
+    os.mkdir(shared)
+    os.chmod(shared, 0o1777)
+    os.symlink(alice.home, link)
+    os.lchown(link, NEIGHBOUR, NEIGHBOUR)
+    refused_everywhere(alice, link, "%s belongs to another user" % link)
+    alice.own(link)
+    alice.run("--home", link, *SECRET)
+    assert alice.run("--home", alice.home, "status", "--json")
+
+
+def test_a_link_is_judged_by_each_step_that_it_leads_over(alice):
+    shared = os.path.join(alice.folder, "shared")
+    os.mkdir(shared)
+    os.chmod(shared, 0o777)
+    os.mkdir(os.path.join(shared, "real"))
+    alice.own(os.path.join(shared, "real"))
+    link = os.path.join(alice.home, "link")
+    os.symlink("../shared/./real", link)
+    alice.own(link)
+    refused_everywhere(alice, link, "%s can be written by other users" % shared)
+
+
+def test_links_in_a_circle_end(alice):
+    for name, other in (("a", "b"), ("b", "a")):
+        os.symlink(other, os.path.join(alice.home, name))
+        alice.own(os.path.join(alice.home, name))
+    assert "/a" in alice.run("--home", os.path.join(alice.home, "a"), "add", "true", code=3)
+
+
+def test_a_database_elsewhere_is_judged_with_the_way_to_it(alice):
+    shared, mine = os.path.join(alice.folder, "shared"), os.path.join(alice.folder, "shared", "mine")
+    os.mkdir(shared)
+    os.mkdir(mine)
+    alice.own(mine, 0o700)
+    alice.run("--home", alice.home, "config", "set", "db_path", os.path.join(mine, "q.db"))
+    alice.run("--home", alice.home, *SECRET)
+    os.chmod(shared, 0o777)
+    for words in (SECRET, ["list"], ["worker", "start", "--drain"]):
+        assert "%s can be written by other users" % shared in alice.run("--home", alice.home, *words, code=3)
+
+
+def test_the_settings_are_not_read_through_the_link_of_a_neighbour(alice):
+    theirs = os.path.join(alice.folder, "theirs.json")
+    with open(theirs, "w") as file:
+        file.write('{"grace": 1}')
+    os.chown(theirs, NEIGHBOUR, NEIGHBOUR)
+    link = os.path.join(alice.home, "config.json")
+    os.symlink(theirs, link)
+    alice.own(link)
+    for words in (["config", "get"], ["config", "set", "grace", "5"], ["add", "true"]):
+        assert "%s belongs to another user" % theirs in alice.run("--home", alice.home, *words, code=3)
+    with open(theirs) as file:
+        assert file.read() == '{"grace": 1}'
+
+
+def test_settings_may_be_kept_elsewhere_behind_a_link_of_ones_own(alice):
+    kept, link = os.path.join(alice.home, "dotfiles.json"), os.path.join(alice.home, "config.json")
+    with open(kept, "w") as file:
+        file.write("{}")
+    alice.own(kept, 0o644)
+    os.symlink("dotfiles.json", link)
+    alice.own(link)
+    alice.run("--home", alice.home, "config", "set", "grace", "5")
+    assert os.path.islink(link) and os.stat(kept).st_mode & 0o777 == 0o644
+    assert alice.run("--home", alice.home, "config", "get", "grace") == "5\n"
+
+
+# ---------------------------------------------------------------- what a group can write
+
+
+def access_list(uid):
+    """The list that gives *uid* all rights, as `setfacl -m u:UID:rwx` does: the mask shows as the group's bits."""
+    nobody = 0xFFFFFFFF
+    entries = [(0x01, 7, nobody), (0x02, 7, uid), (0x04, 0, nobody), (0x10, 7, nobody), (0x20, 0, nobody)]
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+def test_a_list_of_further_users_is_no_private_group(home):
+    home.add("true")
+    os.chmod(home.path, 0o770)  # of the group root, which has no other member
+    home.run("list")
+    try:
+        os.setxattr(home.path, "system.posix_acl_access", access_list(NEIGHBOUR))
+    except (OSError, AttributeError):
+        pytest.skip("no access lists on this file system")
+    assert os.stat(home.path).st_mode & 0o777 == 0o770
+    for words in (["list"], ["add", "true"], ["worker", "start", "--drain"]):
+        assert "%s can be written by other users" % home.path in home.run(*words, code=3).stderr
+
+
+def test_a_group_that_is_the_primary_one_of_another_user_is_not_ones_own(tmp_path, monkeypatch):
+    os.chmod(str(tmp_path), 0o770)
+    trust.Way().refuse_untrusted(str(tmp_path))
+    other = pwd.struct_passwd(("bob", "x", NEIGHBOUR, 0, "", "/", "/bin/sh"))
+    everybody = pwd.getpwall()
+    monkeypatch.setattr(pwd, "getpwall", lambda: everybody + [other])
+    with pytest.raises(HostError, match="can be written by other users"):
+        trust.Way().refuse_untrusted(str(tmp_path))
+
+
+def test_a_group_that_nobody_knows_proves_nothing(home):
+    os.chown(home.path, 0, SOMEBODY)
+    os.chmod(home.path, 0o770)
+    assert "can be written by other users" in home.run("list", code=3).stderr
+
+
+# ---------------------------------------------------------------- root in the home of another user
+
+
+def test_what_root_makes_in_somebodys_home_is_his(alice):
+    alice.as_root("--home", alice.home, "config", "set", "grace", "5")
+    job = alice.as_root("--home", alice.home, "add", "id -u").strip()
+    alice.as_root("--home", alice.home, "enqueue", '{"command": "true"}')
+    assert job in alice.as_root("--home", alice.home, "list")
+    assert alice.owners() == {alice.uid}
+    alice.run("--home", alice.home, "add", "true")
+    alice.run("--home", alice.home, "config", "set", "grace", "6")
+    alice.run("--home", alice.home, "worker", "start", "--drain")
+    assert alice.as_root("--home", alice.home, "logs", job) == "%d\n" % alice.uid
+    assert alice.owners() == {alice.uid}
+
+
+def test_a_home_that_root_makes_below_somebodys_folder_is_his(alice):
+    alice.as_root("--home", os.path.join(alice.home, "new", "q"), "add", "true")
+    assert alice.owners() == {alice.uid}
+
+
+def test_root_starts_no_workers_for_others_and_says_what_to_type(alice):
+    alice.run("--home", alice.home, "add", "true")
+    for words in (["worker", "start"], ["worker", "start", "--background"], ["worker"]):
+        said = alice.as_root("--home", alice.home, *words, code=3)
+        assert "%s belongs to " % alice.home in said and "call `sudo -u " in said
+        assert said.endswith("%s %s ...`\n" % (os.path.join(alice.app, "queuectl.py"), " ".join(words[:2])))
+    assert alice.owners() == {alice.uid}
+
+
+def test_root_that_cannot_become_the_owner_touches_nothing(alice):
+    """In a user namespace that holds nobody else."""
+    script = os.path.join(alice.app, "queuectl.py")
+    words = ["unshare", "-Ur", alice.python, script, "--home", alice.home, "add", "true"]
+    if subprocess.run(["unshare", "-Ur", "true"], stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("no user namespaces here")
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    said = done.stderr.decode()
+    assert (done.returncode, os.listdir(alice.home)) == (3, []), said
+    assert "root cannot act as that user here" in said or "belongs to another user" in said
+
+
+def test_through_a_link_of_his_root_makes_nothing_anywhere_else(alice):
+    """A db_path, a home, a file of settings that lead into what is root's."""
+    roots = os.path.join(alice.folder, "roots")
+    os.mkdir(roots, 0o755)
+    with open(os.path.join(roots, "precious"), "w") as file:
+        file.write("{}")
+    for name, target in (("config.json", "precious"), ("queuectl.db", "precious"), ("sub", "")):
+        os.symlink(os.path.join(roots, target), os.path.join(alice.home, name))
+        alice.own(os.path.join(alice.home, name))
+    alice.as_root("--home", alice.home, "config", "set", "grace", "5", code=3)
+    alice.as_root("--home", alice.home, "add", "true", code=3)
+    alice.as_root("--home", os.path.join(alice.home, "sub", "q"), "add", "true", code=3)
+    assert os.listdir(roots) == ["precious"]
+    with open(os.path.join(roots, "precious")) as file:
+        assert file.read() == "{}"

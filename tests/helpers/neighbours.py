@@ -1,0 +1,69 @@
+"""Users who share a host: each has a home of his own, and the program where he may only read it."""
+
+import os
+import subprocess
+
+import pytest
+
+from helpers.bundle import copy_bundle
+from helpers.home import COMPLAINTS
+from helpers.users import NOBODY, become_nobody
+
+NEIGHBOUR = 65533
+needs_root = pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can act as other users")
+
+
+class User:
+    """A user with a home of his own below *folder*, which all may enter."""
+
+    def __init__(self, folder, python, uid=NOBODY, name="home"):
+        self.folder = folder
+        self.python = python
+        self.uid = uid
+        self.app = os.path.join(folder, "app")
+        self.home = os.path.join(folder, name)
+        os.chmod(folder, 0o755)
+        if not os.path.exists(self.app):
+            os.mkdir(self.app)
+            copy_bundle(self.app)
+        os.mkdir(self.home, 0o700)
+        os.chown(self.home, uid, uid)
+
+    def run(self, *words, code=0, cwd="/", umask=None, uid=None, app=None, env=None):
+        """Run as that user (or as *uid*), without HOME; returns stdout, or the one line of an error."""
+        def prepare():
+            if umask is not None:
+                os.umask(umask)
+            become_nobody(self.uid if uid is None else uid)
+
+        done = subprocess.run(
+            [self.python, "-W", "error", os.path.join(app or self.app, "queuectl.py")] + [str(word) for word in words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict({"PATH": "/usr/bin:/bin"}, **(env or {})),
+            cwd=cwd,
+            preexec_fn=prepare,
+            timeout=60,
+        )
+        said = done.stderr.decode()
+        assert done.returncode == code and not COMPLAINTS.search(said), said
+        assert code in (0, 1) or (said.startswith("queuectl: error: ") and said.count("\n") == 1)
+        return said if code else done.stdout.decode()
+
+    def as_root(self, *words, **options):
+        return self.run(*words, uid=0, **options)
+
+    def own(self, path, mode=None):
+        """Give *path* to this user."""
+        os.lchown(path, self.uid, self.uid)
+        if mode is not None:
+            os.chmod(path, mode)
+        return path
+
+    def owners(self):
+        """Who owns something in the home."""
+        found = {os.lstat(self.home).st_uid}
+        for folder, folders, files in os.walk(self.home):
+            found |= {os.lstat(os.path.join(folder, name)).st_uid for name in folders + files}
+        return found
