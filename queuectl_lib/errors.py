@@ -25,6 +25,12 @@ class HostError(QueueError):
     exit_code = 3
 
 
+class Interrupted(QueueError):
+    """Ctrl+C after something was done: the message says what."""
+
+    exit_code = 130
+
+
 class NoDatabase(HostError):
     """The database file does not exist, or is empty."""
 

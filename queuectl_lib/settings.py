@@ -9,7 +9,7 @@ import re
 
 from queuectl_lib import errors, times, values
 from queuectl_lib.errors import BadInput, HostError
-from queuectl_lib.host import files, locks
+from queuectl_lib.host import files, interrupts, locks
 from queuectl_lib.jobs import checks
 from queuectl_lib.values import Unwanted
 
@@ -250,7 +250,8 @@ class ConfigFile:
                 file.write("\n")
                 file.flush()
                 os.fsync(file.fileno())
-            files.replace(partial, target)
+            with interrupts.held():
+                files.replace(partial, target)
         except BaseException:
             with contextlib.suppress(OSError):  # the next call does; why the writing failed is what must be told
                 files.remove(partial)

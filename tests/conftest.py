@@ -17,6 +17,7 @@ from helpers.marks import WINDOWS
 from helpers.users import another
 
 import queuectl
+from queuectl_lib.host import interrupts
 from storage import Queue
 
 # A shell starts what it puts in the background with SIGINT and SIGQUIT ignored, nohup what it starts with
@@ -53,6 +54,7 @@ def call(home, capsys):
     def run(*words, code=0):
         capsys.readouterr()
         found = queuectl.main(["--home", home.path] + list(words))
+        interrupts.let_go()  # as the end of a process would
         out, err = capsys.readouterr()
         assert found == code, err
         if code:

@@ -7,7 +7,7 @@ import os
 from queuectl_lib import errors
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.errors import BadInput
-from queuectl_lib.host import files, system
+from queuectl_lib.host import files, interrupts, system
 from queuectl_lib.jobs import fields
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.jobs.ids import Holder
@@ -46,6 +46,7 @@ def add(call: Call) -> int:
     row = job_maker(call, options.cwd).row(asked)
     queue = call.queue()
     files.make_home(call.home)
+    interrupts.keep_until_told()
     identifier = queue.enqueue(row)
     if options.verbose:
         tell_holder(identifier)

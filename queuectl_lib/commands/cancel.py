@@ -6,7 +6,8 @@ import time
 
 from queuectl_lib import values
 from queuectl_lib.commands import frame
-from queuectl_lib.errors import QueueError
+from queuectl_lib.errors import Interrupted, QueueError
+from queuectl_lib.host import interrupts
 from queuectl_lib.jobs import states
 from queuectl_lib.store import looking, roster
 
@@ -25,8 +26,17 @@ if TYPE_CHECKING:
 def cancel(call: Call) -> int:
     queue = call.queue()
     patience = call.config().grace + 15
+    interrupts.keep_until_told()
     asked = queue.cancel(values.unique(call.options.ids), call.now)
-    late, missed = await_cancel(queue, asked, patience)
+    running = [identifier for identifier, token in asked if token]
+    if not running:
+        return 0
+    try:
+        interrupts.heed()
+        late, missed = await_cancel(queue, asked, patience)
+    except KeyboardInterrupt:
+        text = "interrupted; the cancel stands, and its worker ends job %s"
+        raise Interrupted(text % ", job ".join(running)) from None
     if missed:
         raise QueueError("before the cancel reached it, job %s" % ", job ".join(missed))
     if late:
@@ -61,5 +71,6 @@ def await_cancel(
 
 @frame.command("requeue", frame.argument("ids", metavar="ID", nargs="+"))
 def requeue(call: Call) -> int:
+    interrupts.keep_until_told()
     call.queue().requeue(values.unique(call.options.ids), states.REQUEUED, call.now)
     return 0

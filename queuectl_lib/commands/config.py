@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from queuectl_lib import errors, settings, values
 from queuectl_lib.commands import frame, terminal
-from queuectl_lib.host import bundle, files
+from queuectl_lib.host import bundle, files, interrupts
 from queuectl_lib.store import looking
 
 TYPE_CHECKING = False
@@ -42,6 +42,7 @@ def setting_text(value: object) -> str:
 def config_set(call: Call) -> int:
     key = settings.setting_key(call.options.key)
     value = settings.check_setting(key, settings.setting_from_text(key, call.options.value))
+    interrupts.keep_until_told()
     call.config.change(key, value, False)
     return 0
 
@@ -50,6 +51,7 @@ def config_set(call: Call) -> int:
 def config_unset(call: Call) -> int:
     if call.options.key not in call.config.content():
         settings.setting_key(call.options.key)
+    interrupts.keep_until_told()
     call.config.change(call.options.key, None, True)
     return 0
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from queuectl_lib import times, values
 from queuectl_lib.commands import frame, tables, terminal
 from queuectl_lib.commands.terminal import Progress
-from queuectl_lib.errors import BadInput
+from queuectl_lib.errors import BadInput, Interrupted
+from queuectl_lib.host import interrupts
 from queuectl_lib.jobs import states
 from queuectl_lib.store import pruning
 
@@ -35,6 +36,7 @@ def dlq_list(call: Call) -> int:
 def dlq_retry(call: Call) -> int:
     if bool(call.options.ids) == call.options.all:
         raise BadInput("give either the ids of dead jobs or --all")
+    interrupts.keep_until_told()
     if call.options.ids:
         call.queue().requeue(values.unique(call.options.ids), ("dead",), call.now)
         return 0
@@ -68,18 +70,23 @@ def prune(call: Call) -> int:
 
 
 def delete_jobs(call: Call, states: Sequence[str], age: float, quiet: bool) -> int:
-    progress = Progress()
+    progress, so_far = Progress(), [0]
+
+    def show(count: int) -> None:
+        so_far[0] = count
+        progress.show("deleted %d jobs" % count)
+
     try:
-        deleted = pruning.prune(
-            call.queue().database,
-            states,
-            max(0.0, call.now - age),
-            lambda count: progress.show("deleted %d jobs" % count),
-        )
-    finally:
-        progress.end()
-    if call.options.json:
-        terminal.acknowledge(terminal.json_text({"deleted": deleted}), "the jobs were deleted, but their number")
-    elif not quiet:
-        terminal.tell("deleted %d jobs" % deleted)
+        try:
+            deleted = pruning.prune(call.queue().database, states, max(0.0, call.now - age), show)
+        finally:
+            progress.end()
+        if call.options.json:
+            terminal.acknowledge(terminal.json_text({"deleted": deleted}), "the jobs were deleted, but their number")
+        elif not quiet:
+            terminal.tell("deleted %d jobs" % deleted)
+    except KeyboardInterrupt:
+        if not so_far[0]:
+            raise
+        raise Interrupted("interrupted after %d jobs were deleted" % so_far[0]) from None
     return 0

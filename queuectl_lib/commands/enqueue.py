@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from queuectl_lib.commands import add, frame, terminal
 from queuectl_lib.commands.terminal import Progress
-from queuectl_lib.errors import BadInput
-from queuectl_lib.host import files
+from queuectl_lib.errors import BadInput, Interrupted
+from queuectl_lib.host import files, interrupts
 from queuectl_lib.jobs import reading, sources
 from queuectl_lib.jobs.ids import Holder
 from queuectl_lib.store import bulk  # noqa: F401 - before input is waited for: our files may be replaced meanwhile
@@ -41,6 +41,7 @@ def enqueue(call: Call) -> int:
             rows = reading.checked_rows(maker, reading.read_jobs(source, progress.jobs_read))
             first = [next(rows)]  # what begins with a mistake does not even make a home
             files.make_home(call.home)
+            interrupts.keep_until_told()
             ids = queue.enqueue_each(row for part in (first, rows) for row in part)
             given, added = print_ids(call, ids, progress)
         finally:
@@ -54,18 +55,23 @@ def print_ids(call: Call, ids: Iterator[str], progress: Progress) -> Tuple[int, 
     """Take up the ids as they come, and print them; returns how many came, and how many of them are new."""
     options, found = call.options, []
     given = held = 0
-    for identifier in ids:
+    try:
+        for identifier in ids:
+            if not given:
+                progress.end()
+            given += 1
+            if isinstance(identifier, Holder):
+                held += 1
+                if options.verbose:
+                    add.tell_holder(identifier)
+            if options.json:
+                found.append(identifier)
+            elif not options.quiet:
+                terminal.acknowledge(identifier + "\n", "the jobs were added, but their ids", given == 1)
+    except KeyboardInterrupt:
         if not given:
-            progress.end()
-        given += 1
-        if isinstance(identifier, Holder):
-            held += 1
-            if options.verbose:
-                add.tell_holder(identifier)
-        if options.json:
-            found.append(identifier)
-        elif not options.quiet:
-            terminal.acknowledge(identifier + "\n", "the jobs were added, but their ids", given == 1)
+            raise
+        raise Interrupted("the jobs were added, but not all that there is to say was printed: interrupted") from None
     if options.json:
         terminal.acknowledge(
             terminal.json_text({"enqueued": given - held, "ids": found}), "the jobs were added, but their ids"

@@ -8,8 +8,8 @@ import sys
 import time
 
 from queuectl_lib import errors
-from queuectl_lib.errors import HostError
-from queuectl_lib.host import system
+from queuectl_lib.errors import HostError, Interrupted
+from queuectl_lib.host import interrupts, system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def tell(text: str) -> None:
 
     Raises OSError where what was printed before cannot be written: that comes first.
     """
+    interrupts.let_go()
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -86,8 +87,9 @@ def tell(text: str) -> None:
 
 
 def acknowledge(text: str, what: str, flush: bool = True) -> None:
-    """Print what was done; a full disk behind stdout must not look as if nothing was."""
+    """Print what was done; a full disk behind stdout, or Ctrl+C while it blocks, must not look as if nothing was."""
     try:
+        interrupts.let_go()
         sys.stdout.write(text)
         if flush:
             sys.stdout.flush()
@@ -95,6 +97,8 @@ def acknowledge(text: str, what: str, flush: bool = True) -> None:
         raise
     except OSError as error:
         raise HostError("%s could not be printed: %s" % (what, error.strerror)) from None
+    except KeyboardInterrupt:
+        raise Interrupted("%s could not be printed: interrupted" % what) from None
 
 
 def is_terminal(stream: Any) -> bool:

@@ -13,7 +13,7 @@ import sys
 import time
 
 from queuectl_lib.errors import QueueError
-from queuectl_lib.host import failpoints
+from queuectl_lib.host import failpoints, interrupts
 from queuectl_lib.jobs import fields, ids
 from queuectl_lib.jobs.ids import Holder, MadeId
 from queuectl_lib.store import looking, opening
@@ -124,8 +124,9 @@ def insert_all(connection: sqlite3.Connection, keyed: bool) -> None:
             while not insert_incoming_jobs(connection):
                 pass  # those that were taken have other ids now
         failpoints.failpoint("enqueue.before-commit")
-        connection.execute("COMMIT")
-        failpoints.failpoint("enqueue.committed")
+        with interrupts.held():
+            connection.execute("COMMIT")
+            failpoints.failpoint("enqueue.committed")
     except BaseException:
         opening.roll_back(connection)
         raise

@@ -17,7 +17,7 @@ import stat
 
 from queuectl_lib import errors, values
 from queuectl_lib.errors import HostError, NoDatabase
-from queuectl_lib.host import failpoints, files, locks, places, system
+from queuectl_lib.host import failpoints, files, interrupts, locks, places, system
 from queuectl_lib.store import opening, schema
 from queuectl_lib.store.folder import Folder
 
@@ -203,8 +203,9 @@ class Database:
                     try:
                         yield opened
                         failpoints.failpoint("write.before-commit")
-                        opened.execute("COMMIT")
-                        failpoints.failpoint("write.committed")
+                        with interrupts.held():
+                            opened.execute("COMMIT")
+                            failpoints.failpoint("write.committed")
                     except BaseException:
                         opening.roll_back(opened)
                         raise

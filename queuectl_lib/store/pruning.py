@@ -7,6 +7,7 @@ import time
 
 from queuectl_lib import times
 from queuectl_lib.errors import NoDatabase
+from queuectl_lib.host import interrupts
 from queuectl_lib.store import opening
 
 TYPE_CHECKING = False
@@ -25,15 +26,18 @@ def prune(database: Database, states: Sequence[str], before: float, progress: Ca
 
     In small transactions, so that no claim waits; calls *progress* with the sum so
     far. Gives the space back to the file system. Returns how many were deleted.
+    Ctrl+C ends it between two transactions.
     """
     deleted = 0
     with contextlib.suppress(NoDatabase):
         for state in states:
             last_seq = 0
             while True:
+                interrupts.keep_until_told()
                 count, last_seq = prune_some(database, state, times.utc_text(before), last_seq)
                 deleted += count
                 progress(deleted)
+                interrupts.heed()  # of what is not counted yet nobody would be told
                 if last_seq < 0:
                     break
                 time.sleep(YIELD_SECONDS)

@@ -73,6 +73,24 @@ MUTANTS = [
         "promises/test_faults.py::test_the_id_is_printed_after_its_commit_is_on_the_disk",
     ),
     Mutant(
+        "Ctrl+C during the commit denies what was done",
+        2,
+        [
+            (
+                "queuectl_lib/store/database.py",
+                "                        with interrupts.held():\n",
+                "                        if True:\n",
+            )
+        ],
+        "promises/test_interrupting.py::test_an_add_interrupted_behind_its_commit_prints_its_id",
+    ),
+    Mutant(
+        "what was held back is never let go",
+        2,
+        [("queuectl_lib/commands/terminal.py", "    try:\n        interrupts.let_go()\n", "    try:\n")],
+        "promises/test_interrupting.py::test_what_cannot_be_printed_since_nobody_reads_can_still_be_interrupted_and_is_told",
+    ),
+    Mutant(
         "a batch is committed in two parts",
         2,
         [
