@@ -17,7 +17,7 @@ if sys.platform == "linux":
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterator
+    from typing import Iterable, Iterator
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
@@ -40,7 +40,7 @@ def open_appending(path: str) -> int:
         from queuectl_lib.host import windows  # which only loads there
 
         return windows.open_appending(path)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | OPEN_SAFELY, PRIVATE_FILE)
     restore_owner_bits(fd)
     return fd
 
@@ -143,6 +143,21 @@ def remove(path: str) -> None:
             if sys.platform != "win32":
                 raise
             time.sleep(0.02)
+
+
+def remove_from(folder: str, names: Iterable[str]) -> None:
+    """Delete files of ours, which may be gone already, from a *folder* that is no link. Raises OSError."""
+    if sys.platform == "win32":
+        for name in names:
+            remove(os.path.join(folder, name))
+        return
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | OPEN_SAFELY)
+    try:
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=fd)
+    finally:
+        os.close(fd)
 
 
 def sync_folder(path: str) -> None:

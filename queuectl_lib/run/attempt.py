@@ -86,7 +86,7 @@ class Attempt:
 
     def _end_leftovers(self) -> None:
         """End what earlier attempts of this job left running, before it runs again."""
-        for token in self.claim.leftovers:
+        for token in filter(folder.is_token, self.claim.leftovers):
             run_path = self.queue.folder.attempt_path(token, "run")
             rest = run_file.tree_of(token, run_path, self.queue.folder.identity).end(2.0)
             deadline = time.monotonic() + processes.KILL_SECONDS

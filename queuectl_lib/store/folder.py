@@ -14,11 +14,22 @@ worker.log      what background supervisors and their workers say
 from __future__ import annotations
 
 import os
+import re
 
+from queuectl_lib import errors
+from queuectl_lib.errors import HostError
 from queuectl_lib.host import bell, files, locks
 
 OUTPUTS = ("out", "err")
 FILES = ("run",) + OUTPUTS  # of an attempt
+TOKEN = re.compile(r"[0-9a-f]{16}\Z")
+NAME = re.compile(r"[\w-]+\Z")  # of a supervisor or worker
+NO_TOKEN = "-"  # what stands in the name of a file for one that is none: no such file is ever made
+
+
+def is_token(value: object) -> bool:
+    """True for what can be the token of an attempt; a database from elsewhere may hold anything, ../../x too."""
+    return isinstance(value, str) and TOKEN.match(value) is not None
 
 
 class Folder:
@@ -39,27 +50,34 @@ class Folder:
         bell.make(self.bell)
 
     def life_path(self, name: str) -> str:
-        return os.path.join(self.workers, name + ".life")
+        return self.request_path(name, "life")
 
     def request_path(self, supervisor: str, request: str) -> str:
         """The file that asks *supervisor* to "stop", to stop "now", or to "leave" jobs running."""
-        return os.path.join(self.workers, supervisor + "." + request)
+        name = supervisor if NAME.match(supervisor) else NO_TOKEN
+        return os.path.join(self.workers, name + "." + request)
 
     def put_request(self, supervisor: str, request: str) -> None:
         """Leave that file; "ready" is what a supervisor says of itself. Raises OSError."""
         os.close(files.open_private(self.request_path(supervisor, request), os.O_WRONLY | os.O_CREAT))
 
+    def refuse_links(self) -> None:
+        """Raise HostError where one of the folders is a link: what it leads to is none of ours."""
+        for path in (self.path, self.workers, self.attempts):
+            if os.path.islink(path):
+                raise HostError("%s is a symbolic link: put what it leads to there" % errors.printable(path))
+
     def attempt_path(self, token: str, kind: str) -> str:
         """Where an attempt keeps its lock and status ("run") or output ("out", "err")."""
-        return "%s%s%s.%s" % (self.attempts, os.sep, token, kind)
+        return "%s%s%s.%s" % (self.attempts, os.sep, token if is_token(token) else NO_TOKEN, kind)
 
     def attempt_is_held(self, token: str) -> bool:
         """True while a process of this attempt lives, one that inherited its lock; or where that cannot be told."""
         return locks.is_held(self.attempt_path(token, "run")) is not False
 
     def remove_attempt_files(self, token: str) -> None:
-        """Delete what an attempt left in the attempts folder, except a lock that is still held."""
-        for kind in OUTPUTS:
-            files.remove(self.attempt_path(token, kind))
-        if not self.attempt_is_held(token):
-            files.remove(self.attempt_path(token, "run"))
+        """Delete what an attempt left in the attempts folder, except a lock that is still held. Raises OSError."""
+        if is_token(token):
+            files.remove_from(self.attempts, [token + "." + kind for kind in OUTPUTS])
+            if not self.attempt_is_held(token):
+                files.remove_from(self.attempts, [token + ".run"])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 
-from queuectl_lib.host import system
+from queuectl_lib.host import files, system
 from queuectl_lib.jobs import states
-from queuectl_lib.store import looking
+from queuectl_lib.store import folder, looking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,12 +36,12 @@ class Output:
         self.blob: Optional[bytes] = None  # once it was read from there
         self.path = ""
         self.size: int = attempt[stream + "_bytes"]
-        if not self.is_kept and attempt["token"]:
-            self.path = database.folder.attempt_path(attempt["token"], stream[3:])
-            try:
-                self.size = os.stat(self.path).st_size
-            except OSError:
-                self.path = ""
+        if not self.is_kept and folder.is_token(attempt["token"]):
+            path = database.folder.attempt_path(attempt["token"], stream[3:])
+            with contextlib.suppress(OSError):
+                info = os.lstat(path)
+                if stat.S_ISREG(info.st_mode):
+                    self.path, self.size = path, info.st_size
 
     def read(self, offset: int, count: int) -> bytes:
         """Up to *count* bytes from *offset*."""
@@ -48,7 +50,7 @@ class Output:
         if not self.path:
             return b""
         try:
-            with open(self.path, "rb") as file:
+            with os.fdopen(files.open_private(self.path, os.O_RDONLY), "rb") as file:
                 file.seek(offset)
                 return file.read(count)
         except FileNotFoundError:

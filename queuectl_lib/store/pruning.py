@@ -29,6 +29,7 @@ def prune(database: Database, states: Sequence[str], before: float, progress: Ca
     Ctrl+C ends it between two transactions.
     """
     deleted = 0
+    database.folder.refuse_links()
     with contextlib.suppress(NoDatabase):
         for state in states:
             last_seq = 0

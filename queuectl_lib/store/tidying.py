@@ -6,7 +6,7 @@ import contextlib
 import os
 
 from queuectl_lib.host import files, locks
-from queuectl_lib.store import looking, roster
+from queuectl_lib.store import folder, looking, roster
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ KNOWN_TOKENS = "SELECT token FROM attempts WHERE token IS NOT NULL"
 
 def tidy(database: Database) -> None:
     """Remove what dead supervisors and workers, and deleted jobs, left in the folder."""
-    found = {entry.split(".")[0] for entry in os.listdir(database.folder.attempts)}  # first: a file follows its claim
+    database.folder.refuse_links()
+    names = {entry.split(".")[0] for entry in os.listdir(database.folder.attempts)}  # first: a file follows its claim
+    found = set(filter(folder.is_token, names))  # what else lies there is nobody's business
     jobs = looking.processing(database)
     held = {job["worker"] for job in jobs}
     for name in roster.life_names(database.folder):

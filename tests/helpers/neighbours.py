@@ -31,6 +31,7 @@ class User:
 
     def run(self, *words, code=0, cwd="/", umask=None, uid=None, app=None, env=None):
         """Run as that user (or as *uid*), without HOME; returns stdout, or the one line of an error."""
+
         def prepare():
             if umask is not None:
                 os.umask(umask)
