@@ -192,18 +192,10 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/store/roster.py",
-                "        os.lseek(self.fd, 0, os.SEEK_SET)\n",
-                "        os.lseek(self.fd, 0, os.SEEK_SET)\n"
-                "        os.set_inheritable(os.dup(os.dup(self.fd)), True)\n",  # the watcher uses 8 and 9 itself
-            ),
-            (
-                "queuectl_lib/host/spawn.py",
-                "        cwd=cwd,\n        env=environment,\n        start_new_session=True,\n",
-                "        cwd=cwd,\n"
-                "        env=environment,\n"
-                "        close_fds=False,\n"
-                "        start_new_session=True,\n",
-            ),
+                "            os.lseek(self.fd, 0, os.SEEK_SET)\n",
+                "            os.lseek(self.fd, 0, os.SEEK_SET)\n"
+                "            os.set_inheritable(os.dup(os.dup(self.fd)), True)\n",  # the watcher uses some itself
+            )
         ],
         "run/test_running.py::test_a_job_holds_nothing_open_but_its_output_and_its_lock",
     ),
@@ -237,9 +229,9 @@ MUTANTS = [
         5,
         [
             (
-                "queuectl_lib/run/launching.py",
-                'then (eval "set --; $1") 9<&9 2>&8 8>&-',
-                'then (eval "set --; $1") 9<&- 2>&8 8>&-',
+                "queuectl_lib/run/attempt.py",
+                "[self.run_fd] + streams",
+                "[streams[2]] + streams",
             )
         ],
         "run/test_running.py::test_a_job_holds_nothing_open_but_its_output_and_its_lock",
@@ -529,10 +521,10 @@ MUTANTS = [
         "store/test_migrating.py::test_the_log_of_a_deleted_database_is_put_aside_and_brings_no_job_back",
     ),
     Mutant(
-        "workers start where others can put a log beside the database",
+        "calls work where others can put a log beside the database",
         17,
-        [("queuectl_lib/host/places.py", "[(folder, (os.geteuid(), 0))] + [(path", "[(path")],
-        "promises/test_trust.py::test_no_worker_starts_where_others_could_put_a_log_beside_the_database",
+        [("queuectl_lib/host/trust.py", "        if on_the_way and is_sticky:\n", "        if is_sticky:\n")],
+        "promises/test_trust.py::test_no_call_works_where_others_could_put_a_log_beside_the_database",
     ),
     Mutant(
         "an upgrade passes the gate by",

@@ -44,6 +44,8 @@ def run_with_failpoint(home, name, *words):
 @pytest.mark.parametrize("name", WORKER_FAILPOINTS)
 def test_a_worker_killed_between_two_effects_loses_and_repeats_nothing(home, name):
     ledger = os.path.join(home.path, "ledger")
+    home.run("initdb")
+    home.drain()  # the first supervisor of a queue notes where that is, and is not to die of it
     jobs = [home.add("sleep 0.1; echo %d >> ledger" % number, "--cwd", home.path) for number in range(3)]
     once, process = run_with_failpoint(home, name, "worker", "start", "--drain", "--backoff-base", "0")
     log = process.communicate(timeout=60)[1].decode()

@@ -1,5 +1,6 @@
 """What the host is short of costs no job an attempt: neither processes nor a /dev that can be used."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -34,7 +35,12 @@ def somebody():
 
 
 def processes_of(uid):
-    return [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and os.stat("/proc/" + pid).st_uid == uid]
+    found = []
+    for pid in os.listdir("/proc"):
+        with contextlib.suppress(OSError):  # it has gone meanwhile
+            if pid.isdigit() and os.stat("/proc/" + pid).st_uid == uid:
+                found.append(int(pid))
+    return found
 
 
 def limit_processes(somebody, pids, most):
