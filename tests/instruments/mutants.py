@@ -234,7 +234,7 @@ MUTANTS = [
                 "[streams[2]] + streams",
             )
         ],
-        "run/test_running.py::test_a_job_holds_nothing_open_but_its_output_and_its_lock",
+        "run/test_running.py::test_a_job_holds_the_lock_of_its_run_file_and_cannot_write_there",
     ),
     Mutant(
         "what an attempt left running is not ended before the next",

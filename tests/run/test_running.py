@@ -207,6 +207,15 @@ def test_a_job_holds_nothing_open_but_its_output_and_its_lock(ran):
 
 
 @needs_proc
+def test_a_job_holds_the_lock_of_its_run_file_and_cannot_write_there(home):
+    job = home.add("cat /proc/self/fdinfo/9")
+    home.drain()
+    said = printed(home, job)
+    assert "FLOCK" in said and "WRITE" in said, said
+    assert int(said.split("flags:")[1].split()[0], 8) & os.O_ACCMODE == os.O_RDONLY, said
+
+
+@needs_proc
 def test_a_job_has_default_signals_whatever_its_worker_was_started_with(home):
     prelude = (
         "import signal\n"
