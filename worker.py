@@ -43,18 +43,16 @@ import contextlib
 import gc
 import multiprocessing
 import os
-import socket
 import sys
 import time
 
 import storage
-from queuectl_lib import times
 from queuectl_lib.errors import HostError, QueueError
 from queuectl_lib.host import bell, failpoints, signals, spawn, tree
 from queuectl_lib.host.waking import Bell, WakeUp
 from queuectl_lib.jobs import attempts, retrying, states  # noqa: F401 - retrying is for storage.settle
 from queuectl_lib.jobs.attempts import Outcome
-from queuectl_lib.run import concluding, log, pace
+from queuectl_lib.run import concluding, log, pace, standing
 from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.run.glance import Glance
 from queuectl_lib.run.launching import CannotStart
@@ -62,15 +60,15 @@ from queuectl_lib.run.options import CurrentSettings, Options
 from queuectl_lib.run.orphans import Orphans
 from queuectl_lib.run.pace import Pace
 from queuectl_lib.run.spare_files import SpareFiles
+from queuectl_lib.run.standing import Standing
 from queuectl_lib.run.trouble import ClockWatch, Trouble
 from queuectl_lib.settings import ConfigFile
-from queuectl_lib.store import aftermath, identity, looking, opening, roster  # noqa: F401 - and so is aftermath
-from queuectl_lib.store.roster import Presence
+from queuectl_lib.store import aftermath, looking, opening, roster  # noqa: F401 - and so is aftermath
 from storage import Queue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Deque, Dict, List, Optional, Sequence
+    from typing import Any, Callable, Deque, List, Optional, Sequence
 
     from queuectl_lib.jobs.attempts import Claim
     from queuectl_lib.run.chores import Chores
@@ -133,6 +131,8 @@ class Supervisor:
                 self.rest()
         finally:
             self.leave()
+        if self.standing.lost:
+            raise HostError(self.standing.why())
 
     def boot(self) -> None:
         from queuectl_lib.run.chores import Chores  # which no worker needs
@@ -143,14 +143,15 @@ class Supervisor:
         self.wake = WakeUp(self.signals)
         for number in signals.stop_signals():  # before anyone can see that we are here, and ask us to stop
             self.wake.catch(number)
-        self.presence = Presence(self.queue.folder, self.name, member_details("supervisor", self.name))
+        details = roster.member_details("supervisor", self.name)
+        self.standing = Standing(self.queue.folder, self.name, details, self.say)
         if self.when_present:
             self.when_present()
         self.chores = Chores(self.queue.database)
         os.chdir(os.path.abspath(os.sep))  # spawn fails from a directory that was deleted
         self.say("supervisor started, pid %d, workers: %d" % (os.getpid(), self.options.workers))
         with contextlib.suppress(QueueError, OSError):  # else the workers will, who tell what is in the way
-            recognise(self.queue, self.name, self.config().but(**self.options.overrides))
+            self.standing.recognise(self.queue.database, storage.settle, self.config().but(**self.options.overrides))
 
     def say(self, text: str) -> None:
         log.say(self.name, text)
@@ -160,7 +161,9 @@ class Supervisor:
         return 0 if self.stage or self.drained else self.options.workers
 
     def heed_requests(self) -> None:
-        """Follow signals, and requests that others left as files."""
+        """Follow signals, requests that others left as files, and what became of the queue."""
+        if self.standing.is_lost():
+            self.advance("leave" if self.standing.lost == standing.MOVED else "stop")
         for _ in range(len(self.signals)):
             self.say("%s received" % signals.signal_name(self.signals.pop(0)))
             request = "now" if self.stage else "stop"
@@ -193,6 +196,7 @@ class Supervisor:
         if self.stage and roster.REQUESTS.index(stage) <= roster.REQUESTS.index(self.stage):
             return
         self.stage = stage
+        self.standing.presence.heard(stage)
         if stage == "leave":
             self.say("stopping: running jobs go on without a worker, for the next one to adopt")
         elif stage == "stop":
@@ -218,7 +222,7 @@ class Supervisor:
             self.replacing.has_rehearsed(code, worker.began)
             return
         if code == 0:
-            self.drained = self.drained or (self.options.drain and nothing_left(self.queue))
+            self.drained = self.drained or (self.options.drain and looking.nothing_left(self.queue.database))
         else:
             how = "killed by %s" % signals.signal_name(-code) if code < 0 else "exit code %d" % code
             self.say("worker %s died (%s)" % (worker.name, how))
@@ -284,40 +288,8 @@ class Supervisor:
             self.chores.close()
         self.wake.close()
         roster.remove_requests(self.queue.folder, self.name)
-        with contextlib.suppress(OSError):
-            self.presence.end()
+        self.standing.leave(holds_jobs=False)
         self.say("supervisor stopped")
-
-
-def recognise(queue: Queue, who: str, settings: Settings) -> None:
-    """Know the queue for what it is before anything is done about its jobs; that it is a copy is told once.
-
-    Raises QueueError and OSError.
-    """
-    told = identity.recognise(
-        queue.database, lambda connection, outcome: storage.settle(connection, outcome, settings), time.time()
-    )
-    if told:
-        log.say(who, told)
-
-
-def nothing_left(queue: Queue) -> bool:
-    """True when no job waits or runs (False where the database does not answer)."""
-    try:
-        return states.nothing_left(looking.counts(queue.database))
-    except HostError:
-        return False
-
-
-def member_details(kind: str, supervisor: str) -> Dict[str, Any]:
-    """What `worker list` shows of this process."""
-    return {
-        "kind": kind,
-        "pid": os.getpid(),
-        "host": socket.gethostname(),
-        "since": times.utc_text(time.time()),
-        "supervisor": supervisor,
-    }
 
 
 def serve(
@@ -395,8 +367,9 @@ class Worker:
             try:
                 self.one_round()
             except QueueError as error:
-                self.trouble.meet(str(error))
-                self.bell.wait(self.trouble.pause, self.wake)
+                if not self.standing.is_lost(at_once=True):
+                    self.trouble.meet(str(error))
+                    self.bell.wait(self.trouble.pause, self.wake)
             except OSError as error:  # the disk or its permissions: keep everything, go on
                 self.trouble.meet("%s: %s" % (error.filename, error.strerror))
                 self.bell.wait(self.trouble.pause, self.wake)
@@ -405,10 +378,11 @@ class Worker:
     def one_round(self) -> None:
         self.heed_requests()
         if not self.queue.folder.identity:
-            recognise(self.queue, self.name, self.current.settings)
+            self.standing.recognise(self.queue.database, storage.settle, self.current.settings)
         self.collect_ended()
-        self.look_around()
-        self.keep_going()
+        if not self.standing.lost:
+            self.look_around()
+            self.keep_going()
         self.rest()
 
     # -------------------------------------------------------- coming and going
@@ -420,7 +394,8 @@ class Worker:
         signals.reset_signals(self.wake)
         self.bell = Bell(self.queue.folder.bell, self.queue.path)
         self.job_object = tree.own_job_object(self.name)
-        self.presence = Presence(self.queue.folder, self.name, member_details("worker", self.supervisor))
+        details = roster.member_details("worker", self.supervisor)
+        self.standing = Standing(self.queue.folder, self.name, details, self.say)
         self.say("worker started, pid %d" % os.getpid())
         with contextlib.suppress(HostError, OSError):
             self.queue.forgive_clock(time.time())  # it may have gone back while no worker ran
@@ -429,9 +404,11 @@ class Worker:
         """True when a stopping worker holds nothing any more, or a draining one has nothing left."""
         if self.stage in ("now", "leave") and self.trouble.is_lasting() and not self.running:
             return True  # what it holds is evidence on the disk: the next worker records it
+        if self.standing.lost:
+            return not self.running
         if self.running or self.ended or self.ahead:
             return False
-        return bool(self.stage) or (self.options.drain and nothing_left(self.queue))
+        return bool(self.stage) or (self.options.drain and looking.nothing_left(self.queue.database))
 
     def leave(self) -> None:
         signals.hold_back_late_ones()
@@ -439,9 +416,10 @@ class Worker:
         self.wake.close()
         self.spare.clear()
         tree.spare_leftovers(self.job_object)
+        for outcome in self.ended:
+            self.say("job %s %s; left unrecorded" % (outcome.claim.id, concluding.sentence(outcome)))
         self.say("worker stopped")
-        with contextlib.suppress(OSError):
-            self.presence.end()
+        self.standing.leave(holds_jobs=self.stage == "leave" or bool(self.ended or self.ahead))
 
     def say(self, text: str) -> None:
         log.say(self.name, text)
@@ -456,15 +434,27 @@ class Worker:
         noted = [self.signals.pop(0) for _ in range(len(self.signals))]
         if self._is_asked_to("now") or signals.NOW_SIGNAL in noted:
             self.stop_now()
+        elif self.standing.is_lost(at_once=bool(noted)):
+            self.let_go()
         elif self._is_asked_to("leave") and self.stage != "now":
             self.leave_running()
-        elif not self.stage and (
-            noted or self._is_asked_to("stop") or not roster.is_alive(self.queue.folder, self.supervisor)
-        ):
+        elif not self.stage and (noted or self._is_asked_to("stop") or not self.standing.sees(self.supervisor)):
             self.stage = "stop"
+        if self.stage:
+            self.standing.presence.heard(self.stage)
 
     def _is_asked_to(self, request: str) -> bool:
         return os.path.exists(self.queue.folder.request_path(self.supervisor, request))
+
+    def let_go(self) -> None:
+        """The queue is not at its path: what runs is left to whoever finds it, or where nobody can, waited for."""
+        self.ahead.clear()
+        if self.standing.lost == standing.MOVED:
+            self.leave_running()
+        self.stage = self.stage or "stop"
+        for attempt in [one for one in self.running if one.adopted]:  # its end would be told by files
+            self.say("job %s left running" % attempt.claim.id)
+            self.running.remove(attempt)
 
     def leave_running(self) -> None:
         """Let go of what runs: without our life file, it is the next worker's to adopt."""
@@ -500,8 +490,13 @@ class Worker:
             return
         if not self.ahead or self.stage:
             self.trade(claim=True)
-        if self.ahead and not self.stage:
+        if not self.ahead or self.stage:
+            return
+        if self.standing.is_shown():
             self.start(self.ahead.popleft())
+        elif not self.standing.lost:  # others may have taken us for dead, and what we hold ahead for theirs
+            self.trade(claim=False)
+            self.trouble.retry_at = time.monotonic() + pace.STANDING_SECONDS / 2
 
     def trade(self, claim: bool) -> None:
         """One transaction: record what ended, give back what will not start, claim what is next."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Callable, Optional, Sequence
 
     from queuectl_lib.commands.frame import Call
+    from queuectl_lib.values import Fields
     from storage import Queue
 
 START_ARGUMENTS = (
@@ -110,35 +111,61 @@ def worker_stop(call: Call) -> int:
         terminal.tell("stopping; called by a job, which the stop waits for, so this returns at once")
         return 0
     if how != "stop":
-        return await_end(queue, supervisors, call.config().grace + 30)
-    progress = Progress()
-    if await_end(queue, supervisors, limit, progress) == 0:
-        return 0
-    terminal.tell("running jobs did not finish in time: they are ended and given back")
-    roster.ask_to_stop(queue.folder, supervisors, "now")
-    return await_end(queue, supervisors, call.config().grace + 30)
+        await_end(queue, supervisors, call.config().grace + 30)
+    elif not await_end(queue, supervisors, limit, Progress()):
+        terminal.tell("running jobs did not finish in time: ending them")
+        roster.ask_to_stop(queue.folder, supervisors, "now")
+        how = "now"
+        await_end(queue, supervisors, call.config().grace + 30)
+    terminal.tell("stopped")
+    return tell_of_left_jobs(queue, how)
 
 
 def await_end(
     queue: Queue, supervisors: Sequence[str], limit: Optional[float], progress: Optional[Progress] = None
-) -> int:
-    """Wait until these supervisors and their workers are gone: 0, or 1 after *limit* seconds."""
-    began = time.monotonic()
-    while True:
-        left = roster.members_of(queue.folder, supervisors)
-        if not left:
+) -> bool:
+    """Wait until these supervisors and their workers are gone, and say how it goes; False after *limit* seconds.
+
+    Raises QueueError with who is alive where that is told by no *progress*, and where nobody who has
+    heard of the stop has a job to finish, and nobody else hears.
+    """
+    began = changed = time.monotonic()
+    before: object = None
+    try:
+        while True:
+            left = roster.members_of(queue.folder, supervisors)
+            if not left:
+                return True
+            now, seen = time.monotonic(), [(member["name"], roster.has_heard(member)) for member in left]
+            before, changed = seen, changed if seen == before else now
+            if now - changed > roster.patience_with(left):
+                raise QueueError("nobody here has heard of the stop: %s" % still_alive(left))
+            if limit is not None and now - began >= limit:
+                if progress:
+                    return False
+                raise QueueError("not ended in time: %s" % still_alive(left))
             if progress:
-                progress.end()
-            terminal.tell("stopped")
-            return 0
-        if limit is not None and time.monotonic() - began >= limit:
-            if progress:
-                progress.end()
-                return 1
-            raise QueueError("still alive: %s" % ", ".join("pid %d" % member["pid"] for member in left))
+                progress.show("waiting for %d processes to finish (Ctrl+C leaves them to it)" % len(left))
+            time.sleep(0.03)
+    finally:
         if progress:
-            progress.show("waiting for %d processes to finish (Ctrl+C leaves them to it)" % len(left))
-        time.sleep(0.03)
+            progress.end()
+
+
+def still_alive(members: Sequence[Fields]) -> str:
+    """Who lives, and what to type."""
+    named = ["%s %s (pid %d on %s)" % (one["kind"], one["name"], one["pid"], one["host"]) for one in members]
+    return "still alive: %s; %s" % (", ".join(named), system.how_to_kill([member["pid"] for member in members]))
+
+
+def tell_of_left_jobs(queue: Queue, how: str) -> int:
+    """Say which jobs go on without a worker; 1 where they were to be ended."""
+    left = roster.counts_of_others(queue.database)["processing"]
+    if left and not roster.members(queue.folder):
+        jobs = "1 job goes" if left == 1 else "%d jobs go" % left
+        terminal.tell("%s on without a worker: the next `worker start` adopts what runs" % jobs)
+        return int(how == "now")
+    return 0
 
 
 @frame.command("worker list", shows=True)

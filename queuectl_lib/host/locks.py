@@ -27,6 +27,7 @@ else:
         import signal
 
 BUSY_SECONDS = 30.0  # how long one waits for its turn
+CAN_VANISH = sys.platform != "win32"  # a file that is open can be deleted or renamed
 LOCK_BYTE = 1 << 30  # Windows locks forbid reading what they cover: lock beyond the content
 
 
@@ -118,15 +119,16 @@ def stand_in_line(fd: int, turn: Any, refused: List[OSError]) -> None:
     turn.release()
 
 
-def is_held(path: str) -> Optional[bool]:
+def is_held(path: str, missing: Optional[bool] = False) -> Optional[bool]:
     """True while somebody holds the lock of the file *path*, False where nobody does, None where that cannot be told.
 
-    Only evidence counts. No access is none, nor is a file that is gone together with its folder.
+    Only evidence counts. No access is none, nor is a file that is gone together with its folder; *missing* is what
+    one means that is gone from there.
     """
     try:
         fd = files.open_private(path, os.O_RDWR)
     except FileNotFoundError:
-        return False if os.path.isdir(os.path.dirname(path)) else None
+        return missing if os.path.isdir(os.path.dirname(path)) else None
     except OSError:
         return None  # no permission now, or (Windows) on its way out
     try:

@@ -47,6 +47,14 @@ def output_text(data: bytes) -> str:
     return data.decode("utf-8", "backslashreplace")
 
 
+def how_to_kill(pids: Sequence[int]) -> str:
+    """What to type to end processes that do not react, as the end of a message."""
+    if sys.platform == "win32":
+        return "`taskkill /f%s` ends them" % "".join(" /pid %d" % pid for pid in pids)
+    words = " ".join("%d" % pid for pid in pids)
+    return "`kill -CONT %s` wakes who is paused, `kill -9 %s` ends them" % (words, words)
+
+
 def typed(command: Union[str, Sequence[str]]) -> str:
     """A command, text or a list of arguments, as one would type it here."""
     if isinstance(command, str):

@@ -42,6 +42,7 @@ class Orphans:
         self.current = current
         self.say = say
         self.report = report
+        self.sightings = roster.Sightings(queue.folder)
         self.puzzles: Set[str] = set()  # tokens of those whose files cannot be read
 
     def look_after(self, jobs: Sequence[Fields], running: List[Attempt], is_free: bool) -> None:
@@ -62,7 +63,7 @@ class Orphans:
         """Those of *jobs*, which are under way, whose worker is dead."""
         alive: Dict[str, bool] = {}
         for worker in {job["worker"] for job in jobs}:
-            alive[worker] = roster.is_alive(self.queue.folder, worker) or tree.job_object_lives(worker)
+            alive[worker] = self.sightings.is_alive(worker) or tree.job_object_lives(worker)
         return [job for job in jobs if not alive[job["worker"]]]
 
     def decide(self, job: Fields, running: List[Attempt], is_free: bool) -> None:

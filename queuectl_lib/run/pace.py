@@ -19,6 +19,7 @@ DRAIN_TICK_SECONDS = 0.1  # how often a worker that drains asks whether anything
 ADOPTED_TICK_SECONDS = 0.1  # how often a job that is nobody's child is looked at
 LOOK_AROUND_SECONDS = 1.0  # how often cancels and orphans are looked for
 LOOKS_PER_SECOND = 4  # that all workers of a supervisor together take at the most, while their jobs are short
+STANDING_SECONDS = 0.5  # how often supervisors and workers look whether the queue is still at its path
 SETTLED_SECONDS = 3.0  # how long files must have been at rest before their times are trusted
 FRESH_SECONDS = 10.0  # how long an answer of the database counts at the most
 SHORT_LIFE_SECONDS = 1.0  # a worker that dies sooner is replaced after a pause, not in a spin

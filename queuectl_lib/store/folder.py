@@ -38,6 +38,7 @@ class Folder:
     def __init__(self, db_path: str) -> None:
         self.path = db_path + ".d"
         self.identity = ""  # of the queue (store/identity), once a supervisor or worker has asked
+        self.is_deleted = False  # with all evidence that was in it (run/standing)
         self.workers = os.path.join(self.path, "workers")
         self.attempts = os.path.join(self.path, "attempts")
         self.bell = os.path.join(self.path, "bell")
@@ -73,7 +74,7 @@ class Folder:
 
     def attempt_is_held(self, token: str) -> bool:
         """True while a process of this attempt lives, one that inherited its lock; or where that cannot be told."""
-        return locks.is_held(self.attempt_path(token, "run")) is not False
+        return not self.is_deleted and locks.is_held(self.attempt_path(token, "run")) is not False
 
     def remove_attempt_files(self, token: str) -> None:
         """Delete what an attempt left in the attempts folder, except a lock that is still held. Raises OSError."""

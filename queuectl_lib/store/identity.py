@@ -45,7 +45,7 @@ COLUMNS = ("id", "folder", "file", "path", "boot")
 NEW, SAME, COPY = "new", "same", "copy"
 
 
-def recognise(database: Database, settle: Callable[[sqlite3.Connection, Outcome], bool], now: float) -> str:
+def recognise(database: Database, settle: Callable[[sqlite3.Connection, Outcome], object], now: float) -> str:
     """Learn which queue this is; in a copy, *settle* what was under way in the original, as lost at *now*.
 
     Returns what there is to say, "" where nothing. Raises QueueError and OSError, and then nothing is known.
@@ -129,7 +129,7 @@ FORGET_LEFTOVERS = "UPDATE attempts SET leftovers = NULL WHERE leftovers IS NOT 
 def part_from(
     connection: sqlite3.Connection,
     original: Fields,
-    settle: Callable[[sqlite3.Connection, Outcome], bool],
+    settle: Callable[[sqlite3.Connection, Outcome], object],
     now: float,
 ) -> int:
     """Settle what was under way in the *original*, and forget what was left running there; how many were settled.

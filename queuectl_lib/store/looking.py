@@ -7,7 +7,7 @@ import json
 import sqlite3
 
 from queuectl_lib import errors, times
-from queuectl_lib.errors import NoDatabase, QueueError
+from queuectl_lib.errors import HostError, NoDatabase, QueueError
 from queuectl_lib.jobs import fields, states
 from queuectl_lib.jobs.ids import Holder
 
@@ -28,6 +28,14 @@ def counts(database: Database) -> Dict[str, int]:
     with contextlib.suppress(NoDatabase), database.reading() as connection:
         found.update((row["state"], row["jobs"]) for row in connection.execute(COUNT_STATES))
     return found
+
+
+def nothing_left(database: Database) -> bool:
+    """True when no job waits or runs (False where the database does not answer)."""
+    try:
+        return states.nothing_left(counts(database))
+    except HostError:
+        return False
 
 
 def counts_of(database: Database, ids: Sequence[str]) -> Dict[str, int]:

@@ -11,6 +11,7 @@ import json
 import os
 import time
 
+from queuectl_lib import times
 from queuectl_lib.errors import BadInput, HostError, NoDatabase, QueueError
 from queuectl_lib.host import files, locks
 from queuectl_lib.jobs import ids
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from queuectl_lib.values import Fields
 
 REQUESTS = ("stop", "leave", "now")  # files that ask a supervisor and its workers to end: a later one outdoes
+MISSING_SECONDS = 3.0  # a life file that was deleted is back before this
+LETTING_GO_SECONDS = 2.0  # a supervisor whose home was renamed has ended before this
+HEARING_SECONDS = 10.0  # within which a supervisor hears what it is asked
 STARTING_SECONDS = 3.0  # a supervisor without a worker has this long to start one
 
 
@@ -36,19 +40,100 @@ class Presence:
 
     def __init__(self, folder: Folder, name: str, details: Fields) -> None:
         self.path = folder.life_path(name)
+        self.details = dict(details, name=name)
         self.fd = locks.hold_file(self.path)
-        text = json.dumps(dict(details, name=name)).encode("ascii")
         try:
-            os.lseek(self.fd, 0, os.SEEK_SET)
-            if os.write(self.fd, text) < len(text):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
+            self._write()
         except OSError as error:  # of which a disk that is full names no file
             self.end()
             raise OSError(error.errno, error.strerror, self.path) from None
 
-    def end(self) -> None:
-        """Give the lock up and take the file away."""
-        locks.remove_held_file(self.path, self.fd)
+    def _write(self) -> None:
+        text = json.dumps(self.details).encode("ascii")
+        os.lseek(self.fd, 0, os.SEEK_SET)
+        if os.write(self.fd, text) < len(text):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
+        info = os.fstat(self.fd)
+        self.file = (info.st_dev, info.st_ino)
+
+    def heard(self, request: str) -> None:
+        """Let whoever asked know that we have heard of it."""
+        if self.details.get("asked") != request:
+            self.details["asked"] = request
+            with contextlib.suppress(OSError):
+                self._write()
+
+    def is_shown(self) -> bool:
+        """True while our life file is at its path, or where that cannot be told."""
+        if not locks.CAN_VANISH:
+            return True
+        try:
+            info = os.stat(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True
+        return (info.st_dev, info.st_ino) == self.file
+
+    def has_a_name(self) -> bool:
+        """True while our life file has not been deleted, wherever it is now."""
+        return os.fstat(self.fd).st_nlink > 0
+
+    def show_again(self) -> None:
+        """Make the life file anew. It is locked when it appears, so nobody takes us for dead. Raises OSError."""
+        partial = self.path[: -len(".life")] + ".anew"
+        old, self.fd = self.fd, locks.hold_file(partial)
+        try:
+            self._write()
+            os.rename(partial, self.path)
+        except OSError:
+            os.close(self.fd)
+            self.fd = old
+            raise
+        os.close(old)
+
+    def end(self, stays: bool = False) -> None:
+        """Give the lock up and take the file away, where it does not stay as that of one that is dead."""
+        if stays or not self.is_shown():
+            os.close(self.fd)
+        else:
+            locks.remove_held_file(self.path, self.fd)
+
+
+class Sightings:
+    """Who lives, to one who looks again and again.
+
+    A life file that is not there proves nothing at once: the dead leave theirs, unlocked, and who lives makes
+    it anew when it was deleted. Only one that stays away for MISSING_SECONDS has nobody any more.
+    """
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+        self.missed: Dict[str, float] = {}  # since when, on the monotonic clock
+
+    def is_alive(self, name: str) -> bool:
+        """True while the supervisor or worker *name* lives, or where that cannot be told."""
+        held = locks.is_held(self.folder.life_path(name), missing=None)
+        if held is not None:
+            self.missed.pop(name, None)
+            return held
+        if is_alive(self.folder, name):  # there again, or out of sight
+            return True
+        now = time.monotonic()
+        return now - self.missed.setdefault(name, now) < MISSING_SECONDS
+
+
+def member_details(kind: str, supervisor: str) -> Fields:
+    """What `worker list` shows of this process."""
+    import socket  # which only those who are listed need
+
+    return {
+        "kind": kind,
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": times.utc_text(time.time()),
+        "supervisor": supervisor,
+    }
 
 
 def is_alive(folder: Folder, name: str) -> bool:
@@ -113,6 +198,23 @@ def ask_to_stop(folder: Folder, supervisors: Sequence[str], request: str) -> Non
             folder.put_request(name, request)
 
 
+def has_heard(member: Fields) -> bool:
+    """True for one who says that he knows of a stop, or is of an older version, which does not say."""
+    return bool(member.get("asked")) or "folder" not in member
+
+
+def patience_with(left: Sequence[Fields]) -> float:
+    """How long, in seconds, those who are *left* after a stop may stay as they are.
+
+    For ever while a worker that has heard of it finishes a job. One that has not may wait for a locked
+    database; a supervisor looks at requests twice a second.
+    """
+    workers = [has_heard(member) for member in left if member["kind"] == "worker"]
+    if True in workers:
+        return float("inf")
+    return HEARING_SECONDS + (locks.BUSY_SECONDS if workers else 0)
+
+
 def has_worker(folder: Folder) -> bool:
     """True while any worker lives that can heed a request."""
     return any(member["kind"] == "worker" for member in members(folder))
@@ -129,9 +231,28 @@ def has_worker_soon(folder: Folder) -> bool:
 
 
 def is_served(folder: Folder) -> bool:
-    """True while a supervisor lives that nobody has asked to stop."""
-    supervisors = [str(member["name"]) for member in members(folder) if member["kind"] == "supervisor"]
-    return any(not is_asked_to_stop(folder, name) for name in supervisors)
+    """True while a supervisor lives that nobody has asked to stop.
+
+    Those that began at another path get a moment to let go of it, for the home may have been renamed just now;
+    where they do not, they see it there (in a container, say).
+    """
+    deadline = time.monotonic() + LETTING_GO_SECONDS
+    while True:
+        found = [member for member in members(folder) if member["kind"] == "supervisor"]
+        serving = [member for member in found if not is_asked_to_stop(folder, str(member["name"]))]
+        from_elsewhere = all(is_of_another_path(folder, member) for member in serving)
+        if not serving or not from_elsewhere or time.monotonic() > deadline:
+            return bool(serving)
+        time.sleep(0.05)
+
+
+def is_of_another_path(folder: Folder, member: Fields) -> bool:
+    """True where *member*, of this host, knows this folder by another path than we do."""
+    if member.get("folder", folder.path) == folder.path:
+        return False
+    import socket  # needed only then
+
+    return bool(member["host"] == socket.gethostname())
 
 
 def is_asked_to_stop(folder: Folder, supervisor: str) -> bool:

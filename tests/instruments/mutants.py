@@ -321,7 +321,7 @@ MUTANTS = [
     Mutant(
         "workers outlive their supervisor",
         8,
-        [("worker.py", " or not roster.is_alive(self.queue.folder, self.supervisor)\n", "\n")],
+        [("worker.py", " or not self.standing.sees(self.supervisor))", ")")],
         "promises/test_recovery.py::test_workers_of_a_killed_supervisor_keep_their_job_finish_it_and_leave",
     ),
     Mutant(
@@ -597,6 +597,31 @@ MUTANTS = [
         19,
         [("queuectl_lib/values.py", "if name in seen or", "if [one for one, _ in pairs].count(name) > 1 or")],
         "promises/test_costly_input.py::test_the_name_that_comes_twice_is_found_without_comparing_each_with_each",
+    ),
+    Mutant(
+        "who has no life file is dead at once",
+        25,
+        [("queuectl_lib/store/roster.py", "now - self.missed.setdefault(name, now) < MISSING_SECONDS", "False")],
+        "promises/test_vanishing.py::test_who_is_looked_for_again_and_again_is_dead_only_after_a_while_without_a_life_file",
+        "promises/test_vanishing.py::test_a_swept_life_file_gives_no_running_job_away",
+    ),
+    Mutant(
+        "claims taken ahead are started though others may have given them back",
+        25,
+        [("worker.py", "        if self.standing.is_shown():\n", "        if True:\n")],
+        "promises/test_vanishing.py::test_what_was_claimed_ahead_is_given_back_when_the_life_file_was_away",
+    ),
+    Mutant(
+        "a supervisor does not notice that its home was renamed",
+        25,
+        [("queuectl_lib/run/standing.py", "if identity_of(self.folder.path) != self.place:", "if False:")],
+        "promises/test_vanishing.py::test_workers_of_a_renamed_home_let_go_and_the_next_one_adopts",
+    ),
+    Mutant(
+        "a swept life file stays away",
+        25,
+        [("queuectl_lib/run/standing.py", "            self.presence.show_again()\n", "            pass\n")],
+        "promises/test_vanishing.py::test_life_files_that_were_swept_are_made_anew",
     ),
     Mutant(
         "a copy takes itself for its original",

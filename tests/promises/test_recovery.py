@@ -703,6 +703,7 @@ def test_a_job_whose_lock_is_refused_by_the_system_is_given_back(queue, monkeypa
 def test_an_orphan_whose_files_cannot_be_read_is_told_once_and_judged_when_they_can(queue, capfd):
     queue.enqueue(JobMaker(0, "/", 0o022, time.time()).row({"command": "true", "id": "job"}))
     claim = queue.exchange("dead", [], 1, time.time(), SETTINGS)[1][0]
+    os.close(locks.hold_file(queue.folder.life_path("dead")))  # as a dead one leaves it
     run_path = queue.folder.attempt_path(claim.token, "run")
     os.mkdir(run_path)
     here = a_worker(queue)

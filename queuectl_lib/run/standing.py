@@ -1,0 +1,124 @@
+"""Where a supervisor or worker stands: whether the queue at its path is still its own, and others see that it lives.
+
+life file at its path, and ours          all is well
+gone, the folder still ours              made anew: a cleaner of temporary files took it
+the folder gone or another, and the
+life file has a name somewhere (MOVED)   renamed, or covered by a mount: let go; the jobs go on, and whoever
+                                         starts a worker where the folder is now adopts them
+... and no name any more (DELETED)       nothing is left that anybody could adopt: the jobs go on to their
+                                         end with their workers, and nothing of them can be recorded
+cannot be told (no permission, no disk)  no evidence: as before
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+
+from queuectl_lib.run import pace
+from queuectl_lib.store import identity
+from queuectl_lib.store.roster import Presence, Sightings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Optional, Tuple
+
+    from queuectl_lib.settings import Settings
+    from queuectl_lib.store.database import Database
+    from queuectl_lib.store.folder import Folder
+    from queuectl_lib.values import Fields
+
+MOVED, DELETED = "moved", "deleted"
+WHY = {
+    MOVED: "the queue is no longer in %s: that was renamed, or something is mounted over it",
+    DELETED: "the queue in %s was deleted, so what its jobs come to can be recorded nowhere",
+}
+
+
+class Standing:
+    """Where one supervisor or worker stands."""
+
+    def __init__(self, folder: Folder, name: str, details: Fields, say: Callable[[str], None]) -> None:
+        self.folder = folder
+        self.say = say
+        self.presence = Presence(folder, name, dict(details, folder=folder.path))
+        self.sightings = Sightings(folder)
+        self.place = identity_of(folder.path)
+        self.lost = ""  # or MOVED, or DELETED
+        self.looked_at = 0.0
+        self.missed_at = 0.0  # monotonic: when our life file was first seen to be gone
+        self.told = ""
+
+    def recognise(self, database: Database, settle: Callable[..., bool], settings: Settings) -> None:
+        """Know the queue for what it is before anything is done about its jobs; that it is a copy is told once.
+
+        *settle* is that of storage. Raises QueueError and OSError.
+        """
+        told = identity.recognise(
+            database, lambda connection, outcome: settle(connection, outcome, settings), time.time()
+        )
+        if told:
+            self.say(told)
+
+    def is_lost(self, at_once: bool = False) -> bool:
+        """Look now and then, or *at_once*: True once the queue is not at its path any more, which is said once."""
+        now = time.monotonic()
+        if not self.lost and (at_once or now - self.looked_at >= pace.STANDING_SECONDS):
+            self.looked_at = now
+            with contextlib.suppress(OSError):  # it cannot be told: as before
+                self._look(now)
+        return bool(self.lost)
+
+    def is_shown(self) -> bool:
+        """True while others can see that we live. For each start of a job, so it costs one look at one file."""
+        if self.presence.is_shown():
+            return True
+        self.is_lost(at_once=True)
+        return False
+
+    def _look(self, now: float) -> None:
+        if identity_of(self.folder.path) != self.place:
+            self.lost = MOVED if self.presence.has_a_name() else DELETED
+            self.folder.is_deleted = self.lost == DELETED
+            self.say(self.why())
+        elif self.presence.is_shown():
+            self.missed_at = 0.0
+        elif not self.missed_at:  # all may be about to be deleted: in that nobody is to be disturbed
+            self.missed_at = now
+        elif now - self.missed_at >= pace.STANDING_SECONDS / 2:
+            self._show_again()
+
+    def _show_again(self) -> None:
+        try:
+            self.folder.make()
+            self.presence.show_again()
+        except OSError as error:
+            text = "its life file was deleted and cannot be made anew: %s" % error.strerror
+        else:
+            text = "its life file was deleted (is %s swept by a cleaner?): made anew" % self.folder.workers
+        if text != self.told:
+            self.say(text)
+        self.told = text
+
+    def why(self) -> str:
+        """What became of the queue, for people."""
+        return WHY[self.lost] % os.path.dirname(self.folder.path)
+
+    def sees(self, name: str) -> bool:
+        """True while the supervisor or worker *name* lives, or where that cannot be told."""
+        return self.sightings.is_alive(name)
+
+    def leave(self, holds_jobs: bool) -> None:
+        """Give up the life file; one whose owner *holds_jobs* stays, as a dead one: these may be adopted at once."""
+        with contextlib.suppress(OSError):
+            self.presence.end(stays=holds_jobs or bool(self.lost))
+
+
+def identity_of(path: str) -> Optional[Tuple[int, int]]:
+    """Device and inode of *path*, None where nothing is there. Raises OSError where that cannot be told."""
+    try:
+        info = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return info.st_dev, info.st_ino

@@ -1,0 +1,375 @@
+"""Vanishing: life files swept, homes deleted, renamed or covered under running workers; nobody spins, nobody hides."""
+
+import glob
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+from helpers.home import Home, contents, ledger, wait_for_log
+from helpers.marks import needs_proc, posix_only
+from helpers.processes import is_running
+from helpers.queue import SETTINGS, claim, enqueue
+from helpers.waiting import wait_until
+
+from queuectl_lib.host import locks
+from queuectl_lib.run.options import Options
+from queuectl_lib.run.standing import Standing
+from queuectl_lib.store import looking, roster
+from worker import Worker
+
+pytestmark = posix_only
+
+NOTICED_SECONDS = 6.0  # two seconds on a host that has nothing else to do
+PATIENT = "echo begun >> ledger; while [ ! -e go ]; do sleep 0.03; done; echo done >> ledger"
+
+
+@pytest.fixture
+def renamed(tmp_path):
+    """Where a home is moved to; nothing is there yet."""
+    found = Home(tmp_path / "renamed")
+    yield found
+    found.clean_up()
+    assert found.complaints() == []
+
+
+def start(home, *words):
+    process = home.start("--backoff-base", "0", *words)
+    wait_until(lambda: glob.glob(home.db + ".d/workers/*.ready"), "the supervisor to be ready")
+    return process
+
+
+def begin_job(where, *options):
+    """Let the job "j" begin, whose files lie in the folder *where* of its own."""
+    home = where.home
+    home.run("add", "--id", "j", *options, PATIENT, cwd=str(where.path))
+    wait_until(lambda: contents(os.path.join(str(where.path), "ledger")).split() == ["begun"], "the job to begin")
+
+
+class Where:
+    """A folder apart from the home, for a job that outlives it."""
+
+    def __init__(self, home, path):
+        self.home, self.path = home, str(path)
+        os.mkdir(self.path)
+
+
+@pytest.fixture
+def where(home, tmp_path):
+    return Where(home, tmp_path / "where")
+
+
+def seconds_of_cpu(pid):
+    with open("/proc/%d/stat" % pid) as file:
+        words = file.read().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+# ---------------------------------------------------------------- a cleaner of temporary files
+
+
+@needs_proc
+def test_life_files_that_were_swept_are_made_anew(home):
+    process = start(home)
+    names = {member["name"] for member in roster.members(home.queue.folder)}
+    assert len(names) == 2
+    for path in glob.glob(home.db + ".d/workers/*.life"):
+        os.unlink(path)
+    spent = seconds_of_cpu(process.pid)
+    wait_until(
+        lambda: {member["name"] for member in roster.members(home.queue.folder)} == names,
+        "both to be seen again",
+        NOTICED_SECONDS,
+    )
+    time.sleep(1)
+    assert seconds_of_cpu(process.pid) - spent < 0.3, "it spins"
+    log = contents(process.log)
+    assert log.count("its life file was deleted") == 2 and log.count("worker started") == 1, log
+    home.run("worker", "start", "--ensure")
+    assert home.run("worker", "stop").stdout == "" and process.wait(timeout=10) == 0
+
+
+def test_the_folder_of_life_files_is_made_anew_with_them(home):
+    process = start(home)
+    shutil.rmtree(home.db + ".d/workers")
+    wait_until(lambda: len(roster.members(home.queue.folder)) == 2, "both to be seen again", NOTICED_SECONDS)
+    home.run("add", "--id", "j", "true")
+    home.wait_for_state("j", "completed")
+    home.run("worker", "stop")
+    assert process.wait(timeout=10) == 0
+
+
+def test_a_swept_life_file_gives_no_running_job_away(home, where):
+    """Another worker looks on, to whom a life file that is not there proves nothing."""
+    start(home, "--count", "2")
+    home.wait_for_workers(2)
+    begin_job(where)
+    for path in glob.glob(home.db + ".d/workers/*.life"):
+        os.unlink(path)
+    wait_until(lambda: len(home.workers()) == 2, "both to be seen again", NOTICED_SECONDS)
+    time.sleep(roster.MISSING_SECONDS + 1)
+    open(os.path.join(where.path, "go"), "w").close()
+    home.wait_for_state("j", "completed")
+    assert "adopted" not in contents(home.started[0].log)
+    assert contents(os.path.join(where.path, "ledger")).split() == ["begun", "done"]
+
+
+def test_a_sweep_in_the_middle_of_many_short_jobs_runs_none_twice(home, tmp_path):
+    count = 1500
+    jobs = "\n".join('{"id": "j%d", "command": "echo j%d >> ledger"}' % (n, n) for n in range(count))
+    home.run("enqueue", "-", input=jobs, cwd=home.path)
+    process = home.start("--backoff-base", "0", "--drain", "--count", "3")
+    sweeps = 0
+    while process.poll() is None:
+        for path in glob.glob(home.db + ".d/workers/*.life"):
+            os.unlink(path)
+            sweeps += 1
+        time.sleep(0.4)
+    assert process.returncode == 0 and sweeps > 3
+    assert sorted(ledger(home)) == sorted("j%d" % n for n in range(count))
+
+
+def test_who_is_looked_for_again_and_again_is_dead_only_after_a_while_without_a_life_file(queue, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    sightings = roster.Sightings(queue.folder)
+    path = queue.folder.life_path("w")
+    seen = []
+    for moment in (0.0, 2.9, 3.1):
+        now[0] = 1000.0 + moment
+        seen.append(sightings.is_alive("w"))
+    assert seen == [True, True, False]
+    held = locks.hold_file(path)
+    assert sightings.is_alive("w")
+    os.close(held)
+    assert not sightings.is_alive("w"), "the dead leave theirs, unlocked"
+    os.unlink(path)
+    assert sightings.is_alive("w"), "counted from here"
+
+
+def test_what_was_claimed_ahead_is_given_back_when_the_life_file_was_away(queue):
+    """Who was taken for dead meanwhile may not hold it any more."""
+    enqueue(queue)
+    here = Worker(queue, "w", "s", Options(1, False), lambda: SETTINGS)
+    here.standing = Standing(queue.folder, "w", {"kind": "worker"}, here.say)
+    here.ahead.extend(claim(queue, worker="w"))
+    os.unlink(queue.folder.life_path("w"))
+    here.keep_going()
+    assert (here.running, list(here.ahead)) == ([], [])
+    assert looking.counts(queue.database)["pending"] == 1 and os.listdir(queue.folder.attempts) == []
+    assert here.trouble.is_in_the_way(), "nothing is claimed until it is there again"
+    here.standing.leave(holds_jobs=False)
+
+
+def test_the_life_file_that_is_made_anew_is_locked_when_it_appears(queue):
+    presence = roster.Presence(queue.folder, "w", {"kind": "worker"})
+    assert presence.is_shown()
+    os.unlink(presence.path)
+    assert not presence.is_shown() and not presence.has_a_name()
+    presence.show_again()
+    assert presence.is_shown() and roster.is_alive(queue.folder, "w")
+    presence.heard("stop")
+    assert roster.details_of(queue.folder, "w")["asked"] == "stop"
+    with open(presence.path + ".other", "w"):
+        os.replace(presence.path + ".other", presence.path)  # what stands there now is another's
+    presence.end()
+    assert os.path.exists(presence.path)
+
+
+# ---------------------------------------------------------------- deleted
+
+
+@pytest.mark.parametrize("anew", [False, True], ids=["deleted", "made anew at once"])
+def test_an_idle_supervisor_whose_queue_was_deleted_says_so_and_ends(home, anew):
+    process = start(home)
+    for path in glob.glob(home.db + "*"):
+        shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+    if anew:
+        home.run("add", "--id", "new", "true")
+    began = time.monotonic()
+    assert process.wait(timeout=NOTICED_SECONDS) == 3
+    log = contents(process.log)
+    assert log.count("the queue in %s was deleted" % home.path) >= 1 and len(log.splitlines()) < 12, log
+    assert time.monotonic() - began < NOTICED_SECONDS
+    assert os.path.exists(home.db) == anew, "it makes nothing there"
+    if anew:
+        home.drain()
+        assert home.state("new") == "completed"
+
+
+def test_the_job_of_a_deleted_queue_goes_on_to_its_end_with_its_worker(home, where):
+    process = start(home)
+    begin_job(where)
+    shutil.rmtree(home.path)
+    os.mkdir(home.path)
+    time.sleep(2)
+    assert process.poll() is None, "it waits for its job"
+    home.run("add", "--id", "j", "echo other", cwd=where.path)  # a new queue, and a job of the same id
+    open(os.path.join(where.path, "go"), "w").close()
+    assert process.wait(timeout=NOTICED_SECONDS) == 3
+    assert contents(os.path.join(where.path, "ledger")).split() == ["begun", "done"]
+    assert home.state("j") == "pending"
+
+
+def test_a_stop_by_signal_ends_the_job_of_a_deleted_queue(home, where):
+    process = start(home)
+    begin_job(where)
+    for path in glob.glob(home.db + "*"):
+        shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+    wait_for_log(process, "was deleted", NOTICED_SECONDS)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=NOTICED_SECONDS) == 3
+    assert contents(os.path.join(where.path, "ledger")).split() == ["begun"]
+
+
+# ---------------------------------------------------------------- renamed
+
+
+def test_workers_of_a_renamed_home_let_go_and_the_next_one_adopts(home, where, renamed):
+    process = start(home)
+    begin_job(where)
+    os.rename(home.path, renamed.path)
+    process.log = process.log.replace(home.path, renamed.path)
+    assert process.wait(timeout=NOTICED_SECONDS) == 3
+    log = contents(process.log)
+    assert "the queue is no longer in %s" % home.path in log and "job j left running" in log
+    assert contents(os.path.join(where.path, "ledger")).split() == ["begun"]
+    problem = renamed.run("check", code=1).stdout
+    assert "no worker is alive" in problem
+    second = renamed.start("--drain")
+    wait_for_log(second, "job j adopted")
+    open(os.path.join(where.path, "go"), "w").close()
+    assert second.wait(timeout=20) == 0 and renamed.state("j") == "completed"
+    assert [one["outcome"] for one in renamed.job("j")["history"]] == ["completed"]
+    assert "this is a copy" not in contents(second.log)
+    os.mkdir(home.path)
+
+
+def test_ensure_starts_a_supervisor_where_the_home_was_renamed_just_now(home, renamed):
+    process = start(home)
+    os.rename(home.path, renamed.path)
+    renamed.run("worker", "start", "--ensure", "--background", "--quiet")
+    assert len(renamed.workers()) == 1
+    assert process.wait(timeout=NOTICED_SECONDS) == 3
+    renamed.run("add", "--id", "j", "true")
+    renamed.wait_for_state("j", "completed")
+    renamed.run("worker", "stop")
+    os.mkdir(home.path)
+
+
+@pytest.mark.parametrize("how, code", [("--now", 1), (None, 0)])
+def test_a_stop_from_a_renamed_home_returns_with_the_truth(home, where, renamed, how, code):
+    process = start(home)
+    begin_job(where)
+    os.rename(home.path, renamed.path)
+    began = time.monotonic()
+    said = renamed.run("worker", "stop", *([how] if how else []), code=code).stderr
+    assert time.monotonic() - began < NOTICED_SECONDS
+    assert said.splitlines()[-1] == "1 job goes on without a worker: the next `worker start` adopts what runs", said
+    assert process.wait(timeout=5) == 3
+    open(os.path.join(where.path, "go"), "w").close()
+    renamed.drain()
+    assert renamed.state("j") == "completed"
+    os.mkdir(home.path)
+
+
+def test_a_home_that_is_renamed_while_many_short_jobs_run_loses_and_repeats_none(home, where, renamed):
+    count = 1500
+    jobs = "\n".join('{"id": "j%d", "command": "echo j%d >> ledger"}' % (n, n) for n in range(count))
+    home.run("enqueue", "-", input=jobs, cwd=where.path)
+    process = home.start("--backoff-base", "0", "--drain", "--count", "2")
+    path = os.path.join(where.path, "ledger")
+    wait_until(lambda: len(contents(path).split()) > 100, "some jobs to be done")
+    os.rename(home.path, renamed.path)
+    os.mkdir(home.path)
+    process.wait(timeout=NOTICED_SECONDS * 2)
+    assert 100 < len(contents(path).split()) < count
+    renamed.drain("--count", "2")
+    assert sorted(contents(path).split()) == sorted("j%d" % n for n in range(count))
+    assert looking.counts(renamed.queue.database)["completed"] == count
+
+
+def test_a_home_that_is_swapped_for_another_queue_gets_no_worker_of_the_old_one(home, where, renamed):
+    process = start(home)
+    begin_job(where)
+    os.rename(home.path, renamed.path)
+    home.run("add", "--id", "j", "echo other >> ledger", cwd=where.path)
+    process.log = process.log.replace(home.path, renamed.path)
+    assert process.wait(timeout=NOTICED_SECONDS) == 3
+    assert home.state("j") == "pending"
+    assert contents(os.path.join(where.path, "ledger")).split() == ["begun"]
+    open(os.path.join(where.path, "go"), "w").close()
+    renamed.drain()
+
+
+# ---------------------------------------------------------------- covered, and out of reach
+
+
+@pytest.mark.skipif(
+    not shutil.which("unshare") or bool(subprocess.call(["unshare", "-m", "true"], stderr=subprocess.DEVNULL)),
+    reason="needs root on Linux, and unshare",
+)
+def test_a_volume_that_is_mounted_over_the_home_is_noticed(home, tmp_path):
+    log = str(tmp_path / "log")
+    script = '"$@" 2> %s & until grep -q "worker started" %s; do sleep 0.05; done; sleep 0.3;' % (log, log)
+    script += ' mount -t tmpfs none "%s"; wait $!' % home.path
+    command = ["unshare", "-m", "sh", "-c", script, "sh"] + home.command("worker", "start")
+    done = subprocess.run(command, env=home.environment(), timeout=30)
+    assert done.returncode == 3
+    assert "the queue is no longer in %s" % home.path in contents(log)
+
+
+def test_where_it_cannot_be_told_nothing_is_let_go(home, monkeypatch):
+    home.run("initdb")
+    said = []
+    standing = Standing(home.queue.folder, "w", {"kind": "worker"}, said.append)
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", refuse)
+        assert not standing.is_lost(at_once=True) and standing.is_shown()
+    assert not standing.is_lost(at_once=True) and said == []
+    standing.leave(holds_jobs=False)
+
+
+# ---------------------------------------------------------------- a stop that nobody hears
+
+
+def test_a_stop_that_nobody_hears_says_who_is_alive_and_what_to_type(home, monkeypatch):
+    process = start(home)
+    pids = [member["pid"] for member in roster.members(home.queue.folder)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        script = "import sys; sys.path.insert(0, %r); from queuectl_lib.store import roster; import queuectl;" % (
+            os.path.dirname(home.command()[-3])
+        )
+        script += " roster.HEARING_SECONDS = 1.0; roster.locks.BUSY_SECONDS = 1.0; sys.exit(queuectl.main())"
+        words = home.python + ["-c", script, "--home", home.path, "worker", "stop"]
+        done = subprocess.run(words, stderr=subprocess.PIPE, env=home.environment(), timeout=30)
+        said = done.stderr.decode()
+        assert done.returncode == 1 and said.startswith("queuectl: error: nobody here has heard of the stop: "), said
+        assert all("pid %d on " % pid in said for pid in pids) and "kill -9 " in said
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    assert process.wait(timeout=10) == 0, "it hears of it afterwards"
+
+
+def test_a_stop_waits_for_a_worker_that_has_heard_and_finishes_its_job(home, where, monkeypatch):
+    start(home)
+    begin_job(where)
+    members = roster.members(home.queue.folder)
+    assert roster.patience_with(members) == roster.HEARING_SECONDS + locks.BUSY_SECONDS
+    stop = subprocess.Popen(home.command("worker", "stop"), env=home.environment(), stderr=subprocess.PIPE)
+    wait_until(
+        lambda: [one.get("asked") for one in roster.members(home.queue.folder)] == ["stop"] * 2, "both to have heard"
+    )
+    assert roster.patience_with(roster.members(home.queue.folder)) == float("inf")
+    open(os.path.join(where.path, "go"), "w").close()
+    assert stop.communicate(timeout=20)[1] == b"stopped\n" and stop.returncode == 0
+    assert not any(is_running(member["pid"]) for member in members)
