@@ -92,3 +92,11 @@ def hold_back_late_ones() -> None:
     """A signal that comes now is late, and must not look like a death."""
     if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+
+
+def that_a_group_may_get() -> List[str]:
+    """The numbers, as text, of the signals that end a process which does not heed them, but for what no shell can."""
+    names = ["HUP", "INT", "QUIT", "TRAP", "ABRT", "USR1", "USR2", "PIPE", "ALRM", "TERM", "STKFLT", "XCPU", "XFSZ"]
+    names += ["VTALRM", "PROF", "POLL", "PWR", "SYS", "EMT"]
+    found = {int(getattr(signal, "SIG" + name)) for name in names if hasattr(signal, "SIG" + name)}
+    return [str(number) for number in sorted(found)]

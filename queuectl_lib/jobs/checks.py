@@ -104,6 +104,21 @@ def check_env(value: object) -> Optional[str]:
     return json.dumps(value, ensure_ascii=False) if value else None
 
 
+def check_handed_on(text: str, env: object) -> None:
+    """Raise BadInput where no shell here would hand a variable in *env*, checked before, on to what *text* starts."""
+    odd = [name for name in env if not (name.isidentifier() and name.isascii())] if isinstance(env, dict) else []
+    if not odd or system.WINDOWS:
+        return
+    from queuectl_lib.host import shells  # needed only here, in an enqueue
+    from queuectl_lib.jobs import command_text
+
+    if not (shells.hands_on("/bin/sh") or shells.bash() or command_text.is_one_program(text)):
+        raise BadInput(
+            "env: /bin/sh does not hand %s on to what a text starts: give the command as a list, or as one program"
+            % errors.shown(odd[0])
+        )
+
+
 def variables_from_text(pairs: Sequence[str]) -> Dict[str, str]:
     """--env NAME=VALUE as a dict; a message never holds the value."""
     found = {}

@@ -180,6 +180,8 @@ class JobMaker:
         else:
             raise errors.unknown_name("key", min(set(fields) - KNOWN_KEYS), JOB_KEYS)
         command, is_list = checks.check_command(get("command"))
+        if shared is not self.shared and not is_list:
+            checks.check_handed_on(command, get("env"))
         identifier, max_retries, priority, key = get("id"), get("max_retries"), get("priority"), get("unique")
         return (
             ids.make_id(self.now) if identifier is None else ids.check_id(identifier),

@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import functools
 import os
-import re
+import shlex
 
-from queuectl_lib.host import spawn, system
+from queuectl_lib.host import shells, signals, spawn, system
+from queuectl_lib.jobs import command_text
+from queuectl_lib.run import carrying
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Sequence
+    from typing import Dict, FrozenSet, List, Sequence, Tuple
 
     from queuectl_lib.host.spawn import ChildProcess
     from queuectl_lib.jobs.attempts import Claim
@@ -24,26 +26,26 @@ SHELL = "/bin/sh"
 # line is missing it never did, whatever the host was short of. The watcher outlives the signals
 # that end the command, and keeps the shell's own "Killed" out of the job's output.
 # EVALUATE runs text in a fork of the watcher, which saves loading a second shell (a third
-# of the cost of a short job); EVALUATE_INSIDE in the watcher itself, which saves the fork
-# too, for text that is one builtin that only writes and returns (ONE_BUILTIN). Text that
-# may ask for its own pid gets a shell of its own, and so does every text where sh is of the
-# ksh or zsh kind: these do not fork there, or keep descriptor 9 from what they start.
+# of the cost of a short job) and becomes the last command where that is a program
+# (jobs/command_text): no process in between dies of a signal that the command sends to its
+# group. EVALUATE_INSIDE runs it in the watcher itself, which saves the fork too, for text
+# that is one builtin that only writes and returns. What cannot be read so simply gets a
+# shell of its own, as does every text where sh is of the ksh or zsh kind: these do not fork
+# there, or keep descriptor 9 from what they start.
 WATCHER = """exec 9<&0 8>&2 </dev/null 2>/dev/null
-trap : HUP INT QUIT TERM USR1 USR2 ALRM
+trap : %s
 umask "$1"; shift
-%s
+%%s
 queuectl_code=$?
 echo "exit $queuectl_code" >&3
 exit "$queuectl_code"
-"""
-NEEDS_OWN_SHELL = re.compile(r"\$\$|PPID|\{\$\}|(?:^|[\s;&|({])(?:\.|source)\s")
-ONE_BUILTIN = re.compile(r"\s*(?:true|false|echo|test)(?:[ \t]+(?:[\w./:,=@%+-]+|'[^'\\$`\[]*'))*\s*\Z")
+""" % " ".join(signals.that_a_group_may_get())
 EXECUTE = WATCHER % '(echo "pid $$" >&3 && exec "$@" 9<&9 2>&8 8>&- 3>&-)'
 EVALUATE = (
     WATCHER
     % """if [ -z "${KSH_VERSION-}${YASH_VERSION-}${ZSH_VERSION-}" ]
 then (echo "pid $$" >&3 || exit; exec 3>&-; eval "set --; $1") 9<&9 2>&8 8>&-
-else (echo "pid $$" >&3 && exec "$0" -c " $1" 9<&9 2>&8 8>&- 3>&-)
+else (echo "pid $$" >&3 && exec "$0" -c " ${2-$1}" 9<&9 2>&8 8>&- 3>&-)
 fi"""
 )
 EVALUATE_INSIDE = EVALUATE.replace(
@@ -67,16 +69,6 @@ WINDOWS_SHORTAGES = (1450, 1455)  # of system resources, of memory: no errno has
 
 class CannotStart(Exception):
     """The command cannot be started, in words for last_error; the attempt has failed."""
-
-
-@functools.lru_cache(maxsize=None)
-def worker_has_shell_functions() -> bool:
-    return any(name.startswith("BASH_FUNC_") for name in worker_environment())
-
-
-def has_shell_functions(own: Dict[str, str]) -> bool:
-    """Whether a job with the variables *own* meets functions that bash exports: one may be called like a builtin."""
-    return worker_has_shell_functions() or any(name.startswith("BASH_FUNC_") for name in own)
 
 
 @functools.lru_cache(maxsize=None)
@@ -148,15 +140,49 @@ def launch(claim: Claim, environment: Dict[str, str], streams: Sequence[int]) ->
     """
     if system.WINDOWS:
         return spawn.launch_suspended(claim.command, claim.cwd, environment, streams[1], streams[2])
-    script, words = EXECUTE, claim.command
-    if isinstance(words, str):
-        if NEEDS_OWN_SHELL.search(words):
-            words = [SHELL, "-c", " " + words]  # the blank: a leading - would be an option
-        else:
-            inside = ONE_BUILTIN.match(words) and not has_shell_functions(claim.env)
-            script, words = EVALUATE_INSIDE if inside else EVALUATE, [words]
-    elif words[0].startswith("-"):  # an option to `exec`, of which only some shells know --
-        words = [spawn.on_path(words[0], environment) or words[0]] + words[1:]
+    names = carried_names(claim)
+    script, words, carries = script_and_words(claim, environment, names)
+    if carries:
+        environment = carrying.parted(environment, names, worker_environment())
     umask = "%04o" % (0o022 if claim.umask is None else claim.umask)
-    arguments = [SHELL, "-c", script, SHELL, umask] + words
-    return spawn.start(arguments, claim.cwd, environment, streams)
+    return spawn.start([SHELL, "-c", script, SHELL, umask] + words, claim.cwd, environment, streams)
+
+
+def script_and_words(claim: Claim, environment: Dict[str, str], names: FrozenSet[str]) -> Tuple[str, List[str], bool]:
+    """How the watcher runs the command of *claim*: its script, what that is given, and whether *names* go past it."""
+    words = claim.command
+    carrier = carrying.carrier(SHELL) if names else []
+    if not isinstance(words, str):
+        if words[0].startswith("-"):  # an option to `exec`, of which only some shells know --
+            words = [spawn.on_path(words[0], environment) or words[0]] + words[1:]
+        return EXECUTE, carrier + words, bool(names)
+    functions = functions_of_worker(SHELL) | carrying.functions_among(claim.env)
+    if names and not carrying.acts_on_shells(names) and command_text.is_one_program(words, functions):
+        return EVALUATE, ["exec %s %s" % (" ".join(map(shlex.quote, carrier)), words)], True
+    if any(name in claim.env or not carrying.FUNCTION.match(name) or shells.hands_on(SHELL) for name in names):
+        return EXECUTE, carrier + carrying.text_shell(SHELL, names) + [" " + words, SHELL], True
+    # Else what is not handed on are functions of the worker's own bash, for which sh has no use.
+    if command_text.ONE_BUILTIN.match(words) and not (functions and words.split()[0] in functions):
+        return EVALUATE_INSIDE, [words], False
+    becomes = command_text.that_becomes_its_last_command(words, functions)
+    if becomes is None:
+        return EXECUTE, [SHELL, "-c", " " + words], False  # the blank: a leading - would be an option
+    return EVALUATE, [becomes] if becomes == words else [becomes, words], False
+
+
+def carried_names(claim: Claim) -> FrozenSet[str]:
+    """The names of the variables of *claim* that go past its watcher."""
+    names = carried_of_worker(SHELL)
+    return names.difference(claim.env) | carrying.of_job(claim.env) if claim.env else names
+
+
+@functools.lru_cache(maxsize=None)
+def carried_of_worker(shell: str) -> FrozenSet[str]:
+    return carrying.of_worker(worker_environment(), shell)
+
+
+@functools.lru_cache(maxsize=None)
+def functions_of_worker(shell: str) -> FrozenSet[str]:
+    """The shell functions that *shell* takes from the worker's environment, where it does that at all."""
+    functions = carrying.functions_among(worker_environment())
+    return functions if functions and shells.hands_on(shell) else frozenset()

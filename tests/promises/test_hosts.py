@@ -16,6 +16,7 @@ from helpers.queue import NOW, SETTINGS, claim
 from helpers.users import NOBODY
 from helpers.waiting import wait_until
 
+from queuectl_lib.jobs import command_text
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.run import launching, run_file
 from queuectl_lib.run.attempt import Attempt
@@ -84,7 +85,7 @@ def test_every_shell_runs_one_builtin_as_it_would_alone_and_tells_its_status(she
         ("echo x=y", (0, "x=y\n", "")),
         ("test -d /nowhere", (1, "", "")),
     ):
-        assert launching.ONE_BUILTIN.match(command)
+        assert command_text.ONE_BUILTIN.match(command)
         attempt = started(queue, command)
         outcome = finished(attempt)
         assert (outcome.exit_code, (outcome.stdout or b"").decode(), (outcome.stderr or b"").decode()) == result

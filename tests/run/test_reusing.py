@@ -15,6 +15,7 @@ from helpers.waiting import wait_until
 
 from queuectl_lib.host import files, spawn
 from queuectl_lib.host.spawn import Child
+from queuectl_lib.jobs import command_text
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.run import launching, log, pace, run_file, spare_files
 from queuectl_lib.run.attempt import Attempt
@@ -271,7 +272,6 @@ def test_a_spare_file_that_cannot_be_begun_again_is_removed(queue, spare, monkey
 
 
 INSIDE = ("true", " echo a  b ", "echo -n 'a b' c", "test -d .", "echo 'a;b'", "echo\n", "false x=y")
-FALSE = ("/bin/sh", ["sh", "-c", "exit 1"])
 FORKED = (
     *("exit 3", "exec true", "true; true", "true & wait", "echo $HOME", "echo `id`", "echo 'a\\n'", "echo > f"),
     *("trap : 0", "trueish", "sleep 1", "echo a\necho b", 'echo "a"', "cd /", ": x", "echo a#b *", "echo ~"),
@@ -281,12 +281,12 @@ FORKED = (
 
 @pytest.mark.parametrize("text", INSIDE)
 def test_one_builtin_that_writes_and_returns_runs_in_the_watcher_itself(text):
-    assert launching.ONE_BUILTIN.match(text)
+    assert command_text.ONE_BUILTIN.match(text)
 
 
 @pytest.mark.parametrize("text", FORKED)
 def test_any_other_text_runs_in_a_process_beside_the_watcher(text):
-    assert not launching.ONE_BUILTIN.match(text)
+    assert not command_text.ONE_BUILTIN.match(text)
 
 
 @pytest.mark.parametrize("text", INSIDE)
@@ -298,21 +298,6 @@ def test_a_builtin_does_in_the_watcher_what_it_does_in_a_shell_of_its_own(queue,
     got = (outcome.exit_code, outcome.stdout or b"", outcome.stderr or b"")
     assert got == (alone.returncode, alone.stdout, alone.stderr)
     assert attempt.status()["exit"] == str(alone.returncode), "for whoever adopts it"
-
-
-@pytest.mark.parametrize("whose", ["the job", "the worker"])
-def test_where_functions_come_with_the_environment_a_builtin_may_be_one_and_runs_beside_the_watcher(
-    queue, spare, monkeypatch, whose
-):
-    """bash takes functions from its environment, and one may be named like a builtin."""
-    function = {"BASH_FUNC_test%%": "() { exit 7; }"}
-    started = []
-    monkeypatch.setattr(spawn, "spawn", lambda words, *rest: started.append(words) or os.spawnv(os.P_NOWAIT, *FALSE))
-    monkeypatch.setattr(launching, "worker_has_shell_functions", lambda: whose == "the worker")
-    finished(queue, "test x", spare)
-    finished(queue, "test x", spare, env=function if whose == "the job" else {})
-    scripts = [words[2] for words in started]
-    assert scripts == [launching.EVALUATE_INSIDE if whose == "the job" else launching.EVALUATE, launching.EVALUATE]
 
 
 def test_a_job_starts_the_same_where_the_system_cannot_spawn_into_a_session(queue, spare, monkeypatch):
