@@ -91,10 +91,13 @@ class Queue:
         from queuectl_lib.store import bulk  # which one job alone needs not
 
         self.database.ready()
-        with opening.told(self.path), contextlib.closing(self.database.open()) as opened:
+        room = self.database.index_room
+        with opening.told(self.path), room.allocated(self.database.open()) as opened:
             keyed = bulk.take_in(opened, rows)
             try:
                 with self.database.gate():
+                    if not room.is_safe:
+                        room.look_for(bulk.most_bytes(opened))
                     bulk.insert_all(opened, keyed)
                     self.database.checkpoint(opened)
             except sqlite3.IntegrityError:

@@ -17,7 +17,7 @@ if sys.platform == "linux":
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterable, Iterator
+    from typing import Iterable, Iterator, Tuple
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
@@ -158,6 +158,36 @@ def remove_from(folder: str, names: Iterable[str]) -> None:
                 os.unlink(name, dir_fd=fd)
     finally:
         os.close(fd)
+
+
+CAN_ALLOCATE = sys.platform == "linux"
+
+
+def allocate(fd: int, size: int) -> None:
+    """See that the first *size* bytes of an open file have their blocks on the disk. Raises OSError."""
+    if sys.platform == "linux":
+        os.posix_fallocate(fd, 0, size)
+
+
+def has_holes(path: str) -> bool:
+    """True where blocks of the file *path* are still to be given to it. Raises OSError."""
+    if sys.platform == "win32":
+        return False
+    info = os.stat(path)
+    return info.st_blocks * 512 < info.st_size
+
+
+def open_nameless(folder: str) -> int:
+    """A file on the disk of *folder* that is gone once closed. Raises OSError, also where none can be."""
+    return os.open(folder, os.O_RDWR | getattr(os, "O_TMPFILE", 0), PRIVATE_FILE)
+
+
+def disk_of(folder: str) -> Tuple[int, int, int]:
+    """Bytes free to us on the disk of *folder*, bytes in one of its blocks, and inodes. Raises OSError."""
+    if sys.platform == "win32":
+        raise NotImplementedError
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize, disk.f_frsize, disk.f_files
 
 
 def sync_folder(path: str) -> None:

@@ -102,6 +102,12 @@ def insert_few(connection: sqlite3.Connection, shared: Sequence[Any], own: Seque
     )
 
 
+def most_bytes(connection: sqlite3.Connection) -> int:
+    """What all in the private table may add to the log, with its indexes."""
+    pages, size = (connection.execute("PRAGMA temp.%s" % name).fetchone()[0] for name in ("page_count", "page_size"))
+    return 3 * int(pages) * int(size)
+
+
 FIND_HOLDERS = (
     "INSERT OR REPLACE INTO incoming_keys SELECT k.unique_key, k.leader, j.id, j.state"
     " FROM incoming_keys k CROSS JOIN jobs j ON j.unique_key = k.unique_key"

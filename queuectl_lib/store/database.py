@@ -20,6 +20,7 @@ from queuectl_lib.errors import HostError, NoDatabase
 from queuectl_lib.host import failpoints, files, interrupts, locks, places, system
 from queuectl_lib.store import opening, schema
 from queuectl_lib.store.folder import Folder
+from queuectl_lib.store.index_room import IndexRoom
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Database:
         self.path = values.check_text(os.path.realpath(path), "the path of the database")
         self.folder = Folder(self.path)
         self.busy_seconds = busy_seconds
+        self.index_room = IndexRoom(self.path)
         self.place_is_safe = False  # until it has been looked at
         self.has_one_name = False  # the same
 
@@ -50,6 +52,7 @@ class Database:
             with self.gate():
                 new = not os.path.exists(self.path) or not os.path.getsize(self.path)
                 if new:
+                    self.index_room.look()
                     schema.create(self.path, self.busy_seconds)
                 return new
 
@@ -121,6 +124,7 @@ class Database:
             raise HostError("%s has a second name (hard link), which SQLite cannot keep safe: remove it" % self.path)
         if not info.st_size:
             raise NoDatabase("%s is empty: `queuectl.py initdb` fills it" % self.path)
+        self.index_room.look()
         opened = opening.connect(self.path, self.busy_seconds, options)
         with opening.closed_on_error(opened):
             if opened.execute("PRAGMA application_id").fetchone()[0] != schema.APPLICATION_ID:
@@ -196,7 +200,7 @@ class Database:
             self.refuse_unsafe_place()
             with self.gate():
                 opened = self.open(gated=True)
-                try:
+                with self.index_room.allocated(opened):
                     if not synced:
                         opened.execute("PRAGMA synchronous = NORMAL")
                     opened.execute("BEGIN IMMEDIATE")
@@ -210,8 +214,6 @@ class Database:
                         opening.roll_back(opened)
                         raise
                     self.checkpoint(opened)
-                finally:
-                    opened.close()
 
     def checkpoint(self, opened: sqlite3.Connection, more_than_bytes: int = opening.CHECKPOINT_BYTES) -> None:
         """Write a large WAL back. Behind the gate only, where it cannot race a commit."""

@@ -91,6 +91,18 @@ MUTANTS = [
         "promises/test_interrupting.py::test_what_cannot_be_printed_since_nobody_reads_can_still_be_interrupted_and_is_told",
     ),
     Mutant(
+        "nobody looks for room for the WAL index",
+        13,
+        [
+            (
+                "queuectl_lib/store/index_room.py",
+                "        self.is_safe = block >= PAGE and",
+                "        self.is_safe = True or",
+            )
+        ],
+        "promises/test_full_disks.py::test_a_call_on_a_full_disk_says_so_however_little_is_left",
+    ),
+    Mutant(
         "a batch is committed in two parts",
         2,
         [
