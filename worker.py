@@ -48,7 +48,7 @@ import time
 
 import storage
 from queuectl_lib.errors import HostError, QueueError
-from queuectl_lib.host import bell, failpoints, signals, spawn, tree
+from queuectl_lib.host import bell, failpoints, signals, spawn, stream, tree
 from queuectl_lib.host.waking import Bell, WakeUp
 from queuectl_lib.jobs import attempts, retrying, states  # noqa: F401 - retrying is for storage.settle
 from queuectl_lib.jobs.attempts import Outcome
@@ -139,6 +139,7 @@ class Supervisor:
 
         self.queue.database.create()
         self.config()
+        stream.never_wait()
         signals.free_signals()
         self.wake = WakeUp(self.signals)
         for number in signals.stop_signals():  # before anyone can see that we are here, and ask us to stop
@@ -390,6 +391,7 @@ class Worker:
     def settle_in(self) -> None:
         os.umask(0o077)
         spawn.keep_descriptors()
+        stream.never_wait()
         self.wake = WakeUp(self.signals)
         signals.reset_signals(self.wake)
         self.bell = Bell(self.queue.folder.bell, self.queue.path)
@@ -614,6 +616,7 @@ class Worker:
         if self.looked_at and now - self.looked_at < pause:
             return
         self.looked_at = now if self.looked_at else now - self.share * pause
+        log.tell_unwritten()
         try:
             if self.clock.went_back():
                 self.say("the clock went back: retries that would wait for it are due now")

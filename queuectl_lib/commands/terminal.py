@@ -86,6 +86,13 @@ def tell(text: str) -> None:
         give_up(sys.stderr)
 
 
+def can_tell() -> bool:
+    """True where a word on standard error would not have to wait for its reader (a full pipe, a stopped terminal)."""
+    from queuectl_lib.host import stream  # needed only by what takes long
+
+    return stream.has_room()
+
+
 def acknowledge(text: str, what: str, flush: bool = True) -> None:
     """Print what was done; a full disk behind stdout, or Ctrl+C while it blocks, must not look as if nothing was."""
     try:
@@ -157,7 +164,7 @@ class Progress:
 
     def show(self, text: str) -> None:
         now = time.monotonic()
-        if self.active and now - self.shown_at > 0.2:
+        if self.active and now - self.shown_at > 0.2 and can_tell():
             self.shown_at = now
             sys.stderr.write("\r" + text.ljust(self.width))
             sys.stderr.flush()
@@ -174,7 +181,7 @@ class Progress:
         self.bar(done, total, "%d jobs" % lines)
 
     def end(self) -> None:
-        if self.width:
+        if self.width and can_tell():
             sys.stderr.write("\r" + " " * self.width + "\r")
             sys.stderr.flush()
 

@@ -18,7 +18,7 @@ from queuectl_lib.store import looking, roster
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Optional, Sequence
+    from typing import Callable, List, Optional, Sequence
 
     from queuectl_lib.commands.frame import Call
     from queuectl_lib.values import Fields
@@ -65,20 +65,23 @@ def worker_start(call: Call) -> int:
     bundle.write_bytecode()
     os.environ["QUEUECTL_HOME"] = call.home
     name = asked.name or starting.new_supervisor_name()
+    said: List[str] = []
 
     def start(when_present: Optional[Callable[[], None]]) -> None:
         if not asked.background:
             worker.serve(queue, name, wanted, call.config, when_present)
             return
         pid = starting.start_background(queue, options.command_line(bundle.SCRIPT, call.home, name, wanted), name)
-        if not asked.quiet:
-            text = "started in the background: supervisor %s, pid %d, workers: %d; log: %s"
-            terminal.tell(text % (name, pid, wanted.workers, queue.folder.log))
+        text = "started in the background: supervisor %s, pid %d, workers: %d; log: %s"
+        said.append(text % (name, pid, wanted.workers, queue.folder.log))
 
     if asked.ensure:
         starting.ensure_served(queue, start)
     else:
         start(None)
+    for text in said:  # now, when whoever does not read it keeps nobody else from starting one
+        if not asked.quiet:
+            terminal.tell(text)
     return 0
 
 
@@ -113,8 +116,9 @@ def worker_stop(call: Call) -> int:
     if how != "stop":
         await_end(queue, supervisors, call.config().grace + 30)
     elif not await_end(queue, supervisors, limit, Progress()):
-        terminal.tell("running jobs did not finish in time: ending them")
         roster.ask_to_stop(queue.folder, supervisors, "now")
+        if terminal.can_tell():
+            terminal.tell("running jobs did not finish in time: ending them")
         how = "now"
         await_end(queue, supervisors, call.config().grace + 30)
     terminal.tell("stopped")

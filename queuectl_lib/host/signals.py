@@ -62,7 +62,7 @@ def reset_signals(wake: WakeUp) -> None:
         return
     for number in range(1, signal.NSIG):
         with contextlib.suppress(OSError, ValueError):
-            kept = (signal.SIGPIPE, getattr(signal, "SIGXFSZ", 0))  # Python's own; Popen resets them
+            kept = (signal.SIGPIPE, getattr(signal, "SIGXFSZ", 0), signal.SIGTTOU)  # Python's, ours; spawn resets them
             if signal.getsignal(number) == signal.SIG_IGN and number not in kept:
                 signal.signal(number, signal.SIG_DFL)
     wake.catch(signal.SIGTERM)

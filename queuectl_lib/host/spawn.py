@@ -74,7 +74,7 @@ def spawn(arguments: List[str], cwd: str, environment: Dict[str, str], streams: 
             environment,
             file_actions=[(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(streams)],
             setsid=True,
-            setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
+            setsigdef=[signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTTOU],
         )
     finally:
         os.fchdir(here)

@@ -86,10 +86,11 @@ class Tidier(Chore):
 
 
 class LogTrimmer(Chore):
-    """Keeps the log of a background supervisor from growing without end."""
+    """Keeps the log of a background supervisor from growing without end, and says what could not be written there."""
 
     def turn(self) -> None:
         log.trim_log(self.database.folder.log)
+        log.tell_unwritten()
 
 
 CHORES: Tuple[Type[Chore], ...] = (Keeper, Tidier, LogTrimmer)

@@ -2,26 +2,68 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import time
 
 from queuectl_lib import errors
-from queuectl_lib.host import files
+from queuectl_lib.host import files, stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Sequence, Union
 
+LINE_BYTES = 4096  # the longest line: a pipe takes so much whole or not at all
 LOG_BYTES = 8 * 1024 * 1024  # a background log larger than this is rotated
 
 
+class Unwritten:
+    """What this process could not write of late: a reader that does not read stops no work."""
+
+    rest = b""  # of a line that was written in part
+    lines = 0
+    who = ""  # said the last of them
+
+
 def say(who: str, text: str) -> None:
-    """One line to the log (standard error), in one write so that lines of many processes stay whole."""
+    """One line to the log (standard error), in one write so that lines of many processes stay whole.
+
+    Where it cannot be written now, it is counted, and told as soon as one can.
+    """
+    if Unwritten.lines:
+        tell_unwritten()
+    if not put(line_of(who, text)):
+        Unwritten.who = who
+        Unwritten.lines += 1
+
+
+def tell_unwritten() -> None:
+    """Say how many lines could not be written, once one can be."""
+    number = "%d line%s" % (Unwritten.lines, "s" * (Unwritten.lines > 1))
+    text = number + " could not be written here: nobody read, or there was no room"
+    if Unwritten.lines and put(line_of(Unwritten.who, text)):
+        Unwritten.lines = 0
+
+
+def line_of(who: str, text: str) -> bytes:
     line = "%s %s: %s\n" % (second_text(int(time.time())), who, errors.printable(text))
-    with contextlib.suppress(OSError):  # a full or closed log stops no work
-        os.write(2, line.encode("utf-8", "backslashreplace"))
+    data = line.encode("utf-8", "backslashreplace")
+    if len(data) <= LINE_BYTES:
+        return data
+    return data[: LINE_BYTES - 4].decode("utf-8", "ignore").encode("utf-8") + b"...\n"
+
+
+def put(line: bytes) -> bool:
+    """Write a line, behind what is left of an earlier one; False where not even its beginning can be written now."""
+    try:
+        if Unwritten.rest:
+            Unwritten.rest = Unwritten.rest[stream.write(Unwritten.rest) :]
+        if Unwritten.rest:
+            return False
+        Unwritten.rest = line[stream.write(line) :]
+        return True
+    except OSError:  # a full or closed log stops no work
+        return False
 
 
 @functools.lru_cache(maxsize=1)

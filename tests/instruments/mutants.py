@@ -449,6 +449,12 @@ MUTANTS = [
         "run/test_shortages.py::test_before_all_were_up_three_that_cannot_begin_are_the_end_and_later_they_are_waited_for",
     ),
     Mutant(
+        "a log that nobody reads holds up the work",
+        26,
+        [("queuectl_lib/host/stream.py", "os.O_WRONLY | os.O_NONBLOCK |", "os.O_WRONLY |")],
+        "run/test_log.py::test_a_stop_works_and_tells_the_truth_where_nobody_reads_the_log[fifo]",
+    ),
+    Mutant(
         "a worker drops results that the database refuses",
         13,
         [
