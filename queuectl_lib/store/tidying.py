@@ -10,12 +10,15 @@ from queuectl_lib.store import folder, looking, roster
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List
+    from typing import Dict, Set
 
     from queuectl_lib.store.database import Database
     from queuectl_lib.store.folder import Folder
 
-KNOWN_TOKENS = "SELECT token FROM attempts WHERE token IS NOT NULL"
+KEPT_FILES = (  # as Outcome.useless_files has it, from the row
+    "SELECT token, leftovers IS NOT NULL OR finished_at IS NULL AS whole, stdout IS NULL AND stdout_bytes > 0 AS out,"
+    " stderr IS NULL AND stderr_bytes > 0 AS err FROM attempts WHERE token IS NOT NULL"
+)
 
 
 def tidy(database: Database) -> None:
@@ -30,16 +33,27 @@ def tidy(database: Database) -> None:
             remove_dead_life(database.folder, name)
     remove_stale_requests(database.folder)
     found -= {job["token"] for job in jobs}
-    if found:  # to ask after them all is to read of every attempt there is
-        found.difference_update(known_tokens(database))
+    kept = kept_files(database, found) if found else {}  # to ask after them all is to read of every attempt there is
     for token in found:
-        database.folder.remove_attempt_files(token)
+        if token not in kept:
+            database.folder.remove_attempt_files(token)
+        elif "run" not in kept[token] and not database.folder.attempt_is_held(token):
+            useless = set(folder.FILES) - kept[token]  # its worker was killed between record and removal
+            files.remove_from(database.folder.attempts, [token + "." + kind for kind in useless])
 
 
-def known_tokens(database: Database) -> List[str]:
-    """Tokens whose files in the attempts folder still mean something."""
+def kept_files(database: Database, tokens: Set[str]) -> Dict[str, Set[str]]:
+    """Which files of each of these attempts still mean something; attempts that are not known are left out.
+
+    All of one that goes on or has left processes running; else output that is too large for the database.
+    """
+    found = {}
     with database.reading() as connection:
-        return [row["token"] for row in connection.execute(KNOWN_TOKENS)]
+        for row in connection.execute(KEPT_FILES):
+            if row["token"] in tokens:
+                kinds = folder.FILES if row["whole"] else [kind for kind in folder.OUTPUTS if row[kind]]
+                found[row["token"]] = set(kinds)
+    return found
 
 
 def remove_stale_requests(folder: Folder) -> None:

@@ -1,9 +1,12 @@
 """Tidying: what lies about is removed, and all attempts are asked after only where something does."""
 
 import os
+import subprocess
 
 import pytest
+from helpers.marks import posix_only
 from helpers.queue import NOW, SETTINGS, claim, enqueue
+from helpers.waiting import wait_until
 
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.store import tidying
@@ -12,13 +15,13 @@ from queuectl_lib.store import tidying
 @pytest.fixture
 def asked(monkeypatch):
     """How often every attempt there is was read."""
-    found, whole = [], tidying.known_tokens
+    found, whole = [], tidying.kept_files
 
-    def counted(database):
+    def counted(database, tokens):
         found.append(database.path)
-        return whole(database)
+        return whole(database, tokens)
 
-    monkeypatch.setattr(tidying, "known_tokens", counted)
+    monkeypatch.setattr(tidying, "kept_files", counted)
     return found
 
 
@@ -56,4 +59,28 @@ def test_files_that_an_ended_attempt_keeps_are_kept(queue, asked):
     assert queue.exchange("w-1", [outcome], 0, NOW, SETTINGS)[0] == []
     tidying.tidy(queue.database)
     assert len(asked) == 1
+    assert [os.path.exists(path) for path in paths] == [False, True, False]
+
+
+def test_an_attempt_that_left_processes_running_keeps_its_lock_and_its_output(queue, asked):
+    enqueue(queue)
+    held = claim(queue)[0]
+    paths = put(queue, held.token)
+    outcome = Outcome(held, "completed", NOW)
+    outcome.leftovers = "sleep (pid 17)"
+    assert queue.exchange("w-1", [outcome], 0, NOW, SETTINGS)[0] == []
+    tidying.tidy(queue.database)
     assert all(os.path.exists(path) for path in paths)
+
+
+@posix_only
+@pytest.mark.parametrize("place", ["report.recorded", "report.removed"])
+def test_files_of_an_attempt_whose_worker_was_killed_between_record_and_removal_are_tidied(home, place):
+    first = home.add("echo small; echo error >&2")
+    words = home.command("worker", "start")
+    fail = dict(home.environment(), QUEUECTL_FAILPOINT=place + ":" + os.path.join(home.path, "fail"))
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=fail)
+    home.started.append(process)
+    home.wait_for_state(first, "completed")
+    wait_until(lambda: home.workers() and os.listdir(home.queue.folder.attempts) == [], "the files to be tidied")
+    assert home.run("logs", first).stdout == "small\n"
