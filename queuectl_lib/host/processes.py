@@ -13,7 +13,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Optional, Set
+    from typing import Callable, Dict, Optional, Set
 
 KILL_SECONDS = 5.0  # how long SIGKILL may take before a process counts as unkillable
 
@@ -138,3 +138,22 @@ def pidfd(pid: int) -> Optional[int]:
         with contextlib.suppress(OSError):
             return int(os.pidfd_open(pid))
     return None
+
+
+def reap_strangers(ours: Callable[[], Set[int]]) -> int:
+    """Take the exit status of dead children that are not *ours* to nobody; how many there were.
+
+    As PID 1 of a container, or as a subreaper, one inherits what jobs leave behind. A child is looked at
+    first, and taken only when it is a stranger: an exit status can be had once.
+    """
+    if sys.platform == "win32" or not hasattr(os, "waitid"):
+        return 0
+    for count in range(1000):  # what comes then is for the next time
+        try:
+            dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if dead is None or dead.si_pid in ours():
+                return count
+            os.waitpid(dead.si_pid, os.WNOHANG)
+        except ChildProcessError:  # there is none at all
+            return count
+    return count

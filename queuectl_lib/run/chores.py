@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 
 from queuectl_lib.errors import QueueError
+from queuectl_lib.host import processes
 from queuectl_lib.run import log
 from queuectl_lib.store import tidying
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Optional, Tuple, Type
+    from typing import Any, Optional, Set, Tuple, Type
 
     from queuectl_lib.store.database import Database
 
@@ -93,7 +95,18 @@ class LogTrimmer(Chore):
         log.tell_unwritten()
 
 
-CHORES: Tuple[Type[Chore], ...] = (Keeper, Tidier, LogTrimmer)
+class Reaper(Chore):
+    """Reaps what jobs left behind, where we are PID 1 of a container or a subreaper."""
+
+    def turn(self) -> None:
+        processes.reap_strangers(self.workers)
+
+    def workers(self) -> Set[int]:
+        """The pids whose exit status their supervisor still wants."""
+        return {child.pid for child in multiprocessing.active_children() if child.pid}
+
+
+CHORES: Tuple[Type[Chore], ...] = (Keeper, Tidier, LogTrimmer, Reaper)
 
 
 class Chores:

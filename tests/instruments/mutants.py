@@ -455,6 +455,12 @@ MUTANTS = [
         "run/test_log.py::test_a_stop_works_and_tells_the_truth_where_nobody_reads_the_log[fifo]",
     ),
     Mutant(
+        "what jobs leave behind is reaped by nobody",
+        10,
+        [("queuectl_lib/run/chores.py", "LogTrimmer, Reaper)", "LogTrimmer)")],
+        "run/test_reaping.py::test_a_supervisor_that_is_a_subreaper_reaps_what_jobs_leave_and_its_workers_as_ever",
+    ),
+    Mutant(
         "a worker drops results that the database refuses",
         13,
         [
