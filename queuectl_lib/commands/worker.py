@@ -119,10 +119,10 @@ def worker_stop(call: Call) -> int:
         roster.ask_to_stop(queue.folder, supervisors, "now")
         if terminal.can_tell():
             terminal.tell("running jobs did not finish in time: ending them")
-        how = "now"
         await_end(queue, supervisors, call.config().grace + 30)
     terminal.tell("stopped")
-    return tell_of_left_jobs(queue, how)
+    tell_of_left_jobs(queue)
+    return 0
 
 
 def await_end(
@@ -162,14 +162,12 @@ def still_alive(members: Sequence[Fields]) -> str:
     return "still alive: %s; %s" % (", ".join(named), system.how_to_kill([member["pid"] for member in members]))
 
 
-def tell_of_left_jobs(queue: Queue, how: str) -> int:
-    """Say which jobs go on without a worker; 1 where they were to be ended."""
+def tell_of_left_jobs(queue: Queue) -> None:
+    """Say how many jobs go on without a worker: they were left to run, or their worker died, or had let go of them."""
     left = roster.counts_of_others(queue.database)["processing"]
     if left and not roster.members(queue.folder):
         jobs = "1 job goes" if left == 1 else "%d jobs go" % left
         terminal.tell("%s on without a worker: the next `worker start` adopts what runs" % jobs)
-        return int(how == "now")
-    return 0
 
 
 @frame.command("worker list", shows=True)
