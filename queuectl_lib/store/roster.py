@@ -53,8 +53,6 @@ class Presence:
         os.lseek(self.fd, 0, os.SEEK_SET)
         if os.write(self.fd, text) < len(text):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
-        info = os.fstat(self.fd)
-        self.file = (info.st_dev, info.st_ino)
 
     def heard(self, request: str) -> None:
         """Let whoever asked know that we have heard of it."""
@@ -68,12 +66,11 @@ class Presence:
         if not locks.CAN_VANISH:
             return True
         try:
-            info = os.stat(self.path)
+            return os.path.samestat(os.stat(self.path), os.fstat(self.fd))
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError:
             return True
-        return (info.st_dev, info.st_ino) == self.file
 
     def has_a_name(self) -> bool:
         """True while our life file has not been deleted, wherever it is now."""

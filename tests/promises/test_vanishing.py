@@ -1,5 +1,6 @@
 """Vanishing: life files swept, homes deleted, renamed or covered under running workers; nobody spins, nobody hides."""
 
+import errno
 import glob
 import os
 import shutil
@@ -176,6 +177,17 @@ def test_the_life_file_that_is_made_anew_is_locked_when_it_appears(queue):
         os.replace(presence.path + ".other", presence.path)  # what stands there now is another's
     presence.end()
     assert os.path.exists(presence.path)
+
+
+def test_a_life_file_that_cannot_be_written_is_taken_away_again(queue, monkeypatch):
+    def refuse(fd, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", refuse)
+        with pytest.raises(OSError, match="No space left"):
+            roster.Presence(queue.folder, "w", {"kind": "worker"})
+    assert os.listdir(queue.folder.workers) == []
 
 
 # ---------------------------------------------------------------- deleted
