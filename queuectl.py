@@ -1,20 +1,25 @@
 #!/usr/bin/env python3
 """queuectl: a background job queue for shell commands, on one host, without installation.
 
-This is the door. It sees that this Python is fit and that what belongs together is here, then hands over;
+This is the door. It sees that this Python is fit and that nobody else could have written what it loads, and hands over;
 Python compiles it at every call and caches all else. Behind it: queuectl_lib, the rooms (its docstring is the map);
 storage.py, how jobs are kept and move; worker.py, who runs them. Python 2.7 must read it: types stand in comments.
 """
 
-import os
 import sys
 
+if __name__ == "__main__" and not (getattr(sys.flags, "isolated", 0) or getattr(sys.flags, "safe_path", 0)):
+    del sys.path[0]  # the folder of this file: a json.py in it is not Python's
+import os
+
 VERSION = "0.1.0"
+LIBRARY = os.path.dirname(os.path.realpath(__file__))  # of an archive, queuectl.pyz, the archive itself
+FIRST = ("/queuectl_lib", "/queuectl_lib/__pycache__", "/queuectl_lib/host", "/queuectl_lib/host/__pycache__")
 
 
 def leave_quietly(kind, error, trace):
     # type: (type, BaseException, object) -> None
-    """In place of the traceback when Ctrl+C comes before main can see to it, while all is still loading."""
+    """In place of the traceback when Ctrl+C comes before main can see to it."""
     if issubclass(kind, KeyboardInterrupt):
         os._exit(130)
     sys.__excepthook__(kind, error, trace)  # type: ignore[arg-type]
@@ -22,54 +27,48 @@ def leave_quietly(kind, error, trace):
 
 if __name__ == "__main__":
     import gc
-
     gc.disable()  # until all is loaded: there is nothing to find
     sys.excepthook = leave_quietly
+    umask = os.umask(0o022)
+    os.umask(umask & 0o077 | 0o022)  # what Python caches of our files is for nobody else to write
 
 if sys.version_info < (3, 8):
     told = "queuectl: error: this is Python %d.%d, and 3.8 or newer is needed: call queuectl.py with such a python3\n"
     sys.stderr.write(told % sys.version_info[:2])
     sys.exit(3)
 
-LIBRARY = os.path.dirname(os.path.realpath(__file__))  # of an archive, queuectl.pyz, the archive itself
-if LIBRARY not in sys.path:
-    sys.path.insert(0, LIBRARY)  # -I, -P and PYTHONSAFEPATH leave it out; for an archive it may be relative
-
 
 def refuse(error):
     # type: (Exception) -> int
-    """Say what is missing or not whole: a file of ours, or what minimal packages of Python leave out; the exit code."""
-    name, said = getattr(error, "name", None) or "storage", str(error)
-    if isinstance(error, AttributeError):
-        name = said.split("'")[1]
-    elif said.startswith("cannot import name '"):
-        name += "." + said.split("'")[1]
-    text, cure = said, "copy queuectl.py, storage.py, worker.py and queuectl_lib together"
-    if isinstance(error, OSError):
-        text, cure = "cannot read %s" % error.filename, str(error.strerror)
-    elif name.split(".")[0] not in ("queuectl_lib", "storage", "worker"):
-        text, cure = "this Python lacks a part that queuectl needs (%s)" % said, "call queuectl.py with a complete one"
-    elif said == "No module named 'queuectl_lib'":
-        text = "the folder queuectl_lib is not beside queuectl.py"
-    elif isinstance(error, AttributeError) or said.startswith(("No module", "cannot import")):
-        parts = name.split(".")
-        for place in ["/".join(parts[: end + 1]) for end in range(len(parts))]:
-            is_folder = os.path.isdir(os.path.join(LIBRARY, place))
-            text = place + ("/__init__.py" if is_folder else ".py")
-            if not is_folder or not os.path.exists(os.path.join(LIBRARY, text)):
-                break
-        text += " is not whole" if os.path.exists(os.path.join(LIBRARY, text)) else " is missing"
-    sys.stderr.write("queuectl: error: %s: %s\n" % (text, cure))
+    """Say what is missing, not whole or not to be trusted; the exit code."""
+    text = "the folder queuectl_lib is not beside queuectl.py: copy queuectl.py, storage.py, worker.py and it together"
+    if os.path.exists(LIBRARY + FIRST[0]) or os.path.isfile(LIBRARY):
+        from queuectl_lib import lacking
+        text = lacking.told(error, LIBRARY)
+    sys.stderr.write("queuectl: error: %s\n" % text)
     return 3
 
 
 try:
+    if hasattr(os, "geteuid"):
+        owners = (0, os.geteuid() or os.stat(LIBRARY).st_uid)  # for root the owner of the files is as good
+        sys.dont_write_bytecode |= owners[1] != os.geteuid()  # who is to find nothing of root's among them
+        for place in [LIBRARY + part for part in FIRST if os.path.isdir(LIBRARY + part)]:
+            for path in [place] + [os.path.join(place, name) for name in os.listdir(place)]:
+                info = os.stat(path)
+                if info.st_uid not in owners or info.st_mode & 0o002:
+                    sys.stderr.write("queuectl: error: %s can be written by other users: chmod go-w it first\n" % path)
+                    sys.exit(3)
+    sys.path.insert(0, LIBRARY)  # only for this one, which loads nothing else
     import queuectl_lib
-
+    del sys.path[0]
     if queuectl_lib.VERSION != VERSION:
         raise ImportError("queuectl.py is %s and queuectl_lib is %s" % (VERSION, queuectl_lib.VERSION), name="storage")
+    from queuectl_lib.host import bundle, system
+
+    bundle.admit()
     from queuectl_lib.commands import main as front
-except (ImportError, SyntaxError, AttributeError, OSError) as error:  # some in a file that was copied by half
+except Exception as error:
     sys.exit(refuse(error))
 
 
@@ -85,6 +84,7 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
+    system.callers_umask = umask
     getattr(gc, "freeze", gc.enable)()  # PyPy has none
     gc.enable()
     front.leave(main())

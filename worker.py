@@ -48,7 +48,7 @@ import time
 
 import storage
 from queuectl_lib.errors import HostError, QueueError
-from queuectl_lib.host import bell, failpoints, signals, spawn, stream, tree
+from queuectl_lib.host import bell, bundle, failpoints, signals, spawn, stream, tree
 from queuectl_lib.host.waking import Bell, WakeUp
 from queuectl_lib.jobs import attempts, retrying, states  # noqa: F401 - retrying is for storage.settle
 from queuectl_lib.jobs.attempts import Outcome
@@ -241,7 +241,7 @@ class Supervisor:
             options = tuple(vars(self.options).values())  # text and numbers: whatever files are there can read these
             rehearses = self.replacing.rehearses()
             arguments = (VERSION, self.queue.path, name, self.name, options, self.config.home, rehearses)
-            process = multiprocessing.get_context("spawn").Process(target=work, args=arguments, name=name)
+            process = multiprocessing.get_context("spawn").Process(name=name, **bundle.in_child(work, arguments))
             worker = WorkerProcess(name, process, rehearses)
             try:
                 self.start_process(worker)
@@ -255,7 +255,8 @@ class Supervisor:
     def start_process(self, worker: WorkerProcess) -> None:
         """Start it; one that rehearses is not heard. Raises OSError."""
         signals.start_helper_of_spawn()
-        with signals.signals_held_back(), spawn.unheard() if worker.rehearses else contextlib.nullcontext():
+        heard = spawn.unheard() if worker.rehearses else contextlib.nullcontext()
+        with signals.signals_held_back(), bundle.found_by_child(), heard:
             worker.process.start()
 
     def announce_ready(self) -> None:

@@ -140,6 +140,7 @@ class Call:
             from queuectl_lib.host import becoming  # which root alone needs
 
             becoming.become_owner(self.home, owner, command.name, command.as_owner)
+        self.way.refuse_untrusted_file(bundle.SCRIPT, "copy queuectl to a folder of your own")
         if not command.judges:
             self.refuse_untrusted()
 

@@ -59,7 +59,6 @@ def worker_start(call: Call) -> int:
     if asked.ensure and roster.is_served(queue.folder):
         return 0
     files.make_home(call.home)
-    bundle.refuse_untrusted()
     queue.database.create()
     looking.counts(queue.database)  # is it ours, whole, and of a version that we know?
     bundle.write_bytecode()

@@ -15,7 +15,7 @@ from queuectl_lib import times
 from queuectl_lib.doctor import probes
 from queuectl_lib.doctor.probes import Finding
 from queuectl_lib.errors import HostError, QueueError
-from queuectl_lib.host import files, locks, processes, signals
+from queuectl_lib.host import bundle, files, locks, processes, signals
 from queuectl_lib.run import launching, starting
 from queuectl_lib.store import looking, roster
 from storage import Queue
@@ -30,7 +30,7 @@ TRIAL_TIMEOUT = 2.0  # least seconds of the job whose tree must end; more where 
 TRIAL_SECONDS = 60.0  # longest step
 # A process in a session of its own, where no signal to a group reaches it. Its lock tells whether it lives.
 ESCAPED = """import os, sys, time
-sys.path.insert(0, sys.argv[1])
+sys.path.append(sys.argv[1])
 from queuectl_lib.host import files, locks
 fd = files.open_private(sys.argv[2], os.O_RDWR | os.O_CREAT)
 locks.try_lock(fd)
@@ -209,9 +209,11 @@ def probe_locks(folder: str) -> Finding:
     path = os.path.join(folder, "lock.probe")
     fd = files.open_private(path, os.O_RDWR | os.O_CREAT)
     here, there = multiprocessing.Pipe()
-    child = multiprocessing.get_context("spawn").Process(target=hold_lock, args=(path, there), daemon=True)
+    holding = bundle.in_child(hold_lock, (path, there))
+    child = multiprocessing.get_context("spawn").Process(daemon=True, **holding)
     try:
-        child.start()
+        with bundle.found_by_child():
+            child.start()
         there.close()
         if not here.poll(TRIAL_SECONDS) or here.recv() is not True:
             return Finding("locks", False, "a new process cannot lock a file", "use a local file system")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from _frozen_importlib_external import PathFinder  # of importlib.machinery, which need not be loaded for it
 
 import queuectl_lib
 from queuectl_lib.host import trust
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterator, List
+    from importlib.machinery import ModuleSpec
+    from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 LIBRARY = os.path.dirname(os.path.dirname(os.path.abspath(queuectl_lib.__file__)))  # what modules are loaded from
 IS_ARCHIVE = os.path.isfile(LIBRARY)  # queuectl.pyz
@@ -27,11 +29,59 @@ def sources() -> List[str]:
     return [] if IS_ARCHIVE else sorted(found)
 
 
-def refuse_untrusted() -> None:
-    """Raise HostError where another user could put code of his in the place of ours, or of its bytecode."""
+def admit() -> None:
+    """Have Python find what is ours, where nobody else could have written it. Raises HostError."""
     way = trust.Way()
-    for path in sources() + [cache_of(path) for path in sources()] + [SCRIPT]:
-        way.refuse_untrusted_file(path)
+    if IS_ARCHIVE:
+        way.refuse_tree(LIBRARY)
+    else:
+        way.refuse_tree(LIBRARY, queuectl_lib.BUNDLE + ("__pycache__",))
+    find_ours()
+
+
+class Finder:
+    """Finds storage and worker beside queuectl_lib; their folder is not on sys.path, where a json.py would count."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> Optional[ModuleSpec]:
+        if name in ("queuectl_lib", "storage", "worker"):
+            return PathFinder.find_spec(name, [LIBRARY])
+        return None
+
+    def __reduce__(self) -> Tuple[Callable[[], Finder], Tuple[()]]:
+        return find_in_child, ()  # before what is handed over together with it
+
+
+def find_ours() -> None:
+    if not any(isinstance(finder, Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, Finder())
+
+
+@contextlib.contextmanager
+def found_by_child() -> Iterator[None]:
+    """A process that multiprocessing spawns meanwhile inherits our folder as the last on its sys.path."""
+    sys.path.append(LIBRARY)
+    try:
+        yield
+    finally:
+        sys.path.pop()
+
+
+def find_in_child() -> Finder:
+    """The same in a process that multiprocessing has spawned, which found this room at the end of sys.path."""
+    find_ours()
+    while LIBRARY in sys.path:
+        sys.path.remove(LIBRARY)
+    return Finder()
+
+
+def in_child(target: Callable[..., None], arguments: Tuple[Any, ...]) -> Dict[str, Any]:
+    """What multiprocessing is to do in a spawned process: find what is ours, then call *target*, which is."""
+    return {"target": call_in_child, "args": (Finder(), target) + arguments}
+
+
+def call_in_child(finder: Finder, target: Callable[..., None], *arguments: Any) -> None:
+    target(*arguments)
 
 
 def cache_of(path: str) -> str:

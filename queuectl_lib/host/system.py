@@ -28,10 +28,15 @@ def current_directory() -> str:
         raise HostError("the current directory no longer exists: change to one that does") from None
 
 
+callers_umask: Optional[int] = None  # where the door has put another in its place
+
+
 def current_umask() -> Optional[int]:
     """The umask that a job enqueued by this process will run with."""
     if sys.platform == "win32":
         return None
+    if callers_umask is not None:
+        return callers_umask
     umask = os.umask(0o077)
     os.umask(umask)
     return umask

@@ -28,6 +28,7 @@ class Way:
     def __init__(self) -> None:
         self.known: Dict[str, Optional[os.stat_result]] = {}
         self.ends: Dict[str, str] = {}  # of the ways that were walked
+        self.groups: Dict[int, bool] = {}  # whether they are this user's alone
         self.owners: Tuple[int, ...] = ()
 
     def refuse_untrusted(self, folder: str, names: Iterable[str] = (), advice: str = "") -> None:
@@ -65,6 +66,30 @@ class Way:
             info = self.known.get(place) if place else None
             if info is not None:
                 self.refuse(place, info)
+
+    def refuse_tree(self, path: str, names: Optional[Iterable[str]] = None) -> None:
+        """The same for *path* and all that is in it (or these *names* in it), but not for the way to it.
+
+        A link counts as what it leads to: it lies where nobody else can change it. For root, the owner of
+        *path* is as good: it is to act as him.
+        """
+        if sys.platform == "win32":
+            return
+        info = os.stat(path)
+        self.owners = self.owners or (0, os.geteuid() or info.st_uid)
+        self.refuse(path, info)
+        if names is not None:
+            for name in names:
+                if os.path.exists(os.path.join(path, name)):
+                    self.refuse_tree(os.path.join(path, name))
+        elif stat.S_ISDIR(info.st_mode):
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    info = entry.stat()
+                    if stat.S_ISDIR(info.st_mode):
+                        self.refuse_tree(entry.path)
+                    elif info.st_mode & 0o022 or info.st_uid not in self.owners:
+                        self.refuse(entry.path, info)
 
     def walk(self, path: str) -> str:
         """What *path* comes to without any link, each step looked at; "" where it leads nowhere."""
@@ -118,9 +143,15 @@ class Way:
         is_sticky = stat.S_ISDIR(mode) and bool(mode & stat.S_ISVTX)
         if on_the_way and is_sticky:
             return
-        if mode & stat.S_IWOTH or not is_users_alone(path, info.st_gid):
+        if mode & stat.S_IWOTH or not self.is_private(path, info.st_gid):
             cure = advice if is_sticky and advice else "chmod go-w it first"
             raise HostError("%s can be written by other users: %s" % (errors.printable(path), cure))
+
+    def is_private(self, path: str, gid: int) -> bool:
+        """True where what the group *gid* can write is proved to be in nobody else's reach."""
+        if gid not in self.groups:
+            self.groups[gid] = is_users_alone(gid)
+        return self.groups[gid] and not has_access_list(path)
 
 
 def owner_to_become(path: str) -> Optional[os.stat_result]:
@@ -141,23 +172,30 @@ def steps(path: str) -> List[str]:
     return [name for name in path.split("/")[::-1] if name not in ("", ".")]
 
 
-def is_users_alone(path: str, gid: int) -> bool:
-    """True where the group that can write *path* is proved to be of this user and root alone (umask 002 on many hosts).
+def is_users_alone(gid: int) -> bool:
+    """True where a group is proved to be of this user and root alone (umask 002 on many hosts).
 
     By the lists that the system gives: a directory service that does not list its users is not seen through.
     """
-    if sys.platform == "win32" or not hasattr(os, "getxattr"):  # without it a list of further users cannot be seen
+    if sys.platform == "win32":
         return False
     import grp  # needed only for what a group can write
     import pwd
 
-    for name in ACCESS_LISTS:  # its mask stands in place of the group's bits
-        with contextlib.suppress(OSError):
-            os.getxattr(path, name)
-            return False
     try:
         user, members = pwd.getpwuid(os.geteuid()).pw_name, set(grp.getgrgid(gid).gr_mem)
     except KeyError:
         return False
     members.update(one.pw_name for one in pwd.getpwall() if one.pw_gid == gid)
     return members <= {user, "root"}
+
+
+def has_access_list(path: str) -> bool:
+    """True where further users may have rights, of which the bits of the group are the mask; or that cannot be seen."""
+    if sys.platform == "win32" or not hasattr(os, "getxattr"):
+        return True
+    for name in ACCESS_LISTS:
+        with contextlib.suppress(OSError):
+            os.getxattr(path, name)
+            return True
+    return False

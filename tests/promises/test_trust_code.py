@@ -1,0 +1,185 @@
+"""Trust in code: nobody else could have written what is loaded, and no folder of ours lends Python a module."""
+
+import glob
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import pytest
+from helpers.bundle import ROOT, copy_bundle
+from helpers.home import Home
+from helpers.marks import posix_only
+from helpers.neighbours import NEIGHBOUR, User, needs_root
+from helpers.users import python_of_nobody
+
+PLANTED = "import os\nos.write(2, b'PLANTED ')\nraise ImportError('planted')\n"
+# Of the standard library: needed early and late, missing on this system, loaded by workers alone.
+NAMES = ["os", "json", "argparse", "sqlite3", "socket", "multiprocessing", "subprocess", "msvcrt", "_winapi", "gettext"]
+
+
+class Copy(Home):
+    """A home that holds its own copy of the bundle."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        os.mkdir(self.path, 0o700)
+        copy_bundle(self.path)
+
+    def command(self, *words):
+        return self.python + [os.path.join(self.path, "queuectl.py")] + [str(word) for word in words]
+
+
+@pytest.fixture
+def copy(tmp_path):
+    copy = Copy(tmp_path / "copy")
+    yield copy
+    copy.clean_up()
+
+
+@pytest.fixture
+def alice():
+    python = python_of_nobody()
+    if not python:
+        pytest.skip("no Python here that another user may run")
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield User(folder, python)
+
+
+# ---------------------------------------------------------------- where Python looks for its own
+
+
+@pytest.mark.parametrize("flags", [[], ["-S"], ["-I"], ["-E", "-s"]], ids=" ".join)
+def test_a_file_in_the_home_is_never_taken_for_a_module_of_python(copy, flags):
+    for name in NAMES:
+        with open(os.path.join(copy.path, name + ".py"), "w") as file:
+            file.write(PLANTED)
+    copy.python = [sys.executable] + flags
+    job = copy.add("exit 0")
+    for words in (["list"], ["worker", "start", "--drain"], ["check", "--min-free", "0"], ["status"], ["doctor"]):
+        done = copy.run(*words)
+        assert "PLANTED" not in done.stdout + done.stderr, words
+    assert copy.state(job) == "completed"
+
+
+def test_a_worker_in_the_background_and_its_replacement_find_what_is_ours_and_nothing_else(copy):
+    for name in NAMES:
+        with open(os.path.join(copy.path, name + ".py"), "w") as file:
+            file.write(PLANTED)
+    copy.run("worker", "start", "--background", "--count", "2")
+    copy.wait_for_workers(2)
+    job = copy.add("exit 0")
+    copy.wait_for_state(job, "completed")
+    copy.run("worker", "stop")
+
+
+@pytest.mark.parametrize("name", ["storage", "worker"])
+def test_a_module_of_others_with_a_name_of_ours_is_not_loaded(copy, tmp_path, name):
+    """By PYTHONPATH or among the packages of the host, also in the processes of workers."""
+    (tmp_path / "packages").mkdir(mode=0o700)
+    (tmp_path / "packages" / (name + ".py")).write_text(PLANTED)
+    job = copy.add("exit 0")
+    copy.run("worker", "start", "--drain", env={"PYTHONPATH": str(tmp_path / "packages")})
+    assert copy.state(job) == "completed"
+
+
+def test_the_program_runs_as_a_module_and_under_another_name(copy):
+    job = copy.add("exit 0")
+    copy.python = [sys.executable]
+    for words in (["-m", "queuectl", "list"], ["-c", "import queuectl, sys; sys.exit(queuectl.main(['list']))"]):
+        done = subprocess.run(copy.python + words, cwd=copy.path, stdout=subprocess.PIPE, env=copy.environment())
+        assert job.encode() in done.stdout, words
+    link = os.path.join(copy.path, "link to it")
+    os.symlink("queuectl.py", link)
+    assert job.encode() in subprocess.check_output(copy.python + [link, "list"], env=copy.environment())
+
+
+# ---------------------------------------------------------------- what others could have written
+
+
+def loosened(copy):
+    """Each kind of file and folder that is loaded from, once."""
+    copy.run("initdb")
+    for place in ("queuectl.py", "storage.py", "__pycache__", "queuectl_lib", "queuectl_lib/errors.py"):
+        yield os.path.join(copy.path, place)
+    yield os.path.join(copy.path, "queuectl_lib", "host", "trust.py")
+    yield os.path.join(copy.path, "queuectl_lib", "store", "__pycache__")
+    for name in ("__pycache__/storage", "queuectl_lib/store/__pycache__/schema", "queuectl_lib/host/__pycache__/trust"):
+        yield glob.glob(os.path.join(copy.path, name + ".*.pyc"))[0]
+
+
+@posix_only
+def test_no_command_loads_what_others_can_write(copy):
+    for path in loosened(copy):
+        mode = os.stat(path).st_mode & 0o777
+        os.chmod(path, mode | 0o002)
+        for words in (["list"], ["add", "true"], ["worker", "start", "--drain"]):
+            said = copy.run(*words, code=3).stderr
+            assert said == "queuectl: error: %s can be written by other users: chmod go-w it first\n" % path
+        os.chmod(path, mode)
+    assert copy.run("list").stdout == ""
+
+
+@posix_only
+@needs_root
+def test_no_command_loads_what_belongs_to_another_user(copy):
+    for path in loosened(copy):
+        os.chown(path, NEIGHBOUR, -1)
+        assert path in copy.run("list", code=3).stderr
+        os.chown(path, 0, -1)
+    copy.run("list")
+
+
+@posix_only
+@pytest.mark.parametrize("umask", [0o000, 0o002])
+def test_what_python_caches_is_for_nobody_else_to_write_whatever_the_umask(copy, umask):
+    before = os.umask(umask)
+    try:
+        job = copy.add("umask")
+        copy.run("check", code=1)
+        copy.run("worker", "start", "--drain")
+        copy.run("worker", "start", "--background", "--drain")
+    finally:
+        os.umask(before)
+    for folder, folders, names in os.walk(copy.path):
+        for name in folders + names:
+            assert not os.stat(os.path.join(folder, name)).st_mode & 0o022, name
+    assert glob.glob(os.path.join(copy.path, "queuectl_lib", "run", "__pycache__", "*.pyc"))
+    assert copy.job(job)["history"][0]["stdout"].strip() == "%04o" % umask, "the job has that of its caller"
+
+
+@posix_only
+@needs_root
+def test_a_program_whose_folder_others_could_swap_is_not_used(alice):
+    shared = os.path.join(alice.folder, "shared")
+    os.mkdir(shared)
+    shutil.copytree(alice.app, os.path.join(shared, "app"))
+    os.chmod(shared, 0o777)
+    said = alice.run("--home", alice.home, "list", code=3, app=os.path.join(shared, "app"))
+    assert "%s can be written by other users" % shared in said
+
+
+# ---------------------------------------------------------------- root and the program of a user
+
+
+@posix_only
+@needs_root
+def test_root_leaves_nothing_of_its_own_beside_the_program_of_a_user(alice):
+    """Its caches would be in his way; nor does root run his program on what is not his."""
+    copy_bundle(alice.home)
+    for folder, folders, names in os.walk(alice.home):
+        for name in folders + names:
+            alice.own(os.path.join(folder, name))
+    for words in (["list"], ["add", "true"], ["initdb"], ["check", "--waiting", "1h", "--min-free", "0"]):
+        alice.as_root(*words, app=alice.home, code=1 if words[0] == "check" else 0)
+        assert alice.owners() == {alice.uid}
+    roots = os.path.join(alice.folder, "roots")
+    os.mkdir(roots, 0o700)
+    said = alice.as_root("--home", roots, "add", "true", app=alice.home, code=3)
+    assert "queuectl.py belongs to another user" in said or "%s belongs to another user" % alice.home in said
+    assert os.listdir(roots) == []
+
+
+def test_the_tests_load_what_they_test():
+    assert os.path.dirname(os.path.realpath(sys.modules["queuectl"].__file__)) == os.path.realpath(ROOT)
