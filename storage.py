@@ -256,7 +256,8 @@ def claim_one(connection: sqlite3.Connection, worker: str, row: sqlite3.Row, now
 
 FINISH_ATTEMPT = (
     "UPDATE attempts SET outcome = ?, started_at = coalesce(?, started_at), finished_at = ?, exit_code = ?,"
-    " signal = ?, error = ?, token = ?, leftovers = ?, stdout_bytes = ?, stderr_bytes = ?, stdout = ?, stderr = ?"
+    " signal = ?, error = ?, token = ?, leftovers = ?, erased = ?, stdout_bytes = ?,"
+    " stderr_bytes = ?, stdout = ?, stderr = ?"
     " WHERE id = ? AND outcome = 'running'"
 )
 DELETE_ATTEMPT = "DELETE FROM attempts WHERE id = ? AND outcome = 'running'"
@@ -289,6 +290,7 @@ def settle(connection: sqlite3.Connection, outcome: Outcome, settings: Settings)
             outcome.error,
             claim.token if outcome.keeps_files() else None,
             outcome.leftovers,
+            outcome.erased,
             outcome.stdout_bytes,
             outcome.stderr_bytes,
             outcome.stdout,

@@ -8,6 +8,7 @@ import time
 from queuectl_lib import values
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.errors import QueueError
+from queuectl_lib.store import output
 from queuectl_lib.store.output import Follower
 
 TYPE_CHECKING = False
@@ -38,6 +39,8 @@ def logs(call: Call) -> int:
         pause = pause * 1.2 if pause < 0.2 else pause
         if print_news(follower, targets):
             pause = 0.02
+    if follower.attempt is not None and follower.attempt["erased"]:
+        terminal.tell(output.erased_words(follower.attempt["erased"]))
     if number is not None and follower.attempt is None:
         raise QueueError("job %s has no attempt %d" % (options.id, number))
     return 0

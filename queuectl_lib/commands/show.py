@@ -50,12 +50,14 @@ def show_attempt(queue: Queue, identifier: str, attempt: Fields) -> None:
         terminal.print_text("  error: %s\n" % errors.printable(attempt["error"]))
     if attempt["leftovers"]:
         terminal.print_text("  left running: %s\n" % errors.printable(attempt["leftovers"]))
+    if attempt["erased"]:
+        terminal.print_text("  %s\n" % output.erased_words(attempt["erased"]))
     for stream in ("stdout", "stderr"):
-        output = Output(queue.database, attempt, stream)
-        text = output.tail(SHOWN_BYTES)
-        if output.size:
-            terminal.print_text("  %s, %d bytes:\n" % (stream, output.size))
-            if len(text) < output.size:
+        found = Output(queue.database, attempt, stream)
+        text = found.tail(SHOWN_BYTES)
+        if found.size:
+            terminal.print_text("  %s, %d bytes:\n" % (stream, found.size))
+            if len(text) < found.size:
                 terminal.print_text(
                     "    ... (`logs %s --attempt %d` shows all of it)\n" % (identifier, attempt["number"])
                 )

@@ -32,6 +32,7 @@ class Claim:
         self.env: Dict[str, str] = json.loads(row["env"]) if row["env"] else {}
         self.umask: Optional[int] = row["umask"]
         self.unique_key: Optional[str] = row["unique_key"]
+        self.pipe_output: Optional[int] = row["pipe_output"]
         self.token = token
         self.attempt_id = attempt_id
         self.number = number
@@ -55,6 +56,7 @@ class Outcome:
         self.exit_code: Optional[int] = None
         self.signal: Optional[str] = None
         self.leftovers: Optional[str] = None
+        self.erased: Optional[str] = None  # which of its streams the job erased a part of
         self.unstarted = False
         self.stdout: Optional[bytes] = None
         self.stderr: Optional[bytes] = None

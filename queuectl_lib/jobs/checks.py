@@ -56,6 +56,17 @@ def text_up_to(most: int, name: str) -> Callable[[object], str]:
     return check
 
 
+def check_flag(name: str) -> Callable[[object], Optional[int]]:
+    """The check of a truth value, which messages call *name*: 1, or None for what is not wanted."""
+
+    def check(value: object) -> Optional[int]:
+        if not isinstance(value, bool):
+            raise BadInput("%s: true or false is expected" % name)
+        return 1 if value else None
+
+    return check
+
+
 def check_timeout(value: object) -> float:
     """Seconds that an attempt may run."""
     seconds = times.parse_duration(value, "timeout")

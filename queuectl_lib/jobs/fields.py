@@ -103,6 +103,18 @@ FIELDS = (
         {"metavar": "KEY", "help": "add nothing while another job with this key waits or runs"},
         claimed=True,
     ),
+    Field(
+        *("pipe_output", "pipe_output"),
+        {
+            "action": "store_true",
+            "default": None,
+            "help": "collect output through pipes, for a program that opens it by name (/dev/stderr) and so erases it",
+        },
+        check=checks.check_flag("pipe_output"),
+        read=lambda kept: bool(kept),
+        shown=lambda piped: "yes" if piped else "no",
+        claimed=True,
+    ),
     Field("created_at", "created_at"),
     Field("updated_at", "updated_at"),
     Field("started_at", "started_at"),

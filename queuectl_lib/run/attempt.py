@@ -9,8 +9,9 @@ import time
 from queuectl_lib import settings, times
 from queuectl_lib.host import failpoints, files, locks, processes, tree
 from queuectl_lib.jobs import states
-from queuectl_lib.run import concluding, launching, output_files, pace, run_file
+from queuectl_lib.run import concluding, launching, output_files, output_streams, pace, run_file
 from queuectl_lib.run.launching import CannotStart
+from queuectl_lib.run.output_streams import OutputStreams
 from queuectl_lib.store import folder
 
 TYPE_CHECKING = False
@@ -33,6 +34,7 @@ class Attempt:
         self.claim = claim
         self.paths = {kind: queue.folder.attempt_path(claim.token, kind) for kind in folder.FILES}
         self.run_path = self.paths["run"]
+        self.output = OutputStreams(self.paths, output_streams.wants_pipes(claim))
         self.child: Optional[ChildProcess] = None
         self.run_fd = -1
         self.adopted = False
@@ -57,19 +59,19 @@ class Attempt:
         self._end_leftovers()
         environment = launching.job_environment(claim, self.queue.folder.identity)
         launching.check_startable(claim, environment)
-        streams: List[int] = []
+        notes: List[int] = []
+        ends: List[int] = []
         try:
             start = "start %s %.6f %s\n" % (processes.boot_id(), time.monotonic(), claim.token)
-            streams.append(spare.open(self.run_path, "run", start.encode("ascii")))
-            self._hold_lock(streams[0])
+            notes.append(spare.open(self.run_path, "run", start.encode("ascii")))
+            self._hold_lock(notes[0])
             failpoints.failpoint("start.run-file")
-            for kind in reversed(folder.OUTPUTS):
-                streams.insert(0, spare.open(self.paths[kind], kind))
-            self.child = launching.launch_checked(claim, environment, [self.run_fd] + streams)
+            ends = self.output.open(spare, launching.SHELL)
+            self.child = launching.launch_checked(claim, environment, [self.run_fd] + ends + notes)
         finally:
-            for fd in streams:
-                if fd != self.run_fd:
-                    os.close(fd)
+            self.output.close_ends(ends)
+            if notes and notes[0] != self.run_fd:
+                os.close(notes[0])
         failpoints.failpoint("start.launched")
         self.tree.hold(self.child)
         if not tree.JOBS_OUTLIVE_WORKERS:  # elsewhere the watcher itself says so, before the command begins
@@ -132,12 +134,16 @@ class Attempt:
         """Wait until the command's own process ends (True), a signal, or *seconds*."""
         if self.deadline is not None and not self.ending:
             seconds = min(seconds, max(0.001, self.deadline - time.monotonic()))
-        lingers = self.child is None or (self.ending is not None and self.code is not None)
+        lingers = self.child is None or self.code is not None
         return wake.wait_for(None if lingers else self.child, seconds, pace.QUICK_SECONDS)
 
     def bound_output(self) -> bool:
         """Cut the middle out of output that grew past the limit; True if any was cut."""
-        return True in [output_files.cut_middle(self.paths[kind], self.max_output) for kind in folder.OUTPUTS]
+        self.output.look()
+        cut = True in [output_files.cut_middle(self.paths[kind], self.max_output) for kind in folder.OUTPUTS]
+        if cut:
+            self.output.look(cut)
+        return cut
 
     def poll(self) -> Optional[Outcome]:
         """What became of the attempt, or None while it goes on."""
@@ -145,6 +151,8 @@ class Attempt:
             self.end(states.TIMED_OUT, "timed out after %s" % times.seconds_text(self.timeout or 0))
         if not self._leader_ended():
             self._press_on()
+            return None
+        if self.output.piped and not (self.ending and self._tree_lives()) and not self.output.drained():
             return None
         if self.ending:
             return self._poll_ending()
@@ -185,7 +193,9 @@ class Attempt:
         return self.queue.folder.attempt_is_held(self.claim.token) or bool(self.tree.members())
 
     def _let_go(self) -> None:
-        """Close our copy of the run lock: from here only the job's own tree holds it."""
+        """Close our copy of the run lock: from here only the job's own tree holds it. And our look at its output."""
+        self.output.look()
+        self.output.close()
         if self.run_fd >= 0:
             os.close(self.run_fd)
             self.run_fd = -1

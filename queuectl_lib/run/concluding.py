@@ -53,6 +53,7 @@ def outcome_of(attempt: Attempt, kind: str, error: Optional[str]) -> Outcome:
         outcome.leftovers = attempt.tree.description() or ("unknown processes" if held else None)
     attempt.tree.let_go()
     stays = bool(outcome.leftovers)
+    outcome.erased = " and ".join(sorted(attempt.output.erased, reverse=True)) or None
     outcome.stdout, outcome.stdout_bytes = output_files.collected(attempt.paths["out"], attempt.max_output, stays)
     outcome.stderr, outcome.stderr_bytes = output_files.collected(attempt.paths["err"], attempt.max_output, stays)
     return outcome

@@ -101,7 +101,7 @@ GET_JOB = "SELECT seq, %s FROM jobs WHERE id = ?" % fields.SHOWN_COLUMNS
 # Facts alone: stdout and stderr say whether the bytes stand in the row (else in a file, if anywhere).
 GET_ATTEMPTS = (
     "SELECT id, job, number, outcome, started_at, finished_at, exit_code, signal, error, worker, token, leftovers,"
-    " stdout_bytes, stderr_bytes, stdout IS NOT NULL AS stdout, stderr IS NOT NULL AS stderr"
+    " erased, stdout_bytes, stderr_bytes, stdout IS NOT NULL AS stdout, stderr IS NOT NULL AS stderr"
     " FROM attempts WHERE job = ? ORDER BY number"
 )
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import stat
 
+from queuectl_lib import errors
 from queuectl_lib.host import files, system
 from queuectl_lib.jobs import states
 from queuectl_lib.store import folder, looking
@@ -80,6 +81,12 @@ def with_output(database: Database, job: Fields, most: int) -> Fields:
         for name in ("id", "job", "token"):
             attempt.pop(name, None)
     return job
+
+
+def erased_words(erased: object) -> str:
+    """What to say of an attempt that *erased* a part of its own output."""
+    which = errors.printable(str(erased))
+    return "the job erased a part of its %s, which it opened by name: --pipe-output avoids that" % which
 
 
 class Follower:

@@ -132,6 +132,10 @@ MIGRATIONS = [
         # Where the queue was worked on last (store/identity): one row, or none yet.
         "CREATE TABLE identity (id TEXT, folder TEXT, file TEXT, path TEXT, boot TEXT)",
     ],
+    [
+        "ALTER TABLE jobs ADD COLUMN pipe_output INTEGER",
+        "ALTER TABLE attempts ADD COLUMN erased TEXT",  # which of its streams a job erased a part of
+    ],
 ]
 
 

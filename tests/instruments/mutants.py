@@ -242,8 +242,8 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/run/attempt.py",
-                "[self.run_fd] + streams",
-                "[streams[2]] + streams",
+                "[self.run_fd] + ends",
+                "notes + ends",
             )
         ],
         "run/test_running.py::test_a_job_holds_the_lock_of_its_run_file_and_cannot_write_there",
@@ -381,7 +381,7 @@ MUTANTS = [
     Mutant(
         "the watcher dies of the signal that ends its command",
         9,
-        [("queuectl_lib/run/launching.py", "trap : HUP INT QUIT TERM USR1 USR2 ALRM\n", "")],
+        [("queuectl_lib/run/launching.py", "trap : %s\n", ": %s\n")],
         "promises/test_cancelling.py::test_a_cancelled_job_that_leaves_politely_is_cancelled_and_not_retried",
     ),
     Mutant(
@@ -658,6 +658,36 @@ MUTANTS = [
         23,
         [("queuectl_lib/host/tree_posix.py", '(not self.queue or queues in ([], [self.queue], [b""]))', "True")],
         "promises/test_identity.py::test_a_process_is_known_by_the_token_and_the_queue_together",
+    ),
+    Mutant(
+        "what a job inherits can write its evidence",
+        6,
+        [("queuectl_lib/run/attempt.py", "os.O_RDONLY) if tree", "os.O_RDWR | os.O_APPEND) if tree")],
+        "promises/test_hosts.py::test_under_every_shell_what_a_command_inherits_cannot_write_its_evidence",
+    ),
+    Mutant(
+        "a watcher that could not begin its command has failed",
+        22,
+        [("queuectl_lib/run/run_file.py", 'return "start" in status and "pid" not in status', "return False")],
+        "run/test_shortage.py::test_an_attempt_whose_watcher_ended_before_its_command_is_given_back",
+    ),
+    Mutant(
+        "a process in between waits for the last command",
+        22,
+        [("queuectl_lib/jobs/command_text.py", 'return text[:place] + "exec " + text[place:]', "return text")],
+        "run/test_carrying.py::test_a_script_that_ends_its_group_when_it_exits_is_completed_once",
+    ),
+    Mutant(
+        "the watcher heeds what its job's environment says",
+        22,
+        [("queuectl_lib/run/launching.py", "| carrying.of_job(claim.env) if claim.env", "if claim.env")],
+        "run/test_carrying.py::test_a_variable_with_an_odd_name_arrives_for_lists_and_texts",
+    ),
+    Mutant(
+        "nobody looks whether a job erases its output",
+        10,
+        [("queuectl_lib/run/output_streams.py", "self.erased.add(", "str(")],
+        "run/test_own_output.py::test_output_that_shrank_between_two_looks_is_noticed_also_where_it_grew_again",
     ),
 ]
 
