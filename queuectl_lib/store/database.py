@@ -76,18 +76,18 @@ class Database:
             )
 
     def refuse_second_name(self) -> None:
-        """Raise HostError where the file alone is mounted here: who has it by its other name has another log and locks.
+        """Raise HostError where a file or the folder alone is mounted here: others have another log, or other locks.
 
         (A hard link is refused where the file is opened.)
         """
         if self.has_one_name:
             return
-        path = places.mounted_alone([self.path + ending for ending in ("", "-wal", "-shm")])
+        files = [self.path + ending for ending in ("", "-wal", "-shm")]
+        path = places.mounted_alone(files + [self.folder.path, self.folder.workers])
         if path:
-            raise HostError(
-                "%s is mounted as a single file, apart from the log and the locks beside it:"
-                " mount the folder that it lies in instead" % errors.printable(path)
-            )
+            what = "as a single file, apart from the log" if path in files else "by itself, apart from the database"
+            text = "%s is mounted %s and the locks beside it: mount the folder that it lies in instead"
+            raise HostError(text % (errors.printable(path), what))
         self.has_one_name = True
 
     def refuse_untrusted(self, way: Way) -> None:

@@ -96,6 +96,18 @@ def test_doctor_says_that_a_database_is_mounted_as_a_single_file(home, other):
 
 
 @needs_mounts
+@pytest.mark.parametrize("part", [".d", ".d/workers"])
+def test_a_folder_of_locks_that_is_mounted_by_itself_is_refused(home, part):
+    """Who has the database without that mount has other locks, and takes those who work here for dead."""
+    home.run("initdb")
+    script = 'mount -t tmpfs -o mode=700 none "$1" && shift && exec "$@"'
+    command = ["unshare", "-m", "sh", "-c", script, "sh", home.db + part] + home.command("worker", "start", "--drain")
+    done = subprocess.run(command, stderr=subprocess.PIPE, env=home.environment(), timeout=30)
+    said = done.stderr.decode()
+    assert done.returncode == 3 and said.startswith("queuectl: error: %s is mounted by itself" % (home.db + part)), said
+
+
+@needs_mounts
 def test_a_home_that_is_mounted_as_a_whole_is_the_same_queue(home, other):
     script = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
     command = ["unshare", "-m", "sh", "-c", script, "sh", home.path, other.path] + other.command("add", "true")
