@@ -13,12 +13,12 @@ What the arrows stand on, each a room of queuectl_lib/store:
     folder       the files beside the database   roster     who is alive, what was asked of him
     bulk         many jobs, all or none          tidying    what the dead left
     pruning      deleting what is finished       aftermath  what settling brings with it
+    claiming     due jobs given to a worker
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import time
 
@@ -74,7 +74,9 @@ class Queue:
                         return holder
                     connection.execute(self.INSERT_JOB, row)
                 break
-            except sqlite3.IntegrityError:
+            except opening.Refused:
+                if not looking.exists(self.database, row[0]):  # something else refuses, and would again
+                    raise
                 if not isinstance(row[0], MadeId):
                     raise QueueError("job %s exists already: nothing was added" % row[0]) from None
                 row = (ids.make_id(time.time()),) + tuple(row[1:])
@@ -100,7 +102,7 @@ class Queue:
                         room.look_for(bulk.most_bytes(opened))
                     bulk.insert_all(opened, keyed)
                     self.database.checkpoint(opened)
-            except sqlite3.IntegrityError:
+            except sqlite3.IntegrityError:  # told as Refused, if not as this:
                 bulk.refuse_twice(opened)  # which nobody need wait for
                 raise
             bell.ring(self.folder.bell)
@@ -116,9 +118,13 @@ class Queue:
         Returns the outcomes that were refused because their claim was lost, the new
         claims, and whether more due jobs are left for others.
         """
+        from queuectl_lib.store import claiming  # which an enqueue needs not; a worker has it loaded
+
         with self.database.writing(synced=settings.durability == "full") as connection:
             refused = [o for o in outcomes if not settle(connection, o, settings)]
-            claims, more = claim_due(connection, worker, want, now) if want else ([], False)
+            claims, aside, more = claiming.claim_due(connection, worker, want, now) if want else ([], [], False)
+            for unreadable in aside:
+                settle(connection, unreadable, settings)
             failpoints.failpoint("exchange.before-commit")
         failpoints.failpoint("exchange.committed")
         return refused, claims, more
@@ -213,45 +219,6 @@ class Queue:
             left += stay
         bell.ring(self.folder.bell)
         return len(found) - len(stay)
-
-
-# Each index is named: after an ANALYZE, SQLite up to 3.25 would rather read or sort the whole table.
-PROMOTE_DUE = "UPDATE jobs INDEXED BY jobs_later SET lane = 0 WHERE lane = 1 AND next_run_at <= ?"
-FIND_DUE = "SELECT seq, runs, %s %s LIMIT ?" % (", ".join(fields.CLAIMED_COLUMNS), looking.DUE_IN_ORDER)
-
-
-def claim_due(connection: sqlite3.Connection, worker: str, want: int, now: float) -> Tuple[List[Claim], bool]:
-    """Claim up to *want* due jobs for *worker*, in order; and whether more are due."""
-    now_text = times.utc_text(now)
-    connection.execute(PROMOTE_DUE, (now_text,))
-    due = connection.execute(FIND_DUE, (want + 1,)).fetchall()
-    return [claim_one(connection, worker, row, now_text) for row in due[:want]], len(due) > want
-
-
-CLAIM_JOB = (
-    "UPDATE jobs"
-    " SET state = 'processing', lane = NULL, next_run_at = NULL, attempts = attempts + 1, runs = runs + 1,"
-    " worker = ?, token = ?, started_at = ?, updated_at = ?, finished_at = NULL, exit_code = NULL"
-    " WHERE seq = ? AND lane = 0"
-)
-INSERT_ATTEMPT = "INSERT INTO attempts (job, number, started_at, worker, token) VALUES (?, ?, ?, ?, ?)"
-FIND_LEFTOVERS = "SELECT token FROM attempts WHERE job = ? AND leftovers IS NOT NULL AND token IS NOT NULL"
-
-
-def claim_one(connection: sqlite3.Connection, worker: str, row: sqlite3.Row, now_text: str) -> Claim:
-    """Give the due job in *row* to *worker*, under a new token, as a new attempt."""
-    from queuectl_lib.jobs.attempts import Claim  # which an enqueue needs not; a worker has it loaded
-
-    token = os.urandom(8).hex()
-    number = row["runs"] + 1
-    connection.execute(CLAIM_JOB, (worker, token, now_text, now_text, row["seq"]))
-    attempt = connection.execute(INSERT_ATTEMPT, (row["seq"], number, now_text, worker, token)).lastrowid
-    told = dict(row)
-    told["attempts"] += 1  # counted before it starts: what kills its worker ends up dead
-    claim = Claim(told, token, attempt or 0, number)
-    if number > 1:
-        claim.leftovers = [left["token"] for left in connection.execute(FIND_LEFTOVERS, (row["seq"],))]
-    return claim
 
 
 FINISH_ATTEMPT = (

@@ -63,7 +63,7 @@ from queuectl_lib.run.spare_files import SpareFiles
 from queuectl_lib.run.standing import Standing
 from queuectl_lib.run.trouble import ClockWatch, Trouble
 from queuectl_lib.settings import ConfigFile
-from queuectl_lib.store import aftermath, looking, opening, roster  # noqa: F401 - and so is aftermath
+from queuectl_lib.store import aftermath, claiming, looking, opening, roster  # noqa: F401 - and so is aftermath
 from storage import Queue
 
 TYPE_CHECKING = False

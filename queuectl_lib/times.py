@@ -26,6 +26,22 @@ def utc_seconds(text: str) -> float:
     return parse_time(text, "time")
 
 
+def is_time(text: object) -> bool:
+    """True for what :func:`utc_text` can have written, and for what one can have meant so."""
+    try:
+        return bool(parse_time(text, "time"))
+    except BadInput:
+        return False
+
+
+def seconds_or(text: object, otherwise: float) -> float:
+    """Like :func:`utc_seconds`, of what somebody else may have written: *otherwise* where that is no time."""
+    try:
+        return parse_time(text, "time")
+    except BadInput:
+        return otherwise
+
+
 # Text, compiled at first use, as DURATION is: most calls need neither, and half a millisecond is much for them.
 TIME = r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?(?: *([Zz]|[+-]\d\d(?::?\d\d)?))?\Z"
 

@@ -246,9 +246,10 @@ def test_no_statement_can_set_any_state():
     sys.path.insert(0, ROOT)
     import storage
     from queuectl_lib.jobs import states
+    from queuectl_lib.store import claiming
 
     found = {}
-    for holder in (storage, storage.Queue):
+    for holder in (storage, storage.Queue, claiming):
         texts = {name: text for name, text in vars(holder).items() if isinstance(text, str)}
         found.update({name: text for name, text in texts.items() if text.startswith("UPDATE jobs SET state")})
     assert len(found) >= 6

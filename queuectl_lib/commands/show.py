@@ -29,7 +29,7 @@ def show(call: Call) -> int:
     for field in fields.FIELDS:
         if field.column:
             value = job[field.key]
-            text = "-" if value is None else field.shown(value)
+            text = "-" if value is None else fields.shown(field.shown, value)
             terminal.print_text("%-14s%s\n" % (field.key, errors.printable(text)))
     for attempt in job["history"]:
         show_attempt(queue, job["id"], attempt)
@@ -39,7 +39,7 @@ def show(call: Call) -> int:
 def show_attempt(queue: Queue, identifier: str, attempt: Fields) -> None:
     facts = ["started " + attempt["started_at"]]
     if attempt["finished_at"]:
-        took = times.utc_seconds(attempt["finished_at"]) - times.utc_seconds(attempt["started_at"])
+        took = times.seconds_or(attempt["finished_at"], 0) - times.seconds_or(attempt["started_at"], 0)
         facts.append("took %.3f s" % max(0.0, took))
     if attempt["exit_code"] is not None:
         facts.append("exit code %d" % attempt["exit_code"])

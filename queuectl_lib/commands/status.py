@@ -32,8 +32,8 @@ def status(call: Call) -> int:
     terminal.print_text("%-16s%d alive, supervisors: %d\n" % ("workers", workers, supervisors))
     waiting = "-"
     if oldest:
-        waiting = "%s, enqueued %s ago" % (oldest[1], times.age_text(call.now - times.utc_seconds(oldest[0])))
-        due_in = times.utc_seconds(oldest[2]) - call.now
+        waiting = "%s, enqueued %s ago" % (oldest[1], times.age_text(call.now - times.seconds_or(oldest[0], call.now)))
+        due_in = times.seconds_or(oldest[2], call.now) - call.now
         waiting += ", due in %s" % times.age_text(due_in) if due_in > 0 else ""
     terminal.print_text("%-16s%s\n" % ("oldest waiting", waiting))
     terminal.print_text("%-16s%s\n" % ("database", errors.printable(queue.path)))

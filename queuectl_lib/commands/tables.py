@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from queuectl_lib import times
 from queuectl_lib.commands import terminal
+from queuectl_lib.errors import BadInput
 from queuectl_lib.host import system
 from queuectl_lib.jobs import fields, states
 from queuectl_lib.store import looking
@@ -29,10 +30,10 @@ def show_jobs(call: Call, wanted: Sequence[str], limit: int) -> None:
         headings = ["ID", "STATE", "ATTEMPTS", "WHEN"] + [field.heading for field in headed] + ["COMMAND"]
         rows = []
         for job in jobs:
-            row = [job["id"], job["state"], "%d/%d" % (job["attempts"], job["max_retries"] + 1)]
+            row = [str(job["id"]), job["state"], "%s/%s" % (job["attempts"], one_more(job["max_retries"]))]
             row.append(time_that_matters(job, call.now))
             row += [cell_of(field, job[field.key]) for field in headed]
-            rows.append(row + [system.typed(job["command"])])
+            rows.append(row + [fields.shown(system.typed, job["command"])])
         terminal.print_table(headings, rows, 1)
     else:
         terminal.tell("no jobs" if not wanted else "no jobs are %s" % " or ".join(wanted))
@@ -40,17 +41,24 @@ def show_jobs(call: Call, wanted: Sequence[str], limit: int) -> None:
         terminal.tell("there are more: these are the newest %d (--limit N shows more)" % limit)
 
 
+def one_more(retries: Any) -> Any:
+    return retries + 1 if isinstance(retries, int) else retries
+
+
 def cell_of(field: Field, value: Any) -> str:
     """What `list` says of a field in a column of its own."""
-    text = "-" if value is None else field.shown(value)
+    text = "-" if value is None else fields.shown(field.shown, value)
     return text if len(text) <= CELL_CHARACTERS else text[: CELL_CHARACTERS - 3] + "..."
 
 
 def time_that_matters(job: Fields, now: float) -> str:
     """The time that matters in a job's state, seen from now."""
-    if job["state"] in states.WAITING:
-        due = times.utc_seconds(job["next_run_at"])
-        return "due in " + times.age_text(due - now) if due > now + 1 else "due"
-    if job["state"] == "processing":
-        return "for " + times.age_text(now - times.utc_seconds(job["started_at"]))
-    return times.age_text(now - times.utc_seconds(job["finished_at"])) + " ago"
+    try:
+        if job["state"] in states.WAITING:
+            due = times.utc_seconds(job["next_run_at"])
+            return "due in " + times.age_text(due - now) if due > now + 1 else "due"
+        if job["state"] == "processing":
+            return "for " + times.age_text(now - times.utc_seconds(job["started_at"]))
+        return times.age_text(now - times.utc_seconds(job["finished_at"])) + " ago"
+    except BadInput:
+        return "?"  # what stands there is no time

@@ -154,8 +154,13 @@ def remove_from(folder: str, names: Iterable[str]) -> None:
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | OPEN_SAFELY)
     try:
         for name in names:
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 os.unlink(name, dir_fd=fd)
+            except FileNotFoundError:
+                pass
+            except OSError:
+                if not os.path.isdir(os.path.join(folder, name)):  # a job can make one in place of its output
+                    raise
     finally:
         os.close(fd)
 

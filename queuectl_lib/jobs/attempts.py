@@ -3,15 +3,88 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 
+from queuectl_lib import errors, times
 from queuectl_lib.jobs import states
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Optional, Union
+    from typing import Any, Dict, List, Optional, Tuple, Union
 
     from queuectl_lib.values import Fields
+
+
+class Unreadable(Exception):
+    """What stands in a job's row cannot be meant: it was changed by hand, or damaged. In words."""
+
+
+TIME_LENGTH = 27  # of what times.utc_text writes
+TYPES: Dict[str, Tuple[type, ...]] = {
+    "runs": (int,),
+    "id": (str,),
+    "command": (str,),
+    "attempts": (int,),
+    "max_retries": (int,),
+    "cwd": (str,),
+}
+MAY_BE_MISSING: Dict[str, Tuple[type, ...]] = {"timeout": (float, int), "umask": (int,), "unique_key": (str,)}
+
+
+def what_is_wrong(row: Any) -> Optional[str]:
+    """What in the row of a due job cannot be read, in words; None where it can be claimed."""
+    try:
+        check_row(row)
+    except Unreadable as error:
+        return str(error)
+    return None
+
+
+def check_row(row: Any) -> None:
+    """Raise Unreadable where a row of the table of jobs holds what no enqueue can have put there."""
+    for column, types in TYPES.items():
+        if type(row[column]) not in types:
+            raise Unreadable("cannot be read: %s is %s" % (column, errors.shown(row[column])))
+    for column, types in MAY_BE_MISSING.items():
+        if row[column] is not None and type(row[column]) not in types:
+            raise Unreadable("cannot be read: %s is %s" % (column, errors.shown(row[column])))
+    if row["is_list"] and not is_text(json_of(row["command"], "command"), list):
+        raise Unreadable("cannot be read: command is no list of arguments: %s" % errors.shown(row["command"]))
+    if row["env"] is not None and (
+        type(row["env"]) is not str or not is_text(json_of(row["env"] or "{}", "env"), dict)
+    ):
+        raise Unreadable("cannot be read: env is no object of names and values")  # which are secrets
+    due = row["next_run_at"]
+    if not (type(due) is str and len(due) == TIME_LENGTH) and not times.is_time(due):
+        raise Unreadable("cannot be read: next_run_at is %s" % errors.shown(row["next_run_at"]))
+    if row["umask"] is not None and not 0 <= row["umask"] <= 0o777:
+        raise Unreadable("cannot be read: umask is %s" % errors.shown(row["umask"]))
+
+
+def json_of(text: str, column: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise Unreadable("cannot be read: %s is no JSON" % column) from None
+
+
+def is_text(value: object, kind: type) -> bool:
+    """True where *value* is of that *kind*, a list (not an empty one) or an object, of nothing but text without NUL."""
+    parts = list(value.values()) if isinstance(value, dict) else value
+    if type(value) is not kind or not isinstance(parts, list):
+        return False
+    return bool(parts or kind is dict) and not [part for part in parts if type(part) is not str or "\0" in part]
+
+
+def mended(row: Any) -> Fields:
+    """*row* with nothing in it that cannot be read: of a job that is not going to be started."""
+    whole = dict(row, is_list=0, command="", env=None, umask=None, timeout=None, cwd=os.sep)
+    for column in ("attempts", "max_retries", "runs"):
+        whole[column] = whole[column] if type(whole.get(column)) is int else 0
+    whole["id"] = row["id"] if type(row["id"]) is str else "?"
+    whole["unique_key"] = row["unique_key"] if type(row["unique_key"]) is str else None
+    return whole
 
 
 class Claim:

@@ -145,6 +145,14 @@ READ = tuple((field.key, field.read) for field in FIELDS if field.read)
 NEW = (None,) + states.WAITING
 
 
+def shown(show: Callable[[Any], str], value: Any) -> str:
+    """*value* for people; as it stands where it is not what *show* expects: changed by hand, or damaged."""
+    try:
+        return str(show(value))
+    except (TypeError, ValueError, AttributeError, OverflowError):
+        return str(value)
+
+
 class NotNew(BadInput):
     """A job that says of itself that it ran, or runs now."""
 

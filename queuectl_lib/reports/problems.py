@@ -62,7 +62,7 @@ def work_problems(queue: Queue, now: float, limit: float) -> List[Fields]:
     if oldest:
         since, identifier = oldest
         text = "job %s has been due since %s (%s); jobs due: %d"
-        text = text % (identifier, since, times.age_text(now - times.utc_seconds(since)), due)
+        text = text % (identifier, since, times.age_text(now - times.seconds_or(since, now)), due)
         found.append(problem("waiting", text, id=identifier, since=since, due=due))
     if (due or running) and not roster.has_worker_soon(queue.folder):
         text = "no worker is alive; jobs due: %d, left running: %d; `queuectl.py worker start` starts one"
@@ -94,7 +94,7 @@ def disk_problems(queue: Queue, least: int) -> List[Fields]:
 
 def expected_problems(queue: Queue, now: float, key: str, every: float) -> List[Fields]:
     last = health.last_success(queue.database, key)
-    age = now - times.utc_seconds(last) if last else 0.0
+    age = now - times.seconds_or(last, 0.0) if last else 0.0
     if last and abs(age) <= every:
         return []
     when_text = "%s (%s)" % (last, times.age_text(age) + " ago" if age >= 0 else "in the future") if last else "never"

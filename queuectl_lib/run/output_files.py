@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 
-from queuectl_lib.host import failpoints
+from queuectl_lib.host import failpoints, files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ def cut_middle(path: str, limit: int) -> bool:
     next, and two who do it at once do the same.
     """
     try:
-        if os.stat(path).st_size <= limit:
+        if size_of(path) <= limit:
             return False
-        with open(path, "r+b") as file:
+        with os.fdopen(files.open_private(path, os.O_RDWR), "r+b") as file:
             keep, marker = limit // 4, len(LEFT_OUT % 0)
             file.seek(keep)
             match = re.match(rb"\n\[queuectl: (\d{20}) bytes", file.read(marker))
@@ -53,13 +54,24 @@ def collected(path: str, limit: int, stays: bool) -> Tuple[Optional[bytes], int]
 
     What outgrew *limit* bytes is cut.
     """
+    size = 0
     try:
-        size = os.stat(path).st_size
+        size = size_of(path)
         if size > limit and cut_middle(path, limit):
-            size = os.stat(path).st_size
+            size = size_of(path)
         if stays or not size or size > INLINE_BYTES:
             return None, size
-        with open(path, "rb") as file:
+        with os.fdopen(files.open_private(path, os.O_RDONLY), "rb") as file:
             return file.read(), size
     except FileNotFoundError:
         return None, 0
+    except OSError:
+        return None, size  # it cannot be read now, and stays
+
+
+def size_of(path: str) -> int:
+    """Bytes in an output file. Raises FileNotFoundError also where something else has its name: a job can do that."""
+    info = os.lstat(path)
+    if not stat.S_ISREG(info.st_mode):
+        raise FileNotFoundError(path)
+    return info.st_size

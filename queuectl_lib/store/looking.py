@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import time
 
 from queuectl_lib import errors, times
 from queuectl_lib.errors import HostError, NoDatabase, QueueError
 from queuectl_lib.jobs import fields, states
 from queuectl_lib.jobs.ids import Holder
+from queuectl_lib.store import opening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+    from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
     from queuectl_lib.jobs.attempts import Claim
     from queuectl_lib.store.database import Database
@@ -75,13 +77,13 @@ def jobs(database: Database, states: Sequence[str], limit: int) -> Tuple[List[Fi
     rows: List[sqlite3.Row] = []
     with contextlib.suppress(NoDatabase), database.reading() as connection:
         if not states:
-            rows = connection.execute(LIST_JOBS, (limit + 1,)).fetchall()
+            rows = opening.rows(connection, LIST_JOBS, (limit + 1,))
         for state in states:
             statement: str = LIST_OPEN
             values: Tuple[Any, ...] = (state, limit + 1)
             if state == "completed":
                 statement, values = (LIST_COMPLETED, (limit + 1,))
-            rows += connection.execute(statement, values).fetchall()
+            rows += opening.rows(connection, statement, values)
     rows.sort(key=lambda row: int(row["seq"]), reverse=True)
     return [job_fields(row) for row in reversed(rows[:limit])], len(rows) > limit
 
@@ -90,11 +92,22 @@ def job_fields(row: sqlite3.Row) -> Fields:
     """A job as the outside sees it: the JSON keys, in the order of the columns."""
     job = dict(row)
     del job["seq"]
+    for key, value in job.items():
+        if type(value) is bytes:  # no field is: somebody else wrote it
+            job[key] = value.decode("utf-8", "backslashreplace")
     if job.pop("is_list"):
-        job["command"] = json.loads(job["command"])
+        job["command"] = read_or_raw(json.loads, job["command"])
     for key, read in fields.READ:
-        job[key] = read(job[key])
+        job[key] = read_or_raw(read, job[key])
     return job
+
+
+def read_or_raw(read: Callable[[Any], Any], value: Any) -> Any:
+    """What is stored, as it stands, where it cannot be read: changed by hand, or damaged."""
+    try:
+        return read(value)
+    except (ValueError, TypeError, RecursionError):
+        return value
 
 
 GET_JOB = "SELECT seq, %s FROM jobs WHERE id = ?" % fields.SHOWN_COLUMNS
@@ -113,10 +126,11 @@ def job(database: Database, identifier: str) -> Fields:
     """
     try:
         with database.reading() as connection:
-            row = connection.execute(GET_JOB, (identifier,)).fetchone()
-            if row is None:
+            found = opening.rows(connection, GET_JOB, (identifier,))
+            if not found:
                 raise no_such_job(identifier)
-            attempts = connection.execute(GET_ATTEMPTS, (row["seq"],)).fetchall()
+            row = found[0]
+            attempts = opening.rows(connection, GET_ATTEMPTS, (row["seq"],))
     except NoDatabase:
         raise no_such_job(identifier) from None
     return dict(job_fields(row), history=[dict(attempt) for attempt in attempts])
@@ -140,6 +154,14 @@ def states_of(database: Database, ids: Sequence[str]) -> List[str]:
             return [head(connection, identifier)["state"] for identifier in ids]
     except NoDatabase:
         raise no_such_job(ids[0]) from None
+
+
+def exists(database: Database, identifier: str) -> bool:
+    """True where a job has this id."""
+    try:
+        return bool(states_of(database, [identifier]))
+    except QueueError:
+        return False
 
 
 def running_token(database: Database, identifier: str) -> Optional[str]:
@@ -191,7 +213,7 @@ def next_due(connection: sqlite3.Connection, now: float) -> Optional[float]:
     if connection.execute(ANY_DUE).fetchone():
         return now
     row = connection.execute(NEXT_DUE).fetchone()
-    return times.utc_seconds(row["next_run_at"]) if row else None
+    return times.seconds_or(row["next_run_at"], now) if row else None  # what is no time is set aside, now
 
 
 RUNNING_ATTEMPT = (
@@ -204,14 +226,17 @@ RUNNING_ATTEMPT = (
 
 def running_attempt(database: Database, seq: int, token: str) -> Optional[Tuple[Claim, float]]:
     """The claim *token* on job *seq* and when it started, if it still stands."""
-    from queuectl_lib.jobs.attempts import Claim  # which most questions need not; a worker has it loaded
+    from queuectl_lib.jobs import attempts  # which most questions need not; a worker has it loaded
 
     with database.reading() as connection:
         row = connection.execute(RUNNING_ATTEMPT, (seq, token)).fetchone()
     if not row:
         return None
-    claim = Claim(row, row["token"], row["attempt_id"], row["number"])
-    return claim, times.utc_seconds(row["started_at"])
+    try:
+        claim = attempts.Claim(row, row["token"], row["attempt_id"], row["number"])
+    except (ValueError, TypeError, RecursionError):  # it runs already: what cannot be read is not needed
+        claim = attempts.Claim(attempts.mended(row), row["token"], row["attempt_id"], row["number"])
+    return claim, times.seconds_or(row["started_at"], time.time())
 
 
 # NOT NULL again, for the proof that the index serves.

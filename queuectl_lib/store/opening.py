@@ -11,7 +11,7 @@ from queuectl_lib.host import files, system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterator
+    from typing import Any, Iterator, List, Sequence
 
 CHECKPOINT_BYTES = 4 * 1024 * 1024  # a WAL larger than this is written back
 HAS_TRUNCATE = sqlite3.sqlite_version_info >= (3, 8, 8)  # else the first commit after a checkpoint cuts the WAL
@@ -57,14 +57,37 @@ def roll_back(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
 
 
+class Refused(HostError):
+    """A constraint or a trigger of the database forbids what was tried."""
+
+
+def rows(connection: sqlite3.Connection, statement: str, values: Sequence[Any] = ()) -> List[sqlite3.Row]:
+    """All that *statement* finds; text that is no UTF-8, for which Python would refuse all of it, as bytes."""
+    try:
+        return connection.execute(statement, values).fetchall()
+    except sqlite3.OperationalError as error:
+        if "decode" not in str(error):
+            raise
+    connection.text_factory = text_or_bytes
+    return connection.execute(statement, values).fetchall()
+
+
+def text_or_bytes(data: bytes) -> Any:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data
+
+
 @contextlib.contextmanager
 def told(path: str) -> Iterator[None]:
     """Turn what SQLite and the system say about *path* into one line that helps."""
     try:
         with files.refusals_told(path):
             yield
-    except sqlite3.IntegrityError:
-        raise
+    except sqlite3.IntegrityError as error:
+        text = "%s refuses the change (%s): look at its constraints and triggers; nothing was changed"
+        raise Refused(text % (errors.printable(path), errors.printable(str(error)))) from error
     except sqlite3.DatabaseError as error:
         raise HostError(explanation(path, str(error))) from error
 

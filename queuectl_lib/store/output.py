@@ -54,8 +54,8 @@ class Output:
             with os.fdopen(files.open_private(self.path, os.O_RDONLY), "rb") as file:
                 file.seek(offset)
                 return file.read(count)
-        except FileNotFoundError:
-            return b""  # it has just moved into the database
+        except OSError:
+            return b""  # it has just moved into the database, or may not be read
 
     def _kept(self) -> bytes:
         if self.blob is None:

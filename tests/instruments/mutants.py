@@ -103,6 +103,24 @@ MUTANTS = [
         "promises/test_full_disks.py::test_a_call_on_a_full_disk_says_so_however_little_is_left",
     ),
     Mutant(
+        "a row that cannot be read is handed to a worker",
+        6,
+        [
+            (
+                "queuectl_lib/store/claiming.py",
+                "            why = attempts.what_is_wrong(row)\n",
+                "            why = None\n",
+            )
+        ],
+        "promises/test_damaged_rows.py::test_a_row_that_cannot_be_read_is_set_aside_with_a_word_and_all_others_are_claimed",
+    ),
+    Mutant(
+        "what is in the place of an output file is opened whatever it is",
+        10,
+        [("queuectl_lib/run/output_files.py", "    if not stat.S_ISREG(info.st_mode):", "    if False:")],
+        "promises/test_damaged_rows.py::test_output_files_that_a_job_has_made_into_something_else_hold_up_nobody",
+    ),
+    Mutant(
         "a batch is committed in two parts",
         2,
         [
@@ -167,21 +185,21 @@ MUTANTS = [
         5,
         [
             (
-                "storage.py",
-                "\n\nclass Queue:\n",
-                "\n\nEARLY = []\n\n\nclass Queue:\n",
+                "queuectl_lib/store/claiming.py",
+                "\n\ndef claim_due(\n",
+                "\n\nEARLY = []\n\n\ndef claim_due(\n",
             ),
             (
                 "storage.py",
-                '        claims, and whether more due jobs are left for others.\n        """\n',
-                '        claims, and whether more due jobs are left for others.\n        """\n'
+                "import claiming  # which an enqueue needs not; a worker has it loaded\n",
+                "import claiming\n\n"
                 "        with self.database.reading() as connection:\n"
-                "            EARLY[:] = connection.execute(FIND_DUE, (want + 1,)).fetchall()\n",
+                "            claiming.EARLY[:] = connection.execute(claiming.FIND_DUE, (want + 1,)).fetchall()\n",
             ),
             (
-                "storage.py",
-                "    due = connection.execute(FIND_DUE, (want + 1,)).fetchall()\n",
-                "    due = EARLY[:]\n",
+                "queuectl_lib/store/claiming.py",
+                "    due = opening.rows(connection, FIND_DUE, (want + 1,))\n    if not due",
+                "    due = EARLY[:]\n    if not due",
             ),
         ],
         "store/test_claiming.py::test_eight_processes_that_claim_at_once_get_every_job_exactly_once",
@@ -288,9 +306,9 @@ MUTANTS = [
         6,
         [
             (
-                "storage.py",
-                "next_run_at = NULL, attempts = attempts + 1, runs = runs + 1,",
-                "next_run_at = NULL, runs = runs + 1,",
+                "queuectl_lib/store/claiming.py",
+                "next_run_at = NULL, attempts = attempts + 1, runs = ?,",
+                "next_run_at = NULL, runs = ?,",
             ),
             (
                 "storage.py",

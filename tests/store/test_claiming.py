@@ -16,13 +16,12 @@ from helpers.processes import all_at_once
 from helpers.queue import NOW, SETTINGS, claim, enqueue, everything, raw, rows, settle
 from helpers.waiting import wait_until
 
-import storage
 from queuectl_lib import times
 from queuectl_lib.errors import HostError
 from queuectl_lib.host import locks
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
-from queuectl_lib.store import looking, schema
+from queuectl_lib.store import claiming, looking, schema
 from storage import Queue
 
 # ---------------------------------------------------------------- order
@@ -169,7 +168,7 @@ def test_only_where_it_is_known_does_an_index_become_partial(monkeypatch):
     connection = sqlite3.connect(":memory:")
     for statement in newest:
         connection.execute(statement)
-    for statement, values in ((storage.FIND_DUE, (2,)), (looking.NEXT_DUE, ())):
+    for statement, values in ((claiming.FIND_DUE, (2,)), (looking.NEXT_DUE, ())):
         (row,) = connection.execute("EXPLAIN QUERY PLAN " + statement, values).fetchall()
         assert "(lane=?)" in row[3], "a plain index must lead to the lane: %s" % row[3]
     connection.close()
@@ -516,7 +515,7 @@ def filled(request, queue):
 
 
 def test_the_claim_walks_the_index_of_due_jobs_without_sorting(filled):
-    detail, *sorting = plan(filled, storage.FIND_DUE, (2,))
+    detail, *sorting = plan(filled, claiming.FIND_DUE, (2,))
     assert not sorting or sqlite3.sqlite_version_info < (3, 9)
     assert re.search(r"USING (COVERING )?INDEX jobs_due", detail), detail
 
@@ -524,7 +523,7 @@ def test_the_claim_walks_the_index_of_due_jobs_without_sorting(filled):
 @pytest.mark.parametrize(
     "statement, values, index",
     [
-        (storage.PROMOTE_DUE, (times.utc_text(NOW),), "jobs_later"),
+        (claiming.PROMOTE_DUE, (times.utc_text(NOW),), "jobs_later"),
         (looking.NEXT_DUE, (), "jobs_later"),
         (looking.PROCESSING, (), "jobs_open"),
     ],
@@ -538,7 +537,7 @@ def test_what_a_worker_asks_all_the_time_uses_an_index(filled, statement, values
 @pytest.mark.parametrize(
     "ask",
     [
-        [(storage.PROMOTE_DUE, (times.utc_text(NOW),)), (storage.FIND_DUE, (2,))],
+        [(claiming.PROMOTE_DUE, (times.utc_text(NOW),)), (claiming.FIND_DUE, (2,))],
         [(looking.ANY_DUE, ())],
         [(looking.NEXT_DUE, ())],
         [(looking.PROCESSING, ())],
@@ -565,9 +564,9 @@ def test_results_are_synced_one_by_one_unless_durability_is_off(queue, monkeypat
 
     def claim_nothing(connection, *rest):
         seen.append(connection.execute("PRAGMA synchronous").fetchone()[0])
-        return [], False
+        return [], [], False
 
-    monkeypatch.setattr(storage, "claim_due", claim_nothing)
+    monkeypatch.setattr(claiming, "claim_due", claim_nothing)
     queue.exchange("w", [], 1, NOW, SETTINGS.but(durability=durability))
     with queue.database.writing() as connection:  # as every other write: an enqueue is always synced
         assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2

@@ -1,0 +1,106 @@
+"""The claim: due jobs given to a worker, in order; what cannot be read is set aside, and holds up no other.
+
+The arrow from pending and failed to processing, which storage.Queue.exchange draws together with those that end
+attempts. A row that somebody changed by hand, or that was damaged, is found out here, before anything is started.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+
+from queuectl_lib import times
+from queuectl_lib.jobs import attempts, fields, states
+from queuectl_lib.jobs.attempts import Claim, Outcome
+from queuectl_lib.store import looking, opening
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, Optional, Sequence, Tuple
+
+    from queuectl_lib.values import Fields
+
+# Each index is named: after an ANALYZE, SQLite up to 3.25 would rather read or sort the whole table.
+PROMOTE_DUE = "UPDATE jobs INDEXED BY jobs_later SET lane = 0 WHERE lane = 1 AND next_run_at <= ?"
+PROMOTE_NO_TIMES = "UPDATE jobs INDEXED BY jobs_later SET lane = 0 WHERE lane = 1 AND next_run_at > '9999-12-32'"
+FIND_DUE = "SELECT seq, runs, next_run_at, %s %s LIMIT ?" % (", ".join(fields.CLAIMED_COLUMNS), looking.DUE_IN_ORDER)
+
+
+def claim_due(
+    connection: sqlite3.Connection, worker: str, want: int, now: float
+) -> Tuple[List[Claim], List[Outcome], bool]:
+    """Claim up to *want* due jobs for *worker*, in order; those to be set aside; and whether more are due.
+
+    What cannot be read is claimed, too, with its death as the outcome; what a constraint or trigger keeps where
+    it is, is passed over. Raises IntegrityError where there is nothing else.
+    """
+    now_text = times.utc_text(now)
+    connection.execute(PROMOTE_DUE, (now_text,))
+    due = opening.rows(connection, FIND_DUE, (want + 1,))
+    if not due and connection.execute(PROMOTE_NO_TIMES).rowcount > 0:
+        due = opening.rows(connection, FIND_DUE, (want + 1,))
+    claims, aside, refusal = claim_each(connection, worker, due[:want], now_text)
+    if refusal and not (claims or aside):
+        behind = opening.rows(connection, FIND_DUE, (want + BEHIND,))[want:]
+        claims, aside, refusal = claim_each(connection, worker, behind, now_text)
+        if refusal and not (claims or aside):
+            raise refusal
+    return claims, aside, len(due) > want and not refusal
+
+
+BEHIND = 100  # how many jobs that cannot be moved do not hide those behind them
+
+
+def claim_each(
+    connection: sqlite3.Connection, worker: str, due: Sequence[sqlite3.Row], now_text: str
+) -> Tuple[List[Claim], List[Outcome], Optional[sqlite3.IntegrityError]]:
+    """Claims of those that can be run, outcomes of those that cannot be read, why the last could not be moved."""
+    claims: List[Claim] = []
+    aside: List[Outcome] = []
+    refusal = None
+    for row in due:
+        try:
+            why = attempts.what_is_wrong(row)
+            claim = claim_one(connection, worker, attempts.mended(row) if why else dict(row), now_text)
+        except sqlite3.IntegrityError as error:
+            refusal = error
+            continue
+        if why:
+            claim.max_retries = -1  # none is left
+            aside.append(Outcome(claim, states.FAILED, times.utc_seconds(now_text), why))
+        else:
+            claims.append(claim)
+    return claims, aside, refusal
+
+
+CLAIM_JOB = (
+    "UPDATE jobs"
+    " SET state = 'processing', lane = NULL, next_run_at = NULL, attempts = attempts + 1, runs = ?,"
+    " worker = ?, token = ?, started_at = ?, updated_at = ?, finished_at = NULL, exit_code = NULL"
+    " WHERE seq = ? AND lane = 0"
+)
+INSERT_ATTEMPT = "INSERT INTO attempts (job, number, started_at, worker, token) VALUES (?, ?, ?, ?, ?)"
+LAST_NUMBER = "SELECT max(number) FROM attempts WHERE job = ?"
+DELETE_ATTEMPT = "DELETE FROM attempts WHERE id = ?"
+FIND_LEFTOVERS = "SELECT token FROM attempts WHERE job = ? AND leftovers IS NOT NULL AND token IS NOT NULL"
+
+
+def claim_one(connection: sqlite3.Connection, worker: str, row: Fields, now_text: str) -> Claim:
+    """Give the due job in *row* to *worker*, under a new token, as a new attempt. Raises IntegrityError."""
+    token = os.urandom(8).hex()
+    number = row["runs"] + 1
+    try:
+        attempt = connection.execute(INSERT_ATTEMPT, (row["seq"], number, now_text, worker, token)).lastrowid
+    except sqlite3.IntegrityError:  # somebody set runs back
+        number = 1 + int(connection.execute(LAST_NUMBER, (row["seq"],)).fetchone()[0] or 0)
+        attempt = connection.execute(INSERT_ATTEMPT, (row["seq"], number, now_text, worker, token)).lastrowid
+    try:
+        connection.execute(CLAIM_JOB, (number, worker, token, now_text, now_text, row["seq"]))
+    except sqlite3.IntegrityError:
+        connection.execute(DELETE_ATTEMPT, (attempt,))
+        raise
+    row["attempts"] += 1  # counted before it starts: what kills its worker ends up dead
+    claim = Claim(row, token, attempt or 0, number)
+    if number > 1:
+        claim.leftovers = [left["token"] for left in connection.execute(FIND_LEFTOVERS, (row["seq"],))]
+    return claim

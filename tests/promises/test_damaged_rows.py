@@ -1,0 +1,198 @@
+"""One row, file or job that is not as it should be stops none of the others."""
+
+import os
+import time
+
+import pytest
+from helpers.home import contents
+from helpers.marks import posix_only
+from helpers.queue import NOW, claim, enqueue, raw, rows, settle
+from helpers.waiting import wait_until
+
+from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.store import looking, opening
+
+# What somebody does to the row of a waiting job, past every check of ours, and a word of what is said of it.
+DAMAGE = {
+    "a list that is text": ("is_list = 1", "command"),
+    "a list of numbers": ("is_list = 1, command = '[1, 2]'", "command"),
+    "an object as list": ("is_list = 1, command = '{}'", "command"),
+    "an empty list": ("is_list = 1, command = '[]'", "command"),
+    "a command of bytes": ("command = x'00ff'", "command"),
+    "a command that is no UTF-8": ("command = CAST(x'ff20ff' AS TEXT)", "command"),
+    "an env that is no JSON": ("env = 'secret'", "env"),
+    "an env that is a list": ("env = '[1]'", "env"),
+    "an env of numbers": ("env = '{\"A\": 1}'", "env"),
+    "an env of bytes": ("env = x'ff'", "env"),
+    "attempts in words": ("attempts = 'many'", "attempts"),
+    "retries in words": ("max_retries = 'many'", "max_retries"),
+    "runs in words": ("runs = 'many'", "runs"),
+    "a umask in words": ("umask = 'none'", "umask"),
+    "a umask that is too large": ("umask = 99999", "umask"),
+    "a timeout in words": ("timeout = 'soon'", "timeout"),
+    "a directory of bytes": ("cwd = x'2f'", "cwd"),
+    "a due time that is none": ("next_run_at = 'tomorrow'", "next_run_at"),
+    "a due time that is none, and later": ("next_run_at = 'tomorrow', lane = 1", "next_run_at"),
+    "a due time of bytes": ("next_run_at = x'ff', lane = 1", "next_run_at"),
+    "a key of bytes": ("unique_key = x'ff'", "unique_key"),
+}
+
+
+def damage(queue, identifier, change, check=True):
+    with raw(queue) as connection:
+        if not check:
+            connection.execute("PRAGMA ignore_check_constraints = 1")
+        connection.execute("UPDATE jobs SET %s WHERE id = ?" % change, (identifier,))
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_row_that_cannot_be_read_is_set_aside_with_a_word_and_all_others_are_claimed(queue, kind):
+    enqueue(queue, id="before")
+    enqueue(queue, id="broken")
+    enqueue(queue, id="behind")
+    change, word = DAMAGE[kind]
+    damage(queue, "broken", change)
+    found = []
+    for _ in range(4):
+        found += [held.id for held in claim(queue, NOW + 1, 2)]
+    assert found == ["before", "behind"]
+    counts = looking.counts(queue.database)
+    assert (counts["dead"], counts["processing"], counts["pending"]) == (1, 2, 0)
+    error = rows(queue, "SELECT last_error FROM jobs WHERE id = 'broken'")[0]["last_error"]
+    assert error.startswith("cannot be read: ") and word in error and "secret" not in error
+    assert rows(queue, "SELECT outcome FROM attempts WHERE job = 2")[0]["outcome"] == "failed"
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_every_command_shows_what_it_can_of_such_a_row(home, kind):
+    home.add("true", "--id", "whole")
+    home.add("true", "--id", "broken")
+    damage(home.queue, "broken", DAMAGE[kind][0])
+    for words in (
+        ["list"],
+        ["list", "--json"],
+        ["show", "broken"],
+        ["show", "broken", "--json"],
+        ["status"],
+        ["logs", "broken"],
+    ):
+        assert home.run(*words).stdout.count("broken") or words[0] in ("status", "logs")
+    home.run("check", "--waiting", "0s", code=1)
+    home.run("cancel", "broken")
+    home.run("requeue", "broken")
+    home.run("cancel", "broken")
+    assert "deleted 1 jobs" in home.run("prune").stderr
+
+
+@posix_only
+def test_a_worker_runs_the_others_and_check_names_what_was_set_aside(home):
+    for number, kind in enumerate(sorted(DAMAGE)):
+        home.run("enqueue", '{"command": "true", "id": "broken%d", "priority": 5}' % number)
+        damage(home.queue, "broken%d" % number, DAMAGE[kind][0])
+    jobs = [home.add("true") for _ in range(3)]
+    home.drain()
+    assert looking.states_of(home.queue.database, jobs) == ["completed"] * 3
+    assert looking.counts(home.queue.database)["dead"] == len(DAMAGE)
+    said = home.run("check", code=1).stdout
+    assert "new dead letters: %d" % len(DAMAGE) in said and "cannot be read" in said
+
+
+def test_an_attempt_whose_number_is_taken_gets_the_next(queue):
+    enqueue(queue, id="job", max_retries=5)
+    settle(queue, claim(queue)[0], "failed")
+    damage(queue, "job", "runs = 0")
+    held = claim(queue, NOW + 100)[0]
+    assert held.number == 2
+    settle(queue, held, "completed", NOW + 101)
+    assert [one["number"] for one in rows(queue, "SELECT number FROM attempts ORDER BY number")] == [1, 2]
+
+
+# ---------------------------------------------------------------- triggers and constraints of somebody else
+
+
+def forbid(queue, event, text="not today", when=""):
+    with raw(queue) as connection:
+        connection.execute(
+            "CREATE TRIGGER forbidden BEFORE %s ON jobs %s BEGIN SELECT RAISE(ABORT, '%s'); END" % (event, when, text)
+        )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["add", "true"], ["add", "true", "--id", "mine"], ["enqueue", '[{"command": "true"}, {"command": "true"}]']],
+)
+def test_an_insert_that_a_trigger_refuses_is_told_and_tried_no_more(home, words):
+    home.run("initdb")
+    forbid(home.queue, "INSERT")
+    said = home.run(*words, code=3, timeout=30).stderr
+    assert "not today" in said and "triggers" in said
+    assert sum(looking.counts(home.queue.database).values()) == 0
+
+
+@pytest.mark.parametrize("words", [["cancel", "job"], ["dlq", "retry", "--all"], ["prune", "--state", "dead"]])
+def test_a_move_that_a_trigger_refuses_is_told(home, words):
+    home.add("true", "--id", "job", "--max-retries", "0")
+    if words[0] != "cancel":
+        settle(home.queue, claim(home.queue, time.time())[0], "failed", time.time() - 9)
+    forbid(home.queue, "DELETE" if words[0] == "prune" else "UPDATE OF state")
+    assert "not today" in home.run(*words, code=3).stderr
+
+
+def test_jobs_that_a_trigger_keeps_where_they_are_do_not_hide_those_behind_them(queue):
+    for number in range(5):
+        enqueue(queue, id="kept%d" % number, priority=9)
+    enqueue(queue, id="free")
+    forbid(queue, "UPDATE OF state", when="WHEN OLD.id LIKE 'kept%'")
+    assert [held.id for held in claim(queue)] == ["free"]
+    with pytest.raises(opening.Refused, match="not today"):
+        claim(queue)
+    assert rows(queue, "SELECT count(*) AS n FROM attempts") == [{"n": 1}]
+
+
+def test_a_made_id_that_is_taken_is_still_made_anew(queue, monkeypatch):
+    maker = JobMaker(1, "/", 0o022, NOW)
+    row = maker.row({"command": "true"})
+    first = queue.enqueue(row)
+    assert queue.enqueue(row) != first
+
+
+# ---------------------------------------------------------------- files
+
+
+STRANGE = {
+    "a directory": "rm $F; mkdir $F; touch $F/x",
+    "a FIFO": "rm $F; mkfifo $F",
+    "a link to what never ends": "rm $F; ln -s /dev/zero $F",
+    "gone": "rm $F",
+    "nobody's to read": "chmod 000 $F",
+}
+
+
+@posix_only
+@pytest.mark.parametrize("kind", STRANGE)
+def test_output_files_that_a_job_has_made_into_something_else_hold_up_nobody(home, kind):
+    script = "for F in %s.d/attempts/$QUEUECTL_TOKEN.out %s.d/attempts/$QUEUECTL_TOKEN.err; do %s; done"
+    home.add(script % (home.db, home.db, STRANGE[kind]), "--id", "strange")
+    home.add("echo fine", "--id", "after")
+    process = home.start()
+    home.wait_for_state("strange", "completed")
+    home.wait_for_state("after", "completed")
+    assert home.run("logs", "after").stdout == "fine\n"
+    home.run("logs", "strange", timeout=20)
+    home.run("show", "strange", timeout=20)
+    assert home.job("strange")["state"] == "completed"
+    home.run("worker", "stop", "--now", "--timeout", "10s")
+    assert process.wait(20) == 0
+    assert "deleted 2 jobs" in home.run("prune").stderr
+
+
+@posix_only
+def test_a_stop_keeps_its_time_beside_a_running_job_with_such_files(home):
+    script = "for F in %s.d/attempts/$QUEUECTL_TOKEN.out; do rm $F; mkfifo $F; done; echo on > begun; sleep 60"
+    job = home.add(script % home.db, "--cwd", home.path)
+    home.start()
+    wait_until(lambda: contents(os.path.join(home.path, "begun")), "the job to run")
+    began = time.monotonic()
+    home.run("worker", "stop", "--now", timeout=30)
+    assert time.monotonic() - began < 15
+    assert home.state(job) == "pending"
