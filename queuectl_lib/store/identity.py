@@ -29,7 +29,7 @@ from __future__ import annotations
 import os
 
 from queuectl_lib.host import processes
-from queuectl_lib.jobs import states
+from queuectl_lib.jobs import fields, states
 from queuectl_lib.jobs.attempts import Claim, Outcome
 
 TYPE_CHECKING = False
@@ -116,13 +116,13 @@ def note(connection: sqlite3.Connection, here: Fields) -> None:
     connection.execute(NOTE, tuple(here[column] for column in COLUMNS))
 
 
-# A job as little as it takes to settle it: what else stands in its row may be anything.
 UNDER_WAY = (
-    "SELECT j.seq, j.id, j.attempts, j.max_retries, j.unique_key, j.token, a.id AS attempt_id, a.number,"
-    " '' AS command, 0 AS is_list, NULL AS timeout, '' AS cwd, NULL AS env, NULL AS umask"
+    "SELECT j.seq, j.id, j.attempts, j.max_retries, j.unique_key, j.token, a.id AS attempt_id, a.number"
     " FROM jobs j INDEXED BY jobs_open JOIN attempts a ON a.job = j.seq AND a.number = j.runs"
     " WHERE j.state = 'processing' AND j.state <> 'completed'"
 )
+# The rest of a claim, of which settling needs nothing: what stands in the row may be anything.
+EMPTY = dict(dict.fromkeys(fields.CLAIMED_COLUMNS), command="", is_list=0, cwd="")
 FORGET_LEFTOVERS = "UPDATE attempts SET leftovers = NULL WHERE leftovers IS NOT NULL"
 
 
@@ -138,7 +138,7 @@ def part_from(
     """
     jobs: List[Fields] = [dict(row) for row in connection.execute(UNDER_WAY)]
     for job in jobs:
-        claim = Claim(job, job["token"], job["attempt_id"], job["number"])
+        claim = Claim(dict(EMPTY, **job), job["token"], job["attempt_id"], job["number"])
         text = "lost: it ran in %s when this copy was taken" % os.path.dirname(original["path"])
         settle(connection, Outcome(claim, states.LOST, now, text))
     connection.execute(FORGET_LEFTOVERS)
