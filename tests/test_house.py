@@ -116,7 +116,7 @@ def test_no_folder_imports_anything(name):
 
 STANDARD = {
     *("__future__", "_frozen_importlib_external", "_thread", "_signal", "argparse", "calendar", "codecs"),
-    *("collections", "contextlib", "ctypes"),
+    *("binascii", "collections", "contextlib", "ctypes"),
     *("datetime", "difflib", "errno", "fcntl", "functools", "gc", "grp", "importlib", "io", "json", "msvcrt"),
     *("multiprocessing", "os", "pwd", "py_compile", "re", "select", "shlex", "shutil", "signal", "socket", "sqlite3"),
     *("stat", "struct", "subprocess", "sys", "tempfile", "threading", "time", "traceback", "typing", "unicodedata"),

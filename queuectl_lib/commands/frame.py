@@ -172,7 +172,7 @@ class Call:
 
 def find_home(given: Optional[str]) -> str:
     """--home, else $QUEUECTL_HOME, else the directory of the real queuectl.py."""
-    home = given if given is not None else os.environ.get("QUEUECTL_HOME") or bundle.HERE
+    home = given if given is not None else bundle.home_in_environment() or bundle.HERE
     if not home:
         raise BadInput("--home is empty")
     values.check_text(home, "--home")

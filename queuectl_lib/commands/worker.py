@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import time
 
@@ -49,7 +48,7 @@ def worker_start(call: Call) -> int:
     if asked.name is not None and not re.match(r"[A-Za-z0-9]{1,32}\Z", asked.name):
         raise BadInput("--name: %s is not up to 32 letters and digits" % errors.shown(asked.name))
     import worker  # with multiprocessing, which other commands do without
-    from queuectl_lib.run import starting
+    from queuectl_lib.run import inheriting, starting
 
     queuectl_lib.refuse_other_version(worker)
     queue = call.queue()
@@ -62,7 +61,7 @@ def worker_start(call: Call) -> int:
     queue.database.create()
     looking.counts(queue.database)  # is it ours, whole, and of a version that we know?
     bundle.write_bytecode()
-    os.environ["QUEUECTL_HOME"] = call.home
+    inheriting.note_home(call.home)
     name = asked.name or starting.new_supervisor_name()
     said: List[str] = []
 

@@ -21,6 +21,26 @@ SCRIPT = LIBRARY if IS_ARCHIVE else os.path.join(LIBRARY, "queuectl.py")
 HERE = os.path.dirname(SCRIPT)  # the home, where none is named
 
 
+# What a worker sets beside QUEUECTL_HOME: the same home, and the program that it holds for.
+SET_BY_WORKER = ("QUEUECTL_WORKER_HOME", "QUEUECTL_PROGRAM")
+
+
+def home_was_set() -> bool:
+    """True where a worker has set QUEUECTL_HOME for its jobs, and nobody has changed it since."""
+    home = os.environ.get("QUEUECTL_HOME")
+    return bool(home) and os.environ.get(SET_BY_WORKER[0]) == home
+
+
+def home_in_environment() -> str:
+    """QUEUECTL_HOME, "" without; but what a worker has set holds for the program alone that the worker runs."""
+    if home_was_set():
+        program = os.environ.get(SET_BY_WORKER[1], "")
+        with contextlib.suppress(OSError):
+            if program != SCRIPT and not os.path.samefile(program, SCRIPT):
+                return ""
+    return os.environ.get("QUEUECTL_HOME", "")
+
+
 def sources() -> List[str]:
     """The path of every file of the bundle, none for an archive."""
     found = [os.path.join(LIBRARY, name) for name in queuectl_lib.BUNDLE if name.endswith(".py")]

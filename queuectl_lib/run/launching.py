@@ -7,9 +7,9 @@ import functools
 import os
 import shlex
 
-from queuectl_lib.host import shells, signals, spawn, system
+from queuectl_lib.host import bundle, shells, signals, spawn, system
 from queuectl_lib.jobs import command_text
-from queuectl_lib.run import carrying
+from queuectl_lib.run import carrying, inheriting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,9 +56,10 @@ JOB_VARIABLES = (
     "QUEUECTL_JOB_ID",
     "QUEUECTL_ATTEMPT",
     "QUEUECTL_MAX_RETRIES",
-    "QUEUECTL_HOME",
     "QUEUECTL_TOKEN",
     "QUEUECTL_QUEUE",
+    "QUEUECTL_HOME",
+    *bundle.SET_BY_WORKER,
     "QUEUECTL_FAILPOINT",
 )
 
@@ -74,7 +75,7 @@ class CannotStart(Exception):
 @functools.lru_cache(maxsize=None)
 def worker_environment() -> Dict[str, str]:
     """The worker's environment, without what an outer job left in it."""
-    return {key: value for key, value in os.environ.items() if key not in JOB_VARIABLES}
+    return {key: value for key, value in inheriting.undone(os.environ).items() if key not in JOB_VARIABLES}
 
 
 def job_environment(claim: Claim, queue: str = "") -> Dict[str, str]:
@@ -82,9 +83,9 @@ def job_environment(claim: Claim, queue: str = "") -> Dict[str, str]:
     own = claim.env
     if system.WINDOWS:  # where Path is PATH
         own = {name.upper(): value for name, value in own.items()}
-    environment = dict(worker_environment(), **own)
-    home = os.environ.get("QUEUECTL_HOME", "")
-    values = (claim.id, str(claim.attempts), str(claim.max_retries), home, claim.token, queue)
+    environment = dict(worker_environment(), **inheriting.homes())
+    environment.update(own, **inheriting.replaced(own, worker_environment()))
+    values = (claim.id, str(claim.attempts), str(claim.max_retries), claim.token, queue)
     environment.update(zip(JOB_VARIABLES, values))
     return environment
 

@@ -9,7 +9,7 @@ import time
 
 from queuectl_lib.errors import HostError
 from queuectl_lib.host import files, signals, spawn
-from queuectl_lib.run import launching
+from queuectl_lib.run import inheriting, launching
 from queuectl_lib.store import roster
 
 TYPE_CHECKING = False
@@ -72,7 +72,8 @@ def start_background(queue: Queue, arguments: Sequence[str], name: str) -> int:
     log = files.open_appending(queue.folder.log)
     try:
         begin = os.fstat(log).st_size
-        child = spawn.detached(command + list(arguments), launching.worker_environment(), log)
+        environment = dict(launching.worker_environment(), **inheriting.persons_home())
+        child = spawn.detached(command + list(arguments), environment, log)
     finally:
         os.close(log)
     deadline = time.monotonic() + READY_SECONDS
