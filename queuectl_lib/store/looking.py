@@ -96,10 +96,18 @@ def job_fields(row: sqlite3.Row) -> Fields:
         if type(value) is bytes:  # no field is: somebody else wrote it
             job[key] = value.decode("utf-8", "backslashreplace")
     if job.pop("is_list"):
-        job["command"] = read_or_raw(json.loads, job["command"])
+        job["command"] = read_or_raw(arguments, job["command"])
     for key, read in fields.READ:
         job[key] = read_or_raw(read, job[key])
     return job
+
+
+def arguments(text: str) -> List[Any]:
+    """The words of a command that is kept as a list. Raises ValueError."""
+    words = json.loads(text)
+    if not isinstance(words, list):
+        raise ValueError
+    return words
 
 
 def read_or_raw(read: Callable[[Any], Any], value: Any) -> Any:

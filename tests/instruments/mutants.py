@@ -117,7 +117,14 @@ MUTANTS = [
     Mutant(
         "what is in the place of an output file is opened whatever it is",
         10,
-        [("queuectl_lib/run/output_files.py", "    if not stat.S_ISREG(info.st_mode):", "    if False:")],
+        [
+            ("queuectl_lib/run/output_files.py", "    if not stat.S_ISREG(info.st_mode):", "    if False:"),
+            (
+                "queuectl_lib/run/output_files.py",
+                "    except OSError:\n        return None, size",
+                "    except ValueError:\n        return None, size",
+            ),
+        ],
         "promises/test_damaged_rows.py::test_output_files_that_a_job_has_made_into_something_else_hold_up_nobody",
     ),
     Mutant(

@@ -77,6 +77,8 @@ def test_every_command_shows_what_it_can_of_such_a_row(home, kind):
         ["logs", "broken"],
     ):
         assert home.run(*words).stdout.count("broken") or words[0] in ("status", "logs")
+    if kind == "a list that is text":
+        assert home.run("list", "--json").json[1]["command"] == "true"
     home.run("check", "--waiting", "0s", code=1)
     home.run("cancel", "broken")
     home.run("requeue", "broken")
