@@ -76,11 +76,13 @@ def test_an_attempt_that_left_processes_running_keeps_its_lock_and_its_output(qu
 @posix_only
 @pytest.mark.parametrize("place", ["report.recorded", "report.removed"])
 def test_files_of_an_attempt_whose_worker_was_killed_between_record_and_removal_are_tidied(home, place):
-    first = home.add("echo small; echo error >&2")
+    first = home.add("head -c 100000 /dev/zero | tr '\\0' x; echo error >&2")
     words = home.command("worker", "start")
     fail = dict(home.environment(), QUEUECTL_FAILPOINT=place + ":" + os.path.join(home.path, "fail"))
     process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=fail)
     home.started.append(process)
     home.wait_for_state(first, "completed")
-    wait_until(lambda: home.workers() and os.listdir(home.queue.folder.attempts) == [], "the files to be tidied")
-    assert home.run("logs", first).stdout == "small\n"
+    attempts = home.queue.folder.attempts
+    wait_until(lambda: os.path.exists(os.path.join(home.path, "fail")), "the worker to be killed")
+    wait_until(lambda: [name[-4:] for name in os.listdir(attempts)] == [".out"], "all but its large output to be tidied")
+    assert home.run("logs", first).stdout == "x" * 100000
