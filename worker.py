@@ -26,7 +26,7 @@ What the two stand on, each a room of queuectl_lib/run:
     starting     only where none serves, in the background
     options      what was asked for              pace          how much, how often
     chores       what a supervisor does beside   log           what is said
-    replacing    when the next worker starts     trouble       a database that refuses
+    replacing, slots   when and how many start   trouble       a database that refuses
     attempt      one run of one command          launching     environment, watcher, start
     concluding   what to record of it            run_file      what its watcher noted
     spare_files  files used again                output_files  head and tail
@@ -52,7 +52,7 @@ from queuectl_lib.host import bell, bundle, failpoints, signals, spawn, stream, 
 from queuectl_lib.host.waking import Bell, WakeUp
 from queuectl_lib.jobs import attempts, retrying, states  # noqa: F401 - retrying is for storage.settle
 from queuectl_lib.jobs.attempts import Outcome
-from queuectl_lib.run import concluding, log, pace, standing
+from queuectl_lib.run import concluding, log, pace, standing, trouble
 from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.run.glance import Glance
 from queuectl_lib.run.launching import CannotStart
@@ -60,8 +60,6 @@ from queuectl_lib.run.options import CurrentSettings, Options
 from queuectl_lib.run.orphans import Orphans
 from queuectl_lib.run.pace import Pace
 from queuectl_lib.run.spare_files import SpareFiles
-from queuectl_lib.run.standing import Standing
-from queuectl_lib.run.trouble import ClockWatch, Trouble
 from queuectl_lib.settings import ConfigFile
 from queuectl_lib.store import aftermath, claiming, looking, opening, roster  # noqa: F401 - and so is aftermath
 from storage import Queue
@@ -103,6 +101,7 @@ class Supervisor:
         when_present: Optional[Callable[[], None]] = None,
     ) -> None:
         from queuectl_lib.run.replacing import Replacing  # which no worker needs
+        from queuectl_lib.run.slots import Slots
 
         self.queue = queue
         self.name = name
@@ -115,6 +114,7 @@ class Supervisor:
         self.signals: List[int] = []
         self.started = 0
         self.replacing = Replacing(self.say)
+        self.slots = Slots(queue.folder, name, options.max_seconds is not None)
         self.drained = False
         self.announced = False
         self.chores: Optional[Chores] = None
@@ -124,11 +124,12 @@ class Supervisor:
         self.boot()
         try:
             while self.workers or self.wanted():
-                self.heed_requests()
-                self.bury_dead_workers()
-                self.start_missing_workers()
-                self.announce_ready()
-                self.rest()
+                with self.replacing.memory_awaited():
+                    self.heed_requests()
+                    self.bury_dead_workers()
+                    self.start_missing_workers()
+                    self.announce_ready()
+                    self.rest()
         finally:
             self.leave()
         if self.standing.lost:
@@ -144,8 +145,8 @@ class Supervisor:
         self.wake = WakeUp(self.signals)
         for number in signals.stop_signals():  # before anyone can see that we are here, and ask us to stop
             self.wake.catch(number)
-        details = roster.member_details("supervisor", self.name)
-        self.standing = Standing(self.queue.folder, self.name, details, self.say)
+        details = roster.member_details("supervisor", self.name, self.options.max_seconds is not None)
+        self.standing = standing.Standing(self.queue.folder, self.name, details, self.say)
         if self.when_present:
             self.when_present()
         self.chores = Chores(self.queue.database)
@@ -233,22 +234,24 @@ class Supervisor:
             self.replacing.has_left(code, worker.began, worker.booted or not code)
 
     def start_missing_workers(self) -> None:
-        while len(self.workers) < self.wanted() and time.monotonic() >= self.replacing.not_before:
-            if self.replacing.is_told and not all(worker.booted for worker in self.workers):
-                return  # one at a time, until one has begun
+        all_up = all(worker.booted for worker in self.workers)
+        most = self.slots.most(self.wanted(), len(self.workers), all_up)
+        if self.replacing.is_told:  # one at a time, until one has begun
+            most = min(most, len(self.workers) + all_up)
+        while len(self.workers) < most and time.monotonic() >= self.replacing.not_before:
             self.started += 1
             name = "%s-%d" % (self.name, self.started)
-            options = tuple(vars(self.options).values())  # text and numbers: whatever files are there can read these
-            rehearses = self.replacing.rehearses()
-            arguments = (VERSION, self.queue.path, name, self.name, options, self.config.home, rehearses)
+            given = tuple(vars(self.options).values())  # text and numbers: whatever files are there can read these
+            arguments = (VERSION, self.queue.path, name, self.name, given, self.config.home, self.replacing.rehearses())
             process = multiprocessing.get_context("spawn").Process(name=name, **bundle.in_child(work, arguments))
-            worker = WorkerProcess(name, process, rehearses)
+            worker = WorkerProcess(name, process, rehearses=bool(arguments[-1]))
             try:
                 self.start_process(worker)
-            except OSError as error:
+            except (OSError, MemoryError) as error:
+                why = getattr(error, "strerror", None) or "no memory"
                 if not self.announced and not self.workers:
-                    raise HostError("cannot start a worker: %s" % error.strerror) from None
-                self.replacing.is_refused(str(error.strerror), worker.began)
+                    raise HostError("cannot start a worker: %s" % why) from None
+                self.replacing.is_refused(why, worker.began)
                 return
             self.workers.append(worker)
 
@@ -261,7 +264,7 @@ class Supervisor:
 
     def announce_ready(self) -> None:
         """Tell who started us in the background that every worker is up (or that we are to stop already)."""
-        complete = len(self.workers) >= self.options.workers
+        complete = len(self.workers) >= self.options.workers or self.slots.are_taken
         up = complete and all(worker.booted for worker in self.workers)
         if not self.announced and (up or self.stage):
             self.announced = self.replacing.was_ready = True
@@ -328,11 +331,8 @@ def work(
             worker.leave()
         else:
             worker.run()
-    except (QueueError, OSError) as error:
-        log.say(name, "worker cannot go on: %s" % error)
-        sys.exit(HostError.exit_code)
-    except MemoryError:
-        log.say(name, "worker cannot go on: no memory")
+    except (QueueError, OSError, MemoryError) as error:
+        log.say(name, "worker cannot go on: %s" % (str(error) or "no memory"))
         sys.exit(HostError.exit_code)
 
 
@@ -356,12 +356,12 @@ class Worker:
         self.looked_at = 0.0
         self.share = os.urandom(1)[0] / 256  # of the pause: many workers do not look all at once
         self.heeded_at = 0.0
-        self.trouble = Trouble(self.say)
+        self.trouble = trouble.Trouble(self.say)
         self.orphans = Orphans(queue, name, self.current, self.say, self.report)
         self.glance = Glance(queue.database)
         self.spare = SpareFiles(queue)
         self.rung = False  # the bell, just now
-        self.clock = ClockWatch()
+        self.clock = trouble.ClockWatch()
 
     def run(self) -> None:
         self.settle_in()
@@ -372,8 +372,8 @@ class Worker:
                 if not self.standing.is_lost(at_once=True):
                     self.trouble.meet(str(error))
                     self.bell.wait(self.trouble.pause, self.wake)
-            except OSError as error:  # the disk or its permissions: keep everything, go on
-                self.trouble.meet("%s: %s" % (error.filename, error.strerror))
+            except (OSError, MemoryError) as error:  # the disk or its permissions, memory: keep everything, go on
+                self.trouble.meet(trouble.in_words(error))
                 self.bell.wait(self.trouble.pause, self.wake)
         self.leave()
 
@@ -397,8 +397,8 @@ class Worker:
         signals.reset_signals(self.wake)
         self.bell = Bell(self.queue.folder.bell, self.queue.path)
         self.job_object = tree.own_job_object(self.name)
-        details = roster.member_details("worker", self.supervisor)
-        self.standing = Standing(self.queue.folder, self.name, details, self.say)
+        details = roster.member_details("worker", self.supervisor, self.options.max_seconds is not None)
+        self.standing = standing.Standing(self.queue.folder, self.name, details, self.say)
         self.say("worker started, pid %d" % os.getpid())
         with contextlib.suppress(HostError, OSError):
             self.queue.forgive_clock(time.time())  # it may have gone back while no worker ran
@@ -628,7 +628,8 @@ class Worker:
             for job in jobs:
                 if job["token"] in mine and job["cancel_requested"]:
                     mine[job["token"]].end(states.CANCELLED, "cancelled while it ran")
-            others = [job for job in jobs if job["worker"] != self.name]
+            held = {claim.token for claim in [*self.ahead, *[one.claim for one in self.running + self.ended]]}
+            others = [job for job in jobs if job["worker"] != self.name or job["token"] not in held]
             self.orphans.look_after(others, self.running, is_free=not (self.ahead or self.stage))
         except QueueError as error:
             self.trouble.meet(str(error))

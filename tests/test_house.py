@@ -449,6 +449,7 @@ LATER = {
     ("storage.py", "queuectl_lib/store/bulk.py"),
     ("worker.py", "queuectl_lib/run/chores.py"),
     ("worker.py", "queuectl_lib/run/replacing.py"),
+    ("worker.py", "queuectl_lib/run/slots.py"),
     ("worker.py", "queuectl_lib/run/starting.py"),
 }
 

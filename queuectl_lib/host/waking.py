@@ -52,6 +52,8 @@ class WakeUp:
             watched = watched[:WINDOWS_WAITS]  # and no sockets
         else:
             watched.append(self.reader)
+        if not watched:  # there, without a worker
+            time.sleep(seconds)
         with contextlib.suppress(InterruptedError):  # on Windows Ctrl+C ends the wait so
             multiprocessing.connection.wait(watched, seconds)
         self.clear()

@@ -46,7 +46,7 @@ class Orphans:
         self.puzzles: Set[str] = set()  # tokens of those whose files cannot be read
 
     def look_after(self, jobs: Sequence[Fields], running: List[Attempt], is_free: bool) -> None:
-        """Decide what became of those of *jobs* (under way, none of ours) whose worker is dead.
+        """Decide what became of those of *jobs* (under way, none that we know to be ours) whose worker is dead.
 
         What has to be ended is adopted into *running*; so is, while that is empty and our worker *is_free*,
         one that goes on. Raises QueueError.
@@ -63,7 +63,8 @@ class Orphans:
         """Those of *jobs*, which are under way, whose worker is dead."""
         alive: Dict[str, bool] = {}
         for worker in {job["worker"] for job in jobs}:
-            alive[worker] = self.sightings.is_alive(worker) or tree.job_object_lives(worker)
+            lives = self.sightings.is_alive(worker) or tree.job_object_lives(worker)
+            alive[worker] = lives and worker != self.name  # a claim of ours that we do not know of: memory was short
         return [job for job in jobs if not alive[job["worker"]]]
 
     def decide(self, job: Fields, running: List[Attempt], is_free: bool) -> None:
@@ -95,7 +96,8 @@ class Orphans:
         if self.queue.adopt(orphan.claim, dead, self.name, time.time()):
             failpoints.failpoint("adopt.committed")
             running.append(orphan)
-            self.say("job %s adopted from %s, which died while it ran" % (orphan.claim.id, dead))
+            of = "%s, which died while it ran" % dead if dead != self.name else "oneself, for want of memory"
+            self.say("job %s adopted from %s" % (orphan.claim.id, of))
 
     def settle(self, outcome: Outcome) -> None:
         """Record what became of an orphan, unless another was first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from queuectl_lib.errors import HostError
@@ -10,7 +11,7 @@ from queuectl_lib.run import pace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable
+    from typing import Callable, Iterator
 
 
 class Replacing:
@@ -71,6 +72,15 @@ class Replacing:
             self.is_told = True
         self.rehearsed = False
         self._put_off(began, pace.NO_START_SECONDS if self.was_ready else pace.SHORT_LIFE_SECONDS / 2)
+
+    @contextlib.contextmanager
+    def memory_awaited(self) -> Iterator[None]:
+        """Where no memory is to be had for what is done here, wait for a moment instead."""
+        try:
+            yield
+        except MemoryError:
+            self.is_refused("no memory", time.monotonic())
+            time.sleep(pace.SUPERVISOR_TICK_SECONDS)
 
     def _put_off(self, began: float, most: float) -> None:
         """The next start comes later each time, by *most* seconds at the most; many that leave at once are one time."""

@@ -59,6 +59,13 @@ class Trouble:
         return self.pause >= pace.TROUBLE_SECONDS
 
 
+def in_words(error: Exception) -> str:
+    """What the disk, its permissions or a lack of memory are told as."""
+    if isinstance(error, MemoryError):
+        return "no memory"
+    return "%s: %s" % (getattr(error, "filename", None), getattr(error, "strerror", None))
+
+
 class ClockWatch:
     """Notices a wall clock that went back: who waits for a time of it would wait for that again."""
 

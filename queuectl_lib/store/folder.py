@@ -2,6 +2,7 @@
 
 gate            the write gate
 start           locked by a `worker start --ensure` until its supervisor lives
+slots           held by a supervisor with a --max-time while it counts workers and starts its own
 check           held while dead letters are told of, so that two do not tell of the same
 bell            a FIFO: an enqueue writes a byte to wake a sleeping worker (a hint only)
 workers/N.life  held locked by the supervisor or worker N for as long as it lives

@@ -120,8 +120,8 @@ class Sightings:
         return now - self.missed.setdefault(name, now) < MISSING_SECONDS
 
 
-def member_details(kind: str, supervisor: str) -> Fields:
-    """What `worker list` shows of this process."""
+def member_details(kind: str, supervisor: str, limited: bool) -> Fields:
+    """What `worker list` shows of this process; *limited* where its time is (--max-time)."""
     import socket  # which only those who are listed need
 
     return {
@@ -130,6 +130,7 @@ def member_details(kind: str, supervisor: str) -> Fields:
         "host": socket.gethostname(),
         "since": times.utc_text(time.time()),
         "supervisor": supervisor,
+        "limited": limited,
     }
 
 
@@ -165,7 +166,7 @@ def life_names(folder: Folder) -> List[str]:
 
 
 def details_of(folder: Folder, name: str) -> Fields:
-    details = {"kind": "starting", "name": name, "pid": 0, "host": "", "since": "", "supervisor": ""}
+    details = {"kind": "starting", "name": name, "pid": 0, "host": "", "since": "", "supervisor": "", "limited": False}
     try:
         with open(folder.life_path(name), "rb") as file:
             details.update(json.loads(file.read(4096).decode("ascii")))
@@ -263,9 +264,9 @@ def remove_requests(folder: Folder, supervisor: str) -> None:
             files.remove(folder.request_path(supervisor, request))
 
 
-def try_start_lock(folder: Folder) -> Optional[int]:
-    """The right to start a supervisor where none serves: a descriptor to close, None where another holds it."""
-    fd = files.open_private(os.path.join(folder.path, "start"), os.O_RDWR | os.O_CREAT)
+def try_start_lock(folder: Folder, name: str = "start") -> Optional[int]:
+    """The right to start a supervisor (or workers: "slots"): a descriptor to close, None where another holds it."""
+    fd = files.open_private(os.path.join(folder.path, name), os.O_RDWR | os.O_CREAT)
     if locks.try_lock(fd):
         return fd
     os.close(fd)

@@ -486,6 +486,24 @@ MUTANTS = [
         "run/test_reaping.py::test_a_supervisor_that_is_a_subreaper_reaps_what_jobs_leave_and_its_workers_as_ever",
     ),
     Mutant(
+        "supervisors with a time limit pile up",
+        28,
+        [("queuectl_lib/run/slots.py", "if not self.is_limited:", "if True:")],
+        "run/test_ensuring.py::test_supervisors_with_a_max_time_do_not_pile_up_behind_long_jobs",
+    ),
+    Mutant(
+        "supervisors with a time limit count without a lock",
+        28,
+        [("queuectl_lib/run/slots.py", "        if all_up and found <= own:\n", "        if True:\n")],
+        "run/test_ensuring.py::test_supervisors_that_start_at_once_with_a_max_time_share_their_workers",
+    ),
+    Mutant(
+        "a claim is forgotten when memory runs out",
+        22,
+        [("worker.py", ' or job["token"] not in held]', "]")],
+        "run/test_memory.py::test_a_claim_that_was_made_when_memory_ran_out_is_found_again",
+    ),
+    Mutant(
         "a worker drops results that the database refuses",
         13,
         [

@@ -175,3 +175,67 @@ def test_a_background_start_whose_time_is_over_before_its_workers_are_up_is_no_f
     )
     home.run("worker", "start", "--background", "--max-time", "0")
     wait_until(lambda: roster.members(home.queue.folder) == [], "the supervisor to leave")
+
+
+GATED = "echo x >> begun; while [ ! -e go-$QUEUECTL_JOB_ID ]; do sleep 0.03; done"
+
+
+def entries(home):
+    return contents(os.path.join(home.path, "begun")).count("x")
+
+
+def add_gated(home, number):
+    for place in range(number):
+        home.add(GATED, "--id", "gated-%d" % place, "--cwd", home.path)
+
+
+@posix_only
+@pytest.mark.parametrize("count", [1, 2])
+def test_supervisors_with_a_max_time_do_not_pile_up_behind_long_jobs(home, count):
+    """As the documented line for cron does, each minute, with jobs that take longer."""
+    add_gated(home, count + 2)
+    line = ["--drain", "--count", str(count), "--max-time"]
+    first = home.start(*line, "4s")
+    wait_until(lambda: entries(home) == count, "the first jobs to run")
+    others = [home.start(*line, "30s") for _ in range(3)]
+    wait_until(lambda: len(supervisors(home)) == 4, "the next supervisors")
+    wait_until(lambda: "stopping" in contents(first.log), "the time of the first to be over")
+    time.sleep(2)  # four looks of each of them
+    assert (entries(home), len(home.workers())) == (count, count)
+    with open(os.path.join(home.path, "go-gated-0"), "w"):
+        pass
+    wait_until(lambda: entries(home) == count + 1, "its slot to be taken")
+    time.sleep(1)
+    assert (entries(home), len(home.workers())) == (count + 1, count), "and by one alone"
+    assert [process.poll() for process in others] == [None] * 3, "who waits for a slot is not drained"
+    for place in range(count + 2):
+        with open(os.path.join(home.path, "go-gated-%d" % place), "w"):
+            pass
+    home.run("wait", "--timeout", "30")
+    for process in [first] + others:
+        assert process.wait(40) == 0
+
+
+@posix_only
+def test_supervisors_that_start_at_once_with_a_max_time_share_their_workers(home):
+    add_gated(home, 6)
+    started = [home.start("--count", "2", "--max-time", "1h") for _ in range(4)]
+    wait_until(lambda: len(supervisors(home)) == 4 and entries(home) == 2, "all to serve, and two jobs to run")
+    time.sleep(2)
+    assert (entries(home), len(home.workers())) == (2, 2)
+    home.run("worker", "stop", "--now")
+    assert [process.wait(20) for process in started] == [0] * 4
+
+
+@posix_only
+def test_a_supervisor_with_a_max_time_waits_for_nobody_who_has_none_and_says_that_it_is_ready(home):
+    add_gated(home, 3)
+    home.start()
+    wait_until(lambda: entries(home) == 1, "a job to run")
+    home.run("worker", "start", "--background", "--max-time", "1h")
+    wait_until(lambda: entries(home) == 2, "a second one")
+    home.run("worker", "start", "--background", "--max-time", "3s")  # returns though its slot is taken
+    home.start()
+    wait_until(lambda: entries(home) == 3, "one without a limit to take the third")
+    wait_until(lambda: len(supervisors(home)) == 3, "who waited in vain to leave in time")
+    home.run("worker", "stop", "--now")

@@ -84,5 +84,5 @@ def test_files_of_an_attempt_whose_worker_was_killed_between_record_and_removal_
     home.wait_for_state(first, "completed")
     attempts = home.queue.folder.attempts
     wait_until(lambda: os.path.exists(os.path.join(home.path, "fail")), "the worker to be killed")
-    wait_until(lambda: [name[-4:] for name in os.listdir(attempts)] == [".out"], "all but its large output to be tidied")
+    wait_until(lambda: [name[-4:] for name in os.listdir(attempts)] == [".out"], "the rest to be tidied")
     assert home.run("logs", first).stdout == "x" * 100000
