@@ -31,6 +31,7 @@ What the two stand on, each a room of queuectl_lib/run:
     concluding   what to record of it            run_file      what its watcher noted
     spare_files  files used again                output_files  head and tail
     orphans      the jobs of dead workers        glance        what the database said last
+    standing     whether the queue is still its own and others see that it lives
 
 Both processes outlive the files that they were loaded from: all of ours that they will ever
 need is loaded here, and by the supervisor in boot, before they begin.

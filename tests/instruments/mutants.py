@@ -229,9 +229,9 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/store/roster.py",
-                "            os.lseek(self.fd, 0, os.SEEK_SET)\n",
-                "            os.lseek(self.fd, 0, os.SEEK_SET)\n"
-                "            os.set_inheritable(os.dup(os.dup(self.fd)), True)\n",  # the watcher uses some itself
+                "        os.lseek(self.fd, 0, os.SEEK_SET)\n",
+                "        os.lseek(self.fd, 0, os.SEEK_SET)\n"
+                "        os.set_inheritable(os.dup(os.dup(self.fd)), True)\n",  # the watcher uses some itself
             )
         ],
         "run/test_running.py::test_a_job_holds_nothing_open_but_its_output_and_its_lock",
@@ -352,7 +352,13 @@ MUTANTS = [
     Mutant(
         "what was claimed ahead is kept behind a long job",
         8,
-        [("worker.py", "            self.trade(claim=False)\n", "            pass\n")],
+        [
+            (
+                "worker.py",
+                "trouble.is_in_the_way():\n            self.trade(claim=False)\n",
+                "trouble.is_in_the_way():\n            pass\n",
+            )
+        ],
         "run/test_running.py::test_a_job_that_a_worker_claimed_ahead_does_not_wait_behind_a_long_one",
     ),
     Mutant(
