@@ -11,10 +11,17 @@ from queuectl_lib.host import files
 
 
 def make(path: str) -> None:
-    """Hang the bell where it is missing."""
-    if sys.platform != "win32" and not os.path.exists(path):
-        with contextlib.suppress(OSError):
-            os.mkfifo(path, files.PRIVATE_FILE)
+    """Hang the bell where it is missing, or where something else has its place (but for a folder, which stays)."""
+    if sys.platform == "win32":
+        return
+    with contextlib.suppress(OSError):
+        try:
+            if stat.S_ISFIFO(os.lstat(path).st_mode):
+                return
+            files.remove(path)
+        except FileNotFoundError:
+            pass
+        os.mkfifo(path, files.PRIVATE_FILE)
 
 
 def ring(path: str) -> None:

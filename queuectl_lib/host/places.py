@@ -58,3 +58,24 @@ def file_system(path: str, mountinfo: str = "/proc/self/mountinfo") -> str:
         if inside and len(place) >= len(best):
             best, kind = place, words[words.index("-") + 1]
     return kind
+
+
+LITTLE_BYTES = 1 << 20  # free: less is full
+
+
+def full_temporary_folder(path: str) -> str:
+    """Where SQLite keeps its temporary files, if that is full and the disk of *path* is not; else "".
+
+    It takes the first of these that it may write (https://www.sqlite.org/tempfiles.html).
+    """
+    import shutil  # needed only to explain
+
+    named = [os.environ.get(name) for name in ("SQLITE_TMPDIR", "TMPDIR")]
+    for folder in [*named, "/var/tmp", "/usr/tmp", "/tmp"]:
+        if folder and os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK):
+            try:
+                full = shutil.disk_usage(folder).free < LITTLE_BYTES
+                return folder if full and shutil.disk_usage(os.path.dirname(path)).free >= LITTLE_BYTES else ""
+            except OSError:
+                return ""
+    return ""

@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -108,7 +109,11 @@ class Bell:
         self.fd = -1
         if sys.platform != "win32":
             with contextlib.suppress(OSError):  # without it, polling remains
-                self.fd = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+                fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW)
+                if stat.S_ISFIFO(os.fstat(fd).st_mode):  # anything else would always be ready
+                    self.fd = fd
+                else:
+                    os.close(fd)
 
     def wait(self, seconds: float, wake: WakeUp) -> bool:
         """Return True when the bell rings, False when a signal arrives or after *seconds*."""

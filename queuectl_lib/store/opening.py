@@ -7,7 +7,7 @@ import sqlite3
 
 from queuectl_lib import errors
 from queuectl_lib.errors import HostError
-from queuectl_lib.host import files, system
+from queuectl_lib.host import files, places, system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,6 +108,11 @@ EXPLANATIONS = (
 def explanation(path: str, message: str) -> str:
     """One line about a database that refuses."""
     lowered = message.lower()
+    if "full" in lowered:
+        elsewhere = places.full_temporary_folder(path)
+        if elsewhere:
+            text = "%s: %s, where SQLite keeps its temporary files, is full: set SQLITE_TMPDIR to another folder"
+            return text % (errors.printable(path), errors.printable(elsewhere))
     for word, text in EXPLANATIONS:
         if word in lowered:
             return "%s %s" % (errors.printable(path), text)

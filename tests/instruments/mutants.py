@@ -54,6 +54,25 @@ SIMULATION = "store/test_simulation.py::test_workers_that_die_between_any_two_ca
 
 MUTANTS = [
     Mutant(
+        "a token from the database is taken for a path",
+        17,
+        [("queuectl_lib/store/folder.py", "token if is_token(token) else NO_TOKEN", "token")],
+        "promises/test_outside.py::test_a_token_is_sixteen_digits_or_none",
+    ),
+    Mutant(
+        "only the home itself is looked at, not the way to it",
+        17,
+        [
+            (
+                "queuectl_lib/host/trust.py",
+                "            if left:\n                self.refuse(step, info, on_the_way=True)\n",
+                "",
+            )
+        ],
+        "promises/test_trust.py::test_nobody_works_in_a_home_that_others_could_swap",
+        "promises/test_trust.py::test_a_link_is_judged_by_each_step_that_it_leads_over",
+    ),
+    Mutant(
         "the id is printed before the commit",
         1,
         [
