@@ -23,7 +23,7 @@ jobs (run/orphans: by which evidence).
 
 What the two stand on, each a room of queuectl_lib/run:
 
-    starting     only where none serves, in the background
+    starting     only where none serves          standing      whether the queue is still ours
     options      what was asked for              pace          how much, how often
     chores       what a supervisor does beside   log           what is said
     replacing, slots   when and how many start   trouble       a database that refuses
@@ -31,7 +31,6 @@ What the two stand on, each a room of queuectl_lib/run:
     concluding   what to record of it            run_file      what its watcher noted
     spare_files  files used again                output_files  head and tail
     orphans      the jobs of dead workers        glance        what the database said last
-    standing     whether the queue is still its own and others see that it lives
 
 Both processes outlive the files that they were loaded from: all of ours that they will ever
 need is loaded here, and by the supervisor in boot, before they begin.
