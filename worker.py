@@ -258,8 +258,7 @@ class Supervisor:
     def start_process(self, worker: WorkerProcess) -> None:
         """Start it; one that rehearses is not heard. Raises OSError."""
         signals.start_helper_of_spawn()
-        heard = spawn.unheard() if worker.rehearses else contextlib.nullcontext()
-        with signals.signals_held_back(), bundle.found_by_child(), heard:
+        with signals.signals_held_back(), bundle.found_by_child(), spawn.unheard(worker.rehearses):
             worker.process.start()
 
     def announce_ready(self) -> None:

@@ -135,8 +135,11 @@ def detached(command: List[str], environment: Dict[str, str], log: int) -> subpr
 
 
 @contextlib.contextmanager
-def unheard() -> Iterator[None]:
-    """What is started meanwhile says nothing: its standard error goes nowhere. Raises OSError."""
+def unheard(wanted: bool = True) -> Iterator[None]:
+    """What is started meanwhile says nothing, where that is *wanted*: its standard error is lost. Raises OSError."""
+    if not wanted:
+        yield
+        return
     kept = os.dup(2)
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
