@@ -31,7 +31,7 @@ SHELL = "/bin/sh"
 # group. EVALUATE_INSIDE runs it in the watcher itself, which saves the fork too, for text
 # that is one builtin that only writes and returns. What cannot be read so simply gets a
 # shell of its own, as does every text where sh is of the ksh or zsh kind: these do not fork
-# there, or keep descriptor 9 from what they start.
+# there, or keep descriptor 9 from what they start (a builtin starts nothing).
 WATCHER = """exec 9<&0 8>&2 </dev/null 2>/dev/null
 trap : %s
 umask "$1"; shift
@@ -48,9 +48,7 @@ then (echo "pid $$" >&3 || exit; exec 3>&-; eval "set --; $1") 9<&9 2>&8 8>&-
 else (echo "pid $$" >&3 && exec "$0" -c " ${2-$1}" 9<&9 2>&8 8>&- 3>&-)
 fi"""
 )
-EVALUATE_INSIDE = EVALUATE.replace(
-    '(echo "pid $$" >&3 || exit; exec 3>&-; eval "set --; $1")', 'echo "pid $$" >&3 && eval "set --; $1"'
-)
+EVALUATE_INSIDE = WATCHER % 'echo "pid $$" >&3 && eval "set --; $1" 2>&8'
 
 JOB_VARIABLES = (
     "QUEUECTL_JOB_ID",
