@@ -97,8 +97,8 @@ print("alive")
 @needs_bash
 @pytest.mark.parametrize("how", ["./b.sh", ["./b.sh"], "exec ./b.sh", "cd . && ./b.sh", "echo x >f; ./b.sh >f 2>&1"])
 def test_a_script_that_ends_its_group_when_it_exits_is_completed_once(queue, shell, how):
-    if shell == "mksh" and how in ("cd . && ./b.sh", "echo x >f; ./b.sh >f 2>&1"):
-        pytest.skip("its own text does not become its last command there")
+    if shell in ("mksh", "yash", "zsh") and how in ("cd . && ./b.sh", "echo x >f; ./b.sh >f 2>&1"):
+        pytest.skip("there a text with several commands is left to sh -c, whatever that does")
     script(queue, "b.sh", ENDS_ITS_GROUP)
     outcome = ended(queue, how)
     assert (outcome.kind, outcome.exit_code) == ("completed", 0)
