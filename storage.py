@@ -13,7 +13,7 @@ What the arrows stand on, each a room of queuectl_lib/store:
     folder       the files beside the database   roster     who is alive, what was asked of him
     bulk         many jobs, all or none          tidying    what the dead left
     pruning      deleting what is finished       aftermath  what settling brings with it
-    claiming     due jobs given to a worker
+    claiming     due jobs given to a worker      stops      what was asked, as evidence
 """
 
 from __future__ import annotations

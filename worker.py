@@ -16,21 +16,19 @@ Results that end together and the next claims share one transaction. While jobs 
 claims ahead what it expects to run within AHEAD_SECONDS, and gives back what it has not
 started as soon as one takes longer than QUICK_SECONDS, so no job waits behind a long one.
 
-A worker whose supervisor is gone (its life file is no longer locked) finishes what runs and leaves.
-A job outlives its worker (run/launching: its watcher). When a worker is gone (its life file is
-no longer locked: the kernel's word, not a clock's), any other worker decides what became of its
-jobs (run/orphans: by which evidence).
+A worker whose supervisor is gone finishes what runs and leaves. A job outlives its worker: when that is
+gone (its life file is no longer locked), any other decides by evidence what became of it (run/orphans).
 
 What the two stand on, each a room of queuectl_lib/run:
 
-    starting     only where none serves          standing      whether the queue is still ours
-    options      what was asked for              pace          how much, how often
-    chores       what a supervisor does beside   log           what is said
+    starting     only where none serves          orphans       the jobs of dead workers
+    options      what was asked for              log, pace     what is said, how often
+    chores       what a supervisor does beside   standing      whether the queue is still its own
     replacing, slots   when and how many start   trouble       a database that refuses
     attempt      one run of one command          launching     environment, watcher, start
     concluding   what to record of it            run_file      what its watcher noted
+    interruption a stop that reached everything  glance        what the database said last
     spare_files  files used again                output_files  head and tail
-    orphans      the jobs of dead workers        glance        what the database said last
 
 Both processes outlive the files that they were loaded from: all of ours that they will ever
 need is loaded here, and by the supervisor in boot, before they begin.
@@ -53,15 +51,16 @@ from queuectl_lib.host.waking import Bell, WakeUp
 from queuectl_lib.jobs import attempts, retrying, states  # noqa: F401 - retrying is for storage.settle
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.run import concluding, log, pace, standing, trouble
-from queuectl_lib.run.attempt import Attempt
+from queuectl_lib.run.attempt import CANCELLED_RUNNING, Attempt
 from queuectl_lib.run.glance import Glance
+from queuectl_lib.run.interruption import Stop
 from queuectl_lib.run.launching import CannotStart
 from queuectl_lib.run.options import CurrentSettings, Options
 from queuectl_lib.run.orphans import Orphans
 from queuectl_lib.run.pace import Pace
 from queuectl_lib.run.spare_files import SpareFiles
 from queuectl_lib.settings import ConfigFile
-from queuectl_lib.store import aftermath, claiming, looking, opening, roster  # noqa: F401 - and so is aftermath
+from queuectl_lib.store import aftermath, claiming, looking, opening, roster, stops  # noqa: F401 - and aftermath
 from storage import Queue
 
 TYPE_CHECKING = False
@@ -291,7 +290,7 @@ class Supervisor:
         if self.chores:
             self.chores.close()
         self.wake.close()
-        roster.remove_requests(self.queue.folder, self.name)
+        stops.forget_requests(self.queue.database, self.name)
         self.standing.leave(holds_jobs=False)
         self.say("supervisor stopped")
 
@@ -356,7 +355,8 @@ class Worker:
         self.share = os.urandom(1)[0] / 256  # of the pause: many workers do not look all at once
         self.heeded_at = 0.0
         self.trouble = trouble.Trouble(self.say)
-        self.orphans = Orphans(queue, name, self.current, self.say, self.report)
+        self.stop = Stop(queue.folder, supervisor)
+        self.orphans = Orphans(queue, name, self.current, self.stop, self.say)
         self.glance = Glance(queue.database)
         self.spare = SpareFiles(queue)
         self.rung = False  # the bell, just now
@@ -444,6 +444,7 @@ class Worker:
             self.stage = "stop"
         if self.stage:
             self.standing.presence.heard(self.stage)
+            self.stop.heed()
 
     def _is_asked_to(self, request: str) -> bool:
         return os.path.exists(self.queue.folder.request_path(self.supervisor, request))
@@ -478,7 +479,7 @@ class Worker:
         for attempt in self.running[:]:
             outcome = attempt.poll()
             if attempt.defies_news():
-                self.say("job %s cannot be ended: still alive: %s" % (attempt.claim.id, attempt.tree.description()))
+                self.say("job %s cannot be ended: still alive: %s" % (attempt.claim.id, concluding.survivors(attempt)))
             if outcome:
                 failpoints.failpoint("attempt.ended")
                 self.running.remove(attempt)
@@ -507,9 +508,9 @@ class Worker:
         if not (self.ended or given_back or (want and self._something_due())):
             return
         self.current.refresh()
-        outcomes = self.ended + given_back
+        outcomes, settings = self.ended + given_back, self.current.settings
         try:
-            refused, claims, more = self.queue.exchange(self.name, outcomes, want, time.time(), self.current.settings)
+            refused, claims, more = self.queue.exchange(self.name, outcomes, want, time.time(), settings)
         except QueueError as error:
             self.trouble.meet(str(error))
             self.trouble.write_refused = True
@@ -522,7 +523,7 @@ class Worker:
         if given_back:
             self.ahead.clear()
         self.ahead.extend(claims)
-        if more or given_back:
+        if more or given_back or self.running:  # what we recorded beside our own job may be due again
             bell.ring(self.queue.folder.bell)
 
     def _something_due(self) -> bool:
@@ -543,7 +544,7 @@ class Worker:
         return self.glance.next_due is not None and self.glance.next_due <= time.time()
 
     def start(self, claim: Claim) -> None:
-        attempt = Attempt(self.queue, claim)
+        attempt = Attempt(self.queue, claim, self.stop)
         try:
             attempt.start(self.current.settings, self.spare)
         except CannotStart as error:
@@ -589,7 +590,7 @@ class Worker:
             self.trade(claim=False)
         if True in [attempt.bound_output() for attempt in self.running]:
             return  # it writes fast: look again at once
-        if not own.wait(pace.ADOPTED_TICK_SECONDS if own.adopted or own.ending else pace.TICK_SECONDS, self.wake):
+        if not own.wait(pace.ADOPTED_TICK_SECONDS if own.lingers() or own.ending else pace.TICK_SECONDS, self.wake):
             self.spare.clear()  # a long job: nothing is started soon
 
     def idle(self) -> None:
@@ -622,13 +623,12 @@ class Worker:
                 self.say("the clock went back: retries that would wait for it are due now")
                 self.queue.forgive_clock(time.time())
             self.glance.refresh()
-            jobs = self.glance.processing
             mine = {attempt.claim.token: attempt for attempt in self.running}
-            for job in jobs:
+            for job in self.glance.processing:
                 if job["token"] in mine and job["cancel_requested"]:
-                    mine[job["token"]].end(states.CANCELLED, "cancelled while it ran")
+                    mine[job["token"]].end(states.CANCELLED, CANCELLED_RUNNING)
             held = {claim.token for claim in [*self.ahead, *[one.claim for one in self.running + self.ended]]}
-            others = [job for job in jobs if job["worker"] != self.name or job["token"] not in held]
-            self.orphans.look_after(others, self.running, is_free=not (self.ahead or self.stage))
+            self.orphans.look_after(self.glance.processing, held, self.running, not (self.ahead or self.stage))
+            self.collect_ended()  # those that had ended
         except QueueError as error:
             self.trouble.meet(str(error))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
+WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0)  # should it be a FIFO
 OPEN_SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 HAS_LEASES = sys.platform == "linux"
@@ -104,6 +105,14 @@ def is_open_here_only(fd: int) -> bool:
             fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
             return True
     return False
+
+
+def is_irregular(path: str) -> bool:
+    """True where something stands at *path*, and it is no file: a folder, a FIFO, a link."""
+    try:
+        return not stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False
 
 
 def read_whole(path: str) -> bytes:

@@ -123,14 +123,14 @@ def is_held(path: str, missing: Optional[bool] = False) -> Optional[bool]:
     """True while somebody holds the lock of the file *path*, False where nobody does, None where that cannot be told.
 
     Only evidence counts. No access is none, nor is a file that is gone together with its folder; *missing* is what
-    one means that is gone from there.
+    one means that is gone from there. What is no file is as good as gone: nobody of ours holds it.
     """
     try:
-        fd = files.open_private(path, os.O_RDWR)
+        fd = files.open_private(path, os.O_RDWR | files.WITHOUT_WAITING)
     except FileNotFoundError:
         return missing if os.path.isdir(os.path.dirname(path)) else None
     except OSError:
-        return None  # no permission now, or (Windows) on its way out
+        return missing if files.is_irregular(path) else None  # no permission now, or (Windows) on its way out
     try:
         return not try_lock(fd, shared=True)
     finally:

@@ -16,16 +16,34 @@ if TYPE_CHECKING:
     from typing import Callable, Dict, Optional, Set
 
 KILL_SECONDS = 5.0  # how long SIGKILL may take before a process counts as unkillable
+PS_TIMEOUT_SECONDS = 10.0
+UNKNOWN_BOOT = "unknown"
 
 
 @functools.lru_cache(maxsize=None)
 def boot_id() -> str:
-    """What differs after every start of the host, where the system tells."""
+    """What differs after every start of the host; UNKNOWN_BOOT where the system does not tell."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read().strip()
     except OSError:
-        return "unknown"
+        return UNKNOWN_BOOT
+
+
+def booted_at() -> float:
+    """When the host was started, seconds since 1970; 0.0 where the system does not tell."""
+    if sys.platform == "linux":
+        return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return 0.0
+
+
+@functools.lru_cache(maxsize=None)
+def pid_namespace() -> str:
+    """What differs where a pid means another process; "-" where the system knows no such thing, or does not tell."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return "-"
 
 
 class Process:
@@ -49,7 +67,25 @@ def process_table() -> Dict[int, Process]:
 
 
 def has_proc() -> bool:
-    return os.path.isdir("/proc/self")
+    """True where /proc shows the processes by the numbers that they have for us.
+
+    That of another PID namespace shows us under another number, or not at all.
+    """
+    try:
+        return os.readlink("/proc/self") == str(os.getpid())
+    except OSError:
+        return False
+
+
+@functools.lru_cache(maxsize=None)
+def has_ps() -> bool:
+    """True where `ps` shows the processes."""
+    return can_be_seen(ps_table())
+
+
+def can_be_seen(table: Dict[int, Process]) -> bool:
+    """True where *table* is one of the processes here: we at least are in it."""
+    return os.getpid() in table
 
 
 def linux_process(pid: str) -> Optional[Process]:
@@ -67,17 +103,26 @@ def linux_process(pid: str) -> Optional[Process]:
 
 
 def ps_table() -> Dict[int, Process]:
-    """The process table where there is no /proc (macOS, BSD); the group stands in for the session."""
+    """The process table where there is no /proc (macOS, BSD); the group stands in for the session.
+
+    Empty where `ps` is missing, fails, or hangs.
+    """
     found = {}
-    listing = subprocess.run(
-        ["ps", "-axo", "pid=,ppid=,pgid=,stat=,lstart=,comm="],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=dict(os.environ, LC_ALL="C", TZ="UTC0"),  # what lstart looks like must not vary
-    ).stdout.decode("utf-8", "replace")
-    for line in listing.splitlines():
+    try:
+        done = subprocess.run(
+            ["ps", "-axo", "pid=,ppid=,pgid=,stat=,lstart=,comm="],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=dict(os.environ, LC_ALL="C", TZ="UTC0"),  # what lstart looks like must not vary
+            timeout=PS_TIMEOUT_SECONDS,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    for line in done.stdout.decode("utf-8", "replace").splitlines():
         words = line.split(None, 9)
-        if len(words) == 10 and not words[3].startswith("Z"):
+        numbers = all(word.isdigit() for word in words[:3])
+        if len(words) == 10 and numbers and not words[3].startswith("Z"):
             found[int(words[0])] = Process(int(words[1]), int(words[2]), " ".join(words[4:9]), words[9])
     return found
 

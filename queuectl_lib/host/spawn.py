@@ -95,11 +95,24 @@ class Child:
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.returncode: Optional[int] = None
+        self.is_kept = False  # when it has ended, it stays: so long its number, and its group's, is nobody else's
+
+    def keep(self) -> None:
+        """Do not reap it when it has ended, where the system tells of its end all the same (Linux)."""
+        self.is_kept = sys.platform == "linux"
+
+    def let_go(self) -> None:
+        """Reap it, if it has ended."""
+        if self.is_kept:
+            self.is_kept = False
+            self.poll()
 
     def poll(self) -> Optional[int]:
         """The exit code once it has ended, negative the signal that ended it."""
         if sys.platform == "win32":
             raise NotImplementedError
+        if self.is_kept and self.returncode is None:
+            return self._peek()
         if self.returncode is None:
             try:
                 pid, status = os.waitpid(self.pid, os.WNOHANG)
@@ -108,6 +121,17 @@ class Child:
             if pid:
                 self.returncode = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
         return self.returncode
+
+    def _peek(self) -> Optional[int]:
+        """The same, and it stays to be reaped."""
+        if sys.platform == "linux":
+            with contextlib.suppress(ChildProcessError):
+                found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                if found is None:
+                    return None
+                return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
+        self.is_kept = False
+        return self.poll()
 
 
 def detached(command: List[str], environment: Dict[str, str], log: int) -> subprocess.Popen[bytes]:

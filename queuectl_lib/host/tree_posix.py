@@ -9,6 +9,7 @@ import sys
 import time
 
 from queuectl_lib.host import processes
+from queuectl_lib.host.spawn import Child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,35 +40,70 @@ class Tree:
         self.watcher = watcher  # its pid, and when it began on the monotonic clock, as far as its run file tells
         self.child: Optional[ChildProcess] = None
         self.known: Dict[int, str] = {}
+        self.asked: Set[Tuple[int, str]] = set()  # pid and start of who has been sent TERM
+        self.is_blind = False  # nothing showed us any process, the last time
 
     def hold(self, child: ChildProcess) -> None:
         """Take *child*, just started, for the watcher."""
         self.child = child
+        if not processes.has_proc() and isinstance(child, Child) and not processes.has_ps():
+            child.keep()  # then its number is all that there is to end its group by
 
     def resume(self, child: ChildProcess) -> None:
         """It runs already; only Windows starts it suspended."""
 
     def let_go(self) -> None:
         """The attempt is over; nothing of ours holds what is left of it."""
+        if isinstance(self.child, Child):
+            self.child.let_go()
 
     def signal(self, gently: bool) -> None:
-        """TERM (and CONT, so that a stopped process hears it) or KILL to all of them."""
-        for pid in self.members():
-            processes.send_signal(pid, self.known[pid], signal.SIGTERM if gently else signal.SIGKILL)
-            if gently:
-                processes.send_signal(pid, self.known[pid], signal.SIGCONT)
+        """TERM, once to each (and CONT, so that a stopped process hears it), or KILL to all of them.
+
+        Asked again, it is for those that have come since; what a process that was asked and lives has started
+        since may be its cleaning up, and is left to it.
+        """
+        table = self._look()
+        busy = {pid for pid, start in self.known.items() if (pid, start) in self.asked}
+        for pid in sorted(self.known):
+            start = self.known[pid]
+            if not gently:
+                processes.send_signal(pid, start, signal.SIGKILL)
+            elif pid not in busy and table[pid].parent not in busy:
+                processes.send_signal(pid, start, signal.SIGTERM)
+                processes.send_signal(pid, start, signal.SIGCONT)
+                self.asked.add((pid, start))
+        if self.is_blind:
+            self._signal_group(gently)
+
+    def _signal_group(self, gently: bool) -> None:
+        """Where nothing shows who there is: our child and its group, whose number stays its own until it is reaped."""
+        if self.child is None or self.child.returncode is not None:
+            return
+        group = (self.child.pid, "")
+        for number in (signal.SIGTERM, signal.SIGCONT) if gently else (signal.SIGKILL,):
+            if not gently or group not in self.asked:
+                with contextlib.suppress(OSError):
+                    os.killpg(self.child.pid, number)
+        self.asked.add(group)
 
     def seems_alive(self) -> bool:
         """A cheap sign that something lives on: the process group of the watcher is not empty."""
-        if self.child is not None:
+        if self.child is not None and not getattr(self.child, "is_kept", False):
             with contextlib.suppress(OSError):
                 os.killpg(self.child.pid, 0)
                 return True
         return False
 
     def members(self) -> List[int]:
-        """The pids that live now."""
+        """The pids that live now, as far as they can be seen."""
+        self._look()
+        return sorted(self.known)
+
+    def _look(self) -> Dict[int, Process]:
+        """See who lives now (known); the process table."""
         table = processes.process_table()
+        self.is_blind = not processes.can_be_seen(table)
         found = {pid for pid, start in self.known.items() if pid in table and table[pid].start == start}
         if self.child is not None and self.child.returncode is None:
             leader = self.child.pid  # not reaped, so nobody else has this pid or session
@@ -79,7 +115,7 @@ class Tree:
             found |= self._group_of_watcher(table)
         found = processes.with_descendants(found, table) - {os.getpid()}
         self.known = {pid: table[pid].start for pid in found}
-        return sorted(found)
+        return table
 
     def _group_of_watcher(self, table: Dict[int, Process]) -> Set[int]:
         """Where there is no /proc: the watcher that the run file names, if it began at that time, and its group."""
@@ -93,13 +129,18 @@ class Tree:
             return set()
         return {one for one, process in table.items() if process.session == leader.session}
 
-    def _carries(self, pid: int) -> bool:
-        """True when *pid* has our cookie in its environment, and none of another queue (a copy has the same tokens)."""
+    def _carries(self, pid: int) -> Optional[bool]:
+        """True when *pid* has our cookie in its environment, and none of another queue (a copy has the same tokens).
+
+        None where that cannot be told.
+        """
         try:
             with open("/proc/%d/environ" % pid, "rb") as file:
                 text = file.read()
-        except OSError:
+        except (FileNotFoundError, ProcessLookupError):
             return False
+        except OSError:
+            return None
         if self.cookie not in text:  # as nearly always: spare the splitting
             return False
         words = text.split(b"\0")
@@ -112,14 +153,25 @@ class Tree:
         table = processes.process_table()
         return ", ".join("pid %d (%s)" % (pid, table[pid].name) for pid in members if pid in table)
 
-    def leader_lives(self, pid_text: Optional[str]) -> bool:
-        """True while the watcher of an orphan lives."""
-        if not pid_text or not pid_text.isdigit():
-            return True  # it has not begun to speak; its lock says that it lives
-        pid = int(pid_text)
-        if processes.has_proc():
-            return self._carries(pid)
-        return pid in processes.process_table()
+    def leader_lives(self, pid: Optional[int]) -> Optional[bool]:
+        """Whether the watcher of an orphan lives, whose *pid* means the same here as to itself (None: it is not known).
+
+        None where it cannot be told. A /proc that hides processes (hidepid) shows each user his own.
+        """
+        if pid is None:
+            return None
+        if not processes.has_proc():
+            table = processes.process_table()
+            if pid not in table:
+                return False if processes.can_be_seen(table) else None
+            return True if self._group_of_watcher(table) else None
+        carries = self._carries(pid)
+        if carries or os.geteuid() == 0:
+            return carries
+        with contextlib.suppress(OSError):
+            if os.stat(self.run_path).st_uid == os.geteuid():
+                return carries
+        return None
 
     def end(self, seconds: float) -> str:
         """End them all: TERM, *seconds* of grace, KILL. Returns who resisted, "" if nobody."""

@@ -88,7 +88,7 @@ class Tree:
         """Who is left, for `show`: pid and name of each."""
         return ", ".join("pid %d (%s)" % (pid, windows.program_name(pid)) for pid in self.members())
 
-    def leader_lives(self, pid: Optional[str]) -> bool:
+    def leader_lives(self, pid: Optional[int]) -> Optional[bool]:
         return False  # the tree ended with its worker
 
     def end(self, seconds: float) -> str:

@@ -9,27 +9,31 @@ import time
 from queuectl_lib import settings, times
 from queuectl_lib.host import failpoints, files, locks, processes, tree
 from queuectl_lib.jobs import states
-from queuectl_lib.run import concluding, launching, output_files, output_streams, pace, run_file
+from queuectl_lib.run import concluding, interruption, launching, output_files, output_streams, pace, run_file
 from queuectl_lib.run.launching import CannotStart
 from queuectl_lib.run.output_streams import OutputStreams
 from queuectl_lib.store import folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Optional, Tuple
+    from typing import Collection, Dict, List, Optional, Tuple, Union
 
     from queuectl_lib.host.spawn import ChildProcess
     from queuectl_lib.host.waking import WakeUp
     from queuectl_lib.jobs.attempts import Claim, Outcome
+    from queuectl_lib.run.interruption import PastStop, Stop
     from queuectl_lib.run.spare_files import SpareFiles
     from queuectl_lib.settings import Settings
     from storage import Queue
 
 
+CANCELLED_RUNNING = "cancelled while it ran"
+
+
 class Attempt:
     """One run of one command: start or adopt it, poll it, end it."""
 
-    def __init__(self, queue: Queue, claim: Claim) -> None:
+    def __init__(self, queue: Queue, claim: Claim, *stops: Union[Stop, PastStop]) -> None:
         self.queue = queue
         self.claim = claim
         self.paths = {kind: queue.folder.attempt_path(claim.token, kind) for kind in folder.FILES}
@@ -49,6 +53,8 @@ class Attempt:
         self.killed_at: Optional[float] = None
         self.told = False  # that it defies SIGKILL
         self.code: Optional[int] = None  # of the command's own process, once it has ended
+        self.ended_at = 0.0  # monotonic; when that was seen, or noted
+        self.stops = list(stops)  # that may have interrupted it
         self.tree = run_file.tree_of(claim.token, self.run_path, queue.folder.identity)
 
     # -------------------------------------------------------- beginning
@@ -62,8 +68,7 @@ class Attempt:
         notes: List[int] = []
         ends: List[int] = []
         try:
-            start = "start %s %.6f %s\n" % (processes.boot_id(), time.monotonic(), claim.token)
-            notes.append(spare.open(self.run_path, "run", start.encode("ascii")))
+            notes.append(spare.open(self.run_path, "run", run_file.start_line(claim.token, time.monotonic())))
             self._hold_lock(notes[0])
             failpoints.failpoint("start.run-file")
             ends = self.output.open(spare, launching.SHELL)
@@ -103,16 +108,15 @@ class Attempt:
             if held is None:
                 raise OSError(None, "what an earlier attempt left running cannot be told", run_path)
 
-    def adopt(self, started: float, settings: Settings) -> None:
-        """Watch a command that another worker started; its timeout still holds, and its ending."""
+    def adopt(self, started: float, settings: Settings, believed: Collection[str] = run_file.WATCHED) -> None:
+        """Look at a command that another worker started; its timeout still holds, and its ending if *believed*."""
         self.adopted = True
         self.started = started
         self._set_deadline(settings, self._started_monotonic())
         kind, _, error = self.status().get("end", "").partition("|")
-        if kind:  # any but ours, which a job or another version may have written, counts as a failure
-            self.ending = (kind if kind in states.ENDINGS else states.FAILED, error)
+        if kind in believed:
+            self.ending = (kind, error)
             self.kill_at = time.monotonic() + self.grace
-            self.tree.signal(gently=True)
 
     def _started_monotonic(self) -> float:
         """When the command began on this boot's monotonic clock."""
@@ -134,8 +138,11 @@ class Attempt:
         """Wait until the command's own process ends (True), a signal, or *seconds*."""
         if self.deadline is not None and not self.ending:
             seconds = min(seconds, max(0.001, self.deadline - time.monotonic()))
-        lingers = self.child is None or self.code is not None
-        return wake.wait_for(None if lingers else self.child, seconds, pace.QUICK_SECONDS)
+        return wake.wait_for(None if self.lingers() else self.child, seconds, pace.QUICK_SECONDS)
+
+    def lingers(self) -> bool:
+        """True where no child's end will tell of the next change: it is not ours, or has ended, but not all of it."""
+        return self.child is None or self.code is not None
 
     def bound_output(self) -> bool:
         """Cut the middle out of output that grew past the limit; True if any was cut."""
@@ -146,17 +153,28 @@ class Attempt:
         return cut
 
     def poll(self) -> Optional[Outcome]:
-        """What became of the attempt, or None while it goes on."""
+        """What became of the attempt, or None while it goes on, or is being ended. For who holds the claim."""
         if self.overdue() and not self.ending and not self._leader_ended():
             self.end(states.TIMED_OUT, "timed out after %s" % times.seconds_text(self.timeout or 0))
-        if not self._leader_ended():
+        if not self._leader_ended() or not self._is_over():
             self._press_on()
             return None
         if self.output.piped and not (self.ending and self._tree_lives()) and not self.output.drained():
             return None
-        if self.ending:
-            return self._poll_ending()
-        return self._conclude()
+        return concluding.outcome(self)
+
+    def judge(self) -> Optional[Outcome]:
+        """What became of an orphan, for who does not hold its claim: nothing is written, and nobody signalled.
+
+        None while something of it lives.
+        """
+        if not self._leader_ended() or ((self.ending or self.code is None) and self._tree_lives()):
+            return None
+        return None if interruption.has_ended(self) is None else concluding.outcome(self)
+
+    def must_be_ended(self) -> bool:
+        """True for an orphan that lives, but not as it should: overdue, being ended, or without its watcher."""
+        return self.overdue() or bool(self.ending) or self._leader_ended()
 
     def _leader_ended(self) -> bool:
         """True once the command's own process is gone; sets its exit code if that is known."""
@@ -166,27 +184,44 @@ class Attempt:
             code = self.child.poll()
             if code is None:
                 return False
-            self.code = code
+            self.code, self.ended_at = code, time.monotonic()
             if not tree.JOBS_OUTLIVE_WORKERS and not self.ending:  # elsewhere the watcher says so
                 with contextlib.suppress(OSError):
                     os.write(self.run_fd, b"exit %d\n" % code)
             self._let_go()
+            if code < 0:  # else our child, the watcher, has told us the exit code of its own
+                self._read_code()
         elif self.adopted:
             return self._orphan_ended()
         return True
 
     def _orphan_ended(self) -> bool:
-        """The same for a command that is nobody's child: by its status, its lock, its watcher."""
+        """The same for a command that is nobody's child: by its watcher, its notes, its lock."""
         held = self.queue.folder.attempt_is_held(self.claim.token)
         status = self.status()  # after the lock: the watcher writes, then lets go
-        if "exit" not in status and held and self.tree.leader_lives(status.get("pid")):
+        watcher_lives = self.tree.leader_lives(run_file.watcher_seen_from_here(status))
+        if watcher_lives or (watcher_lives is None and held and "exit" not in status):
             return False
-        status = self.status()  # it may have ended between the looks
-        if "exit" in status:
-            self.code = run_file.status_code(status["exit"])
-        elif not self.ending and self._tree_lives():
-            self._begin_to_end(states.LOST, "its shell was killed")
+        self._read_code()  # it may have ended between the looks
         return True
+
+    def _read_code(self) -> None:
+        """The exit code as the watcher has noted it, if it has."""
+        text = self.status().get("exit")
+        if text is not None:
+            self.code, self.ended_at = run_file.status_code(text), interruption.noted_at(self.run_path)
+
+    def _is_over(self) -> bool:
+        """The leader is gone; whether the rest is, as far as that matters, and whether it is known why."""
+        unwatched = tree.JOBS_OUTLIVE_WORKERS and (self.code is None or self.code < 0)
+        if unwatched and not self.ending and self._tree_lives():
+            if interruption.has_ended(self) is None:
+                return False
+            self._begin_to_end(*concluding.without_watcher(self))  # which was killed; the command was not
+        if self.ending:
+            patient = self.killed_at is None or time.monotonic() < self.killed_at + processes.KILL_SECONDS
+            return not (patient and self._tree_lives())
+        return interruption.has_ended(self) is not None
 
     def _tree_lives(self) -> bool:
         """True while anything of the attempt lives: by its lock, which tells also where nobody can be found."""
@@ -227,45 +262,22 @@ class Attempt:
         self.tree.signal(gently=True)
 
     def _press_on(self) -> None:
-        if self.ending and time.monotonic() >= self.kill_at:
+        """TERM to those that have come since, or to all where the ending was taken up; KILL when the time has come."""
+        if self.ending and time.monotonic() < self.kill_at:
+            self.tree.signal(gently=True)
+        elif self.ending:
             self.killed_at = self.killed_at or time.monotonic()
             self.tree.signal(gently=False)
 
     def defies_news(self) -> bool:
-        """True once, when the command's own process outlives SIGKILL: it sleeps in the kernel, say on a dead disk."""
+        """True once, when the command's own process outlives SIGKILL.
+
+        It sleeps in the kernel, say on a dead disk, or cannot be seen from here, so not be signalled.
+        """
         if self.told or self.code is not None or self.killed_at is None:
             return False
         self.told = time.monotonic() > self.killed_at + processes.KILL_SECONDS
         return self.told
-
-    def _poll_ending(self) -> Optional[Outcome]:
-        """The leader is gone; wait for the rest of the tree."""
-        if self._tree_lives():
-            self._press_on()
-            if self.killed_at is None or time.monotonic() < self.killed_at + processes.KILL_SECONDS:
-                return None
-        kind, error = self.ending or ("", "")
-        if kind == states.TIMED_OUT and run_file.never_began(self.status()):
-            return concluding.not_begun(self)
-        outcome = concluding.outcome_of(self, kind, error)
-        if self.code is not None and self.code >= 0:
-            outcome.exit_code = self.code
-        return outcome
-
-    def _conclude(self) -> Optional[Outcome]:
-        """The command ended by itself."""
-        if self.code != 0 and run_file.never_began(self.status()):
-            return concluding.not_begun(self)
-        if self.code is None or self.code < 0:  # else our child, the watcher, has told us its exit code
-            status = self.status()
-            if "exit" in status:
-                self.code = run_file.status_code(status["exit"])
-            elif self.adopted:
-                return concluding.gone(self)
-            elif tree.JOBS_OUTLIVE_WORKERS and self._tree_lives():  # its watcher was killed, it was not
-                self._begin_to_end(states.LOST, "its shell was %s" % run_file.how_it_ended(self.code or 0)[0])
-                return None
-        return concluding.ended_by_itself(self, self.code or 0)
 
     def forget(self) -> None:
         """Hand the command over to whoever adopts it."""

@@ -9,7 +9,7 @@ import os
 from queuectl_lib.errors import QueueError
 from queuectl_lib.host import processes
 from queuectl_lib.run import log
-from queuectl_lib.store import tidying
+from queuectl_lib.store import looking, tidying
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,6 +85,10 @@ class Tidier(Chore):
 
     def mourn(self) -> None:
         self.is_wanted = True
+
+    def close(self) -> None:
+        with contextlib.suppress(QueueError, OSError):
+            tidying.tidy_members(self.database.folder, looking.processing(self.database))
 
 
 class LogTrimmer(Chore):

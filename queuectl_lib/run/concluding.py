@@ -10,22 +10,56 @@ from queuectl_lib import times
 from queuectl_lib.host import processes, tree
 from queuectl_lib.jobs import attempts, states
 from queuectl_lib.jobs.attempts import Outcome
-from queuectl_lib.run import launching, output_files, run_file
+from queuectl_lib.run import interruption, launching, output_files, run_file
+from queuectl_lib.store import folder, looking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Optional
+    from typing import Optional, Tuple
 
     from queuectl_lib.run.attempt import Attempt
+
+
+NEVER_BEGAN = "its shell was killed before the command began"
+
+
+def outcome(attempt: Attempt) -> Outcome:
+    """What to record of an attempt whose own process is gone. Raises HostError where the database does not answer."""
+    code, kind = attempt.code, attempt.ending[0] if attempt.ending else None
+    if code != 0 and kind in (None, states.TIMED_OUT) and run_file.never_began(attempt.status()):
+        return orphan_not_begun(attempt) if attempt.adopted else not_begun(attempt)
+    if attempt.ending and not (kind == states.GIVEN_BACK and code == 0):  # else it has come to its end by itself
+        found = outcome_of(attempt, *attempt.ending)
+        found.exit_code = code if code is not None and code >= 0 else None
+        return found
+    if code is None:
+        return gone(attempt)
+    return interrupted(attempt) if interruption.has_ended(attempt) else ended_by_itself(attempt, code)
 
 
 def ended_by_itself(attempt: Attempt, code: int) -> Outcome:
     """The command exited with *code* (negative: a signal)."""
     error, name = run_file.how_it_ended(code)
-    outcome = outcome_of(attempt, states.COMPLETED if code == 0 else states.FAILED, None if code == 0 else error)
-    outcome.exit_code = code if code >= 0 else 128 - code
-    outcome.signal = name
-    return outcome
+    found = outcome_of(attempt, states.COMPLETED if code == 0 else states.FAILED, None if code == 0 else error)
+    found.exit_code = code if code >= 0 else 128 - code
+    found.signal = name
+    return found
+
+
+def interrupted(attempt: Attempt) -> Outcome:
+    """A stop of everything has ended it."""
+    how, name = ("killed", None) if attempt.code is None else run_file.how_it_ended(attempt.code)
+    found = outcome_of(attempt, states.GIVEN_BACK, "%s while its supervisor was told to stop" % how)
+    found.signal = name
+    return found
+
+
+def without_watcher(attempt: Attempt) -> Tuple[str, str]:
+    """As what to end a command that lives while the shell that watched it is gone, and why."""
+    how = "killed" if attempt.code is None else run_file.how_it_ended(attempt.code)[0]
+    if interruption.has_ended(attempt):
+        return states.GIVEN_BACK, "its shell was %s while its supervisor was told to stop" % how
+    return states.LOST, "its shell was %s" % how
 
 
 def not_begun(attempt: Attempt) -> Outcome:
@@ -34,14 +68,32 @@ def not_begun(attempt: Attempt) -> Outcome:
     return attempts.unstarted(attempt.claim, launching.shortage_of_watcher())
 
 
-def gone(attempt: Attempt) -> Outcome:
-    """An orphan that no longer runs and left no status."""
-    status = attempt.status()
-    if "pid" not in status:
+def orphan_not_begun(attempt: Attempt) -> Outcome:
+    """The same of an orphan: that costs nothing, but not twice in a row, or a job could go on so for ever."""
+    if not was_launched(attempt):
         return attempts.unstarted(attempt.claim)
-    if status.get("start", "").split()[:1] != [processes.boot_id()]:
+    if looking.ended_so_before(attempt.queue.database, attempt.claim, NEVER_BEGAN):
+        return outcome_of(attempt, states.LOST, "lost: %s, as the last time" % NEVER_BEGAN)
+    return outcome_of(attempt, states.GIVEN_BACK, NEVER_BEGAN)
+
+
+def was_launched(attempt: Attempt) -> bool:
+    """True where an orphan may have been launched: just before that, and behind its run file, its output is made."""
+    return all(os.path.exists(attempt.paths[kind]) for kind in folder.OUTPUTS)
+
+
+def gone(attempt: Attempt) -> Outcome:
+    """An orphan that no longer runs and left no exit code (the table of run/orphans)."""
+    status = attempt.status()
+    if "start" not in status and (attempt.started < processes.booted_at() or not was_launched(attempt)):
+        return attempts.unstarted(attempt.claim)
+    if interruption.has_ended(attempt):
+        return interrupted(attempt)
+    if "start" not in status:
+        return outcome_of(attempt, states.LOST, "lost: what its run file told is gone")
+    if run_file.is_of_another_boot(status):
         return outcome_of(attempt, states.LOST, "lost: the host was restarted while it ran")
-    return outcome_of(attempt, states.LOST, "lost: it was killed together with its worker")
+    return outcome_of(attempt, states.LOST, "lost: its worker and its shell are gone, and no exit code was noted")
 
 
 def outcome_of(attempt: Attempt, kind: str, error: Optional[str]) -> Outcome:
@@ -76,6 +128,11 @@ def may_have_left_something(attempt: Attempt, kind: str) -> bool:
     if tree.JOBS_OUTLIVE_WORKERS and kind != states.COMPLETED:
         return True
     return attempt.tree.seems_alive() or attempt.queue.folder.attempt_is_held(attempt.claim.token)
+
+
+def survivors(attempt: Attempt) -> str:
+    """Who of an attempt lives that cannot be ended, for people."""
+    return attempt.tree.description() or "processes that cannot be seen from here"
 
 
 def sentence(outcome: Outcome) -> str:

@@ -1,10 +1,26 @@
-"""The jobs of dead workers: what became of each is decided by evidence, in this order.
+"""The jobs of dead workers: what became of each is decided by evidence, and by who holds the claim.
 
-no run file or no "pid" line, and the lock free   it never started: given back
-"exit N" in the run file                          it finished unseen: recorded (one that was
-                                                  being ended, as what it was ended for)
-the run file is locked                            it still runs: adopted by an idle worker
-otherwise                                         it died: a lost attempt
+    what there is                                what it means
+    lives: its watcher is seen, or its lock is   it still runs: adopted by an idle worker, or by any where it has
+    held and nothing shows the watcher dead      to be ended (cancelled, overdue, in the middle of an ending)
+    lives, and its watcher is gone               ended, and lost
+    "exit N"                                     it finished unseen: recorded (one that was being ended, as what
+                                                 it was ended for; one that was given back and exited 0, completed)
+    no output files, which are made after the    it was not launched: given back, as if it had never been claimed
+    run file and before the launch
+    "start" and no "pid"                         its command did not begin: given back once; twice in a row, lost
+    output files and no "start"                  somebody has changed its run file: lost; where the host was started
+                                                 again since, its start had not reached the disk: given back
+    otherwise                                    it died without a word: lost; given back where its supervisor
+                                                 was told to stop (run/interruption)
+
+A lock that is held is life, whatever else is seen, or not seen, from here: processes in another PID
+namespace, or where there is no /proc, are waited for. Of a wish to end it that the run file tells,
+what would cost no retry is believed only where it stands elsewhere too, for a job can write there:
+"cancelled" where the job's row says so, "given back" where the supervisor was told to stop.
+
+To look changes nothing. Whoever is to end an orphan, or to record it, first adopts it (in the
+database, from the dead worker by name), so of two who look at the same one only one goes on.
 """
 
 from __future__ import annotations
@@ -12,46 +28,43 @@ from __future__ import annotations
 import time
 
 from queuectl_lib.errors import QueueError
-from queuectl_lib.host import bell, failpoints, tree
-from queuectl_lib.run.attempt import Attempt
+from queuectl_lib.host import failpoints, tree
+from queuectl_lib.jobs import states
+from queuectl_lib.run.attempt import CANCELLED_RUNNING, Attempt
+from queuectl_lib.run.interruption import PastStop
 from queuectl_lib.store import looking, roster
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Dict, List, Optional, Sequence, Set
 
-    from queuectl_lib.jobs.attempts import Outcome
+    from queuectl_lib.run.interruption import Stop
     from queuectl_lib.run.options import CurrentSettings
     from queuectl_lib.values import Fields
     from storage import Queue
 
 
 class Orphans:
-    """What the worker *name* knows of the jobs of others, and does about them."""
+    """What the worker *name*, whose supervisor's *stop* is given, knows of the jobs of others, and does about them."""
 
     def __init__(
-        self,
-        queue: Queue,
-        name: str,
-        current: CurrentSettings,
-        say: Callable[[str], None],
-        report: Callable[[Outcome, bool], None],
+        self, queue: Queue, name: str, current: CurrentSettings, stop: Stop, say: Callable[[str], None]
     ) -> None:
         self.queue = queue
         self.name = name
         self.current = current
+        self.stop = stop
         self.say = say
-        self.report = report
         self.sightings = roster.Sightings(queue.folder)
         self.puzzles: Set[str] = set()  # tokens of those whose files cannot be read
 
-    def look_after(self, jobs: Sequence[Fields], running: List[Attempt], is_free: bool) -> None:
-        """Decide what became of those of *jobs* (under way, none that we know to be ours) whose worker is dead.
+    def look_after(self, jobs: Sequence[Fields], held: Set[str], running: List[Attempt], is_free: bool) -> None:
+        """Find out what became of those of *jobs* (under way) whose worker is dead. *held* are tokens known to be ours.
 
-        What has to be ended is adopted into *running*; so is, while that is empty and our worker *is_free*,
-        one that goes on. Raises QueueError.
+        What has ended or has to be ended is adopted into *running*; so is, while that is empty and our worker
+        *is_free*, one that goes on. Raises QueueError.
         """
-        for job in self.among(jobs):
+        for job in self.among([job for job in jobs if job["worker"] != self.name or job["token"] not in held]):
             try:
                 self.decide(job, running, is_free)
             except QueueError:
@@ -68,43 +81,40 @@ class Orphans:
         return [job for job in jobs if not alive[job["worker"]]]
 
     def decide(self, job: Fields, running: List[Attempt], is_free: bool) -> None:
-        """Find out by evidence what became of an orphan: settle it, or adopt it if it runs."""
+        """Adopt one orphan, if it has ended or has to be ended, or if there is time for it."""
         self.current.refresh()
         orphan = self.taken_up(job)
         if orphan is None:
             return
-        outcome = orphan.poll()
-        if outcome:
-            self.settle(outcome)
+        has_ended = orphan.judge() is not None
+        must_end = job["cancel_requested"] or orphan.must_be_ended()
+        if not (has_ended or must_end or (is_free and not running)):
             return
-        must_end = job["cancel_requested"] or orphan.overdue() or orphan.ending
-        if must_end or (is_free and not running):
-            self.adopt(orphan, job["worker"], running)
+        if not self.queue.adopt(orphan.claim, job["worker"], self.name, time.time()):
+            return  # another worker was first
+        failpoints.failpoint("adopt.committed")
+        running.append(orphan)
+        if not has_ended:
+            orphan.stops.append(self.stop)
+            dead = job["worker"]
+            of = "%s, which died while it ran" % dead if dead != self.name else "oneself, for want of memory"
+            self.say("job %s adopted from %s" % (orphan.claim.id, of))
+            if job["cancel_requested"]:
+                orphan.end(states.CANCELLED, CANCELLED_RUNNING)
 
     def taken_up(self, job: Fields) -> Optional[Attempt]:
-        """The attempt of an orphan, to be polled; None where it is no longer under way."""
+        """The attempt of an orphan, to be looked at; None where it is no longer under way."""
         found = looking.running_attempt(self.queue.database, job["seq"], job["token"])
         if not found:
             return None
         claim, started = found
-        attempt = Attempt(self.queue, claim)
-        attempt.adopt(started, self.current.settings)
+        stop = PastStop(self.queue.folder, job["worker"])
+        attempt = Attempt(self.queue, claim, stop)
+        believed = [states.TIMED_OUT, states.LOST]
+        believed += [states.CANCELLED] if job["cancel_requested"] else []
+        believed += [states.GIVEN_BACK] if stop.is_told() else []
+        attempt.adopt(started, self.current.settings, believed)
         return attempt
-
-    def adopt(self, orphan: Attempt, dead: str, running: List[Attempt]) -> None:
-        """Take over an attempt from the worker *dead*, unless another was first."""
-        if self.queue.adopt(orphan.claim, dead, self.name, time.time()):
-            failpoints.failpoint("adopt.committed")
-            running.append(orphan)
-            of = "%s, which died while it ran" % dead if dead != self.name else "oneself, for want of memory"
-            self.say("job %s adopted from %s" % (orphan.claim.id, of))
-
-    def settle(self, outcome: Outcome) -> None:
-        """Record what became of an orphan, unless another was first."""
-        refused, _, _ = self.queue.exchange(self.name, [outcome], 0, time.time(), self.current.settings)
-        if not refused:
-            self.report(outcome, False)
-            bell.ring(self.queue.folder.bell)
 
     def puzzle(self, job: Fields, error: Exception) -> None:
         """What became of *job* cannot be read or judged now: no evidence, no verdict. Said once."""

@@ -1,34 +1,91 @@
-"""The run file of an attempt: its lock, and the notes that its watcher leaves for whoever comes next."""
+"""The run file of an attempt: its lock, and the notes that are left in it for whoever comes next.
+
+    start BOOT MONOTONIC TOKEN NAMESPACE    by the worker, before the launch
+    pid N                                   by the watcher, as the last thing before the command begins
+    end KIND|why                            by a worker, before it ends the command
+    exit N                                  by the watcher, once the command has ended
+
+A job of the same user can write here by path. So only whole lines that say exactly this are
+notes; all else is nothing, and no error.
+"""
 
 from __future__ import annotations
 
 import functools
 import os
+import re
 import signal
 
-from queuectl_lib.host import processes, signals, system
+from queuectl_lib.host import files, processes, signals, system
 from queuectl_lib.host.tree import Tree
+from queuectl_lib.jobs import states
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, Optional, Tuple
 
+HEAD_BYTES = 16 * 1024  # where the start is found, behind what earlier attempts left in a file that is used again
+TAIL_BYTES = 64 * 1024  # where the exit is found, however much a job has written in between
+WATCHED = (states.TIMED_OUT, states.CANCELLED, states.GIVEN_BACK, states.LOST)  # what an attempt can be ended as
+START = re.compile(r"start ([\w.:-]{1,80}) (\d{1,15}\.\d{1,9}) ([0-9a-f]{16})(?: (-|pid:\[\d{1,20}\]))?")
+NOTES = {
+    "pid": re.compile(r"[1-9]\d{0,9}"),
+    "end": re.compile(r"(?:%s)\|[ -~]{0,200}" % "|".join(WATCHED)),
+    "exit": re.compile(r"\d{1,3}" if not system.WINDOWS else r"\d{1,10}"),
+}
+MOST_CODE = 128 + 128 * 3  # what a shell says of a signal, at the most (status_code)
+
+
+def start_line(token: str, monotonic: float) -> bytes:
+    """The first note of the attempt *token*, which begins now."""
+    words = (processes.boot_id(), monotonic, token, processes.pid_namespace())
+    return ("start %s %.6f %s %s\n" % words).encode("ascii")
+
 
 def read_status(run_path: str) -> Dict[str, str]:
-    """The lines of a run file since its last start: start, pid, end, exit (only whole lines count).
+    """The notes of the attempt whose run file this is, by name; none where the file is gone.
 
-    A file that was used again may have kept its new name but not its new start when the power
-    went: that start names another attempt, so nothing in it is of this one.
+    What stands before the start that names the attempt is of earlier ones. That start counts once, and so does the
+    first pid; of several exits the last counts, which is the watcher's. A wish to end what had ended already is none.
     """
+    notes: Dict[str, str] = {}
+    token = os.path.basename(run_path)[: -len(".run")]
+    for line in _lines(run_path):
+        start = START.fullmatch(line)
+        if start and start.group(3) == token:
+            notes.setdefault("start", line[len("start ") :])
+        name, _, value = line.partition(" ")
+        if "start" not in notes or name not in NOTES or not NOTES[name].fullmatch(value):
+            continue
+        if name == "exit" and (system.WINDOWS or int(value) < MOST_CODE):
+            notes[name] = value
+        elif name != "exit" and not (name == "end" and "exit" in notes):
+            notes.setdefault(name, value)
+    return notes
+
+
+def _lines(run_path: str) -> Tuple[str, ...]:
+    """The whole lines at the head and at the tail of a run file; none where it is no file, or gone."""
     try:
-        with open(run_path, "rb") as file:
-            text = file.read(65536).decode("ascii", "replace")
+        if files.is_irregular(run_path):
+            return ()
+        fd = files.open_private(run_path, os.O_RDONLY | files.WITHOUT_WAITING)  # a FIFO by now does not hold us up
     except FileNotFoundError:
-        return {}
-    lines = text[text.rfind("\nstart ") + 1 :].split("\n")[:-1]
-    status = {name: value for name, _, value in (line.partition(" ") for line in lines)}
-    of = status.get("start", "").split()[2:]
-    return status if of in ([], [os.path.basename(run_path)[: -len(".run")]]) else {}
+        return ()
+    with open(fd, "rb") as file:
+        head = file.read(HEAD_BYTES)
+        if len(head) < HEAD_BYTES:
+            return _whole_lines(head)
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(len(head), size - TAIL_BYTES))
+        tail = file.read(TAIL_BYTES)
+    if size <= HEAD_BYTES + TAIL_BYTES:
+        return _whole_lines(head + tail)
+    return _whole_lines(head) + _whole_lines(tail)[1:]
+
+
+def _whole_lines(text: bytes) -> Tuple[str, ...]:
+    return tuple(text.decode("ascii", "replace").split("\n")[:-1])
 
 
 def never_began(status: Dict[str, str]) -> bool:
@@ -39,7 +96,21 @@ def never_began(status: Dict[str, str]) -> bool:
 def began_monotonic(status: Dict[str, str]) -> Optional[float]:
     """When an attempt began on the monotonic clock of this boot, None for one of another boot."""
     words = status.get("start", "").split()
-    return float(words[1]) if len(words) >= 2 and words[0] == processes.boot_id() else None
+    return float(words[1]) if words and words[0] == processes.boot_id() else None
+
+
+def is_of_another_boot(status: Dict[str, str]) -> bool:
+    """True where the host is known to have been started again since."""
+    before, now = status.get("start", "").split(" ")[0], processes.boot_id()
+    return before not in ("", now, processes.UNKNOWN_BOOT) and now != processes.UNKNOWN_BOOT
+
+
+def watcher_seen_from_here(status: Dict[str, str]) -> Optional[int]:
+    """The pid of an attempt's watcher, if it means the same process here as where it was noted."""
+    words = status.get("start", "").split()
+    if "pid" not in status or words[3:] != [processes.pid_namespace()] or is_of_another_boot(status):
+        return None
+    return int(status["pid"])
 
 
 def tree_of(token: str, run_path: str, queue: str = "") -> Tree:
@@ -50,14 +121,14 @@ def tree_of(token: str, run_path: str, queue: str = "") -> Tree:
 def watcher_of(run_path: str) -> Optional[Tuple[int, float]]:
     """The pid of an attempt's watcher and when it began (monotonic, this boot), as far as the run file tells."""
     status = read_status(run_path)
-    began, pid = began_monotonic(status), status.get("pid", "")
-    return (int(pid), began) if pid.isdigit() and began is not None else None
+    began, pid = began_monotonic(status), watcher_seen_from_here(status)
+    return None if began is None or pid is None else (pid, began)
 
 
 def status_code(text: str) -> int:
     """The exit code that a watcher wrote. Of signal N, ksh93 says 256 + N, yash 384 + N, all others 128 + N."""
     code = int(text)
-    return code if code < 256 else 128 + code % 128
+    return code if code < 256 or system.WINDOWS else 128 + code % 128
 
 
 def how_it_ended(code: int) -> Tuple[str, Optional[str]]:

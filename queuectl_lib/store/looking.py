@@ -247,6 +247,16 @@ def running_attempt(database: Database, seq: int, token: str) -> Optional[Tuple[
     return claim, times.seconds_or(row["started_at"], time.time())
 
 
+ATTEMPT_BEFORE = "SELECT error FROM attempts WHERE job = ? AND number < ? ORDER BY number DESC LIMIT 1"
+
+
+def ended_so_before(database: Database, claim: Claim, error: str) -> bool:
+    """True where the attempt before this one ended with the same *error*."""
+    with database.reading() as connection:
+        row = connection.execute(ATTEMPT_BEFORE, (claim.seq, claim.number)).fetchone()
+    return row is not None and row["error"] == error
+
+
 # NOT NULL again, for the proof that the index serves.
 HOLDS = "state IN (%s)" % ", ".join("'%s'" % state for state in states.HOLDING)
 FIND_HOLDER = "SELECT id, state FROM jobs WHERE unique_key = ? AND unique_key IS NOT NULL AND %s LIMIT 1" % HOLDS

@@ -6,14 +6,15 @@ import contextlib
 import os
 
 from queuectl_lib.host import files, locks
-from queuectl_lib.store import folder, looking, roster
+from queuectl_lib.store import folder, looking, roster, stops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Set
+    from typing import Dict, Sequence, Set
 
     from queuectl_lib.store.database import Database
     from queuectl_lib.store.folder import Folder
+    from queuectl_lib.values import Fields
 
 KEPT_FILES = (  # as Outcome.useless_files has it, from the row
     "SELECT token, leftovers IS NOT NULL OR finished_at IS NULL AS whole, stdout IS NULL AND stdout_bytes > 0 AS out,"
@@ -27,11 +28,7 @@ def tidy(database: Database) -> None:
     names = {entry.split(".")[0] for entry in os.listdir(database.folder.attempts)}  # first: a file follows its claim
     found = set(filter(folder.is_token, names))  # what else lies there is nobody's business
     jobs = looking.processing(database)
-    held = {job["worker"] for job in jobs}
-    for name in roster.life_names(database.folder):
-        if name not in held:
-            remove_dead_life(database.folder, name)
-    remove_stale_requests(database.folder)
+    tidy_members(database.folder, jobs)
     found -= {job["token"] for job in jobs}
     kept = kept_files(database, found) if found else {}  # to ask after them all is to read of every attempt there is
     for token in found:
@@ -40,6 +37,16 @@ def tidy(database: Database) -> None:
         elif "run" not in kept[token] and not database.folder.attempt_is_held(token):
             useless = set(folder.FILES) - kept[token]  # its worker was killed between record and removal
             files.remove_from(database.folder.attempts, [token + "." + kind for kind in useless])
+
+
+def tidy_members(folder: Folder, jobs: Sequence[Fields]) -> None:
+    """Remove what is left of supervisors and workers that are dead, unless it tells of one of *jobs*, under way."""
+    held = {job["worker"] for job in jobs}
+    held |= {stops.supervisor_of(worker) for worker in held}  # what was asked of these tells of their jobs
+    for name in roster.life_names(folder):
+        if name not in held:
+            remove_dead_life(folder, name)
+    remove_stale_requests(folder, held)
 
 
 def kept_files(database: Database, tokens: Set[str]) -> Dict[str, Set[str]]:
@@ -56,10 +63,10 @@ def kept_files(database: Database, tokens: Set[str]) -> Dict[str, Set[str]]:
     return found
 
 
-def remove_stale_requests(folder: Folder) -> None:
-    """Requests to supervisors of whom neither they nor a worker lives any more."""
+def remove_stale_requests(folder: Folder, held: Set[str]) -> None:
+    """Requests to supervisors of whom neither they nor a worker lives any more, less those that are *held*."""
     entries = os.listdir(folder.workers)  # before the names: a request follows its supervisor
-    wanted = {str(member["supervisor"]) for member in roster.members(folder)} | set(roster.life_names(folder))
+    wanted = held | {str(member["supervisor"]) for member in roster.members(folder)} | set(roster.life_names(folder))
     for entry in entries:
         name, _, kind = entry.rpartition(".")
         if kind != "life" and name not in wanted:

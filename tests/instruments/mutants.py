@@ -274,8 +274,8 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/host/locks.py",
-                "        return None  # no permission now, or (Windows) on its way out\n",
-                "        return False\n",
+                "if files.is_irregular(path) else None  #",
+                "if files.is_irregular(path) else False  #",
             )
         ],
         "promises/test_recovery.py::test_without_access_to_the_evidence_nobody_is_taken_for_dead",
@@ -304,13 +304,8 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/run/attempt.py",
-                '            self.code = run_file.status_code(status["exit"])\n        elif not self.ending',
-                "            pass\n        elif not self.ending",
-            ),
-            (
-                "queuectl_lib/run/attempt.py",
-                '            if "exit" in status:\n',
-                '            if "exit" in status and not self.adopted:\n',
+                "        self._read_code()  # it may have ended between the looks\n",
+                "",
             ),
         ],
         "promises/test_recovery.py::test_jobs_that_finished_unseen_are_recorded_with_what_they_did",
@@ -326,6 +321,30 @@ MUTANTS = [
             )
         ],
         "promises/test_recovery.py::test_a_job_that_still_runs_is_adopted_and_its_timeout_still_holds",
+    ),
+    Mutant(
+        "what a job writes of itself is believed",
+        6,
+        [("queuectl_lib/run/orphans.py", " if stop.is_told() else []", "")],
+        "run/test_evidence.py::test_a_wish_that_costs_no_retry_is_believed_only_where_it_stands_elsewhere_too",
+    ),
+    Mutant(
+        "an orphan is ended by whoever looks at it",
+        5,
+        [
+            (
+                "queuectl_lib/run/orphans.py",
+                "        has_ended = orphan.judge() is not None\n",
+                "        has_ended = (orphan.poll() or orphan.judge()) is not None\n",
+            )
+        ],
+        "run/test_evidence.py::test_an_orphan_is_ended_and_recorded_only_by_who_holds_its_claim_and_to_the_end",
+    ),
+    Mutant(
+        "a stop of everything is a failure of the job",
+        8,
+        [("queuectl_lib/run/interruption.py", "not in SIGNALS:", "not in ():")],
+        "promises/test_interruption.py::test_what_a_signal_to_everything_at_once_ends_is_given_back",
     ),
     Mutant(
         "attempts are counted at the end",
@@ -454,8 +473,8 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/run/run_file.py",
-                'if of in ([], [os.path.basename(run_path)[: -len(".run")]]) else {}',
-                "or {}",
+                "if start and start.group(3) == token:",
+                "if start:",
             )
         ],
         "run/test_reusing.py::test_a_run_file_whose_new_start_was_lost_with_the_power_tells_nothing_of_the_new_attempt",
@@ -472,9 +491,9 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/run/attempt.py",
-                "        if self.ending:\n            return self._poll_ending()\n        return self._conclude()\n",
-                "        if self.ending:\n            return self._poll_ending()\n"
-                "        return None if self.queue.folder.attempt_is_held(self.claim.token) else self._conclude()\n",
+                "        return concluding.outcome(self)\n\n    def judge",
+                "        held = self.queue.folder.attempt_is_held(self.claim.token)\n"
+                "        return None if held else concluding.outcome(self)\n\n    def judge",
             )
         ],
         "run/test_running.py::test_a_background_child_that_holds_the_output_does_not_keep_the_attempt_open",
@@ -525,7 +544,7 @@ MUTANTS = [
     Mutant(
         "a claim is forgotten when memory runs out",
         22,
-        [("worker.py", ' or job["token"] not in held]', "]")],
+        [("queuectl_lib/run/orphans.py", ' or job["token"] not in held]', "]")],
         "run/test_memory.py::test_a_claim_that_was_made_when_memory_ran_out_is_found_again",
     ),
     Mutant(

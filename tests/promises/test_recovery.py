@@ -214,12 +214,12 @@ def test_the_time_before_the_worker_died_counts_for_the_timeout(queue):
     queue.enqueue(JobMaker(3, "/", 0o022, time.time()).row({"command": "true", "timeout": 150}))
     attempt = Attempt(queue, queue.exchange("dead", [], 1, time.time(), SETTINGS)[1][0])
     began = time.monotonic() - 100
-    with open(attempt.run_path, "w") as file:
-        file.write("start %s %.6f\npid 1\n" % (processes.boot_id(), began))
+    with open(attempt.run_path, "wb") as file:
+        file.write(run_file.start_line(attempt.claim.token, began) + b"pid 1\n")
     attempt.adopt(time.time() - 5, SETTINGS)  # a wall clock that went back meanwhile tells another age
     assert attempt.deadline == pytest.approx(began + 150, abs=0.001)
     with open(attempt.run_path, "w") as file:
-        file.write("start of-another-boot 7.0\npid 1\n")
+        file.write("start of-another-boot 7.0 %s -\npid 1\n" % attempt.claim.token)
     attempt.adopt(time.time() - 50, SETTINGS)
     assert attempt.deadline == pytest.approx(time.monotonic() + 100, abs=5)
 
@@ -289,7 +289,7 @@ def test_a_claim_whose_command_never_started_is_given_back_without_burning_an_at
     claim_as(home, "dead-worker")
     claim = claim_as(home, "dead-worker")
     with open(home.queue.folder.attempt_path(claim.token, "run"), "w") as file:
-        file.write("start some-boot 1.0\n")  # the worker died before its watcher said a word
+        file.write("start some-boot 1.0 %s -\n" % claim.token)  # the worker died before its watcher said a word
     with open(home.queue.folder.life_path("dead-worker"), "w") as file:
         file.write("{}")  # exists, but nobody holds it locked
     home.drain()
@@ -312,8 +312,11 @@ def test_a_pid_that_somebody_else_has_now_proves_nothing_and_is_left_alone(home)
     try:
         for boot_id in (boot, "another-boot", boot):
             claim = claim_as(home, "dead-worker")
+            for kind in ("out", "err"):
+                open(home.queue.folder.attempt_path(claim.token, kind), "w").close()
             with open(home.queue.folder.attempt_path(claim.token, "run"), "w") as file:
-                file.write("start %s 1.0\npid %d\n" % (boot_id, stranger.pid))
+                words = (boot_id, claim.token, processes.pid_namespace(), stranger.pid)
+                file.write("start %s 1.0 %s %s\npid %d\n" % words)
                 file.flush()
                 if claim.id == "held":  # something of this job lives on, but its watcher is gone
                     assert locks.try_lock(file.fileno())
@@ -347,11 +350,16 @@ def test_the_claim_of_a_worker_that_lives_is_never_taken(home):
     assert process.poll() is None
 
 
-def test_without_access_to_the_evidence_nobody_is_taken_for_dead(home):
+def test_without_access_to_the_evidence_nobody_is_taken_for_dead(home, monkeypatch):
     add(home, "job", "true")
     claim = claim_as(home, "worker")
     for path in (home.queue.folder.life_path("worker"), home.queue.folder.attempt_path(claim.token, "run")):
-        os.symlink("nowhere", path)  # cannot be opened, by root neither
+        open(path, "w").close()
+
+    def refuse(path, flags):
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    monkeypatch.setattr(files, "open_private", refuse)
     assert roster.is_alive(home.queue.folder, "worker")
     assert home.queue.folder.attempt_is_held(claim.token)
 
@@ -573,8 +581,8 @@ def test_an_orphan_is_ended_also_where_there_is_no_proc(orphan, no_proc):
 
 def test_without_proc_a_process_that_began_at_another_time_is_not_taken_for_the_watcher(orphan, no_proc):
     attempt, watcher = orphan
-    with open(attempt.run_path, "w") as file:
-        file.write("start %s %.6f\npid %d\n" % (processes.boot_id(), time.monotonic() - 600, watcher.pid))
+    with open(attempt.run_path, "wb") as file:
+        file.write(run_file.start_line(attempt.claim.token, time.monotonic() - 600) + b"pid %d\n" % watcher.pid)
     assert attempt.tree.members() == []
 
 
@@ -587,23 +595,11 @@ def test_without_proc_nobody_is_taken_for_a_watcher_that_no_file_names(queue, no
     assert tree.members() == []
 
 
-def test_an_ending_that_is_not_known_costs_the_attempt_and_no_worker(orphan):
-    """A job can write into its run file, descriptor 9, and so can another version."""
-    attempt, watcher = orphan
-    with open(attempt.run_path, "a") as file:
-        file.write("end odd|words of its own\n")
-    again = Attempt(attempt.queue, attempt.claim)
-    again.adopt(time.time(), SETTINGS)
-    outcome = outcome_of(again, watcher)
-    assert (outcome.kind, outcome.error) == ("failed", "words of its own")
-    assert attempt.queue.exchange("w", [outcome], 0, time.time(), SETTINGS)[0] == []
-
-
 def test_a_lock_that_is_held_is_proof_of_life_where_nobody_can_be_found(orphan, monkeypatch):
     """The watcher was killed, the command was not, and nothing shows who it is: no second run beside it."""
     attempt, watcher = orphan
     children = [pid for pid in attempt.tree.members() if pid != watcher.pid]
-    monkeypatch.setattr(Tree, "members", lambda self: [])
+    monkeypatch.setattr(Tree, "_look", lambda self: self.known.clear() or {})
     monkeypatch.setattr(processes, "KILL_SECONDS", 0.3)
     attempt.grace = 0.1
     os.kill(watcher.pid, signal.SIGKILL)
@@ -700,17 +696,26 @@ def test_a_job_whose_lock_is_refused_by_the_system_is_given_back(queue, monkeypa
     assert "cannot start a job (file locks do not work here" in capfd.readouterr().err
 
 
-def test_an_orphan_whose_files_cannot_be_read_is_told_once_and_judged_when_they_can(queue, capfd):
+def test_an_orphan_whose_files_cannot_be_read_is_told_once_and_judged_when_they_can(queue, monkeypatch, capfd):
     queue.enqueue(JobMaker(0, "/", 0o022, time.time()).row({"command": "true", "id": "job"}))
     claim = queue.exchange("dead", [], 1, time.time(), SETTINGS)[1][0]
     os.close(locks.hold_file(queue.folder.life_path("dead")))  # as a dead one leaves it
     run_path = queue.folder.attempt_path(claim.token, "run")
-    os.mkdir(run_path)
+    open(run_path, "w").close()
     here = a_worker(queue)
-    for _ in range(3):
-        here.orphans.look_after(looking.processing(queue.database), here.running, is_free=True)
+    whole = files.open_private
+
+    def refuse(path, flags):
+        if path == run_path:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return whole(path, flags)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "open_private", refuse)
+        for _ in range(3):
+            here.orphans.look_after(looking.processing(queue.database), set(), here.running, is_free=True)
     assert capfd.readouterr().err.count("what became of it cannot be read") == 1
     assert looking.states_of(queue.database, ["job"]) == ["processing"]
-    os.rmdir(run_path)
-    here.orphans.look_after(looking.processing(queue.database), here.running, is_free=True)
+    here.look_around()
+    here.trade(claim=False)
     assert looking.states_of(queue.database, ["job"]) == ["pending"]

@@ -13,7 +13,7 @@ from helpers.marks import posix_only
 from helpers.queue import NOW, SETTINGS, claim
 from helpers.waiting import wait_until
 
-from queuectl_lib.host import files, spawn
+from queuectl_lib.host import files, processes, spawn
 from queuectl_lib.host.spawn import Child
 from queuectl_lib.jobs import command_text
 from queuectl_lib.jobs.fields import JobMaker
@@ -101,9 +101,11 @@ def test_a_run_file_whose_new_start_was_lost_with_the_power_tells_nothing_of_the
     os.replace(first.run_path, second.run_path)
     assert run_file.read_status(second.run_path) == {}
     orphan = Attempt(queue, second.claim)
-    orphan.adopt(NOW, SETTINGS)
-    outcome = orphan.poll()
+    orphan.adopt(processes.booted_at() - 1, SETTINGS)
+    outcome = orphan.judge()
     assert (outcome.kind, outcome.unstarted) == ("given back", True)
+    orphan.adopt(time.time(), SETTINGS)
+    assert orphan.judge().error == "lost: what its run file told is gone", "no power was lost: somebody has done it"
 
 
 @needs_leases
