@@ -54,9 +54,12 @@ class Replacing:
         if booted:
             self._put_off(began, pace.SHORT_LIFE_SECONDS if code == -9 else pace.TROUBLE_SECONDS)
             return
-        if not self.was_ready and self.failures >= pace.BOOT_FAILURES:
+        if self.was_ready:
+            self.is_refused(how, began)
+            return
+        if self.failures >= pace.BOOT_FAILURES:
             raise HostError("workers cannot start (%s each time): the lines above say why" % how)
-        self.is_refused(how, began)
+        self._put_off(began, pace.SHORT_LIFE_SECONDS / 2)
 
     def has_rehearsed(self, code: int, began: float) -> None:
         """A rehearsal is over."""
@@ -67,11 +70,11 @@ class Replacing:
 
     def is_refused(self, why: str, began: float) -> None:
         """No worker can be started now."""
-        if self.was_ready and not self.is_told:
+        if not self.is_told:
             self.say("no worker can start now (%s): trying again, ever more slowly" % why)
             self.is_told = True
         self.rehearsed = False
-        self._put_off(began, pace.NO_START_SECONDS if self.was_ready else pace.SHORT_LIFE_SECONDS / 2)
+        self._put_off(began, pace.NO_START_SECONDS)
 
     @contextlib.contextmanager
     def memory_awaited(self) -> Iterator[None]:
@@ -79,7 +82,8 @@ class Replacing:
         try:
             yield
         except MemoryError:
-            self.is_refused("no memory", time.monotonic())
+            with contextlib.suppress(MemoryError):  # to say so takes some, too
+                self.is_refused("no memory", time.monotonic())
             time.sleep(pace.SUPERVISOR_TICK_SECONDS)
 
     def _put_off(self, began: float, most: float) -> None:
