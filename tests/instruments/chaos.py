@@ -448,9 +448,10 @@ class Arena:
     def call(self, words, stdin="", allowed=(0,), kill_after=None):
         """Run the command line; accuse it where it hangs, crashes or exits as it never should."""
         with self.in_place():
-            return self._call(words, stdin, allowed, kill_after)
+            return self.call_in_place(words, stdin, allowed, kill_after)
 
-    def _call(self, words, stdin, allowed, kill_after):
+    def call_in_place(self, words, stdin="", allowed=(0,), kill_after=None):
+        """The same for one who keeps the home in its place."""
         child = subprocess.Popen(
             QUEUECTL + words,
             stdin=subprocess.PIPE,
@@ -1101,16 +1102,16 @@ class Meddler(Agent):
 
     def prune(self):
         """The records are copied first: what is old enough to go was final by then."""
-        try:
-            records = read_records(self.arena)
-        except sqlite3.Error:
-            return
-        copied = time.time()
-        self.arena.call(["prune", "--older-than", "%ds" % PRUNE_AGE])
-        if time.time() - copied < PRUNE_AGE + CALL_SECONDS:
-            for record in records:
-                if record.state in ("completed", "cancelled"):
-                    self.arena.pruned[record.id] = record
+        arena = self.arena
+        with arena.in_place():  # all of it: a call that has to wait for the home would prune what has ended since
+            try:
+                records = read_records(arena)
+            except sqlite3.Error:
+                return
+            arena.call_in_place(["prune", "--older-than", "%ds" % PRUNE_AGE])
+        for record in records:
+            if record.state in ("completed", "cancelled"):
+                arena.pruned[record.id] = record
         self.arena.count("prunes")
 
     def look(self):
