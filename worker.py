@@ -563,7 +563,7 @@ class Worker:
     def report(self, outcome: Outcome, refused: bool) -> None:
         """Log a recorded outcome and remove the files that it made useless."""
         claim = outcome.claim
-        if refused:
+        if refused and concluding.was_lost(self.queue.database, outcome):
             self.say("job %s: its claim was lost, so its result was not recorded" % claim.id)
             return
         failpoints.failpoint("report.recorded")

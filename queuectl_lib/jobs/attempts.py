@@ -125,6 +125,7 @@ class Outcome:
         self.kind = kind
         self.started: Optional[float] = None
         self.finished = finished
+        self.seconds: Optional[float] = None  # that it took, by a clock that nobody sets
         self.error = error
         self.exit_code: Optional[int] = None
         self.signal: Optional[str] = None

@@ -82,8 +82,8 @@ class Attempt:
         if not tree.JOBS_OUTLIVE_WORKERS:  # elsewhere the watcher itself says so, before the command begins
             os.write(self.run_fd, b"pid %d\n" % self.child.pid)
             self.tree.resume(self.child)
-        self.started = time.time()
-        self._set_deadline(settings, time.monotonic())
+        self.started, self.began = time.time(), time.monotonic()
+        self._set_deadline(settings, self.began)
 
     def _hold_lock(self, notes: int) -> None:
         """Lock the run file that is open as *notes*, by a descriptor that the command may inherit: only for reading."""
@@ -112,7 +112,8 @@ class Attempt:
         """Look at a command that another worker started; its timeout still holds, and its ending if *believed*."""
         self.adopted = True
         self.started = started
-        self._set_deadline(settings, self._started_monotonic())
+        self.began = self._started_monotonic()
+        self._set_deadline(settings, self.began)
         kind, _, error = self.status().get("end", "").partition("|")
         if kind in believed:
             self.ending = (kind, error)

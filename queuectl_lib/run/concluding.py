@@ -7,6 +7,7 @@ import os
 import time
 
 from queuectl_lib import times
+from queuectl_lib.errors import QueueError
 from queuectl_lib.host import processes, tree
 from queuectl_lib.jobs import attempts, states
 from queuectl_lib.jobs.attempts import Outcome
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Optional, Tuple
 
     from queuectl_lib.run.attempt import Attempt
+    from queuectl_lib.store.database import Database
 
 
 NEVER_BEGAN = "its shell was killed before the command began"
@@ -100,6 +102,8 @@ def outcome_of(attempt: Attempt, kind: str, error: Optional[str]) -> Outcome:
     """The outcome *kind* of an attempt whose own process is gone, with what it left and what it wrote."""
     outcome = Outcome(attempt.claim, kind, end_time(attempt), error)
     outcome.started = attempt.started
+    if not attempt.adopted or attempt.ended_at:
+        outcome.seconds = max(0.0, (attempt.ended_at or time.monotonic()) - attempt.began)
     if may_have_left_something(attempt, kind):
         held = attempt.queue.folder.attempt_is_held(attempt.claim.token)
         outcome.leftovers = attempt.tree.description() or ("unknown processes" if held else None)
@@ -130,6 +134,18 @@ def may_have_left_something(attempt: Attempt, kind: str) -> bool:
     return attempt.tree.seems_alive() or attempt.queue.folder.attempt_is_held(attempt.claim.token)
 
 
+def was_lost(database: Database, outcome: Outcome) -> bool:
+    """True where a refused outcome tells of a lost claim; not where nothing had run, or we ourselves have recorded it.
+
+    A commit of which the disk said that it failed may have been done all the same; then it is tried again.
+    """
+    if outcome.unstarted:
+        return False
+    with contextlib.suppress(QueueError):
+        return not looking.is_recorded(database, outcome.claim, outcome.kind, outcome.finished)
+    return True
+
+
 def survivors(attempt: Attempt) -> str:
     """Who of an attempt lives that cannot be ended, for people."""
     return attempt.tree.description() or "processes that cannot be seen from here"
@@ -141,7 +157,8 @@ def sentence(outcome: Outcome) -> str:
     if not text.startswith(outcome.kind):
         text = "%s: %s" % (outcome.kind, text)
     if outcome.started is not None:
-        text += " (after %s)" % times.seconds_text(max(0.0, outcome.finished - outcome.started))
+        wall = max(0.0, outcome.finished - outcome.started)
+        text += " (after %s)" % times.seconds_text(wall if outcome.seconds is None else outcome.seconds)
     if states.ENDINGS[outcome.kind] == "fail":
         left = claim.max_retries + 1 - claim.attempts
         text += "; retries left: %d" % left if left > 0 else "; dead, no retries left"

@@ -257,6 +257,16 @@ def ended_so_before(database: Database, claim: Claim, error: str) -> bool:
     return row is not None and row["error"] == error
 
 
+RECORDED = "SELECT 1 FROM attempts WHERE id = ? AND job = ? AND outcome = ? AND finished_at = ?"
+
+
+def is_recorded(database: Database, claim: Claim, kind: str, finished: float) -> bool:
+    """True where this very attempt is recorded as having ended so, then (seconds since 1970)."""
+    values = (claim.attempt_id, claim.seq, kind, times.utc_text(finished))
+    with database.reading() as connection:
+        return connection.execute(RECORDED, values).fetchone() is not None
+
+
 # NOT NULL again, for the proof that the index serves.
 HOLDS = "state IN (%s)" % ", ".join("'%s'" % state for state in states.HOLDING)
 FIND_HOLDER = "SELECT id, state FROM jobs WHERE unique_key = ? AND unique_key IS NOT NULL AND %s LIMIT 1" % HOLDS

@@ -316,7 +316,7 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/run/attempt.py",
-                "        self._set_deadline(settings, self._started_monotonic())\n",
+                "        self.began = self._started_monotonic()\n        self._set_deadline(settings, self.began)\n",
                 "        self.grace = settings.grace\n",
             )
         ],

@@ -163,20 +163,29 @@ def test_nothing_is_written_to_a_queue_on_a_network_file_system(queue, monkeypat
     assert os.path.exists(queue.path) == exists
 
 
-def test_a_worker_killed_while_it_cuts_output_leaves_head_and_tail(tmp_path):
+@pytest.mark.parametrize("name", ["cut.copied", "cut.truncated"])
+@pytest.mark.parametrize("earlier", [0, 1])
+def test_a_worker_killed_while_it_cuts_output_leaves_head_and_tail_and_counts_nothing_twice(tmp_path, name, earlier):
     path, killed = str(tmp_path / "output"), str(tmp_path / "killed")
-    text = b"".join(b"%07d\n" % number for number in range(10000))
+    text = b"".join(b"%07d\n" % number for number in range(30000))
     with open(path, "wb") as file:
-        file.write(text)
+        file.write(text[: 10 * 8000])
+    if earlier:
+        assert output_files.cut_middle(path, 40000)
+    with open(path, "ab") as file:
+        file.write(text[10 * 8000 : 10 * 16000])
     code = "import sys; sys.path.insert(0, sys.argv[1])\n"
     code += "from queuectl_lib.run import output_files; output_files.cut_middle(sys.argv[2], 40000)"
     died = subprocess.run(
-        [sys.executable, "-c", code, ROOT, path], env=dict(os.environ, QUEUECTL_FAILPOINT="cut.copied:" + killed)
+        [sys.executable, "-c", code, ROOT, path], env=dict(os.environ, QUEUECTL_FAILPOINT="%s:%s" % (name, killed))
     )
     assert died.returncode == -9 and os.path.exists(killed)
+    with open(path, "ab") as file:
+        file.write(text[10 * 16000 : 10 * 24000])  # the job has written on meanwhile
     assert output_files.cut_middle(path, 40000)
     with open(path, "rb") as file:
         kept = file.read()
-    assert kept.startswith(text[:10000]) and kept.endswith(text[-10000:])
-    assert len(kept) < 20100 and b"bytes left out here" in kept
+    assert kept.startswith(text[:10000]) and kept.endswith(text[10 * 24000 - 10000 : 10 * 24000])
+    told = int(kept[10000:].split(b"queuectl: ")[1].split()[0])
+    assert told == 10 * 24000 - 20000 and len(kept) < 20100 and b"the setting max_output" in kept
     assert not output_files.cut_middle(path, 40000)

@@ -10,10 +10,12 @@ from helpers.queue import SETTINGS
 from helpers.waiting import wait_until
 
 from queuectl_lib.host import processes
+from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.run import concluding, run_file
 from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.run.options import Options
+from queuectl_lib.run.spare_files import SpareFiles
 from queuectl_lib.store import looking
 from worker import Worker
 
@@ -258,3 +260,26 @@ def test_an_orphan_is_ended_and_recorded_only_by_who_holds_its_claim_and_to_the_
         assert first.tree.members() == []
     finally:
         first.tree.signal(gently=False)
+
+
+# ---------------------------------------------------------------- what is said
+
+
+def test_a_result_that_was_recorded_though_the_disk_said_no_is_not_told_as_lost(queue, orphan, capfd):
+    claim, worker = orphan()
+    outcome = Outcome(claim, "completed", time.time())
+    assert queue.exchange("w", [outcome], 0, time.time(), SETTINGS)[0] == []
+    worker.report(outcome, refused=True)
+    assert "claim was lost" not in capfd.readouterr().err
+    worker.report(Outcome(claim, "failed", time.time(), "exit code 1"), refused=True)
+    assert "claim was lost" in capfd.readouterr().err
+
+
+def test_a_duration_in_the_log_does_not_follow_the_wall_clock(queue, monkeypatch):
+    queue.enqueue(JobMaker(0, "/", 0o022, time.time()).row({"command": "sleep 0.2; true"}))
+    attempt = Attempt(queue, queue.exchange("w", [], 1, time.time(), SETTINGS)[1][0])
+    attempt.start(SETTINGS, SpareFiles(queue))
+    wall = time.time
+    monkeypatch.setattr(time, "time", lambda: wall() + 86400)
+    outcome = wait_until(attempt.poll, "its end")
+    assert "(after 0." in concluding.sentence(outcome)
