@@ -95,8 +95,7 @@ def hold_back_late_ones() -> None:
 
 
 def that_a_group_may_get() -> List[str]:
-    """The numbers, as text, of the signals that end a process which does not heed them, but for what no shell can."""
-    names = ["HUP", "INT", "QUIT", "TRAP", "ABRT", "USR1", "USR2", "PIPE", "ALRM", "TERM", "STKFLT", "XCPU", "XFSZ"]
-    names += ["VTALRM", "PROF", "POLL", "PWR", "SYS", "EMT"]
+    """The numbers, as text, of the signals that programs send to their group or get at a limit, and may heed."""
+    names = ["HUP", "INT", "QUIT", "ABRT", "USR1", "USR2", "PIPE", "ALRM", "TERM", "XCPU", "XFSZ", "VTALRM", "PROF"]
     found = {int(getattr(signal, "SIG" + name)) for name in names if hasattr(signal, "SIG" + name)}
     return [str(number) for number in sorted(found)]

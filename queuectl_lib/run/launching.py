@@ -32,6 +32,7 @@ SHELL = "/bin/sh"
 # that is one builtin that only writes and returns. What cannot be read so simply gets a
 # shell of its own, as does every text where sh is of the ksh or zsh kind: these do not fork
 # there, or keep descriptor 9 from what they start (a builtin starts nothing).
+HEEDED = " ".join(signals.that_a_group_may_get())
 WATCHER = """exec 9<&0 8>&2 </dev/null 2>/dev/null
 trap : %s
 umask "$1"; shift
@@ -39,7 +40,7 @@ umask "$1"; shift
 queuectl_code=$?
 echo "exit $queuectl_code" >&3
 exit "$queuectl_code"
-""" % " ".join(signals.that_a_group_may_get())
+""" % HEEDED
 EXECUTE = WATCHER % '(echo "pid $$" >&3 && exec "$@" 9<&9 2>&8 8>&- 3>&-)'
 EVALUATE = (
     WATCHER
@@ -48,7 +49,8 @@ then (echo "pid $$" >&3 || exit; exec 3>&-; eval "set --; $1") 9<&9 2>&8 8>&-
 else (echo "pid $$" >&3 && exec "$0" -c " ${2-$1}" 9<&9 2>&8 8>&- 3>&-)
 fi"""
 )
-EVALUATE_INSIDE = WATCHER % 'echo "pid $$" >&3 && eval "set --; $1" 2>&8'
+INSIDE = 'echo "pid $$" >&3 && eval "set --; $1" 2>&8'
+EVALUATE_INSIDE = (WATCHER % INSIDE).replace(HEEDED, "HUP INT QUIT TERM")  # a builtin sends none itself
 
 JOB_VARIABLES = (
     "QUEUECTL_JOB_ID",
