@@ -51,9 +51,10 @@ def refuse(error):
 
 try:
     if hasattr(os, "geteuid"):
-        owners = (0, os.geteuid() or os.stat(LIBRARY).st_uid)  # for root the owner of the files is as good
+        folder = os.stat(LIBRARY)
+        owners = (0, os.geteuid() or folder.st_uid)  # for root the owner of the files is as good
         sys.dont_write_bytecode |= owners[1] != os.geteuid()  # who is to find nothing of root's among them
-        for place in [LIBRARY + part for part in FIRST if os.path.isdir(LIBRARY + part)]:
+        for place in [LIBRARY + part for part in FIRST if folder.st_mode & 0o011 and os.path.isdir(LIBRARY + part)]:
             for path in [place] + [os.path.join(place, name) for name in os.listdir(place)]:
                 info = os.stat(path)
                 if info.st_uid not in owners or info.st_mode & 0o002:
@@ -65,7 +66,6 @@ try:
     if queuectl_lib.VERSION != VERSION:
         raise ImportError("queuectl.py is %s and queuectl_lib is %s" % (VERSION, queuectl_lib.VERSION), name="storage")
     from queuectl_lib.host import bundle, system
-
     bundle.admit()
     from queuectl_lib.commands import main as front
 except Exception as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -12,6 +11,7 @@ import queuectl_lib
 import storage
 from queuectl_lib import errors, values
 from queuectl_lib.commands import COMMANDS, terminal
+from queuectl_lib.commands.untranslated import argparse
 from queuectl_lib.errors import BadInput
 from queuectl_lib.host import bundle, system, trust
 from queuectl_lib.jobs import ids
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 queuectl_lib.refuse_other_version(storage)
 PROGRAM = "queuectl.py"
+HIDDEN = argparse.SUPPRESS  # the help of an option that is for ourselves
 
 
 class Command:
@@ -42,7 +43,6 @@ class Command:
         self.as_owner = options.get("as_owner", True)
 
     def parser(self) -> Parser:
-        argparse.__dict__["_"] = str  # it would look for translations of its few words: milliseconds, and none is there
         name = "%s %s" % (PROGRAM, self.name)
         # One for all: argparse formats each argument only to see that it can, and would ask how wide the terminal is.
         trial = argparse.HelpFormatter(name, width=80)

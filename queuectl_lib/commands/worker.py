@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import time
 
@@ -37,7 +36,7 @@ START_ARGUMENTS = (
     ),
     frame.argument("--ensure", action="store_true", help="only where no supervisor serves this queue already"),
     frame.argument("--quiet", action="store_true", help="do not say that it was started in the background"),
-    frame.argument("--name", help=argparse.SUPPRESS),
+    frame.argument("--name", help=frame.HIDDEN),
 )
 
 

@@ -35,8 +35,10 @@ def mounted_alone(paths: Iterable[str], mountinfo: str = "/proc/self/mountinfo")
             text = file.read()
     except OSError:
         return None
-    for path in paths:  # proc(5): four blank characters and the backslash stand there in octal digits
-        place = re.sub(rb"[ \t\n\\]", lambda match: b"\\%03o" % ord(match.group()), os.fsencode(path))
+    for path in paths:
+        place = os.fsencode(path)
+        for blank in b"\\ \t\n":  # proc(5): they stand there in octal digits
+            place = place.replace(b"%c" % blank, b"\\%03o" % blank)
         if b" %s " % place in text and re.search(rb"(?m)^(?:\S+ ){4}%s " % re.escape(place), text):
             return path
     return None

@@ -78,6 +78,8 @@ class Way:
         info = os.stat(path)
         self.owners = self.owners or (0, os.geteuid() or info.st_uid)
         self.refuse(path, info)
+        if not info.st_mode & 0o011 and stat.S_ISDIR(info.st_mode):
+            return  # which nobody else can enter, so whatever is in it
         if names is not None:
             for name in names:
                 if os.path.exists(os.path.join(path, name)):

@@ -15,7 +15,6 @@ worker.log      what background supervisors and their workers say
 from __future__ import annotations
 
 import os
-import re
 
 from queuectl_lib import errors
 from queuectl_lib.errors import HostError
@@ -23,14 +22,18 @@ from queuectl_lib.host import bell, files, locks
 
 OUTPUTS = ("out", "err")
 FILES = ("run",) + OUTPUTS  # of an attempt
-TOKEN = re.compile(r"[0-9a-f]{16}\Z")
-NAME = re.compile(r"[\w-]+\Z")  # of a supervisor or worker
+HEXADECIMAL = frozenset("0123456789abcdef")
 NO_TOKEN = "-"  # what stands in the name of a file for one that is none: no such file is ever made
 
 
 def is_token(value: object) -> bool:
     """True for what can be the token of an attempt; a database from elsewhere may hold anything, ../../x too."""
-    return isinstance(value, str) and TOKEN.match(value) is not None
+    return isinstance(value, str) and len(value) == 16 and HEXADECIMAL.issuperset(value)
+
+
+def is_name(value: str) -> bool:
+    """True for what can be the name of a supervisor or worker."""
+    return value.replace("-", "").replace("_", "a").isalnum()
 
 
 class Folder:
@@ -56,7 +59,7 @@ class Folder:
 
     def request_path(self, supervisor: str, request: str) -> str:
         """The file that asks *supervisor* to "stop", to stop "now", or to "leave" jobs running."""
-        name = supervisor if NAME.match(supervisor) else NO_TOKEN
+        name = supervisor if is_name(supervisor) else NO_TOKEN
         return os.path.join(self.workers, name + "." + request)
 
     def put_request(self, supervisor: str, request: str) -> None:

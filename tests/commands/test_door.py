@@ -207,6 +207,7 @@ class Copy(Home):
 @pytest.fixture
 def copy(tmp_path):
     copy = Copy(tmp_path / "copy")
+    os.chmod(copy.path, 0o755)  # else nobody else can enter, and nothing in it need be looked at
     yield copy
     copy.clean_up()
 

@@ -34,6 +34,7 @@ class Copy(Home):
 @pytest.fixture
 def copy(tmp_path):
     copy = Copy(tmp_path / "copy")
+    os.chmod(copy.path, 0o755)  # else nobody else can enter, and nothing in it need be looked at
     yield copy
     copy.clean_up()
 
@@ -183,3 +184,9 @@ def test_root_leaves_nothing_of_its_own_beside_the_program_of_a_user(alice):
 
 def test_the_tests_load_what_they_test():
     assert os.path.dirname(os.path.realpath(sys.modules["queuectl"].__file__)) == os.path.realpath(ROOT)
+
+
+def test_in_a_folder_that_nobody_else_can_enter_no_file_need_be_looked_at(copy):
+    os.chmod(copy.path, 0o700)
+    os.chmod(os.path.join(copy.path, "queuectl_lib", "times.py"), 0o666)
+    copy.run("add", "true")
