@@ -33,14 +33,17 @@ SHELL = "/bin/sh"
 # shell of its own, as does every text where sh is of the ksh or zsh kind: these do not fork
 # there, or keep descriptor 9 from what they start (a builtin starts nothing).
 HEEDED = " ".join(signals.that_a_group_may_get())
-WATCHER = """exec 9<&0 8>&2 </dev/null 2>/dev/null
+WATCHER = (
+    """exec 9<&0 8>&2 </dev/null 2>/dev/null
 trap : %s
 umask "$1"; shift
 %%s
 queuectl_code=$?
 echo "exit $queuectl_code" >&3
 exit "$queuectl_code"
-""" % HEEDED
+"""
+    % HEEDED
+)
 EXECUTE = WATCHER % '(echo "pid $$" >&3 && exec "$@" 9<&9 2>&8 8>&- 3>&-)'
 EVALUATE = (
     WATCHER
