@@ -197,7 +197,7 @@ class Supervisor:
         if self.stage and roster.REQUESTS.index(stage) <= roster.REQUESTS.index(self.stage):
             return
         self.stage = stage
-        self.standing.presence.heard(stage)
+        self.standing.presence.tell("asked", stage)
         if stage == "leave":
             self.say("stopping: running jobs go on without a worker, for the next one to adopt")
         elif stage == "stop":
@@ -274,6 +274,7 @@ class Supervisor:
         if not self.workers and not self.wanted():
             return
         pause = pace.SUPERVISOR_TICK_SECONDS if self.announced else 0.01
+        self.standing.presence.tell("trouble", self.replacing.trouble())
         self.wake.wait_for_any([worker.process.sentinel for worker in self.workers], pause)
         if self.chores:
             self.chores.turn()
@@ -443,7 +444,7 @@ class Worker:
         elif not self.stage and (noted or self._is_asked_to("stop") or not self.standing.sees(self.supervisor)):
             self.stage = "stop"
         if self.stage:
-            self.standing.presence.heard(self.stage)
+            self.standing.presence.tell("asked", self.stage)
             self.stop.heed()
 
     def _is_asked_to(self, request: str) -> bool:

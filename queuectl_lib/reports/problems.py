@@ -67,7 +67,16 @@ def work_problems(queue: Queue, now: float, limit: float) -> List[Fields]:
     if (due or running) and not roster.has_worker_soon(queue.folder):
         text = "no worker is alive; jobs due: %d, left running: %d; `queuectl.py worker start` starts one"
         found.append(problem("workers", text % (due, running), due=due, running=running))
-    return found
+    return found + worker_problems(queue)
+
+
+def worker_problems(queue: Queue) -> List[Fields]:
+    """Supervisors whose workers cannot start, or die as soon as they have."""
+    text = "supervisor %s: %s; its log says more"
+    troubled = [member for member in roster.members(queue.folder) if member.get("trouble")]
+    return [
+        problem("workers", text % (member["name"], member["trouble"]), supervisor=member["name"]) for member in troubled
+    ]
 
 
 def disk_problems(queue: Queue, least: int) -> List[Fields]:

@@ -31,6 +31,15 @@ class Replacing:
         self.noticed = 0.0  # monotonic: the last short life; those that began before belong to it
         self.is_told = False  # that they cannot start
         self.rehearsed = False  # well, since
+        self.short_lives = 0  # in a row
+        self.why = ""  # the last one left
+
+    def trouble(self) -> str:
+        """What `check` is to say of it, "" while workers start and stay."""
+        if self.is_told:
+            return "no worker can start (%s)" % self.why
+        lately = time.monotonic() - self.noticed < 10 * pace.SHORT_LIFE_SECONDS
+        return "workers die as soon as they have begun (%s)" % self.why if lately and self.short_lives > 2 else ""
 
     def rehearses(self) -> bool:
         """True where the next start is to be a rehearsal."""
@@ -48,6 +57,7 @@ class Replacing:
         Raises HostError where workers cannot start and never could, or are of another version.
         """
         how = "killed by %s" % signals.signal_name(-code) if code < 0 else "exit code %d" % code
+        self.why = how
         self.failures = 0 if booted else self.failures + 1
         if code == pace.OTHER_VERSION:
             raise HostError("workers cannot start: the files here are of another version than this supervisor")
@@ -72,7 +82,7 @@ class Replacing:
         """No worker can be started now."""
         if not self.is_told:
             self.say("no worker can start now (%s): trying again, ever more slowly" % why)
-            self.is_told = True
+            self.is_told, self.why = True, why
         self.rehearsed = False
         self._put_off(began, pace.NO_START_SECONDS)
 
@@ -90,7 +100,8 @@ class Replacing:
         """The next start comes later each time, by *most* seconds at the most; many that leave at once are one time."""
         now = time.monotonic()
         if now - began >= pace.SHORT_LIFE_SECONDS and not self.is_told:
-            self.pause = 0.0
+            self.pause, self.short_lives = 0.0, 0
         elif began >= self.noticed:
             self.pause = min(max(pace.SHORT_LIFE_SECONDS / 2, self.pause * 2), most)
             self.noticed, self.not_before = now, now + self.pause
+            self.short_lives += 1

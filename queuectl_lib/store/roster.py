@@ -53,11 +53,12 @@ class Presence:
         os.lseek(self.fd, 0, os.SEEK_SET)
         if os.write(self.fd, text) < len(text):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
+        os.ftruncate(self.fd, len(text))
 
-    def heard(self, request: str) -> None:
-        """Let whoever asked know that we have heard of it."""
-        if self.details.get("asked") != request:
-            self.details["asked"] = request
+    def tell(self, key: str, text: str) -> None:
+        """Let whoever looks know something of us; "" takes it back."""
+        if self.details.get(key, "") != text:
+            self.details[key] = text
             with contextlib.suppress(OSError):
                 self._write()
 

@@ -11,11 +11,14 @@ import time
 import pytest
 from helpers.home import SCRIPT
 from helpers.marks import WINDOWS, posix_only
+from helpers.processes import end_process
 from helpers.queue import claim, enqueue, settle
+from helpers.waiting import wait_until
 
 from queuectl_lib import times, values
 from queuectl_lib.errors import HostError
 from queuectl_lib.host import files
+from queuectl_lib.reports import problems
 from queuectl_lib.store import health, looking
 from queuectl_lib.store.roster import Presence
 from storage import Queue
@@ -336,3 +339,22 @@ def test_a_check_changes_nothing_but_what_was_told(home):
         after = list(connection.iterdump())
     changed = set(before) ^ set(after)
     assert len(changed) == 2 and all("'dead'" in line and "counts" in line for line in changed)
+
+
+@posix_only
+def test_workers_that_die_in_a_loop_are_told_of_and_no_more_once_they_stay(home):
+    home.start()
+    dead = set()
+
+    def is_told():
+        for worker in home.workers():
+            if worker["pid"] not in dead:
+                dead.add(worker["pid"])
+                end_process(worker["pid"])
+        return problems.worker_problems(home.queue)
+
+    wait_until(is_told, "check to know of workers that die")
+    (line,) = check(home)
+    assert "workers die as soon as they have begun (killed by SIGKILL)" in line
+    wait_until(lambda: not problems.worker_problems(home.queue), "them to stay for long enough", 60)
+    check(home, code=0)
