@@ -171,7 +171,7 @@ def test_the_life_file_that_is_made_anew_is_locked_when_it_appears(queue):
     assert not presence.is_shown() and not presence.has_a_name()
     presence.show_again()
     assert presence.is_shown() and roster.is_alive(queue.folder, "w")
-    presence.heard("stop")
+    presence.tell("asked", "stop")
     assert roster.details_of(queue.folder, "w")["asked"] == "stop"
     with open(presence.path + ".other", "w"):
         os.replace(presence.path + ".other", presence.path)  # what stands there now is another's
