@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 
@@ -9,7 +10,7 @@ import queuectl_lib
 from queuectl_lib import errors, settings, times, values
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.commands.terminal import Progress
-from queuectl_lib.errors import BadInput, QueueError
+from queuectl_lib.errors import BadInput, NoDatabase, QueueError
 from queuectl_lib.host import bundle, files, system
 from queuectl_lib.run import options
 from queuectl_lib.store import looking, roster
@@ -102,6 +103,7 @@ def worker_stop(call: Call) -> int:
     members = roster.members(queue.folder)
     if not members:
         terminal.tell("no worker is running")
+        tell_of_left_jobs(queue)
         return 0
     supervisors = values.unique([member["supervisor"] or member["name"] for member in members])
     how = "now" if call.options.now else "leave" if call.options.leave_running else "stop"
@@ -161,7 +163,9 @@ def still_alive(members: Sequence[Fields]) -> str:
 
 def tell_of_left_jobs(queue: Queue) -> None:
     """Say how many jobs go on without a worker: they were left to run, or their worker died, or had let go of them."""
-    left = roster.counts_of_others(queue.database)["processing"]
+    left = 0
+    with contextlib.suppress(NoDatabase):
+        left = roster.counts_of_others(queue.database)["processing"]
     if left and not roster.members(queue.folder):
         jobs = "1 job goes" if left == 1 else "%d jobs go" % left
         terminal.tell("%s on without a worker: the next `worker start` adopts what runs" % jobs)
