@@ -52,12 +52,13 @@ def refuse(error):
 try:
     if hasattr(os, "geteuid"):
         folder = os.stat(LIBRARY)
+        is_open = folder.st_mode & 0o011 or os.path.islink(LIBRARY + FIRST[0])
         owners = (0, os.geteuid() or folder.st_uid)  # for root the owner of the files is as good
         sys.dont_write_bytecode |= owners[1] != os.geteuid()  # who is to find nothing of root's among them
-        for place in [LIBRARY + part for part in FIRST if folder.st_mode & 0o011 and os.path.isdir(LIBRARY + part)]:
+        for place in [LIBRARY + part for part in FIRST if is_open and os.path.isdir(LIBRARY + part)]:
             for path in [place] + [os.path.join(place, name) for name in os.listdir(place)]:
                 info = os.stat(path)
-                if info.st_uid not in owners or info.st_mode & 0o002:
+                if info.st_uid not in owners or info.st_mode & (0o002 if info.st_gid == info.st_uid else 0o022):
                     sys.stderr.write("queuectl: error: %s can be written by other users: chmod go-w it first\n" % path)
                     sys.exit(3)
     sys.path.insert(0, LIBRARY)  # only for this one, which loads nothing else
@@ -70,7 +71,6 @@ try:
     from queuectl_lib.commands import main as front
 except Exception as error:
     sys.exit(refuse(error))
-
 
 def main(argv=None):
     # type: (object) -> int

@@ -72,7 +72,7 @@ class Queue:
                     holder = looking.find_holder(connection, row[fields.KEY])
                     if holder is not None:
                         return holder
-                    connection.execute(self.INSERT_JOB, row)
+                    opening.refuse_ignored(1 - connection.execute(self.INSERT_JOB, row).rowcount)
                 break
             except opening.Refused:
                 if not looking.exists(self.database, row[0]):  # something else refuses, and would again

@@ -36,7 +36,9 @@ def become_owner(home: str, info: os.stat_result, command: str, may_become: bool
                 os.initgroups(name, gid)
             os.setgid(gid)
             os.setuid(uid)
-            return
+            if os.access(os.__file__, os.R_OK):
+                return
+            problem = "that user cannot read this Python"
         except OSError as error:
             problem = "root cannot act as that user here (%s)" % error.strerror
     quoted = "'%s'" % name if name[0] == "#" else name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import sys
@@ -41,9 +42,20 @@ def open_appending(path: str) -> int:
         from queuectl_lib.host import windows  # which only loads there
 
         return windows.open_appending(path)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | OPEN_SAFELY, PRIVATE_FILE)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | OPEN_SAFELY, PRIVATE_FILE)
+    refuse_no_file(fd, path)
     restore_owner_bits(fd)
     return fd
+
+
+def refuse_no_file(fd: int, path: str) -> None:
+    """Close *fd* and raise OSError where it is no regular file: who opens a pipe or a device may wait for ever."""
+    mode = os.fstat(fd).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(fd)
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        raise OSError(errno.EINVAL, "it is no regular file", path)
 
 
 def empty(fd: int, path: str) -> None:
@@ -119,7 +131,9 @@ def read_whole(path: str) -> bytes:
     """The content of a file that others replace; on Windows it cannot be opened at that moment."""
     for tries_left in range(50 if sys.platform == "win32" else 0, -1, -1):
         try:
-            with open(path, "rb") as file:
+            fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+            refuse_no_file(fd, path)
+            with open(fd, "rb") as file:
                 return file.read()
         except PermissionError:
             if not tries_left:

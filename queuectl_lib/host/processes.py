@@ -143,7 +143,10 @@ def holds_lock(pid: int, path: str) -> bool:
     """True when *pid* has the locked description itself: who only reads the file is a bystander."""
     try:
         for fd in os.listdir("/proc/%d/fd" % pid):
-            if os.readlink("/proc/%d/fd/%s" % (pid, fd)) == path:
+            link = "/proc/%d/fd/%s" % (pid, fd)
+            if os.readlink(link) == path and os.path.samefile(
+                link, path
+            ):  # it may be a path of another mount namespace
                 with open("/proc/%d/fdinfo/%s" % (pid, fd), encoding="ascii") as file:
                     if re.search(r"^lock:.*FLOCK.*WRITE", file.read(), re.M):
                         return True

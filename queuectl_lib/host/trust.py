@@ -78,12 +78,14 @@ class Way:
         info = os.stat(path)
         self.owners = self.owners or (0, os.geteuid() or info.st_uid)
         self.refuse(path, info)
-        if not info.st_mode & 0o011 and stat.S_ISDIR(info.st_mode):
-            return  # which nobody else can enter, so whatever is in it
+        is_closed = not info.st_mode & 0o011 and stat.S_ISDIR(info.st_mode)  # nobody else can enter it
         if names is not None:
             for name in names:
-                if os.path.exists(os.path.join(path, name)):
-                    self.refuse_tree(os.path.join(path, name))
+                inside = os.path.join(path, name)
+                if os.path.exists(inside) and not (is_closed and not os.path.islink(inside)):
+                    self.refuse_tree(inside)
+        elif is_closed:
+            return
         elif stat.S_ISDIR(info.st_mode):
             with os.scandir(path) as entries:
                 for entry in entries:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from typing import Callable, Dict, Optional, Sequence, Tuple
 
 KEY_LENGTH = 200
+# What a worker tells each job (run/launching); QUEUECTL_HOME may be another one for a job.
+SET_BY_US = ("QUEUECTL_JOB_ID", "QUEUECTL_ATTEMPT", "QUEUECTL_MAX_RETRIES", "QUEUECTL_TOKEN", "QUEUECTL_QUEUE")
 
 
 def check_command(value: object) -> Tuple[str, int]:
@@ -101,6 +103,8 @@ def check_env(value: object) -> Optional[str]:
         if not name or "=" in name:
             raise BadInput("env: %s... is not the name of a variable" % errors.shown(name.partition("=")[0]))
         values.check_text(name, "env")
+        if name in SET_BY_US:
+            raise BadInput("env: %s is what queuectl itself tells a job: choose another name" % name)
         if not isinstance(text, str):
             raise BadInput("env: the value of %s is not text" % errors.shown(name))
         try:

@@ -147,7 +147,8 @@ INSERT_ALL = "INSERT INTO jobs (%s) SELECT %s FROM incoming WHERE id IS NOT NULL
 def insert_incoming_jobs(connection: sqlite3.Connection) -> bool:
     """False, and nothing inserted, when a made id exists: it is made anew."""
     try:
-        connection.execute(INSERT_ALL)
+        added = connection.execute(INSERT_ALL).rowcount
+        opening.refuse_ignored(connection.execute(COUNT_INCOMING).fetchone()[0] - added)
     except sqlite3.IntegrityError:
         if not rename_taken(connection):
             raise

@@ -79,6 +79,7 @@ CLAIM_JOB = (
     " worker = ?, token = ?, started_at = ?, updated_at = ?, finished_at = NULL, exit_code = NULL"
     " WHERE seq = ? AND lane = 0"
 )
+MOST_RUNS = 1 << 62  # whatever somebody wrote there: a number that the database can still hold
 INSERT_ATTEMPT = "INSERT INTO attempts (job, number, started_at, worker, token) VALUES (?, ?, ?, ?, ?)"
 LAST_NUMBER = "SELECT max(number) FROM attempts WHERE job = ?"
 DELETE_ATTEMPT = "DELETE FROM attempts WHERE id = ?"
@@ -88,7 +89,7 @@ FIND_LEFTOVERS = "SELECT token FROM attempts WHERE job = ? AND leftovers IS NOT 
 def claim_one(connection: sqlite3.Connection, worker: str, row: Fields, now_text: str) -> Claim:
     """Give the due job in *row* to *worker*, under a new token, as a new attempt. Raises IntegrityError."""
     token = os.urandom(8).hex()
-    number = row["runs"] + 1
+    number = min(row["runs"], MOST_RUNS) + 1
     try:
         attempt = connection.execute(INSERT_ATTEMPT, (row["seq"], number, now_text, worker, token)).lastrowid
     except sqlite3.IntegrityError:  # somebody set runs back

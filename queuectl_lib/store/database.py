@@ -83,7 +83,7 @@ class Database:
         if self.has_one_name:
             return
         files = [self.path + ending for ending in ("", "-wal", "-shm")]
-        path = places.mounted_alone(files + [self.folder.path, self.folder.workers])
+        path = places.mounted_alone(files + [self.folder.path, self.folder.workers, self.folder.attempts])
         if path:
             what = "as a single file, apart from the log" if path in files else "by itself, apart from the database"
             text = "%s is mounted %s and the locks beside it: mount the folder that it lies in instead"

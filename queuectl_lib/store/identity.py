@@ -11,7 +11,8 @@
     folder or file as noted           the same queue. `mv` within a file system changes only the path,
                                       as does another mount of the same disk: the inode stays.
     else, another boot than noted     nothing that ran then lives: noted anew, whatever it is.
-    else, path and inodes as noted    the same, mounted again: only the device has another number.
+    else, path and inodes as noted    mounted again, so nothing that ran then lives; or the image of a disk, copied
+                                      whole, whose original may live on elsewhere: noted anew, quietly.
     else                              a copy: cp, tar and rsync make new inodes, a snapshot is another
                                       device, and what was noted may live on where it was.
 
@@ -91,7 +92,7 @@ def verdict(noted: Optional[Fields], here: Fields) -> str:
     if noted["boot"] != here["boot"]:
         return NEW
     is_there_again = all(inode(noted[key]) == inode(here[key]) for key in ("folder", "file"))
-    return SAME if noted["path"] == here["path"] and is_there_again else COPY
+    return NEW if noted["path"] == here["path"] and is_there_again else COPY
 
 
 def inode(device_and_inode: str) -> str:

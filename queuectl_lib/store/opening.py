@@ -61,6 +61,12 @@ class Refused(HostError):
     """A constraint or a trigger of the database forbids what was tried."""
 
 
+def refuse_ignored(missing: int) -> None:
+    """Raise IntegrityError where some of what was inserted is *missing*: RAISE(IGNORE) in a trigger says nothing."""
+    if missing > 0:
+        raise sqlite3.IntegrityError("a trigger ignores what is inserted")
+
+
 def rows(connection: sqlite3.Connection, statement: str, values: Sequence[Any] = ()) -> List[sqlite3.Row]:
     """All that *statement* finds; text that is no UTF-8, for which Python would refuse all of it, as bytes."""
     try:

@@ -574,3 +574,9 @@ def test_objects_over_several_lines_are_read_in_time_that_grows_with_their_numbe
 
     few = min(seconds_for(2000) for _ in range(5))
     assert min(seconds_for(40000) for _ in range(3)) < 100 * few
+
+
+@pytest.mark.parametrize("name", ["QUEUECTL_JOB_ID", "QUEUECTL_TOKEN"])
+def test_a_variable_that_queuectl_itself_sets_is_refused(home, name):
+    said = home.run("add", "true", "--env", name + "=hidden", code=2).stderr
+    assert name in said and "hidden" not in said

@@ -604,3 +604,11 @@ def test_what_python_would_read_and_we_do_not_is_told_with_its_place(home, text,
 @pytest.mark.parametrize("words", [["worker", "--home", "H", "stop"], ["config", "--home", "H", "get"]])
 def test_home_may_stand_between_the_two_words_of_a_command(home, words):
     home.run(*[home.path if word == "H" else word for word in words])
+
+
+@posix_only
+def test_a_settings_file_that_is_a_pipe_is_told_and_never_waited_for(home):
+    os.makedirs(home.path, exist_ok=True)
+    os.mkfifo(os.path.join(home.path, "config.json"), 0o600)
+    for words in (["add", "true"], ["list"], ["worker", "stop", "--now"]):
+        assert "it is no regular file" in home.run(*words, code=3, timeout=20).stderr

@@ -152,11 +152,11 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/store/bulk.py",
-                "        connection.execute(INSERT_ALL)\n",
-                '        connection.execute(INSERT_ALL + " LIMIT 1")\n'
+                "        added = connection.execute(INSERT_ALL).rowcount\n",
+                '        added = connection.execute(INSERT_ALL + " LIMIT 1").rowcount\n'
                 '        connection.execute("COMMIT")\n'
                 '        connection.execute("BEGIN IMMEDIATE")\n'
-                '        connection.execute(INSERT_ALL + " LIMIT -1 OFFSET 1")\n',
+                '        added += connection.execute(INSERT_ALL + " LIMIT -1 OFFSET 1").rowcount\n',
             )
         ],
         "promises/test_failpoints.py::test_an_enqueue_killed_around_its_commit_is_whole_or_not_at_all",

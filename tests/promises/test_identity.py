@@ -96,7 +96,7 @@ def test_doctor_says_that_a_database_is_mounted_as_a_single_file(home, other):
 
 
 @needs_mounts
-@pytest.mark.parametrize("part", [".d", ".d/workers"])
+@pytest.mark.parametrize("part", [".d", ".d/workers", ".d/attempts"])
 def test_a_folder_of_locks_that_is_mounted_by_itself_is_refused(home, part):
     """Who has the database without that mount has other locks, and takes those who work here for dead."""
     home.run("initdb")
@@ -274,7 +274,7 @@ HERE = {"id": "", "folder": "8:100", "file": "8:101", "path": "/a/q.db", "boot":
         ({"boot": "before"}, "same"),
         ({"folder": "8:200"}, "same"),  # only the folder was made anew
         ({"file": "8:201"}, "same"),  # only the database was restored
-        ({"folder": "9:100", "file": "9:101"}, "same"),  # mounted again
+        ({"folder": "9:100", "file": "9:101"}, "new"),  # mounted again, or the image of a disk
         ({"folder": "9:100", "file": "9:101", "path": "/b/q.db"}, "copy"),  # a snapshot of the disk
         ({"folder": "8:200", "file": "8:201"}, "copy"),  # the original was moved away, or restored over
         ({"folder": "8:200", "file": "8:201", "path": "/b/q.db"}, "copy"),

@@ -190,3 +190,25 @@ def test_in_a_folder_that_nobody_else_can_enter_no_file_need_be_looked_at(copy):
     os.chmod(copy.path, 0o700)
     os.chmod(os.path.join(copy.path, "queuectl_lib", "times.py"), 0o666)
     copy.run("add", "true")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another group")
+def test_code_that_another_group_can_write_is_refused_before_it_runs(copy):
+    path = os.path.join(copy.path, "queuectl_lib", "host", "bundle.py")
+    with open(path, "a") as file:
+        file.write("\nprint('PLANTED')\n")
+    os.chown(path, -1, 65534)
+    os.chmod(path, 0o664)
+    done = copy.run("list", code=3)
+    assert done.stdout == "" and "can be written by other users" in done.stderr
+
+
+def test_a_link_out_of_a_closed_folder_is_looked_at(copy, tmp_path):
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o755)
+    shutil.move(os.path.join(copy.path, "queuectl_lib"), str(shared / "queuectl_lib"))
+    os.symlink(str(shared / "queuectl_lib"), os.path.join(copy.path, "queuectl_lib"))
+    os.chmod(copy.path, 0o700)
+    copy.run("add", "true")
+    os.chmod(str(shared / "queuectl_lib" / "times.py"), 0o666)
+    assert "times.py can be written by other users" in copy.run("list", code=3).stderr

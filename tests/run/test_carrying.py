@@ -236,6 +236,7 @@ HEEDED = (
         {"POSIXLY_CORRECT": "1"},
         {"PATH": "/usr/bin:/bin"},
     ),
+    *({"SECONDS": "x"}, {"TMOUT": "x"}, {"COLUMNS": "abc"}, {"EPOCHSECONDS": "x", "SRANDOM": "y", "BASH": "z"}),
 )
 
 
