@@ -77,7 +77,7 @@ def main(argv=None):
     """Run one command line (without the name of the program) and return its exit code."""
     try:
         return front.main(argv)  # type: ignore[arg-type]
-    except (ImportError, SyntaxError, AttributeError) as error:  # of what one command alone needs
+    except (ImportError, SyntaxError, AttributeError, EOFError) as error:  # of what one command needs
         if isinstance(error, AttributeError) and "module '" not in str(error):
             raise
         return refuse(error)

@@ -14,6 +14,8 @@ def told(error: Exception, library: str) -> str:
         return said
     if isinstance(error, OSError):
         return "cannot read %s: %s" % (error.filename, error.strerror)
+    if isinstance(error, EOFError):  # a disk that was full when Python kept it; it does not look (before 3.13)
+        return "a file of compiled code is cut short: `find %s -name __pycache__ | xargs rm -r` removes them" % library
     if isinstance(error, AttributeError):
         name = said.split("'")[1]
     elif said.startswith("cannot import name '"):

@@ -91,7 +91,7 @@ def main(argv: Optional[List[str]] = None) -> int:
             return complain("the system refuses: %s%s" % (error.strerror or error, place), 3)
         except MemoryError:
             return complain("out of memory", 3)
-        except (ImportError, SyntaxError, AttributeError):  # of what one command alone needs: the door says which
+        except (ImportError, SyntaxError, AttributeError, EOFError):  # of what one command needs: the door says which
             show_trace(debug)
             raise
     except KeyboardInterrupt:

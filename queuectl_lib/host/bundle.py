@@ -148,4 +148,17 @@ def write_bytecode() -> None:
 
         with contextlib.suppress(OSError, py_compile.PyCompileError):  # a full disk: it was only to be quicker
             for path in missing:
-                py_compile.compile(path, doraise=True)
+                keep_only_whole(py_compile.compile(path, doraise=True))
+
+
+def keep_only_whole(cache: Optional[str]) -> None:
+    """Remove bytecode that a full disk has cut short: Python does not look (before 3.13), and stumbles on it."""
+    import marshal  # needed only here
+
+    if cache:
+        with open(cache, "rb") as file:
+            file.seek(16)  # PEP 552: the header
+            try:
+                marshal.load(file)
+            except (EOFError, ValueError, TypeError):
+                os.unlink(cache)

@@ -216,8 +216,8 @@ class Attempt:
         """The leader is gone; whether the rest is, as far as that matters, and whether it is known why."""
         unwatched = tree.JOBS_OUTLIVE_WORKERS and (self.code is None or self.code < 0)
         if unwatched and not self.ending and self._tree_lives():
-            if interruption.has_ended(self) is None:
-                return False
+            if interruption.has_ended(self) is None or not os.path.exists(self.run_path):
+                return False  # without its notes nobody knows of its watcher: what lives is waited for
             self._begin_to_end(*concluding.without_watcher(self))  # which was killed; the command was not
         if self.ending:
             patient = self.killed_at is None or time.monotonic() < self.killed_at + processes.KILL_SECONDS

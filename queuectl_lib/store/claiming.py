@@ -42,8 +42,8 @@ def claim_due(
     claims, aside, refusal = claim_each(connection, worker, due[:want], now_text)
     if refusal and not (claims or aside):
         behind = opening.rows(connection, FIND_DUE, (want + BEHIND,))[want:]
-        claims, aside, refusal = claim_each(connection, worker, behind, now_text)
-        if refusal and not (claims or aside):
+        claims, aside, _ = claim_each(connection, worker, behind, now_text)
+        if not (claims or aside):
             raise refusal
     return claims, aside, len(due) > want and not refusal
 
@@ -96,7 +96,8 @@ def claim_one(connection: sqlite3.Connection, worker: str, row: Fields, now_text
         number = 1 + int(connection.execute(LAST_NUMBER, (row["seq"],)).fetchone()[0] or 0)
         attempt = connection.execute(INSERT_ATTEMPT, (row["seq"], number, now_text, worker, token)).lastrowid
     try:
-        connection.execute(CLAIM_JOB, (number, worker, token, now_text, now_text, row["seq"]))
+        moved = connection.execute(CLAIM_JOB, (number, worker, token, now_text, now_text, row["seq"]))
+        opening.refuse_ignored(1 - moved.rowcount)
     except sqlite3.IntegrityError:
         connection.execute(DELETE_ATTEMPT, (attempt,))
         raise

@@ -14,6 +14,8 @@ from helpers.home import SCRIPT, Home
 from helpers.marks import WINDOWS, long, posix_only
 from helpers.processes import runnable
 
+from queuectl_lib.host import bundle
+
 OURS = ("queuectl", "queuectl_lib", "storage", "worker")
 
 
@@ -394,3 +396,16 @@ def test_no_worker_starts_from_files_of_another_user_but_of_root(copy, tmp_path)
     os.chown(os.path.join(copy.path, "worker.py"), NOBODY, -1)
     said = copy.run("worker", "start", "--drain", "--home", tmp_path / "home", code=3).stderr
     assert "worker.py belongs to another user" in said
+
+
+def test_compiled_code_that_was_cut_short_is_told_with_its_cure_and_not_written_by_us(copy, monkeypatch):
+    copy.run("initdb")  # which writes it
+    folder = os.path.join(copy.path, "queuectl_lib", "jobs", "__pycache__")
+    path = next(os.path.join(folder, name) for name in os.listdir(folder) if name.startswith("states."))
+    with open(path, "r+b") as file:
+        file.truncate(os.path.getsize(path) // 2)
+    said = copy.run("list", code=3).stderr
+    assert "cut short" in said and "__pycache__" in said
+    bundle.keep_only_whole(path)
+    assert not os.path.exists(path)
+    copy.run("list")

@@ -4,7 +4,7 @@ import os
 import time
 
 import pytest
-from helpers.home import contents
+from helpers.home import contents, ledger, wait_for_log
 from helpers.marks import posix_only
 from helpers.queue import NOW, claim, enqueue, raw, rows, settle
 from helpers.waiting import wait_until
@@ -131,6 +131,18 @@ def test_an_insert_that_a_trigger_refuses_is_told_and_tried_no_more(home, words,
     said = home.run(*words, code=3, timeout=30).stderr
     assert ("not today" in said or "ignores" in said) and "trigger" in said
     assert sum(looking.counts(home.queue.database).values()) == 0
+
+
+def test_a_claim_that_a_trigger_ignores_runs_nothing(home):
+    home.add("echo ran >> ledger", "--cwd", home.path)
+    with raw(home.queue) as connection:
+        connection.execute(
+            "CREATE TRIGGER forbidden BEFORE UPDATE OF state ON jobs WHEN NEW.state = 'processing'"
+            " BEGIN SELECT RAISE(IGNORE); END"
+        )
+    process = home.start()
+    wait_for_log(process, "trigger")
+    assert ledger(home) == []
 
 
 @pytest.mark.parametrize("column", ["runs", "attempts", "max_retries", "priority"])

@@ -14,7 +14,7 @@ import threading
 import time
 
 import pytest
-from helpers.home import contents, ledger, let_go
+from helpers.home import contents, ledger, let_go, wait_for_log
 from helpers.marks import needs_proc, posix_only
 from helpers.processes import end_process, is_running
 from helpers.queue import SETTINGS, in_full
@@ -719,3 +719,22 @@ def test_an_orphan_whose_files_cannot_be_read_is_told_once_and_judged_when_they_
     here.look_around()
     here.trade(claim=False)
     assert looking.states_of(queue.database, ["job"]) == ["pending"]
+
+
+@needs_proc
+def test_a_job_whose_files_were_swept_before_its_worker_died_is_waited_for(home):
+    """Nothing tells how it ended, so it counts as lost: but only once it has, and nothing runs beside it."""
+    add(home, "patient", PATIENT, max_retries=1)
+    process = start(home)
+    wait_for_entries(home, "begun-patient")
+    for name in os.listdir(home.queue.folder.attempts):
+        os.unlink(os.path.join(home.queue.folder.attempts, name))
+    kill_everyone(home, process)
+    process = start(home)
+    wait_for_log(process, "adopted")
+    assert home.state("patient") == "processing"
+    let_go(home)
+    home.wait_for_state("patient", "completed")
+    assert [word for word in ledger(home) if word.startswith("begun")] == ["begun-patient"] * 2, ledger(home)
+    log = contents(process.log)
+    assert "its shell was killed" not in log, log
