@@ -8,7 +8,7 @@ import time
 
 from queuectl_lib import times
 from queuectl_lib.errors import NoDatabase
-from queuectl_lib.store import opening
+from queuectl_lib.store import looking, opening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 COUNT_DUE = (
     "SELECT (SELECT count(*) FROM jobs WHERE lane = 0)"
-    " + (SELECT count(*) FROM jobs WHERE lane = 1 AND next_run_at <= ?) AS due,"
-    " (SELECT jobs FROM counts WHERE state = 'processing') AS running"
+    " + (SELECT count(*) FROM jobs WHERE lane = 1 AND next_run_at <= ?)"
 )
 # Waiting since: what was given back keeps its old next_run_at, and has waited only since it was touched.
 OVERDUE = (
@@ -37,12 +36,13 @@ def due_work(database: Database, now: float, before: float) -> Tuple[int, int, O
     waiting: List[Tuple[str, str]] = []
     try:
         with database.reading() as connection:
-            counts = connection.execute(COUNT_DUE, (times.utc_text(now),)).fetchone()
+            due = connection.execute(COUNT_DUE, (times.utc_text(now),)).fetchone()[0]
+            running = looking.kept_counts(connection)["processing"]
             for statement in OVERDUE_IN_LANE:
                 waiting += [(row["since"], row["id"]) for row in connection.execute(statement, (limit, limit))]
     except NoDatabase:
         return 0, 0, None
-    return counts["due"], counts["running"], min(waiting) if waiting else None
+    return due, running, min(waiting) if waiting else None
 
 
 LAST_SUCCESS = "SELECT finished_at FROM successes WHERE unique_key = ?"
@@ -92,6 +92,8 @@ def deaths_to_tell(database: Database, newest: int) -> Tuple[int, int, List[Fiel
     try:
         with database.reading() as connection:
             row = connection.execute(UNTOLD_DEATHS).fetchone()
+            if row is None or not all(isinstance(number, int) for number in row):
+                return 0, 0, []  # somebody has changed it: nothing is known
             jobs = connection.execute(NEWEST_DEATHS, (row["told"], newest if row["untold"] else 0)).fetchall()
     except NoDatabase:
         return 0, 0, []

@@ -22,14 +22,23 @@ if TYPE_CHECKING:
     from queuectl_lib.values import Fields
 
 COUNT_STATES = "SELECT state, jobs FROM counts"
+COUNT_JOBS = "SELECT state, count(*) FROM jobs GROUP BY state"
 
 
 def counts(database: Database) -> Dict[str, int]:
     """How many jobs are in each state, zeros too; all zero where no database exists yet."""
     found = dict.fromkeys(states.STATES, 0)
     with contextlib.suppress(NoDatabase), database.reading() as connection:
-        found.update((row["state"], row["jobs"]) for row in connection.execute(COUNT_STATES))
+        found.update(kept_counts(connection))
     return found
+
+
+def kept_counts(connection: sqlite3.Connection) -> Dict[str, int]:
+    """How many jobs are in each state, as it is kept; counted anew where somebody has made it what it cannot be."""
+    kept = {row["state"]: row["jobs"] for row in connection.execute(COUNT_STATES)}
+    if all(isinstance(kept.get(state), int) and kept[state] >= 0 for state in states.STATES):
+        return kept
+    return dict(dict.fromkeys(states.STATES, 0), **dict(connection.execute(COUNT_JOBS).fetchall()))
 
 
 def nothing_left(database: Database) -> bool:
@@ -57,7 +66,7 @@ def overview(database: Database) -> Tuple[Dict[str, int], Optional[Tuple[str, st
     counts = dict.fromkeys(states.STATES, 0)
     oldest: List[Tuple[str, str, str]] = []
     with contextlib.suppress(NoDatabase), database.reading() as connection:
-        counts.update((row["state"], row["jobs"]) for row in connection.execute(COUNT_STATES))
+        counts.update(kept_counts(connection))
         for state in states.WAITING:
             found = connection.execute(OLDEST_WAITING, (state,))
             oldest += [(row["created_at"], row["id"], row["next_run_at"]) for row in found]

@@ -222,3 +222,17 @@ def test_a_stop_keeps_its_time_beside_a_running_job_with_such_files(home):
     home.run("worker", "stop", "--now", timeout=30)
     assert time.monotonic() - began < 15
     assert home.state(job) == "pending"
+
+
+@pytest.mark.parametrize(
+    "change", ["UPDATE counts SET jobs = 'x', deaths = 'y'", "DELETE FROM counts", "UPDATE counts SET jobs = -5"]
+)
+def test_counts_that_somebody_has_changed_are_counted_anew(home, change):
+    home.add("true")
+    with raw(home.queue) as connection:
+        connection.execute(change)
+    assert home.run("status", "--json").json["pending"] == 1
+    home.run("check", code=1)  # nobody works
+    home.drain()
+    home.run("check")
+    assert home.run("status", "--json").json["completed"] == 1
