@@ -9,8 +9,9 @@ import subprocess
 import sys
 
 import pytest
-from helpers.bundle import BUNDLE, ROOT, copy_bundle, sources
-from helpers.home import SCRIPT, Home
+from helpers.bundle import BUNDLE, ROOT, sources
+from helpers.home import SCRIPT
+from helpers.installed import Copy
 from helpers.marks import WINDOWS, long, posix_only
 from helpers.processes import runnable
 
@@ -186,16 +187,8 @@ def test_the_version_is_looked_at_before_anything_that_an_old_python_lacks():
 TOGETHER = "copy queuectl.py, storage.py, worker.py and queuectl_lib together"
 
 
-class Copy(Home):
-    """A home that holds its own copy of the bundle."""
-
-    def __init__(self, path):
-        super().__init__(path)
-        os.mkdir(self.path, 0o700)
-        copy_bundle(self.path)
-
-    def command(self, *words):
-        return self.python + [os.path.join(self.path, "queuectl.py")] + [str(word) for word in words]
+class Changeable(Copy):
+    """A copy of the bundle that a test changes."""
 
     def write(self, name, old, new):
         path = os.path.join(self.path, name)
@@ -208,7 +201,7 @@ class Copy(Home):
 
 @pytest.fixture
 def copy(tmp_path):
-    copy = Copy(tmp_path / "copy")
+    copy = Changeable(tmp_path / "copy")
     os.chmod(copy.path, 0o755)  # else nobody else can enter, and nothing in it need be looked at
     yield copy
     copy.clean_up()
@@ -267,7 +260,7 @@ def test_whatever_file_is_missing_is_told_by_some_call_and_never_by_a_traceback(
         pytest.skip("not loaded here by name")
     if WINDOWS and "posix" in name:
         pytest.skip("not loaded on Windows")
-    copy = Copy(tmp_path / "copy")
+    copy = Changeable(tmp_path / "copy")
     os.remove(os.path.join(copy.path, name))
     module = name[:-3].split("/")[-1]
     calls = [["worker", "start", "--drain"], ["doctor"], [module], [module, "x"], [module, "get"], [module, "list"]]

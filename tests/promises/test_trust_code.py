@@ -9,7 +9,7 @@ import tempfile
 
 import pytest
 from helpers.bundle import ROOT, copy_bundle
-from helpers.home import Home
+from helpers.installed import Copy
 from helpers.marks import posix_only
 from helpers.neighbours import NEIGHBOUR, User, needs_root
 from helpers.users import python_of_nobody
@@ -17,18 +17,6 @@ from helpers.users import python_of_nobody
 PLANTED = "import os\nos.write(2, b'PLANTED ')\nraise ImportError('planted')\n"
 # Of the standard library: needed early and late, missing on this system, loaded by workers alone.
 NAMES = ["os", "json", "argparse", "sqlite3", "socket", "multiprocessing", "subprocess", "msvcrt", "_winapi", "gettext"]
-
-
-class Copy(Home):
-    """A home that holds its own copy of the bundle."""
-
-    def __init__(self, path):
-        super().__init__(path)
-        os.mkdir(self.path, 0o700)
-        copy_bundle(self.path)
-
-    def command(self, *words):
-        return self.python + [os.path.join(self.path, "queuectl.py")] + [str(word) for word in words]
 
 
 @pytest.fixture
@@ -189,7 +177,7 @@ def test_the_tests_load_what_they_test():
 def test_in_a_folder_that_nobody_else_can_enter_no_file_need_be_looked_at(copy):
     os.chmod(copy.path, 0o700)
     os.chmod(os.path.join(copy.path, "queuectl_lib", "times.py"), 0o666)
-    copy.run("add", "true")
+    assert copy.run("add", "true").id
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another group")
@@ -209,6 +197,6 @@ def test_a_link_out_of_a_closed_folder_is_looked_at(copy, tmp_path):
     shutil.move(os.path.join(copy.path, "queuectl_lib"), str(shared / "queuectl_lib"))
     os.symlink(str(shared / "queuectl_lib"), os.path.join(copy.path, "queuectl_lib"))
     os.chmod(copy.path, 0o700)
-    copy.run("add", "true")
+    assert copy.run("add", "true").id
     os.chmod(str(shared / "queuectl_lib" / "times.py"), 0o666)
     assert "times.py can be written by other users" in copy.run("list", code=3).stderr
