@@ -29,6 +29,9 @@ else:
 BUSY_SECONDS = 30.0  # how long one waits for its turn
 CAN_VANISH = sys.platform != "win32"  # a file that is open can be deleted or renamed
 LOCK_BYTE = 1 << 30  # Windows locks forbid reading what they cover: lock beyond the content
+if sys.platform == "linux":  # of fcntl(2); Python names them from 3.9 on
+    ASK_APART, TAKE_APART = 36, 37  # F_OFD_GETLK, F_OFD_SETLK
+    WHOLE = fcntl.F_WRLCK.to_bytes(2, sys.byteorder) + bytes(30)  # struct flock: all of the file
 
 
 def try_lock(fd: int, shared: bool = False) -> bool:
@@ -50,6 +53,30 @@ def try_lock(fd: int, shared: bool = False) -> bool:
             return False
         raise HostError("file locks do not work here (%s): use a local file system" % error.strerror) from None
     return True
+
+
+def lock_apart(fd: int) -> bool:
+    """Lock an open file by a lock beside that of try_lock, which it does not meet; False when someone else holds it.
+
+    It belongs to the copies of *fd* alone, so whoever has inherited the other lock only, and unlocks that,
+    leaves this one. To ask after it takes nothing. It is had on Linux; elsewhere nothing is done.
+    """
+    if sys.platform == "linux":
+        try:
+            fcntl.fcntl(fd, TAKE_APART, WHOLE)
+        except (BlockingIOError, PermissionError):
+            return False
+        except OSError:
+            pass  # a kernel that does not know it: the other lock has to do
+    return True
+
+
+def is_locked_apart(fd: int) -> bool:
+    """True where somebody else holds that second lock of an open file."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            return not fcntl.fcntl(fd, ASK_APART, WHOLE).startswith(fcntl.F_UNLCK.to_bytes(2, sys.byteorder))
+    return False
 
 
 IN_LINE_AFTER = 0.002  # a nap that has grown longer ends the asking, after 7 ms
@@ -120,7 +147,7 @@ def stand_in_line(fd: int, turn: Any, refused: List[OSError]) -> None:
 
 
 def is_held(path: str, missing: Optional[bool] = False) -> Optional[bool]:
-    """True while somebody holds the lock of the file *path*, False where nobody does, None where that cannot be told.
+    """True while somebody holds a lock of the file *path*, False where nobody does, None where that cannot be told.
 
     Only evidence counts. No access is none, nor is a file that is gone together with its folder; *missing* is what
     one means that is gone from there. What is no file is as good as gone: nobody of ours holds it.
@@ -132,7 +159,7 @@ def is_held(path: str, missing: Optional[bool] = False) -> Optional[bool]:
     except OSError:
         return missing if files.is_irregular(path) else None  # no permission now, or (Windows) on its way out
     try:
-        return not try_lock(fd, shared=True)
+        return not try_lock(fd, shared=True) or is_locked_apart(fd)
     finally:
         os.close(fd)
 

@@ -86,9 +86,12 @@ class Attempt:
         self._set_deadline(settings, self.began)
 
     def _hold_lock(self, notes: int) -> None:
-        """Lock the run file that is open as *notes*, by a descriptor that the command may inherit: only for reading."""
+        """Lock the run file that is open as *notes*, by a descriptor that the command may inherit: only for reading.
+
+        What inherits it can unlock it. So its watcher locks the file a second time, by the notes, which it keeps.
+        """
         self.run_fd = files.open_private(self.run_path, os.O_RDONLY) if tree.JOBS_OUTLIVE_WORKERS else notes
-        if not locks.try_lock(self.run_fd):
+        if not locks.try_lock(self.run_fd) or not locks.lock_apart(notes):
             raise OSError("the lock of a new file is held by someone else")
 
     def _end_leftovers(self) -> None:

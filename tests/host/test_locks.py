@@ -1,6 +1,7 @@
 """Whether a lock is held: yes, no, or not to be told, and never a guess."""
 
 import os
+import sys
 
 import pytest
 from helpers.marks import posix_only
@@ -20,6 +21,24 @@ def test_a_lock_is_held_while_somebody_holds_it_and_no_longer(path):
     assert locks.is_held(path) is True
     os.close(fd)
     assert locks.is_held(path) is False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a second kind of lock that is its descriptor's own")
+def test_a_second_lock_stands_beside_the_first_and_who_asks_after_it_disturbs_nobody(path):
+    import fcntl
+
+    fd, other = (files.open_private(path, os.O_RDWR | os.O_CREAT) for _ in range(2))
+    assert locks.lock_apart(fd) and locks.try_lock(other)
+    assert not locks.lock_apart(other), "it keeps others out"
+    fcntl.flock(other, fcntl.LOCK_UN)
+    asking = [files.open_private(path, os.O_RDWR) for _ in range(2)]
+    assert [locks.is_locked_apart(one) for one in asking * 2] == [True] * 4
+    assert locks.is_held(path) is True
+    os.close(fd)
+    assert [locks.is_locked_apart(one) for one in asking * 2] == [False] * 4, "to ask takes nothing"
+    assert locks.is_held(path) is False
+    for one in (other, *asking):
+        os.close(one)
 
 
 def test_a_file_that_is_gone_is_held_by_nobody_and_one_whose_folder_is_gone_cannot_be_told(path):

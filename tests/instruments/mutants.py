@@ -261,7 +261,7 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/host/locks.py",
-                "        return not try_lock(fd, shared=True)\n",
+                "        return not try_lock(fd, shared=True) or is_locked_apart(fd)\n",
                 "        return time.time() - os.fstat(fd).st_mtime < 0.5\n",
             )
         ],

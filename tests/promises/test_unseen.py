@@ -29,6 +29,9 @@ pytestmark = pytest.mark.skipif(
 
 PATIENT = "echo begun >> ledger; while [ ! -e go ]; do sleep 0.05; done; echo done >> ledger"
 
+# What it has inherited of the run lock it gives up, for all who share that.
+UNLOCKING = "%s -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_UN)'; %s" % (sys.executable, PATIENT)
+
 
 def start_in(home, within, *words):
     log = home.path + "-%d.log" % len(home.started)
@@ -40,9 +43,9 @@ def start_in(home, within, *words):
     return process
 
 
-def orphan_of_a_container(home, *options):
+def orphan_of_a_container(home, *options, command=PATIENT):
     """A job whose worker, in a PID namespace of its own, was killed; it lives. The pid of its container's init."""
-    home.run("add", PATIENT, "--id", "job", "--cwd", home.path, "--max-retries", "1", *options)
+    home.run("add", command, "--id", "job", "--cwd", home.path, "--max-retries", "1", *options)
     container = subprocess.Popen(APART + ["sleep", "600"])
     init = int(
         wait_until(
@@ -76,8 +79,9 @@ def _started_here(pid, home):
 
 
 @pytest.mark.parametrize("second", [[], APART])
-def test_a_job_in_another_pid_namespace_is_adopted_and_goes_on_to_its_end(home, second):
-    container, init = orphan_of_a_container(home)
+@pytest.mark.parametrize("command", [PATIENT, UNLOCKING], ids=["as it is", "unlocked"])
+def test_a_job_in_another_pid_namespace_is_adopted_and_goes_on_to_its_end(home, second, command):
+    container, init = orphan_of_a_container(home, command=command)
     try:
         worker = start_in(home, second)
         wait_until(lambda: "adopted from" in contents(worker.log), "the job to be adopted")

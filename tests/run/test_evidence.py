@@ -1,6 +1,8 @@
 """Evidence of a run: what a job writes into its own run file is believed by nobody, and costs an attempt at worst."""
 
 import os
+import shlex
+import sys
 import time
 
 import pytest
@@ -283,3 +285,27 @@ def test_a_duration_in_the_log_does_not_follow_the_wall_clock(queue, monkeypatch
     monkeypatch.setattr(time, "time", lambda: wall() + 86400)
     outcome = wait_until(attempt.poll, "its end")
     assert "(after 0." in concluding.sentence(outcome)
+
+
+# ---------------------------------------------------------------- the lock
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a second kind of lock that is its descriptor's own")
+@pytest.mark.parametrize("form", ["text", "one program", "list"])
+def test_what_a_job_unlocks_is_still_held_while_its_watcher_lives(queue, tmp_path, form):
+    go = tmp_path / "go"
+    code = "import fcntl, os, time\nfcntl.flock(9, fcntl.LOCK_UN)\nopen('unlocked', 'w').close()\n"
+    words = [sys.executable, "-c", code + "while not os.path.exists('go'): time.sleep(0.01)"]
+    text = " ".join(map(shlex.quote, words))
+    command = {"text": text + "; exit 0", "one program": text, "list": words}[form]
+    queue.enqueue(JobMaker(0, str(tmp_path), 0o022, time.time()).row({"command": command}))
+    attempt = Attempt(queue, queue.exchange("s1-1", [], 1, time.time(), SETTINGS)[1][0])
+    attempt.start(SETTINGS, SpareFiles(queue))
+    try:
+        wait_until((tmp_path / "unlocked").exists, "the job to give its lock up")
+        assert queue.folder.attempt_is_held(attempt.claim.token)
+    finally:
+        go.touch()
+    outcome = wait_until(attempt.poll, "the end")
+    assert (outcome.kind, outcome.leftovers) == ("completed", None)
+    assert not queue.folder.attempt_is_held(attempt.claim.token)
