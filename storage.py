@@ -122,9 +122,12 @@ class Queue:
 
         with self.database.writing(synced=settings.durability == "full") as connection:
             refused = [o for o in outcomes if not settle(connection, o, settings)]
-            claims, aside, more = claiming.claim_due(connection, worker, want, now) if want else ([], [], False)
-            for unreadable in aside:
-                settle(connection, unreadable, settings)
+            claims: List[Claim] = []
+            more = False
+            if want:
+                claims, more = claiming.claim_due(
+                    connection, worker, want, now, lambda unreadable: settle(connection, unreadable, settings)
+                )
             failpoints.failpoint("exchange.before-commit")
         failpoints.failpoint("exchange.committed")
         return refused, claims, more
@@ -227,11 +230,12 @@ FINISH_ATTEMPT = (
     " stderr_bytes = ?, stdout = ?, stderr = ?"
     " WHERE id = ? AND outcome = 'running'"
 )
+OWN_CLAIM_LEFT = "SELECT 1 FROM jobs" + OWN_CLAIM
 DELETE_ATTEMPT = "DELETE FROM attempts WHERE id = ? AND outcome = 'running'"
 
 
 def settle(connection: sqlite3.Connection, outcome: Outcome, settings: Settings) -> bool:
-    """Finish one attempt and move its job on; False when the claim is not its own any more."""
+    """Finish one attempt and move its job on; False when the claim is not its own any more. Raises IntegrityError."""
     from queuectl_lib.jobs import retrying  # which an enqueue needs not; a worker has both loaded
     from queuectl_lib.store import aftermath
 
@@ -240,6 +244,8 @@ def settle(connection: sqlite3.Connection, outcome: Outcome, settings: Settings)
     start = None if outcome.started is None else times.utc_text(outcome.started)
     state, delay = retrying.after(final_kind(connection, outcome), claim.attempts, claim.max_retries, settings)
     if not move_on(connection, outcome, state, delay, start, end):
+        left = connection.execute(OWN_CLAIM_LEFT, (claim.seq, claim.token)).fetchall()
+        opening.refuse_ignored(len(left))
         return False
     for keep in aftermath.AFTERMATH:
         keep(connection, claim, state, end)

@@ -24,7 +24,7 @@ What the two stand on, each a room of queuectl_lib/run:
     starting     only where none serves          orphans       the jobs of dead workers
     options      what was asked for              log, pace     what is said, how often
     chores       what a supervisor does beside   standing      whether the queue is still its own
-    replacing, slots   when and how many start   trouble       a database that refuses
+    replacing, slots   when and how many start   trouble, refusals   a database that refuses all, or one
     attempt      one run of one command          launching     environment, watcher, start
     concluding   what to record of it            run_file      what its watcher noted
     interruption a stop that reached everything  glance        what the database said last
@@ -50,7 +50,7 @@ from queuectl_lib.host import bell, bundle, failpoints, signals, spawn, stream, 
 from queuectl_lib.host.waking import Bell, WakeUp
 from queuectl_lib.jobs import attempts, retrying, states  # noqa: F401 - retrying is for storage.settle
 from queuectl_lib.jobs.attempts import Outcome
-from queuectl_lib.run import concluding, log, pace, standing, trouble
+from queuectl_lib.run import concluding, log, pace, refusals, standing, trouble
 from queuectl_lib.run.attempt import CANCELLED_RUNNING, Attempt
 from queuectl_lib.run.glance import Glance
 from queuectl_lib.run.interruption import Stop
@@ -356,6 +356,7 @@ class Worker:
         self.share = os.urandom(1)[0] / 256  # of the pause: many workers do not look all at once
         self.heeded_at = 0.0
         self.trouble = trouble.Trouble(self.say)
+        self.refusals = refusals.Refusals(queue, name, self.say)
         self.stop = Stop(queue.folder, supervisor)
         self.orphans = Orphans(queue, name, self.current, self.stop, self.say)
         self.glance = Glance(queue.database)
@@ -419,10 +420,9 @@ class Worker:
         self.wake.close()
         self.spare.clear()
         tree.spare_leftovers(self.job_object)
-        for outcome in self.ended:
-            self.say("job %s %s; left unrecorded" % (outcome.claim.id, concluding.sentence(outcome)))
+        left = self.refusals.left_unrecorded(self.ended)
         self.say("worker stopped")
-        self.standing.leave(holds_jobs=self.stage == "leave" or bool(self.ended or self.ahead))
+        self.standing.leave(holds_jobs=self.stage == "leave" or bool(left or self.ahead))
 
     def say(self, text: str) -> None:
         log.say(self.name, text)
@@ -504,22 +504,19 @@ class Worker:
 
     def trade(self, claim: bool) -> None:
         """One transaction: record what ended, give back what will not start, claim what is next."""
-        want = 0 if self.stage or not claim or self.running else self.pace.batch
+        want = 0 if self.stage or not claim or self.running or self.refusals.are_many() else self.pace.batch
         given_back = [attempts.unstarted(held) for held in self.ahead] if not want else []
         if not (self.ended or given_back or (want and self._something_due())):
             return
         self.current.refresh()
-        outcomes, settings = self.ended + given_back, self.current.settings
         try:
-            refused, claims, more = self.queue.exchange(self.name, outcomes, want, time.time(), settings)
+            lost, claims, more = self.refusals.exchange(self.ended + given_back, want, self.current.settings)
         except QueueError as error:
-            self.trouble.meet(str(error))
-            self.trouble.write_refused = True
+            self.trouble.meet(str(error), in_writing=True)
             return
-        self.trouble.write_refused = False
-        self.trouble.over()
-        for outcome in self.ended:
-            self.report(outcome, outcome in refused)
+        self.trouble.over(in_writing=True)
+        for outcome in self.refusals.others(self.ended):
+            self.report(outcome, outcome in lost)
         self.ended = []
         if given_back:
             self.ahead.clear()
@@ -540,8 +537,7 @@ class Worker:
         except QueueError as error:
             self.trouble.meet(str(error))
             return False
-        if not self.trouble.write_refused:  # else only a write tells: reading may have worked all along
-            self.trouble.over()
+        self.trouble.over()
         return self.glance.next_due is not None and self.glance.next_due <= time.time()
 
     def start(self, claim: Claim) -> None:
@@ -561,10 +557,10 @@ class Worker:
                 of = (claim.id, claim.attempts, claim.max_retries + 1, log.brief(claim.command))
                 self.say("job %s started (attempt %d of %d): %s" % of)
 
-    def report(self, outcome: Outcome, refused: bool) -> None:
+    def report(self, outcome: Outcome, lost: bool) -> None:
         """Log a recorded outcome and remove the files that it made useless."""
         claim = outcome.claim
-        if refused and concluding.was_lost(self.queue.database, outcome):
+        if lost and concluding.was_lost(self.queue.database, outcome):
             self.say("job %s: its claim was lost, so its result was not recorded" % claim.id)
             return
         failpoints.failpoint("report.recorded")
@@ -597,7 +593,7 @@ class Worker:
     def idle(self) -> None:
         """Wait for the bell, the next due time, or poll_interval."""
         pause = min(self.current.settings.poll_interval, pace.LOOK_AROUND_SECONDS)
-        if self.glance.next_due is not None:
+        if self.glance.next_due is not None and not self.refusals.are_many():
             pause = min(pause, max(0.0, self.glance.next_due - time.time()))
         if self.options.drain:
             pause = min(pause, pace.DRAIN_TICK_SECONDS)
@@ -628,7 +624,10 @@ class Worker:
             for job in self.glance.processing:
                 if job["token"] in mine and job["cancel_requested"]:
                     mine[job["token"]].end(states.CANCELLED, CANCELLED_RUNNING)
-            held = {claim.token for claim in [*self.ahead, *[one.claim for one in self.running + self.ended]]}
+            for outcome, lost in self.refusals.try_again(self.current.settings):
+                self.report(outcome, lost)
+            ours = self.running + self.ended + self.refusals.apart
+            held = {claim.token for claim in [*self.ahead, *[one.claim for one in ours]]}
             self.orphans.look_after(self.glance.processing, held, self.running, not (self.ahead or self.stage))
             self.collect_ended()  # those that had ended
         except QueueError as error:

@@ -32,7 +32,7 @@ from queuectl_lib.host import failpoints, tree
 from queuectl_lib.jobs import states
 from queuectl_lib.run.attempt import CANCELLED_RUNNING, Attempt
 from queuectl_lib.run.interruption import PastStop
-from queuectl_lib.store import looking, roster
+from queuectl_lib.store import looking, opening, roster
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ class Orphans:
         for job in self.among([job for job in jobs if job["worker"] != self.name or job["token"] not in held]):
             try:
                 self.decide(job, running, is_free)
+            except opening.Refused as error:  # a trigger, say: the others are taken up
+                self.puzzle(job, error)
             except QueueError:
                 raise
             except Exception as error:  # one that cannot be judged keeps no other job from running
@@ -117,8 +119,9 @@ class Orphans:
         return attempt
 
     def puzzle(self, job: Fields, error: Exception) -> None:
-        """What became of *job* cannot be read or judged now: no evidence, no verdict. Said once."""
+        """What became of *job* cannot be read, judged or taken up now: no evidence, no verdict. Said once."""
         if job["token"] not in self.puzzles:
-            text = str(error) if isinstance(error, OSError) else repr(error)
-            self.say("job %s: what became of it cannot be read (%s); trying again" % (job["id"], text))
+            text = str(error) if isinstance(error, (OSError, QueueError)) else repr(error)
+            what = "it cannot be adopted" if isinstance(error, QueueError) else "what became of it cannot be read"
+            self.say("job %s: %s (%s); trying again" % (job["id"], what, text))
         self.puzzles.add(job["token"])

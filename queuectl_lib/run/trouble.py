@@ -22,8 +22,9 @@ class Trouble:
         self.retry_at = 0.0  # monotonic
         self.write_refused = False  # the last time
 
-    def meet(self, text: str) -> None:
+    def meet(self, text: str, in_writing: bool = False) -> None:
         """The database refuses: keep everything, say it once, try again, ever more slowly."""
+        self.write_refused = self.write_refused or in_writing
         if text != self.text:
             self.text = text
             self.say("%s; trying again" % text)
@@ -44,9 +45,10 @@ class Trouble:
         self.shortage_pause = min(max(0.1, self.shortage_pause * 2), pace.TROUBLE_SECONDS)
         self.retry_at = time.monotonic() + self.shortage_pause
 
-    def over(self) -> None:
-        """The database has answered."""
-        if self.pause:
+    def over(self, in_writing: bool = False) -> None:
+        """The database has answered; where a write was refused only a write tells: reading may have gone on."""
+        self.write_refused = self.write_refused and not in_writing
+        if self.pause and not self.write_refused:
             self.say("the database answers again")
             self.text, self.pause, self.retry_at = "", 0.0, 0.0
 

@@ -16,7 +16,7 @@ from queuectl_lib.store import looking, opening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Optional, Sequence, Tuple
+    from typing import Callable, List, Optional, Sequence, Tuple
 
     from queuectl_lib.values import Fields
 
@@ -27,11 +27,11 @@ FIND_DUE = "SELECT seq, runs, next_run_at, %s %s LIMIT ?" % (", ".join(fields.CL
 
 
 def claim_due(
-    connection: sqlite3.Connection, worker: str, want: int, now: float
-) -> Tuple[List[Claim], List[Outcome], bool]:
-    """Claim up to *want* due jobs for *worker*, in order; those to be set aside; and whether more are due.
+    connection: sqlite3.Connection, worker: str, want: int, now: float, settle: Callable[[Outcome], object]
+) -> Tuple[List[Claim], bool]:
+    """Claim up to *want* due jobs for *worker*, in order; and whether more are due.
 
-    What cannot be read is claimed, too, with its death as the outcome; what a constraint or trigger keeps where
+    What cannot be read is claimed, too, and then *settle* has its death; what a constraint or trigger keeps where
     it is, is passed over. Raises IntegrityError where there is nothing else.
     """
     now_text = times.utc_text(now)
@@ -39,38 +39,57 @@ def claim_due(
     due = opening.rows(connection, FIND_DUE, (want + 1,))
     if not due and connection.execute(PROMOTE_NO_TIMES).rowcount > 0:
         due = opening.rows(connection, FIND_DUE, (want + 1,))
-    claims, aside, refusal = claim_each(connection, worker, due[:want], now_text)
-    if refusal and not (claims or aside):
+    claims, moved, refusal = claim_each(connection, worker, due[:want], now_text, settle)
+    if refusal and not moved:
         behind = opening.rows(connection, FIND_DUE, (want + BEHIND,))[want:]
-        claims, aside, _ = claim_each(connection, worker, behind, now_text)
-        if not (claims or aside):
+        claims, moved, _ = claim_each(connection, worker, behind, now_text, settle)
+        if not moved:
             raise refusal
-    return claims, aside, len(due) > want and not refusal
+    return claims, len(due) > want and not refusal
 
 
 BEHIND = 100  # how many jobs that cannot be moved do not hide those behind them
 
 
 def claim_each(
-    connection: sqlite3.Connection, worker: str, due: Sequence[sqlite3.Row], now_text: str
-) -> Tuple[List[Claim], List[Outcome], Optional[sqlite3.IntegrityError]]:
-    """Claims of those that can be run, outcomes of those that cannot be read, why the last could not be moved."""
+    connection: sqlite3.Connection,
+    worker: str,
+    due: Sequence[sqlite3.Row],
+    now_text: str,
+    settle: Callable[[Outcome], object],
+) -> Tuple[List[Claim], int, Optional[sqlite3.IntegrityError]]:
+    """Claims of those that can be run, how many were moved, why the last that could not be moved was not."""
     claims: List[Claim] = []
-    aside: List[Outcome] = []
+    moved = 0
     refusal = None
     for row in due:
         try:
             why = attempts.what_is_wrong(row)
-            claim = claim_one(connection, worker, attempts.mended(row) if why else dict(row), now_text)
+            if why:
+                set_aside(connection, worker, row, why, now_text, settle)
+            else:
+                claims.append(claim_one(connection, worker, dict(row), now_text))
+            moved += 1
         except sqlite3.IntegrityError as error:
+            if not connection.in_transaction:  # the trigger has ended it
+                raise
             refusal = error
-            continue
-        if why:
-            claim.max_retries = -1  # none is left
-            aside.append(Outcome(claim, states.FAILED, times.utc_seconds(now_text), why))
-        else:
-            claims.append(claim)
-    return claims, aside, refusal
+    return claims, moved, refusal
+
+
+def set_aside(
+    connection: sqlite3.Connection,
+    worker: str,
+    row: sqlite3.Row,
+    why: str,
+    now_text: str,
+    settle: Callable[[Outcome], object],
+) -> None:
+    """Claim a job that cannot be read, and let it die of that; both or neither. Raises IntegrityError."""
+    with opening.undone_alone(connection):
+        claim = claim_one(connection, worker, attempts.mended(row), now_text)
+        claim.max_retries = -1  # none is left
+        settle(Outcome(claim, states.FAILED, times.utc_seconds(now_text), why))
 
 
 CLAIM_JOB = (

@@ -27,15 +27,17 @@ a copy that is taken back after a restart of the host counts as a copy.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 
 from queuectl_lib.host import processes
 from queuectl_lib.jobs import fields, states
 from queuectl_lib.jobs.attempts import Claim, Outcome
+from queuectl_lib.store import opening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import sqlite3
     from typing import Callable, List, Optional
 
     from queuectl_lib.store.database import Database
@@ -141,7 +143,8 @@ def part_from(
     for job in jobs:
         claim = Claim(dict(EMPTY, **job), job["token"], job["attempt_id"], job["number"])
         text = "lost: it ran in %s when this copy was taken" % os.path.dirname(original["path"])
-        settle(connection, Outcome(claim, states.LOST, now, text))
+        with contextlib.suppress(sqlite3.IntegrityError), opening.undone_alone(connection):
+            settle(connection, Outcome(claim, states.LOST, now, text))  # else a worker will, as an orphan
     connection.execute(FORGET_LEFTOVERS)
     return len(jobs)
 

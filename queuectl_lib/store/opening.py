@@ -11,7 +11,7 @@ from queuectl_lib.host import files, places, system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterator, List, Sequence
+    from typing import Any, Iterator, List, Optional, Sequence
 
 CHECKPOINT_BYTES = 4 * 1024 * 1024  # a WAL larger than this is written back
 HAS_TRUNCATE = sqlite3.sqlite_version_info >= (3, 8, 8)  # else the first commit after a checkpoint cuts the WAL
@@ -58,13 +58,27 @@ def roll_back(connection: sqlite3.Connection) -> None:
 
 
 class Refused(HostError):
-    """A constraint or a trigger of the database forbids what was tried."""
+    """A constraint or a trigger of the database forbids what was tried; nothing is wrong with its file or its disk."""
 
 
 def refuse_ignored(missing: int) -> None:
-    """Raise IntegrityError where some of what was inserted is *missing*: RAISE(IGNORE) in a trigger says nothing."""
+    """Raise IntegrityError where some of what was written is *missing*: RAISE(IGNORE) in a trigger says nothing."""
     if missing > 0:
-        raise sqlite3.IntegrityError("a trigger ignores what is inserted")
+        raise sqlite3.IntegrityError("a trigger ignores it")
+
+
+@contextlib.contextmanager
+def undone_alone(connection: sqlite3.Connection) -> Iterator[None]:
+    """A part of a transaction, of which nothing is left where it fails, while the transaction may go on."""
+    connection.execute("SAVEPOINT part")
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:  # a trigger may have ended all of it
+            connection.execute("ROLLBACK TO part")
+            connection.execute("RELEASE part")
+        raise
+    connection.execute("RELEASE part")
 
 
 def rows(connection: sqlite3.Connection, statement: str, values: Sequence[Any] = ()) -> List[sqlite3.Row]:
@@ -95,7 +109,8 @@ def told(path: str) -> Iterator[None]:
         text = "%s refuses the change (%s): look at its constraints and triggers; nothing was changed"
         raise Refused(text % (errors.printable(path), errors.printable(str(error)))) from error
     except sqlite3.DatabaseError as error:
-        raise HostError(explanation(path, str(error))) from error
+        kind = HostError if explained(str(error)) else Refused
+        raise kind(explanation(path, str(error))) from error
 
 
 EXPLANATIONS = (
@@ -119,7 +134,11 @@ def explanation(path: str, message: str) -> str:
         if elsewhere:
             text = "%s: %s, where SQLite keeps its temporary files, is full: set SQLITE_TMPDIR to another folder"
             return text % (errors.printable(path), errors.printable(elsewhere))
-    for word, text in EXPLANATIONS:
-        if word in lowered:
-            return "%s %s" % (errors.printable(path), text)
-    return "%s: %s" % (errors.printable(path), errors.printable(message))
+    meant = explained(message)
+    return "%s%s" % (errors.printable(path), " " + meant if meant else ": " + errors.printable(message))
+
+
+def explained(message: str) -> Optional[str]:
+    """What SQLite means where it speaks of the database as a whole; None where it is about what was tried."""
+    lowered = message.lower().replace("malformed json", "")  # which an expression says
+    return next((text for word, text in EXPLANATIONS if word in lowered), None)

@@ -1,16 +1,19 @@
 """One row, file or job that is not as it should be stops none of the others."""
 
 import os
+import shutil
 import time
 
 import pytest
-from helpers.home import contents, ledger, wait_for_log
+from helpers.home import Home, contents, ledger, wait_for_log
 from helpers.marks import posix_only
-from helpers.queue import NOW, claim, enqueue, raw, rows, settle
+from helpers.queue import NOW, SETTINGS, claim, enqueue, raw, rows, settle
 from helpers.waiting import wait_until
 
+from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
-from queuectl_lib.store import looking, opening
+from queuectl_lib.run import log, refusals
+from queuectl_lib.store import identity, looking, opening
 
 # What somebody does to the row of a waiting job, past every check of ours, and a word of what is said of it.
 DAMAGE = {
@@ -173,6 +176,146 @@ def test_jobs_that_a_trigger_keeps_where_they_are_do_not_hide_those_behind_them(
     with pytest.raises(opening.Refused, match="not today"):
         claim(queue)
     assert rows(queue, "SELECT count(*) AS n FROM attempts") == [{"n": 1}]
+
+
+# A trigger that refuses what one job comes to: (its event, what it does), and a word of what is said of it.
+SETTLING = {
+    "refuses": ("BEFORE UPDATE ON jobs WHEN NEW.state = 'completed'", "SELECT RAISE(ABORT, 'not today')", "not today"),
+    "ends all": ("BEFORE UPDATE ON jobs WHEN NEW.state = 'completed'", "SELECT RAISE(ROLLBACK, 'no more')", "no more"),
+    "ignores": ("BEFORE UPDATE ON jobs WHEN NEW.state = 'completed'", "SELECT RAISE(IGNORE)", "ignores"),
+    "errs": ("BEFORE UPDATE ON jobs WHEN NEW.state = 'completed'", "SELECT json_extract('{', '$')", "malformed JSON"),
+    "is late": ("AFTER UPDATE ON jobs WHEN NEW.state = 'completed'", "SELECT RAISE(ABORT, 'too late')", "too late"),
+}
+
+
+def put_in_the_way(home, kind):
+    event, action, word = SETTLING[kind]
+    with raw(home.queue) as connection:
+        connection.execute("CREATE TRIGGER forbidden %s AND NEW.id = 'kept' BEGIN %s; END" % (event, action))
+    return word
+
+
+def take_out_of_the_way(home):
+    with raw(home.queue) as connection:
+        connection.execute("DROP TRIGGER forbidden")
+
+
+@posix_only
+@pytest.mark.parametrize("kind", SETTLING)
+def test_a_result_that_a_trigger_refuses_holds_up_no_other_and_is_recorded_once_it_may_be(home, kind):
+    jobs = [home.add("echo a", "--id", one) for one in ("first", "kept", "behind")]
+    word = put_in_the_way(home, kind)
+    process = home.start()
+    wait_for_log(process, "job kept completed")
+    for job in ("first", "behind", home.add("echo later")):
+        home.wait_for_state(job, "completed")
+    assert home.state("kept") == "processing"
+    said = [line for line in contents(process.log).splitlines() if "job kept completed" in line]
+    assert len(said) == 1 and word in said[0] and "not recorded: " in said[0] and said[0].endswith("; trying again")
+    assert "answers again" not in contents(process.log) and "damaged" not in contents(process.log)
+    take_out_of_the_way(home)
+    home.wait_for_state("kept", "completed")
+    home.run("worker", "stop")
+    assert process.wait(20) == 0
+    assert looking.states_of(home.queue.database, jobs) == ["completed"] * 3
+    assert home.job("kept")["attempts"] == 1 and home.run("logs", "kept").stdout == "a\n"
+    assert os.listdir(home.db + ".d/attempts") == []
+
+
+@posix_only
+def test_a_refused_result_is_evidence_for_the_next_worker_when_its_own_has_stopped(home):
+    home.add("echo a; echo ran >> ledger", "--id", "kept", "--cwd", home.path)
+    put_in_the_way(home, "refuses")
+    process = home.start()
+    wait_for_log(process, "not recorded")
+    home.run("worker", "stop", timeout=30)
+    assert process.wait(20) == 0 and "job kept completed" in contents(process.log).split("left unrecorded")[0]
+    second = home.start()
+    wait_for_log(second, "not recorded")
+    home.wait_for_state(home.add("true"), "completed")
+    take_out_of_the_way(home)
+    home.wait_for_state("kept", "completed")
+    assert (ledger(home), home.run("logs", "kept").stdout) == (["ran"], "a\n")
+
+
+@posix_only
+def test_an_orphan_that_a_trigger_keeps_from_being_adopted_holds_up_no_other(home):
+    orphans = [home.add("true", "--id", one) for one in ("kept", "other")]
+    assert len(claim(home.queue, time.time(), 2, "dead-1")) == 2
+    forbid(home.queue, "UPDATE", when="WHEN OLD.id = 'kept'")
+    process = home.start()
+    for job in (home.add("true"), "other"):
+        home.wait_for_state(job, "completed")
+    wait_for_log(process, "job kept: it cannot be adopted (")
+    take_out_of_the_way(home)
+    home.wait_for_state("kept", "completed")
+    assert contents(process.log).count("cannot be adopted") == 1
+    assert looking.states_of(home.queue.database, orphans) == ["completed"] * 2
+
+
+def test_a_row_that_cannot_be_read_and_may_not_be_set_aside_hides_none_behind_it(queue):
+    enqueue(queue, id="broken")
+    damage(queue, "broken", "is_list = 1")
+    enqueue(queue, id="behind")
+    forbid(queue, "UPDATE", when="WHEN NEW.state = 'dead'")
+    assert [held.id for held in claim(queue, want=2)] == ["behind"]
+    assert [one["state"] for one in rows(queue)] == ["pending", "processing"]
+    assert rows(queue, "SELECT count(*) AS n FROM attempts") == [{"n": 1}]
+
+
+def test_a_worker_with_many_refused_results_starts_no_more_until_one_is_recorded(queue, monkeypatch, capfd):
+    monkeypatch.setattr(refusals, "MOST_APART", 3)
+    for number in range(5):
+        enqueue(queue, id="job%d" % number)
+    forbid(queue, "UPDATE", when="WHEN NEW.state = 'completed'")
+    apart = refusals.Refusals(queue, "w-1", lambda text: log.say("w-1", text))
+    held = apart.exchange([], 5, SETTINGS)[1]
+    for one in held[:3]:
+        apart.exchange([Outcome(one, "completed", NOW)], 1, SETTINGS)
+    assert apart.are_many() and list(apart.try_again(SETTINGS)) == []
+    assert "3 results are refused: no job is started" in capfd.readouterr().err
+    with raw(queue) as connection:
+        connection.execute("DROP TRIGGER forbidden")
+    apart.retry_at = 0.0  # the pause is over
+    assert [(outcome.claim.id, lost) for outcome, lost in apart.try_again(SETTINGS)] == [
+        ("job0", False),
+        ("job1", False),
+        ("job2", False),
+    ]
+    assert not apart.are_many() and apart.left_unrecorded([]) == []
+
+
+def test_outcomes_are_recorded_although_nothing_can_be_claimed(queue):
+    """A claim that is refused is in the way of the next claim only."""
+    for name in ("mine", "kept"):
+        enqueue(queue, id=name)
+    held = claim(queue)[0]
+    forbid(queue, "UPDATE", when="WHEN NEW.id = 'kept'")
+    apart = refusals.Refusals(queue, "w-1", lambda text: None)
+    assert apart.exchange([Outcome(held, "completed", NOW)], 1, SETTINGS) == ([], [], False)
+    assert rows(queue)[0]["state"] == "completed" and not apart.apart
+    with pytest.raises(opening.Refused, match="not today"):
+        apart.exchange([], 1, SETTINGS)
+
+
+@posix_only
+def test_a_copy_in_which_a_trigger_keeps_what_ran_goes_on_with_what_waits(home, tmp_path):
+    """What was under way in the original counts as lost here; where that is refused, it is in nobody's way."""
+    enqueue(home.queue, id="kept", now=time.time())
+    enqueue(home.queue, id="lost", now=time.time())
+    identity.recognise(home.queue.database, None, time.time())
+    assert len(claim(home.queue, time.time(), 2, "dead-1")) == 2
+    forbid(home.queue, "UPDATE", when="WHEN OLD.id = 'kept'")
+    copy = Home(tmp_path / "copy")
+    shutil.copytree(home.path, copy.path, ignore=shutil.ignore_patterns("bell"))
+    try:
+        copy.start()
+        copy.wait_for_state(copy.add("true"), "completed")
+        copy.wait_for_state("lost", "completed")
+        assert copy.job("lost")["history"][0]["error"].startswith("lost: it ran in ")
+        assert copy.state("kept") == "processing"
+    finally:
+        copy.clean_up()
 
 
 def test_a_made_id_that_is_taken_is_still_made_anew(queue, monkeypatch):

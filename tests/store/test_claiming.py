@@ -564,7 +564,7 @@ def test_results_are_synced_one_by_one_unless_durability_is_off(queue, monkeypat
 
     def claim_nothing(connection, *rest):
         seen.append(connection.execute("PRAGMA synchronous").fetchone()[0])
-        return [], [], False
+        return [], False
 
     monkeypatch.setattr(claiming, "claim_due", claim_nothing)
     queue.exchange("w", [], 1, NOW, SETTINGS.but(durability=durability))
