@@ -102,6 +102,13 @@ def linux_process(pid: str) -> Optional[Process]:
     return Process(int(words[1]), int(words[3]), words[19], name)
 
 
+def ticks_of(monotonic: float) -> int:
+    """A moment of the monotonic clock as /proc counts the starts of processes; too early where the host has slept."""
+    if sys.platform == "win32":
+        raise NotImplementedError
+    return int(monotonic * os.sysconf("SC_CLK_TCK"))
+
+
 def ps_table() -> Dict[int, Process]:
     """The process table where there is no /proc (macOS, BSD); the group stands in for the session.
 

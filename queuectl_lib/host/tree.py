@@ -5,6 +5,7 @@
     members()             the pids that live now
     seems_alive()         a cheap sign that there are any
     description()         who they are, for people
+    others()              who else holds its lock, for people
     leader_lives(pid)     whether the watcher of an orphan lives, as far as that can be told
     signal(gently)        TERM, or KILL, to all of them
     end(seconds)          TERM, some grace, KILL; says who resisted

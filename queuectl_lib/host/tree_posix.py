@@ -29,17 +29,20 @@ class Tree:
     Found by what they inherit and cannot shed by accident: the session of their
     watcher, the run file's descriptor, QUEUECTL_TOKEN and QUEUECTL_QUEUE in their
     environment, and descent from any of these. Once seen, a process is known by pid and start time.
+    Who has only the descriptor, and was there before the attempt, has been handed it: a stranger.
     """
 
     def __init__(
-        self, token: str, run_path: str, watcher: Callable[[], Optional[Tuple[int, float]]], queue: str = ""
+        self, token: str, run_path: str, watcher: Callable[[], Optional[Tuple[Optional[int], float]]], queue: str = ""
     ) -> None:
         self.cookie = ("QUEUECTL_TOKEN=%s" % token).encode("ascii")
         self.queue = queue.encode("ascii")  # its identity, "" where that is not known
         self.run_path = run_path
-        self.watcher = watcher  # its pid, and when it began on the monotonic clock, as far as its run file tells
+        self.watcher = watcher  # its pid, and when it was launched on the monotonic clock, as far as its run file tells
+        self.first: Optional[int] = None  # when that began, as /proc counts, once seen there
         self.child: Optional[ChildProcess] = None
         self.known: Dict[int, str] = {}
+        self.strangers: Dict[int, str] = {}  # the names of these
         self.asked: Set[Tuple[int, str]] = set()  # pid and start of who has been sent TERM
         self.is_blind = False  # nothing showed us any process, the last time
 
@@ -110,19 +113,39 @@ class Tree:
             found |= {pid for pid, process in table.items() if leader in (pid, process.session)}
         if processes.has_proc():
             found |= {pid for pid in table if self._carries(pid)}
-            found |= processes.holders(self.run_path, table)
+            found |= self._holders(table, found)
         elif self.child is None:
             found |= self._group_of_watcher(table)
         found = processes.with_descendants(found, table) - {os.getpid()}
         self.known = {pid: table[pid].start for pid in found}
         return table
 
+    def _holders(self, table: Dict[int, Process], found: Set[int]) -> Set[int]:
+        """Who has the lock of the run file and is no stranger: not older than the attempt, nor started by one who is.
+
+        Those *found* by another mark belong to it anyway.
+        """
+        holders = processes.holders(self.run_path, table) - found - {os.getpid()}
+        first = self._first(table) if holders else 0
+        older = {pid for pid in holders if int(table[pid].start) < first}
+        others = holders & processes.with_descendants(older, table)
+        self.strangers = {pid: table[pid].name for pid in others}
+        return holders - others
+
+    def _first(self, table: Dict[int, Process]) -> int:
+        """When the attempt began, as /proc counts; its watcher's start, or where nobody has seen that, not later."""
+        if self.first is None:
+            pid, launched = self.watcher() or (None, 0.0)
+            if pid not in table or not self._carries(pid):
+                return processes.ticks_of(launched)
+            self.first = int(table[pid].start)
+        return self.first
+
     def _group_of_watcher(self, table: Dict[int, Process]) -> Set[int]:
         """Where there is no /proc: the watcher that the run file names, if it began at that time, and its group."""
-        named = self.watcher()
-        if named is None or named[0] not in table:
+        pid, began = self.watcher() or (None, 0.0)
+        if pid not in table:
             return set()
-        pid, began = named
         leader = table[pid]
         age = time.time() - processes.seconds_of_ps(leader.start)
         if abs(time.monotonic() - began - age) > PS_SECONDS or leader.session != pid:
@@ -152,6 +175,11 @@ class Tree:
         members = self.members()
         table = processes.process_table()
         return ", ".join("pid %d (%s)" % (pid, table[pid].name) for pid in members if pid in table)
+
+    def others(self) -> str:
+        """Who else holds the lock, for people."""
+        names = ["pid %d (%s)" % (pid, name) for pid, name in sorted(self.strangers.items())]
+        return "%s, to which it handed its lock" % ", ".join(names) if names else "unknown processes"
 
     def leader_lives(self, pid: Optional[int]) -> Optional[bool]:
         """Whether the watcher of an orphan lives, whose *pid* means the same here as to itself (None: it is not known).

@@ -25,7 +25,7 @@ class Tree:
     """
 
     def __init__(
-        self, token: str, run_path: str, watcher: Callable[[], Optional[Tuple[int, float]]], queue: str = ""
+        self, token: str, run_path: str, watcher: Callable[[], Optional[Tuple[Optional[int], float]]], queue: str = ""
     ) -> None:
         self.name = "queuectl-" + token
         self.handle: Any = None
@@ -87,6 +87,9 @@ class Tree:
     def description(self) -> str:
         """Who is left, for `show`: pid and name of each."""
         return ", ".join("pid %d (%s)" % (pid, windows.program_name(pid)) for pid in self.members())
+
+    def others(self) -> str:
+        return "unknown processes"
 
     def leader_lives(self, pid: Optional[int]) -> Optional[bool]:
         return False  # the tree ended with its worker

@@ -98,12 +98,13 @@ class Attempt:
         """End what earlier attempts of this job left running, before it runs again."""
         for token in filter(folder.is_token, self.claim.leftovers):
             run_path = self.queue.folder.attempt_path(token, "run")
-            rest = run_file.tree_of(token, run_path, self.queue.folder.identity).end(2.0)
+            earlier = run_file.tree_of(token, run_path, self.queue.folder.identity)
+            rest = earlier.end(2.0)
             deadline = time.monotonic() + processes.KILL_SECONDS
             held = locks.is_held(run_path)  # also by one that is dying: its threads let go last
             while held and not rest:
                 if time.monotonic() > deadline:
-                    rest = "unknown processes"
+                    rest = earlier.others()
                 time.sleep(0.02)
                 held = locks.is_held(run_path)
             if rest:

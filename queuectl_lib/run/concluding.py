@@ -106,7 +106,7 @@ def outcome_of(attempt: Attempt, kind: str, error: Optional[str]) -> Outcome:
         outcome.seconds = max(0.0, (attempt.ended_at or time.monotonic()) - attempt.began)
     if may_have_left_something(attempt, kind):
         held = attempt.queue.folder.attempt_is_held(attempt.claim.token)
-        outcome.leftovers = attempt.tree.description() or ("unknown processes" if held else None)
+        outcome.leftovers = attempt.tree.description() or (attempt.tree.others() if held else None)
     attempt.tree.let_go()
     stays = bool(outcome.leftovers)
     outcome.erased = " and ".join(sorted(attempt.output.erased, reverse=True)) or None

@@ -118,11 +118,11 @@ def tree_of(token: str, run_path: str, queue: str = "") -> Tree:
     return Tree(token, run_path, functools.partial(watcher_of, run_path), queue)
 
 
-def watcher_of(run_path: str) -> Optional[Tuple[int, float]]:
-    """The pid of an attempt's watcher and when it began (monotonic, this boot), as far as the run file tells."""
+def watcher_of(run_path: str) -> Optional[Tuple[Optional[int], float]]:
+    """The pid of an attempt's watcher and when it was launched (monotonic, this boot), as far as the run file tells."""
     status = read_status(run_path)
-    began, pid = began_monotonic(status), watcher_seen_from_here(status)
-    return None if began is None or pid is None else (pid, began)
+    began = began_monotonic(status)
+    return None if began is None else (watcher_seen_from_here(status), began)
 
 
 def status_code(text: str) -> int:

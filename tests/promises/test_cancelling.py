@@ -1,9 +1,11 @@
 """Cancelling: what waits never runs, what runs is ended with its whole tree, and nobody else is touched."""
 
+import contextlib
 import errno
 import json
 import os
 import secrets
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,13 +14,16 @@ import pytest
 from helpers.home import contents, wait_for_log
 from helpers.marks import posix_only
 from helpers.processes import end_process, is_running
-from helpers.queue import NOW, claim, enqueue, settle
+from helpers.queue import NOW, SETTINGS, claim, enqueue, settle
 from helpers.waiting import wait_until
 
 import queuectl
 from queuectl_lib.errors import HostError
 from queuectl_lib.host import processes
 from queuectl_lib.run import run_file
+from queuectl_lib.run.attempt import Attempt
+from queuectl_lib.run.launching import CannotStart
+from queuectl_lib.run.spare_files import SpareFiles
 from queuectl_lib.store import looking, roster
 
 pytestmark = posix_only
@@ -250,6 +255,70 @@ def test_cancelling_signals_nobody_else(home):
             end_process(pid)
         lookalike.kill()
         lookalike.wait()
+
+
+# Is there before the job, takes what it is handed, and hands it on to a child of its own.
+STRANGER = r"""
+import os, socket, sys, time
+server = socket.socket(socket.AF_UNIX)
+server.bind("socket")
+server.listen(1)
+connection = server.accept()[0]
+ancillary = connection.recvmsg(1, socket.CMSG_SPACE(4))[1]
+fd = int.from_bytes(ancillary[0][2][:4], sys.byteorder)
+os.set_inheritable(fd, True)
+child = os.fork()
+if child:
+    with open("handed.partial", "w") as file:
+        file.write("%d %s" % (child, os.readlink("/proc/self/fd/%d" % fd)))
+    os.rename("handed.partial", "handed")
+time.sleep(60)
+"""
+HAND_OVER = r"""
+import socket, sys
+client = socket.socket(socket.AF_UNIX)
+client.connect("socket")
+client.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, (9).to_bytes(4, sys.byteorder))])
+"""
+
+
+@needs_proc
+@pytest.mark.parametrize("watcher_is_seen", [True, False])
+def test_a_process_that_was_there_before_the_job_and_was_handed_its_lock_is_told_and_never_signalled(
+    queue, tmp_path, monkeypatch, watcher_is_seen
+):
+    monkeypatch.setattr(processes, "KILL_SECONDS", 0.3)
+    stranger = subprocess.Popen([sys.executable, "-c", STRANGER], cwd=str(tmp_path))
+    wait_until((tmp_path / "socket").exists, "the stranger to listen")
+    words = " ".join(map(shlex.quote, [sys.executable, "-c", HAND_OVER]))
+    enqueue(queue, command="%s; sleep 60; exit 0" % words, cwd=str(tmp_path))
+    attempt = Attempt(queue, claim(queue)[0])
+    attempt.start(SETTINGS, SpareFiles(queue))
+    attempt.grace = 0.1
+    try:
+        wait_until((tmp_path / "handed").exists, "the lock to be handed over")
+        child, path = contents(str(tmp_path / "handed")).split()
+        assert path == attempt.run_path
+        known = attempt.tree.members() if watcher_is_seen else []
+        assert not {stranger.pid, int(child)} & set(known)
+        if not watcher_is_seen:
+            os.killpg(attempt.child.pid, signal.SIGKILL)
+        attempt.end("cancelled", "cancelled while it ran")
+        outcome = wait_until(attempt.poll, "it to be ended")
+        name = contents("/proc/%d/comm" % stranger.pid).strip()
+        told = ", ".join("pid %d (%s)" % (pid, name) for pid in sorted([stranger.pid, int(child)]))
+        assert outcome.leftovers == told + ", to which it handed its lock"
+        assert stranger.poll() is None and is_running(int(child))
+        attempt.claim.leftovers = [attempt.claim.token]
+        with pytest.raises(CannotStart, match="to which it handed its lock"):
+            Attempt(queue, attempt.claim).start(SETTINGS, SpareFiles(queue))
+        assert stranger.poll() is None and is_running(int(child))
+    finally:
+        with contextlib.suppress(OSError):
+            os.killpg(attempt.child.pid, signal.SIGKILL)
+        stranger.kill()
+        stranger.wait()
+        end_process(int(child))
 
 
 @pytest.mark.parametrize("refusal", [errno.ENOSYS, errno.EPERM, errno.EMFILE])
