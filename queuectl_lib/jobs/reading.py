@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 
 from queuectl_lib import values
 from queuectl_lib.errors import BadInput
@@ -12,15 +13,16 @@ from queuectl_lib.jobs.fields import NotNew
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Iterable, Iterator, List, Sequence, Tuple
+    from typing import Any, Callable, Iterable, Iterator, List, Pattern, Sequence, Tuple
 
     from queuectl_lib.jobs.fields import JobMaker
 
+VALUE_CHARACTERS = 16 * 1024 * 1024  # longest value of JSON over several lines; of an array, each of its values
 JSON_LEVELS = 900  # of lists and objects in each other: what every Python can read
 
 
 def read_jobs(source: Any, report: Callable[[int, int, int], None]) -> Iterator[Tuple[object, object]]:
-    """Pairs of line (and number in an array) and job: JSON Lines flat in memory, else all at once.
+    """Pairs of line (and number in an array) and job, in flat memory.
 
     *source* is an open binary file; *report* is told bytes read, bytes in all (0 where that is not known),
     and lines. Raises BadInput that names the line, HostError where the source cannot be read.
@@ -36,9 +38,11 @@ def read_jobs(source: Any, report: Callable[[int, int, int], None]) -> Iterator[
                 if line and not line.isspace():
                     yield number, read_line(line, number)
         elif first.lstrip()[:1] not in ("{", "["):
-            yield from read_values(first, begin)  # no job at all: what comes behind it is not waited for
+            yield from read_values([first], begin)  # no job at all: what comes behind it is not waited for
         else:
-            yield from read_values(reader.rest(first, lines), begin)
+            yield from read_values(reader.text(first, lines), begin)
+    if reader.has_begun_array:
+        yield from read_values(reader.text("", iter(())), reader.number + 1)
 
 
 def read_line(line: str, number: int) -> object:
@@ -72,32 +76,123 @@ def plain_object(line: str) -> object:
     return value if colons == len(value) else None
 
 
-def read_values(text: str, begin: int) -> Iterator[Tuple[object, object]]:
-    """Jobs of arrays and objects that go over several lines, one value after the other."""
-    place, end, line = 0, 0, begin
+def read_values(parts: Iterable[str], begin: int) -> Iterator[Tuple[object, object]]:
+    """Jobs of arrays and objects that go over several lines, one after the other, as the *parts* of the text come."""
+    window = Window(iter(parts), begin)
     while True:
-        place = WHITE_SPACE.match(text, end).end()  # type: ignore[union-attr]
-        if place >= len(text):
+        first = window.skip(WHITE_SPACE)
+        window.begin_value()
+        if first == "[":
+            yield from read_array(window)
+        elif first:
+            yield window.line, window.value()
+        else:
             return
-        line += text.count("\n", end, place)
-        try:
-            value, end = DECODER.raw_decode(text, place)
-            check_depth(value, text[place:end])
-        except json.JSONDecodeError as error:
-            raise json_refusal(error, begin) from None
-        except JSON_MISTAKES as error:
-            raise json_refusal(error, line) from None
-        jobs = value if isinstance(value, list) else [value]
-        for number, job in enumerate(jobs, 1):
-            yield "%d, job %d" % (line, number) if len(jobs) > 1 else line, job
-        line += text.count("\n", place, end)
+
+
+def read_array(window: Window) -> Iterator[Tuple[object, object]]:
+    """The jobs of the array at whose begin *window* stands."""
+    begin, number = window.line, 0
+    window.place += 1
+    behind = "," if window.skip(JSON_SPACE) != "]" else "]"
+    while behind == ",":
+        number += 1
+        job = window.value(in_array=True)
+        behind = window.skip(JSON_SPACE)
+        if behind not in (",", "]"):
+            raise window.mistake("Expecting ',' delimiter", window.place)
+        if behind == ",":
+            window.place += 1
+            if window.skip(JSON_SPACE) == "]":
+                comma = window.text.rfind(",", 0, window.place) if TRAILING_COMMA else -1
+                raise window.mistake(TRAILING_COMMA or "Expecting value", comma if comma >= 0 else window.place)
+        yield begin if number == 1 and behind == "]" else "%d, job %d" % (begin, number), job
+    window.place += 1
+
+
+class Window:
+    """What is at hand of a text that comes in *parts* and begins in *line*: from a value on that is being read."""
+
+    def __init__(self, parts: Iterator[str], line: int) -> None:
+        self.parts = parts
+        self.text = ""
+        self.place = 0  # of what is next
+        self.line = line  # in which the value begins that is being read
+        self.known, self.where = 0, (line, 0)  # a place, and its line and column
+        self.is_all = False
+
+    def begin_value(self) -> None:
+        self.known, self.where = self.place, self.where_is(self.place)
+        self.line = self.where[0]
+
+    def more(self) -> bool:
+        """Read on, as much again as is left at least, and forget what has been read; False at the end.
+
+        Raises BadInput where what is left, so one value, is too long.
+        """
+        left, got = self.text[self.place :], []
+        if len(left) > VALUE_CHARACTERS:
+            text = (
+                "line %d: a value is longer than %d characters (give one job per line, JSON Lines): nothing was added"
+            )
+            raise BadInput(text % (self.where_is(self.place)[0], VALUE_CHARACTERS))
+        size = 0
+        while size <= len(left) and not self.is_all:
+            part = next(self.parts, None)
+            self.is_all = part is None
+            got.append(part or "")
+            size += len(got[-1])
+        if size:
+            self.where = self.where_is(self.place)
+            self.text, self.place, self.known = left + "".join(got), 0, 0
+        return bool(size)
+
+    def skip(self, space: Pattern[str]) -> str:
+        """Go on to what is no *space*: its first character, "" at the end."""
+        while True:
+            self.place = space.match(self.text, self.place).end()  # type: ignore[union-attr]
+            if self.place < len(self.text):
+                return self.text[self.place]
+            if not self.more():
+                return ""
+
+    def value(self, in_array: bool = False) -> object:
+        """The value that is next, whole. Raises BadInput."""
+        while True:
+            try:
+                value, end = DECODER.raw_decode(self.text, self.place)
+                check_depth([value] if in_array else value, self.text[self.place : end])
+            except json.JSONDecodeError as error:
+                is_cut = error.msg.startswith("Unterminated") or error.pos > len(self.text) - LONGEST_WORD
+                if is_cut and self.more():
+                    continue
+                raise self.mistake(error.msg, error.pos) from None
+            except JSON_MISTAKES as error:
+                raise json_refusal(error, self.line) from None
+            if end == len(self.text) and self.more():  # of a number there may be more
+                continue
+            self.place = end
+            return value
+
+    def where_is(self, place: int) -> Tuple[int, int]:
+        """Line and column of *place*, which is behind what is known."""
+        line, column = self.where
+        end = self.text.rfind("\n", self.known, place)
+        column = place - end - 1 if end >= 0 else column + place - self.known
+        return line + self.text.count("\n", self.known, place), column
+
+    def mistake(self, what: str, place: int) -> BadInput:
+        line, column = self.where_is(place)
+        return BadInput("line %d, column %d: %s: nothing was added" % (line, column + 1, what))
 
 
 DECODER = json.JSONDecoder(
     object_pairs_hook=values.unique_keys, parse_constant=values.refuse_constant, parse_int=values.SHORT_INTEGER
 )  # json.loads makes one a call
 PLAIN_DECODER = json.JSONDecoder(parse_constant=values.refuse_constant, parse_int=values.SHORT_INTEGER)
-WHITE_SPACE = re.compile(r"\s*")
+WHITE_SPACE, JSON_SPACE = re.compile(r"\s*"), re.compile(r"[ \t\n\r]*")  # between values, and within an array
+TRAILING_COMMA = "Illegal trailing comma before end of array" if sys.version_info >= (3, 13) else ""
+LONGEST_WORD = 16  # what is cut off in the middle of an escape or a word is told as wrong within so many characters
 JSON_MISTAKES = (ValueError, RecursionError, BadInput)
 
 

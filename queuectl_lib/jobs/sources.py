@@ -18,7 +18,7 @@ BLOCK_BYTES = 64 * 1024  # of lines, read and decoded at once
 class LineReader:
     """Reads lines of UTF-8 (with or without BOM) or of UTF-16 with BOM, counting them.
 
-    No line is longer than ``line_bytes``, but an array that begins in the first; None lifts that.
+    No line is longer than ``line_bytes``, but an array that begins in the first, which `text` reads; None lifts that.
     """
 
     def __init__(self, source: Any, report: Callable[[int, int, int], None]) -> None:
@@ -32,6 +32,8 @@ class LineReader:
         self.total = source_size(source)
         self.begun = False  # a line that is not blank has come
         self.behind = b""  # what was read of the line behind the last block
+        self.is_text = False  # from there on it is read without regard to lines
+        self.has_begun_array = False  # in that line
         start = source.peek(3)[:3] if hasattr(source, "peek") else source.getvalue()[:3]
         if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             self.source = FromUtf16(source)
@@ -53,18 +55,34 @@ class LineReader:
             self.begun = self.begun or not block.isspace()
             self.done += len(block)
             self.report(self.done, self.total, self.number)
-            block = self._next_block()
+            block = b"" if self.is_text else self._next_block()
 
-    def rest(self, first: str, lines: Iterator[Tuple[int, str]]) -> str:
-        """All the text from the line *first* on; *lines* are those behind it, of any length."""
-        import io  # needed only for JSON of several lines
+    def text(self, first: str, lines: Iterator[Tuple[int, str]]) -> Iterator[str]:
+        """All the text from the line *first* on, a part at a time; *lines* are those behind it in its block."""
+        import codecs  # loaded already
 
-        self.line_bytes = None
-        text = io.StringIO()  # a list of the lines would take several times as much
-        text.write(first)
+        self.is_text, self.line_bytes = True, None
+        yield first
         for _, line in lines:
-            text.write("\n" + line)
-        return text.getvalue()
+            yield "\n" + line
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        end = "" if self.has_begun_array else "\n"  # of a line, held back: the last is no part of the text
+        data = self.behind or self._read(BLOCK_BYTES)
+        while True:
+            try:
+                text = end + decoder.decode(data, final=not data)
+            except UnicodeDecodeError as error:
+                yield end + error.object[: error.start].decode("utf-8")
+                number = self.number + error.object.count(b"\n", 0, error.start) + 1
+                raise BadInput("line %d: not valid UTF-8: nothing was added" % number) from None
+            end = "\n" * text.endswith("\n")
+            yield text[: len(text) - len(end)]
+            if not data:
+                return
+            self.done += len(data)
+            self.number += data.count(b"\n")
+            self.report(self.done, self.total, self.number)
+            data = self._read(BLOCK_BYTES)
 
     def _next_block(self) -> bytes:
         """Lines that end, as many as there are without waiting for more; at the end what is left.
@@ -73,14 +91,19 @@ class LineReader:
         """
         parts = [self.behind]
         size = len(self.behind)
+        start = self.behind.lstrip()[:1]
         while True:
             data = self._read(BLOCK_BYTES)
+            start = start or data.lstrip()[:1]
             end = data.rfind(b"\n") + 1
             if end or not data:
                 self.behind = data[end:]
                 return b"".join(parts + [data[:end]])
             parts.append(data)
             size += len(data)
+            if start == b"[" and not self.begun:
+                self.has_begun_array, self.behind = True, b"".join(parts)
+                return b""
             if self.line_bytes is not None and size > self.line_bytes:
                 self._refuse_long(self.number + 1, b"".join(parts))
                 self.line_bytes = None

@@ -492,6 +492,28 @@ def test_where_a_block_of_the_input_ends_changes_nothing(monkeypatch, size):
     assert jobs_read(json.dumps(jobs, indent=1).encode()) == array
 
 
+# What is wrong in JSON that goes over several lines, or in an array, and where.
+MISTAKES = {
+    '[{"a": 1},\n{"b": 2} {"c": 3}]': "line 2, column 10: Expecting ',' delimiter",
+    '[{"a": 1},\n {"b": 2}\n\n': "line 3, column 1: Expecting ',' delimiter",
+    '[\n{"a": 1},\n{"b": \n nul}]': "line 4, column 2: Expecting value",
+    '[\n{"a": 1},\n{"b": 123': "line 3, column 10: Expecting ',' delimiter",
+    '[\n{"a": 1},\n{"b": "c\\u12': "line 3, column 10: Invalid \\uXXXX escape",
+    '[\n{"a": 1},\n{"b": "c\n"}]': "line 3, column 9: Invalid control character at",
+    '[\n{"a": 1},\n"b': "line 3, column 1: Unterminated string starting at",
+    "\n[": "line 2, column 2: Expecting value",
+    '{"a": 1\n}\n\n[{"b": 1}, {"b": \nNaN}]': "line 4: NaN is not a number that JSON knows",
+    '[{"a": 1}]\n{"b": 1, "b": \n2}': 'line 2: the key "b" comes twice',
+}
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 10000])
+@pytest.mark.parametrize("text", MISTAKES)
+def test_a_mistake_is_named_by_its_place_wherever_a_block_of_the_input_ends(monkeypatch, text, size):
+    monkeypatch.setattr(sources, "BLOCK_BYTES", size)
+    assert jobs_read(text.encode())[-1] == MISTAKES[text] + ": nothing was added"
+
+
 @pytest.mark.parametrize("size", [4, 5, 10000])
 def test_the_first_wrong_line_is_named_whatever_is_wrong_with_those_behind_it(monkeypatch, size):
     monkeypatch.setattr(sources, "BLOCK_BYTES", size)
@@ -569,7 +591,7 @@ def test_objects_over_several_lines_are_read_in_time_that_grows_with_their_numbe
     def seconds_for(count):
         text = '{\n  "command": "true"\n}\n' * count
         began = time.process_time()  # other processes do not count
-        assert sum(1 for _ in reading.read_values(text, 1)) == count
+        assert sum(1 for _ in reading.read_values([text], 1)) == count
         return time.process_time() - began
 
     few = min(seconds_for(2000) for _ in range(5))

@@ -143,6 +143,66 @@ def test_what_never_ends_is_refused_at_the_limit_and_read_no_further(monkeypatch
         list(reading.checked_rows(JobMaker(1, "/", 0o022, 0.0), jobs))
 
 
+@pytest.mark.parametrize(
+    "start, piece, line",
+    [
+        (b'[{"command": "true"},\n{"command": "', b"x ", 2),
+        (b'[{"command": "true"}, {"command": [1', b",\n1", 1),
+        (b'{\n"command": "', b"\xc3\xa9", 1),
+        (b'{"command":\n"true"}\n\n{"command":\n', b'["",\n', 4),
+        (b"[", b"[", 1),
+    ],
+)
+def test_a_value_that_never_ends_is_refused_at_the_limit_with_the_line_where_it_begins(monkeypatch, start, piece, line):
+    monkeypatch.setattr(reading, "VALUE_CHARACTERS", 300000)
+    jobs = reading.read_jobs(Endless(start, piece), lambda done, total, lines: None)
+    with pytest.raises(BadInput) as raised:
+        list(jobs)
+    said = str(raised.value)
+    assert said.startswith("line %d: " % line)
+    assert "longer than 300000 characters (give one job per line, JSON Lines)" in said or "too deeply" in said
+
+
+ARRAY = """
+import io, resource, sys
+sys.path.insert(0, sys.argv[1])
+from queuectl_lib.jobs import reading
+class Source(io.RawIOBase):
+    def __init__(self, first, between, last):
+        self.parts = self.all(first, between, last)
+        self.behind = b""
+    def all(self, first, between, last):
+        yield first
+        for number in range(150000):
+            yield b'{"command": "echo %d",%s"max_retries": 3}' % (number, between) + (b"," + between if number < 149999 else last)
+    def peek(self, size):
+        return b"["
+    def read1(self, size):
+        while len(self.behind) < size:
+            part = next(self.parts, None)
+            if part is None:
+                break
+            self.behind += part
+        data, self.behind = self.behind[:size], self.behind[size:]
+        return data
+count = lambda form: sum(1 for _ in reading.read_jobs(Source(*form), lambda *progress: None))
+most = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1)
+assert list(reading.read_jobs(io.BytesIO(b"[]"), lambda *progress: None)) == []
+before = most()
+forms = (b"[", b"\\n", b"]\\n"), (b"[\\n", b" ", b"]"), (b"\\n[\\n ", b"\\n  ", b"\\n]\\n")
+print([count(form) for form in forms], (most() - before) // 1024)
+"""
+
+
+@posix_only
+def test_an_array_of_any_length_is_read_in_flat_memory_on_one_line_or_on_many():
+    """All at once these 150,000 jobs take 60 MiB."""
+    done = subprocess.run([sys.executable, "-S", "-c", ARRAY, ROOT], stdout=subprocess.PIPE, check=True, timeout=120)
+    counts, mebibytes = done.stdout.decode().rsplit(" ", 1)
+    assert counts == "[150000, 150000, 150000]"
+    assert int(mebibytes) < 12
+
+
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 def test_utf_16_is_read_a_part_at_a_time_with_characters_cut_anywhere(encoding):
     text = "\ufeff" + "".join(
