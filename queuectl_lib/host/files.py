@@ -112,10 +112,12 @@ def is_open_here_only(fd: int) -> bool:
     Whoever opens the file at that moment waits until the lease is given up, and we get SIGIO.
     """
     if sys.platform == "linux":
-        with contextlib.suppress(OSError):
+        try:
             fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
             fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-            return True
+        except OSError:
+            return False
+        return True
     return False
 
 

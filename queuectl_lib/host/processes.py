@@ -66,6 +66,12 @@ def process_table() -> Dict[int, Process]:
     return ps_table()
 
 
+@functools.lru_cache(maxsize=None)
+def shows_nobody() -> bool:
+    """True where neither /proc nor `ps` shows the processes, when this was first asked."""
+    return not has_proc() and not has_ps()
+
+
 def has_proc() -> bool:
     """True where /proc shows the processes by the numbers that they have for us.
 

@@ -28,8 +28,10 @@ def start(arguments: List[str], cwd: str, environment: Dict[str, str], streams: 
     lifted: List[int] = []
     try:
         streams = out_of_the_way(streams, lifted)
-        with contextlib.suppress(NotImplementedError):  # an old C library
+        try:
             return Child(spawn(arguments, cwd, environment, streams))
+        except NotImplementedError:  # an old C library
+            pass
         return subprocess.Popen(
             arguments,
             stdin=streams[0],

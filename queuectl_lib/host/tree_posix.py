@@ -49,7 +49,7 @@ class Tree:
     def hold(self, child: ChildProcess) -> None:
         """Take *child*, just started, for the watcher."""
         self.child = child
-        if not processes.has_proc() and isinstance(child, Child) and not processes.has_ps():
+        if processes.shows_nobody() and isinstance(child, Child):
             child.keep()  # then its number is all that there is to end its group by
 
     def resume(self, child: ChildProcess) -> None:

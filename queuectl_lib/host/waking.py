@@ -87,9 +87,11 @@ class WakeUp:
         return True
 
     def clear(self) -> None:
-        with contextlib.suppress(OSError):
+        try:
             while len(self.reader.recv(4096)) == 4096:
                 pass
+        except OSError:
+            pass
 
     def close(self) -> None:
         signal.set_wakeup_fd(-1)

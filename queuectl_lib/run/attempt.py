@@ -36,7 +36,7 @@ class Attempt:
     def __init__(self, queue: Queue, claim: Claim, *stops: Union[Stop, PastStop]) -> None:
         self.queue = queue
         self.claim = claim
-        self.paths = {kind: queue.folder.attempt_path(claim.token, kind) for kind in folder.FILES}
+        self.paths = queue.folder.attempt_paths(claim.token)
         self.run_path = self.paths["run"]
         self.output = OutputStreams(self.paths, output_streams.wants_pipes(claim))
         self.child: Optional[ChildProcess] = None
@@ -166,7 +166,9 @@ class Attempt:
             return None
         if self.output.piped and not (self.ending and self._tree_lives()) and not self.output.drained():
             return None
-        return concluding.outcome(self)
+        outcome = concluding.outcome(self)
+        self.output.close()
+        return outcome
 
     def judge(self) -> Optional[Outcome]:
         """What became of an orphan, for who does not hold its claim: nothing is written, and nobody signalled.
@@ -202,7 +204,7 @@ class Attempt:
 
     def _orphan_ended(self) -> bool:
         """The same for a command that is nobody's child: by its watcher, its notes, its lock."""
-        held = self.queue.folder.attempt_is_held(self.claim.token)
+        held = self.is_held()
         status = self.status()  # after the lock: the watcher writes, then lets go
         watcher_lives = self.tree.leader_lives(run_file.watcher_seen_from_here(status))
         if watcher_lives or (watcher_lives is None and held and "exit" not in status):
@@ -230,12 +232,14 @@ class Attempt:
 
     def _tree_lives(self) -> bool:
         """True while anything of the attempt lives: by its lock, which tells also where nobody can be found."""
-        return self.queue.folder.attempt_is_held(self.claim.token) or bool(self.tree.members())
+        return self.is_held() or bool(self.tree.members())
+
+    def is_held(self) -> bool:
+        """True while a process of this attempt lives, one that inherited its lock; or where that cannot be told."""
+        return self.queue.folder.is_held(self.run_path)
 
     def _let_go(self) -> None:
-        """Close our copy of the run lock: from here only the job's own tree holds it. And our look at its output."""
-        self.output.look()
-        self.output.close()
+        """Close our copy of the run lock: from here only the job's own tree holds it."""
         if self.run_fd >= 0:
             os.close(self.run_fd)
             self.run_fd = -1
@@ -287,12 +291,14 @@ class Attempt:
     def forget(self) -> None:
         """Hand the command over to whoever adopts it."""
         self._let_go()
+        self.output.close()
         if self.child is not None:
             self.child.returncode = 0  # not ours to wait for: no warning when it is dropped
 
     def discard(self) -> None:
         """Remove the files of an attempt that did not start."""
         self._let_go()
+        self.output.close()
         with contextlib.suppress(OSError):
             for path in self.paths.values():
                 files.remove(path)

@@ -105,11 +105,14 @@ def outcome_of(attempt: Attempt, kind: str, error: Optional[str]) -> Outcome:
     if not attempt.adopted or attempt.ended_at:
         outcome.seconds = max(0.0, (attempt.ended_at or time.monotonic()) - attempt.began)
     if may_have_left_something(attempt, kind):
-        held = attempt.queue.folder.attempt_is_held(attempt.claim.token)
-        outcome.leftovers = attempt.tree.description() or (attempt.tree.others() if held else None)
+        outcome.leftovers = attempt.tree.description() or (attempt.tree.others() if attempt.is_held() else None)
     attempt.tree.let_go()
+    attempt.output.look()  # when nothing is left that could write: what comes to its end late is seen, too
+    if attempt.output.erased:
+        outcome.erased = " and ".join(sorted(attempt.output.erased, reverse=True))
+    if attempt.output.is_empty:
+        return outcome
     stays = bool(outcome.leftovers)
-    outcome.erased = " and ".join(sorted(attempt.output.erased, reverse=True)) or None
     outcome.stdout, outcome.stdout_bytes = output_files.collected(attempt.paths["out"], attempt.max_output, stays)
     outcome.stderr, outcome.stderr_bytes = output_files.collected(attempt.paths["err"], attempt.max_output, stays)
     return outcome
@@ -131,7 +134,7 @@ def may_have_left_something(attempt: Attempt, kind: str) -> bool:
     """
     if tree.JOBS_OUTLIVE_WORKERS and kind != states.COMPLETED:
         return True
-    return attempt.tree.seems_alive() or attempt.queue.folder.attempt_is_held(attempt.claim.token)
+    return attempt.tree.seems_alive() or attempt.is_held()
 
 
 def was_lost(database: Database, outcome: Outcome) -> bool:

@@ -81,26 +81,30 @@ def worker_environment() -> Dict[str, str]:
     return {key: value for key, value in inheriting.undone(os.environ).items() if key not in JOB_VARIABLES}
 
 
+@functools.lru_cache(maxsize=None)
+def environment_and_homes() -> Dict[str, str]:
+    """The same, and what tells a job whose home it runs in."""
+    return dict(worker_environment(), **inheriting.homes())
+
+
 def job_environment(claim: Claim, queue: str = "") -> Dict[str, str]:
     """The worker's environment, the job's own, and what tells the job who it is; *queue* is the queue's identity."""
     own = claim.env
     if system.WINDOWS:  # where Path is PATH
         own = {name.upper(): value for name, value in own.items()}
-    environment = dict(worker_environment(), **inheriting.homes())
-    environment.update(own, **inheriting.replaced(own, worker_environment()))
+    environment = environment_and_homes().copy()
+    if own:
+        environment.update(own, **inheriting.replaced(own, worker_environment()))
     values = (claim.id, str(claim.attempts), str(claim.max_retries), claim.token, queue)
     environment.update(zip(JOB_VARIABLES, values))
     return environment
 
 
 def check_startable(claim: Claim, environment: Dict[str, str]) -> None:
-    """Raise CannotStart, in words, for a directory or program that cannot be used."""
-    if not os.path.isdir(claim.cwd):
-        raise CannotStart("the directory %s does not exist" % claim.cwd)
-    if not os.access(claim.cwd, os.X_OK):
-        raise CannotStart("the directory %s may not be entered" % claim.cwd)
+    """Raise CannotStart, in words, for a directory or program that cannot be used; but of text see launch_checked."""
     if isinstance(claim.command, str):
         return
+    check_directory(claim.cwd)
     program = claim.command[0]
     if system.WINDOWS:
         if not spawn.find_program(program, claim.cwd, environment):
@@ -115,6 +119,14 @@ def check_startable(claim: Claim, environment: Dict[str, str]) -> None:
         raise CannotStart("the program %s was not found on PATH" % program)
 
 
+def check_directory(path: str) -> None:
+    """The same for the directory of a job."""
+    if not os.path.isdir(path):
+        raise CannotStart("the directory %s does not exist" % path)
+    if not os.access(path, os.X_OK):
+        raise CannotStart("the directory %s may not be entered" % path)
+
+
 def launch_checked(claim: Claim, environment: Dict[str, str], streams: Sequence[int]) -> ChildProcess:
     """Launch. Raises CannotStart where that fails by the job's own fault, OSError where the host lacks something."""
     try:
@@ -122,6 +134,7 @@ def launch_checked(claim: Claim, environment: Dict[str, str], streams: Sequence[
     except OSError as error:
         if error.errno in SHORTAGES or getattr(error, "winerror", None) in WINDOWS_SHORTAGES:
             raise
+        check_directory(claim.cwd)
         raise CannotStart("cannot start in %s: %s" % (claim.cwd, error.strerror)) from None
     except ValueError as error:
         raise CannotStart("cannot start: %s" % error) from None
@@ -160,18 +173,25 @@ def script_and_words(claim: Claim, environment: Dict[str, str], names: FrozenSet
         if words[0].startswith("-"):  # an option to `exec`, of which only some shells know --
             words = [spawn.on_path(words[0], environment) or words[0]] + words[1:]
         return EXECUTE, carrier + words, bool(names)
-    functions = functions_of_worker(SHELL) | carrying.functions_among(claim.env)
+    functions = functions_of_worker(SHELL)
+    if claim.env:
+        functions |= carrying.functions_among(claim.env)
     if names and not carrying.acts_on_shells(names) and command_text.is_one_program(words, functions):
         return EVALUATE, ["exec %s %s" % (" ".join(map(shlex.quote, carrier)), words)], True
-    if any(name in claim.env or not carrying.FUNCTION.match(name) or shells.hands_on(SHELL) for name in names):
+    if names and not are_idle_functions(names, claim):
         return EXECUTE, carrier + carrying.text_shell(SHELL, names) + [" " + words, SHELL], True
-    # Else what is not handed on are functions of the worker's own bash, for which sh has no use.
     if command_text.ONE_BUILTIN.match(words) and not (functions and words.split()[0] in functions):
         return EVALUATE_INSIDE, [words], False
     becomes = command_text.that_becomes_its_last_command(words, functions)
     if becomes is None:
         return EXECUTE, [SHELL, "-c", " " + words], False  # the blank: a leading - would be an option
     return EVALUATE, [becomes] if becomes == words else [becomes, words], False
+
+
+def are_idle_functions(names: FrozenSet[str], claim: Claim) -> bool:
+    """True where *names* are functions of the worker's own bash, for which the sh of the job has no use."""
+    own = any(name in claim.env or not carrying.FUNCTION.match(name) for name in names)
+    return not own and not shells.hands_on(SHELL)
 
 
 def carried_names(claim: Claim) -> FrozenSet[str]:

@@ -33,8 +33,8 @@ def wants_pipes(claim: Claim) -> bool:
     """True where the job asks for pipes, or its command names its output: what opens a file so, erases it."""
     if system.WINDOWS:
         return False
-    words = [claim.command] if isinstance(claim.command, str) else claim.command
-    return bool(claim.pipe_output) or any(BY_NAME.search(word) for word in words)
+    text = claim.command if isinstance(claim.command, str) else "\0".join(claim.command)
+    return bool(claim.pipe_output) or BY_NAME.search(text) is not None
 
 
 class OutputStreams:
@@ -45,6 +45,7 @@ class OutputStreams:
         self.piped = piped
         self.files: List[int] = []  # ours; they share the position of the job's own
         self.sizes = [0, 0]  # at the last look
+        self.is_empty = False  # then; never where there was nothing to look at
         self.ignored = [0, 0]  # the position behind a cut of ours
         self.erased: Set[str] = set()
         self.drain_until = 0.0  # monotonic
@@ -82,13 +83,16 @@ class OutputStreams:
 
         *cut*: we have just cut one ourselves.
         """
-        for number, fd in enumerate(self.files if not system.WINDOWS else []):
+        if system.WINDOWS or not self.files:
+            return
+        for number, fd in enumerate(self.files):
             size, end = os.fstat(fd).st_size, os.lseek(fd, 0, os.SEEK_CUR)
             if cut:
                 self.ignored[number] = end
             elif size < self.sizes[number] or (size < end and end != self.ignored[number]):
                 self.erased.add(NAMES[folder.OUTPUTS[number]])
             self.sizes[number] = size
+        self.is_empty = not any(self.sizes)
 
     def close(self) -> None:
         for fd in self.files:

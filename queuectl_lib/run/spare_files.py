@@ -38,19 +38,13 @@ class SpareFiles:
 
     def put_away(self, outcome: Outcome) -> None:
         """Of the files of a recorded attempt, keep what can serve again and remove what is useless."""
-        if not self.keep(outcome):
-            with contextlib.suppress(OSError):  # the next tidying will
-                for kind in outcome.useless_files():
-                    files.remove(self.queue.folder.attempt_path(outcome.claim.token, kind))
-
-    def keep(self, outcome: Outcome) -> bool:
-        """Keep the files of a recorded attempt; False where they have to be removed instead."""
-        full = len(self.tokens["run"]) >= pace.BATCH_MOST
-        if not files.HAS_LEASES or full or outcome.stdout_bytes or outcome.stderr_bytes or outcome.keeps_files():
-            return False
-        for tokens in self.tokens.values():
-            tokens.append(outcome.claim.token)
-        return True
+        token, sizes = outcome.claim.token, {"out": outcome.stdout_bytes, "err": outcome.stderr_bytes}
+        for kind in outcome.useless_files():
+            if files.HAS_LEASES and not sizes.get(kind) and len(self.tokens[kind]) < pace.BATCH_MOST:
+                self.tokens[kind].append(token)
+            else:
+                with contextlib.suppress(OSError):  # the next tidying will
+                    files.remove(self.queue.folder.attempt_path(token, kind))
 
     def open(self, path: str, kind: str, start: bytes = b"") -> int:
         """The file *path* of an attempt, to append to, which holds nothing but *start*. Raises OSError."""

@@ -15,20 +15,25 @@ worker.log      what background supervisors and their workers say
 from __future__ import annotations
 
 import os
+import re
 
 from queuectl_lib import errors
 from queuectl_lib.errors import HostError
 from queuectl_lib.host import bell, files, locks
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict
+
 OUTPUTS = ("out", "err")
 FILES = ("run",) + OUTPUTS  # of an attempt
-HEXADECIMAL = frozenset("0123456789abcdef")
+TOKEN = re.compile("[0-9a-f]{16}")
 NO_TOKEN = "-"  # what stands in the name of a file for one that is none: no such file is ever made
 
 
 def is_token(value: object) -> bool:
     """True for what can be the token of an attempt; a database from elsewhere may hold anything, ../../x too."""
-    return isinstance(value, str) and len(value) == 16 and HEXADECIMAL.issuperset(value)
+    return isinstance(value, str) and TOKEN.fullmatch(value) is not None
 
 
 def is_name(value: str) -> bool:
@@ -76,9 +81,18 @@ class Folder:
         """Where an attempt keeps its lock and status ("run") or output ("out", "err")."""
         return "%s%s%s.%s" % (self.attempts, os.sep, token if is_token(token) else NO_TOKEN, kind)
 
+    def attempt_paths(self, token: str) -> Dict[str, str]:
+        """All of these, by kind."""
+        start = self.attempt_path(token, "")
+        return {kind: start + kind for kind in FILES}
+
     def attempt_is_held(self, token: str) -> bool:
         """True while a process of this attempt lives, one that inherited its lock; or where that cannot be told."""
-        return not self.is_deleted and locks.is_held(self.attempt_path(token, "run")) is not False
+        return self.is_held(self.attempt_path(token, "run"))
+
+    def is_held(self, run_path: str) -> bool:
+        """The same of the attempt whose run file is *run_path*."""
+        return not self.is_deleted and locks.is_held(run_path) is not False
 
     def remove_attempt_files(self, token: str) -> None:
         """Delete what an attempt left in the attempts folder, except a lock that is still held. Raises OSError."""

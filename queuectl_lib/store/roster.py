@@ -42,6 +42,7 @@ class Presence:
         self.path = folder.life_path(name)
         self.details = dict(details, name=name)
         self.fd = locks.hold_file(self.path)
+        self.file = os.fstat(self.fd)
         try:
             self._write()
         except OSError as error:  # of which a disk that is full names no file
@@ -67,7 +68,7 @@ class Presence:
         if not locks.CAN_VANISH:
             return True
         try:
-            return os.path.samestat(os.stat(self.path), os.fstat(self.fd))
+            return os.path.samestat(os.stat(self.path), self.file)
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError:
@@ -88,6 +89,7 @@ class Presence:
             os.close(self.fd)
             self.fd = old
             raise
+        self.file = os.fstat(self.fd)
         os.close(old)
 
     def end(self, stays: bool = False) -> None:

@@ -47,6 +47,7 @@ def worker_env(monkeypatch):
         forget()
 
     def forget():
+        launching.environment_and_homes.cache_clear()
         launching.carried_of_worker.cache_clear()
         launching.functions_of_worker.cache_clear()
 

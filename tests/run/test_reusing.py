@@ -39,6 +39,12 @@ def finished(queue, command, spare, **fields):
     return attempt, wait_until(attempt.poll, "the end of %r" % (command,))
 
 
+def kept(spare, outcome):
+    """Which files of a recorded attempt are kept for the next."""
+    spare.put_away(outcome)
+    return [kind for kind, tokens in spare.tokens.items() if outcome.claim.token in tokens]
+
+
 def inodes(attempt):
     return {kind: os.stat(path).st_ino for kind, path in attempt.paths.items()}
 
@@ -58,7 +64,7 @@ def own_files(attempt):
 def test_a_recorded_attempt_that_wrote_nothing_gives_its_files_to_the_next(queue, spare):
     first, outcome = finished(queue, "exit 3", spare)
     before = inodes(first)
-    assert spare.keep(outcome)
+    assert kept(spare, outcome) == ["run", "out", "err"]
     second, outcome = finished(queue, "true", spare)
     assert inodes(second) == before
     assert files_of(queue) == own_files(second), "the first has none any more"
@@ -68,10 +74,11 @@ def test_a_recorded_attempt_that_wrote_nothing_gives_its_files_to_the_next(queue
 @needs_leases
 def test_files_used_again_carry_the_output_of_their_new_attempt_alone(queue, spare):
     _, outcome = finished(queue, "true", spare)
-    assert spare.keep(outcome)
+    assert kept(spare, outcome) == ["run", "out", "err"]
     _, outcome = finished(queue, "echo out; echo err >&2; exit 4", spare)
     assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (4, b"out\n", b"err\n")
-    assert not spare.keep(outcome), "they hold something"
+    assert kept(spare, outcome) == ["run"], "the others hold something"
+    assert files_of(queue) == [outcome.claim.token + ".run"]
 
 
 @needs_leases
@@ -79,7 +86,7 @@ def test_before_a_run_file_gets_its_new_name_it_tells_of_a_new_start_and_of_noth
     """Whoever kills the worker here must not make the next one take the old exit code for the new attempt's."""
     first, outcome = finished(queue, "exit 7", spare)
     assert run_file.read_status(first.run_path)["exit"] == "7"
-    assert spare.keep(outcome)
+    assert kept(spare, outcome) == ["run", "out", "err"]
     seen, rename = [], os.rename
 
     def look(old, new):
@@ -115,7 +122,7 @@ def test_a_file_that_somebody_has_open_is_not_used_again(queue, spare, kind, mod
     first, outcome = finished(queue, "true", spare)
     before = inodes(first)
     with open(first.paths[kind], mode) as late:
-        assert spare.keep(outcome)
+        assert kept(spare, outcome) == ["run", "out", "err"]
         second, outcome = finished(queue, "echo mine; echo mine >&2", spare)
         assert inodes(second)[kind] != before[kind]
         if mode == "a":
@@ -131,7 +138,7 @@ def test_a_file_that_somebody_has_open_is_not_used_again(queue, spare, kind, mod
 def test_a_file_that_a_job_made_less_private_is_not_used_again(queue, spare, change):
     first, outcome = finished(queue, "d=/proc/self; " + change, spare)
     assert outcome.exit_code == 0
-    assert spare.keep(outcome)
+    assert kept(spare, outcome) == ["run", "out", "err"]
     second, _ = finished(queue, "true", spare)
     for path in second.paths.values():
         assert (os.stat(path).st_mode & 0o777, os.stat(path).st_nlink) == (0o600, 1)
@@ -150,7 +157,7 @@ def test_what_an_unseen_grandchild_writes_late_reaches_no_other_job(queue, spare
         wait_until(gone.exists, "the grandchild to let go of the lock")
         assert not queue.folder.attempt_is_held(first.claim.token)
         outcome.leftovers = None  # as where it let go before anybody looked
-        assert spare.keep(outcome), outcome.stderr
+        assert kept(spare, outcome) == ["run", "out", "err"], outcome.stderr
         with open(first.paths["out"]) as watching:
             second, outcome = finished(queue, "true", spare)
             go.touch()
@@ -163,7 +170,7 @@ def test_what_an_unseen_grandchild_writes_late_reaches_no_other_job(queue, spare
 @needs_leases
 def test_what_was_tidied_away_is_made_anew(queue, spare):
     first, outcome = finished(queue, "true", spare)
-    assert spare.keep(outcome)
+    assert kept(spare, outcome) == ["run", "out", "err"]
     queue.folder.remove_attempt_files(first.claim.token)
     second, outcome = finished(queue, "exit 2", spare)
     assert (outcome.exit_code, files_of(queue)) == (2, own_files(second))
@@ -174,7 +181,7 @@ def test_a_run_file_that_has_grown_large_is_not_used_again(queue, spare):
     first, outcome = finished(queue, "true", spare)
     with open(first.run_path, "a") as file:
         file.write("x" * spare_files.RUN_BYTES + "\n")
-    assert spare.keep(outcome)
+    assert kept(spare, outcome) == ["run", "out", "err"]
     second, _ = finished(queue, "true", spare)
     assert os.path.getsize(second.run_path) < spare_files.RUN_BYTES
     assert files_of(queue) == own_files(second)
@@ -184,7 +191,7 @@ def test_a_run_file_that_has_grown_large_is_not_used_again(queue, spare):
 def test_no_more_is_kept_than_a_worker_claims_at_once_and_what_it_keeps_it_can_clear(queue, spare):
     ended = [finished(queue, "true", spare)[1] for _ in range(3)]
     for outcome in ended * pace.BATCH_MOST:
-        spare.keep(outcome)
+        spare.put_away(outcome)
     assert len(spare.tokens["run"]) == pace.BATCH_MOST
     spare.clear()
     assert files_of(queue) == []
@@ -192,13 +199,14 @@ def test_no_more_is_kept_than_a_worker_claims_at_once_and_what_it_keeps_it_can_c
 
 def test_where_there_are_no_leases_nothing_is_kept(queue, spare, monkeypatch):
     monkeypatch.setattr(files, "HAS_LEASES", False)
-    assert not spare.keep(finished(queue, "true", spare)[1])
+    assert kept(spare, finished(queue, "true", spare)[1]) == []
+    assert files_of(queue) == []
 
 
 def test_an_attempt_that_left_something_running_keeps_its_files(queue, spare):
     attempt, outcome = finished(queue, "sleep 60 & true", spare)
     assert outcome.leftovers
-    assert not spare.keep(outcome)
+    assert kept(spare, outcome) == []
     assert attempt.tree.end(1.0) == ""
 
 
@@ -256,7 +264,7 @@ def test_a_run_file_that_cannot_be_begun_leaves_neither_a_file_nor_a_descriptor(
 @needs_leases
 def test_a_spare_file_that_cannot_be_begun_again_is_removed(queue, spare, monkeypatch):
     _, outcome = finished(queue, "true", spare)
-    assert spare.keep(outcome)
+    assert kept(spare, outcome) == ["run", "out", "err"]
 
     def write(fd, data):
         raise OSError(errno.ENOSPC, "full")
