@@ -10,7 +10,6 @@ from queuectl_lib import settings, times
 from queuectl_lib.host import failpoints, files, locks, processes, tree
 from queuectl_lib.jobs import states
 from queuectl_lib.run import concluding, interruption, launching, output_files, output_streams, pace, run_file
-from queuectl_lib.run.launching import CannotStart
 from queuectl_lib.run.output_streams import OutputStreams
 from queuectl_lib.store import folder
 
@@ -62,7 +61,7 @@ class Attempt:
     def start(self, settings: Settings, spare: SpareFiles) -> None:
         """Start the command. Raises CannotStart (its fault) or OSError (the host's)."""
         claim = self.claim
-        self._end_leftovers()
+        concluding.end_leftovers(self.queue.folder, claim)
         environment = launching.job_environment(claim, self.queue.folder.identity)
         launching.check_startable(claim, environment)
         notes: List[int] = []
@@ -93,24 +92,6 @@ class Attempt:
         self.run_fd = files.open_private(self.run_path, os.O_RDONLY) if tree.JOBS_OUTLIVE_WORKERS else notes
         if not locks.try_lock(self.run_fd) or not locks.lock_apart(notes):
             raise OSError("the lock of a new file is held by someone else")
-
-    def _end_leftovers(self) -> None:
-        """End what earlier attempts of this job left running, before it runs again."""
-        for token in filter(folder.is_token, self.claim.leftovers):
-            run_path = self.queue.folder.attempt_path(token, "run")
-            earlier = run_file.tree_of(token, run_path, self.queue.folder.identity)
-            rest = earlier.end(2.0)
-            deadline = time.monotonic() + processes.KILL_SECONDS
-            held = locks.is_held(run_path)  # also by one that is dying: its threads let go last
-            while held and not rest:
-                if time.monotonic() > deadline:
-                    rest = earlier.others()
-                time.sleep(0.02)
-                held = locks.is_held(run_path)
-            if rest:
-                raise CannotStart("not started: an earlier attempt still runs and cannot be ended: %s" % rest)
-            if held is None:
-                raise OSError(None, "what an earlier attempt left running cannot be told", run_path)
 
     def adopt(self, started: float, settings: Settings, believed: Collection[str] = run_file.WATCHED) -> None:
         """Look at a command that another worker started; its timeout still holds, and its ending if *believed*."""

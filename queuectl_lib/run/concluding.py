@@ -8,7 +8,7 @@ import time
 
 from queuectl_lib import times
 from queuectl_lib.errors import QueueError
-from queuectl_lib.host import processes, tree
+from queuectl_lib.host import locks, processes, tree
 from queuectl_lib.jobs import attempts, states
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.run import interruption, launching, output_files, run_file
@@ -18,8 +18,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Optional, Tuple
 
+    from queuectl_lib.jobs.attempts import Claim
     from queuectl_lib.run.attempt import Attempt
     from queuectl_lib.store.database import Database
+    from queuectl_lib.store.folder import Folder
 
 
 NEVER_BEGAN = "its shell was killed before the command began"
@@ -135,6 +137,25 @@ def may_have_left_something(attempt: Attempt, kind: str) -> bool:
     if tree.JOBS_OUTLIVE_WORKERS and kind != states.COMPLETED:
         return True
     return attempt.tree.seems_alive() or attempt.is_held()
+
+
+def end_leftovers(place: Folder, claim: Claim) -> None:
+    """End what earlier attempts of a job left running, before it runs again. Raises CannotStart, OSError."""
+    for token in filter(folder.is_token, claim.leftovers):
+        run_path = place.attempt_path(token, "run")
+        earlier = run_file.tree_of(token, run_path, place.identity)
+        rest = earlier.end(2.0)
+        deadline = time.monotonic() + processes.KILL_SECONDS
+        held = locks.is_held(run_path)  # also by one that is dying: its threads let go last
+        while held and not rest:
+            if time.monotonic() > deadline:
+                rest = earlier.others()
+            time.sleep(0.02)
+            held = locks.is_held(run_path)
+        if rest:
+            raise launching.CannotStart("not started: an earlier attempt still runs and cannot be ended: %s" % rest)
+        if held is None:
+            raise OSError(None, "what an earlier attempt left running cannot be told", run_path)
 
 
 def was_lost(database: Database, outcome: Outcome) -> bool:

@@ -295,7 +295,7 @@ MUTANTS = [
     Mutant(
         "what an attempt left running is not ended before the next",
         5,
-        [("queuectl_lib/run/attempt.py", "        self._end_leftovers()\n", "")],
+        [("queuectl_lib/run/attempt.py", "        concluding.end_leftovers(self.queue.folder, claim)\n", "")],
         "run/test_running.py::test_what_a_failed_attempt_left_running_is_named_left_alone_and_ended_before_the_next",
     ),
     Mutant(

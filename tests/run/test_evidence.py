@@ -271,9 +271,9 @@ def test_a_result_that_was_recorded_though_the_disk_said_no_is_not_told_as_lost(
     claim, worker = orphan()
     outcome = Outcome(claim, "completed", time.time())
     assert queue.exchange("w", [outcome], 0, time.time(), SETTINGS)[0] == []
-    worker.report(outcome, refused=True)
+    worker.report(outcome, lost=True)
     assert "claim was lost" not in capfd.readouterr().err
-    worker.report(Outcome(claim, "failed", time.time(), "exit code 1"), refused=True)
+    worker.report(Outcome(claim, "failed", time.time(), "exit code 1"), lost=True)
     assert "claim was lost" in capfd.readouterr().err
 
 
