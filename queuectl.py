@@ -14,21 +14,13 @@ import os
 
 VERSION = "0.1.0"
 LIBRARY = os.path.dirname(os.path.realpath(__file__))  # of an archive, queuectl.pyz, the archive itself
-FIRST = ("/queuectl_lib", "/queuectl_lib/__pycache__", "/queuectl_lib/host", "/queuectl_lib/host/__pycache__")
-
-
-def leave_quietly(kind, error, trace):
-    # type: (type, BaseException, object) -> None
-    """In place of the traceback when Ctrl+C comes before main can see to it."""
-    if issubclass(kind, KeyboardInterrupt):
-        os._exit(130)
-    sys.__excepthook__(kind, error, trace)  # type: ignore[arg-type]
-
+FIRST = ("__init__", "errors", "host/__init__", "host/trust", "host/bundle")  # for all others bundle.Finder looks
 
 if __name__ == "__main__":
     import gc
-    gc.disable()  # until all is loaded: there is nothing to find
-    sys.excepthook = leave_quietly
+    gc.disable()  # until all is loaded
+    # In place of the traceback where Ctrl+C comes before main can see to it.
+    sys.excepthook = lambda *told: os._exit(130) if told[0] is KeyboardInterrupt else sys.__excepthook__(*told)
     umask = os.umask(0o022)
     os.umask(umask & 0o077 | 0o022)  # what Python caches of our files is for nobody else to write
 
@@ -37,54 +29,35 @@ if sys.version_info < (3, 8):
     sys.stderr.write(told % sys.version_info[:2])
     sys.exit(3)
 
-
-def refuse(error):
-    # type: (Exception) -> int
-    """Say what is missing, not whole or not to be trusted; the exit code."""
-    text = "the folder queuectl_lib is not beside queuectl.py: copy queuectl.py, storage.py, worker.py and it together"
-    if os.path.exists(LIBRARY + FIRST[0]) or os.path.isfile(LIBRARY):
-        from queuectl_lib import lacking
-        text = lacking.told(error, LIBRARY)
-    sys.stderr.write("queuectl: error: %s\n" % text)
-    return 3
-
-
 try:
     if hasattr(os, "geteuid"):
-        folder = os.stat(LIBRARY)
-        is_open = folder.st_mode & 0o011 or os.path.islink(LIBRARY + FIRST[0])
-        owners = (0, os.geteuid() or folder.st_uid)  # for root the owner of the files is as good
+        from _frozen_importlib_external import cache_from_source
+        owners = (0, os.geteuid() or os.stat(LIBRARY).st_uid)  # for root the owner of the files is as good
         sys.dont_write_bytecode |= owners[1] != os.geteuid()  # who is to find nothing of root's among them
-        for place in [LIBRARY + part for part in FIRST if is_open and os.path.isdir(LIBRARY + part)]:
-            for path in [place] + [os.path.join(place, name) for name in os.listdir(place)]:
-                info = os.stat(path)
-                if info.st_uid not in owners or info.st_mode & (0o002 if info.st_gid == info.st_uid else 0o022):
-                    sys.stderr.write("queuectl: error: %s can be written by other users: chmod go-w it first\n" % path)
-                    sys.exit(3)
+        is_open = os.stat(LIBRARY).st_mode & 0o011 or os.path.islink(LIBRARY + "/queuectl_lib")
+        paths = [LIBRARY + "/queuectl_lib/%s.py" % name for name in FIRST if is_open]
+        paths += [cache_from_source(path) for path in paths]
+        for path in filter(os.path.exists, sorted(set(paths + [os.path.dirname(path) for path in paths]))):
+            info = os.stat(path)
+            if info.st_uid not in owners or info.st_mode & (0o002 if info.st_gid == info.st_uid else 0o022):
+                sys.stderr.write("queuectl: error: %s can be written by other users: chmod go-w it first\n" % path)
+                sys.exit(3)
     sys.path.insert(0, LIBRARY)  # only for this one, which loads nothing else
     import queuectl_lib
     del sys.path[0]
     if queuectl_lib.VERSION != VERSION:
         raise ImportError("queuectl.py is %s and queuectl_lib is %s" % (VERSION, queuectl_lib.VERSION), name="storage")
-    from queuectl_lib.host import bundle, system
+    from queuectl_lib.host import bundle
     bundle.admit()
     from queuectl_lib.commands import main as front
 except Exception as error:
-    sys.exit(refuse(error))
+    text = "the folder queuectl_lib is not beside queuectl.py: copy queuectl.py, storage.py, worker.py and it together"
+    if os.path.exists(LIBRARY + "/queuectl_lib") or os.path.isfile(LIBRARY):
+        from queuectl_lib import lacking
+        text = lacking.told(error, LIBRARY)
+    sys.stderr.write("queuectl: error: %s\n" % text)
+    sys.exit(3)
 
-def main(argv=None):
-    # type: (object) -> int
-    """Run one command line (without the name of the program) and return its exit code."""
-    try:
-        return front.main(argv)  # type: ignore[arg-type]
-    except (ImportError, SyntaxError, AttributeError, EOFError) as error:  # of what one command needs
-        if isinstance(error, AttributeError) and "module '" not in str(error):
-            raise
-        return refuse(error)
-
-
+main = front.main
 if __name__ == "__main__":
-    system.callers_umask = umask
-    getattr(gc, "freeze", gc.enable)()  # PyPy has none
-    gc.enable()
-    front.leave(main())
+    front.begin(umask)

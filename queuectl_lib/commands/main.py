@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -10,6 +11,7 @@ from queuectl_lib import errors
 from queuectl_lib.commands import COMMANDS, frame, terminal
 from queuectl_lib.commands.frame import Call
 from queuectl_lib.errors import BadInput, QueueError
+from queuectl_lib.host import bundle, system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,9 +93,13 @@ def main(argv: Optional[List[str]] = None) -> int:
             return complain("the system refuses: %s%s" % (error.strerror or error, place), 3)
         except MemoryError:
             return complain("out of memory", 3)
-        except (ImportError, SyntaxError, AttributeError, EOFError):  # of what one command needs: the door says which
+        except (ImportError, SyntaxError, AttributeError, EOFError) as error:  # of what one command needs
             show_trace(debug)
-            raise
+            if isinstance(error, AttributeError) and "module '" not in str(error):
+                raise
+            from queuectl_lib import lacking  # needed only here
+
+            return complain(lacking.told(error, bundle.LIBRARY), 3)
     except KeyboardInterrupt:
         return terminal.quiet_end(INTERRUPTED)
 
@@ -134,6 +140,14 @@ def complain(text: str, code: int) -> int:
     except OSError:
         terminal.quiet_end(code)
     return code
+
+
+def begin(umask: int) -> None:
+    """The whole call, from the door to the end of the process; *umask* is that of the caller."""
+    system.callers_umask = umask
+    getattr(gc, "freeze", gc.enable)()  # PyPy has none
+    gc.enable()
+    leave(main())
 
 
 def leave(code: int) -> None:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from _frozen_importlib_external import PathFinder  # of importlib.machinery, which need not be loaded for it
+from _frozen_importlib_external import (  # of importlib.machinery, which need not be loaded for it
+    PathFinder,
+    SourceFileLoader,
+    spec_from_file_location,
+)
 
 import queuectl_lib
 from queuectl_lib.host import trust
@@ -50,22 +54,39 @@ def sources() -> List[str]:
 
 
 def admit() -> None:
-    """Have Python find what is ours, where nobody else could have written it. Raises HostError."""
-    way = trust.Way()
-    if IS_ARCHIVE:
-        way.refuse_tree(LIBRARY)
+    """Have Python find what is ours, and load nothing of it that somebody else could have written. Raises HostError."""
+    Finder.way = trust.Way()
+    Finder.way.look_at_code(LIBRARY)
+    if IS_ARCHIVE or trust.is_closed(LIBRARY, [os.path.join(LIBRARY, name) for name in queuectl_lib.BUNDLE]):
+        Finder.way = None
     else:
-        way.refuse_tree(LIBRARY, queuectl_lib.BUNDLE + ("__pycache__",))
+        Finder.way.refuse_code(SCRIPT)
     find_ours()
 
 
 class Finder:
-    """Finds storage and worker beside queuectl_lib; their folder is not on sys.path, where a json.py would count."""
+    """Finds what is ours: beside queuectl_lib, whose folder is not on sys.path, where a json.py would count.
 
-    @staticmethod
-    def find_spec(name: str, path: Any = None, target: Any = None) -> Optional[ModuleSpec]:
-        if name in ("queuectl_lib", "storage", "worker"):
-            return PathFinder.find_spec(name, [LIBRARY])
+    It knows where that is, so it lists no folder and tries no other endings, as Python would for each room. In a call
+    it looks at each file and folder before Python loads from it. A worker loads what its supervisor has.
+    """
+
+    way: Optional[trust.Way] = None
+
+    @classmethod
+    def find_spec(cls, name: str, path: Any = None, target: Any = None) -> Optional[ModuleSpec]:
+        if name.partition(".")[0] not in ("queuectl_lib", "storage", "worker"):
+            return None
+        if IS_ARCHIVE:
+            return PathFinder.find_spec(name, path or [LIBRARY])
+        place = LIBRARY + os.sep + name.replace(".", os.sep)
+        for file, inside in ((place + ".py", None), (place + os.sep + "__init__.py", [place])):
+            if os.path.exists(file):
+                loader = SourceFileLoader(name, file)
+                spec = spec_from_file_location(name, file, loader=loader, submodule_search_locations=inside)
+                if cls.way and spec:
+                    cls.way.refuse_code(file, spec.cached)
+                return spec
         return None
 
     def __reduce__(self) -> Tuple[Callable[[], Finder], Tuple[()]]:

@@ -67,33 +67,25 @@ class Way:
             if info is not None:
                 self.refuse(place, info)
 
-    def refuse_tree(self, path: str, names: Optional[Iterable[str]] = None) -> None:
-        """The same for *path* and all that is in it (or these *names* in it), but not for the way to it.
+    def look_at_code(self, place: str) -> None:
+        """Before refuse_code: whose *place* it is. For root its owner is as good: it is to act as him."""
+        if sys.platform != "win32":
+            self.owners = (0, os.geteuid() or os.stat(place).st_uid)
+            self.refuse(place, os.stat(place))
 
-        A link counts as what it leads to: it lies where nobody else can change it. For root, the owner of
-        *path* is as good: it is to act as him.
+    def refuse_code(self, path: str, cached: Optional[str] = None) -> None:
+        """The same for a file of code and for what Python keeps of it as *cached*, each with its folder.
+
+        But not for the way to them, and a link counts as what it leads to: it lies where nobody else can change it.
         """
-        if sys.platform == "win32":
-            return
-        info = os.stat(path)
-        self.owners = self.owners or (0, os.geteuid() or info.st_uid)
-        self.refuse(path, info)
-        is_closed = not info.st_mode & 0o011 and stat.S_ISDIR(info.st_mode)  # nobody else can enter it
-        if names is not None:
-            for name in names:
-                inside = os.path.join(path, name)
-                if os.path.exists(inside) and not (is_closed and not os.path.islink(inside)):
-                    self.refuse_tree(inside)
-        elif is_closed:
-            return
-        elif stat.S_ISDIR(info.st_mode):
-            with os.scandir(path) as entries:
-                for entry in entries:
-                    info = entry.stat()
-                    if stat.S_ISDIR(info.st_mode):
-                        self.refuse_tree(entry.path)
-                    elif info.st_mode & 0o022 or info.st_uid not in self.owners:
-                        self.refuse(entry.path, info)
+        if sys.platform != "win32":
+            for one in (path, cached) if cached else (path,):
+                for step in (one.rpartition("/")[0], one):
+                    if step not in self.known:
+                        with contextlib.suppress(OSError):  # not there, or not to be seen
+                            info = self.known[step] = os.stat(step)
+                            if info.st_mode & 0o022 or info.st_uid not in self.owners:
+                                self.refuse(step, info)
 
     def walk(self, path: str) -> str:
         """What *path* comes to without any link, each step looked at; "" where it leads nowhere."""
@@ -156,6 +148,13 @@ class Way:
         if gid not in self.groups:
             self.groups[gid] = is_users_alone(gid)
         return self.groups[gid] and not has_access_list(path)
+
+
+def is_closed(folder: str, paths: Iterable[str]) -> bool:
+    """True where nobody else can enter *folder*, and none of *paths* in it is a link, which may lead elsewhere."""
+    if sys.platform == "win32":
+        return False
+    return not os.stat(folder).st_mode & 0o011 and not any(map(os.path.islink, paths))
 
 
 def owner_to_become(path: str) -> Optional[os.stat_result]:

@@ -15,6 +15,7 @@ from helpers.installed import Copy
 from helpers.marks import WINDOWS, long, posix_only
 from helpers.processes import runnable
 
+from queuectl_lib import lacking
 from queuectl_lib.host import bundle
 
 OURS = ("queuectl", "queuectl_lib", "storage", "worker")
@@ -237,11 +238,9 @@ def test_the_room_of_a_command_that_is_empty_is_told(copy):
     assert refusal(copy, "add", "true") == "queuectl_lib/commands/add.py is not whole"
 
 
-def test_a_file_that_may_not_be_read_is_told(capsys):
-    import queuectl
-
-    assert queuectl.refuse(PermissionError(13, "Permission denied", "/opt/q/queuectl_lib/errors.py")) == 3
-    assert capsys.readouterr().err == "queuectl: error: cannot read /opt/q/queuectl_lib/errors.py: Permission denied\n"
+def test_a_file_that_may_not_be_read_is_told():
+    error = PermissionError(13, "Permission denied", "/opt/q/queuectl_lib/errors.py")
+    assert lacking.told(error, "/opt/q") == "cannot read /opt/q/queuectl_lib/errors.py: Permission denied"
 
 
 def test_a_mistake_of_ours_is_not_taken_for_a_file_that_is_not_whole(copy):
