@@ -174,7 +174,8 @@ class Source(io.RawIOBase):
     def all(self, first, between, last):
         yield first
         for number in range(150000):
-            yield b'{"command": "echo %d",%s"max_retries": 3}' % (number, between) + (b"," + between if number < 149999 else last)
+            yield b'{"command": "echo %d",%s"max_retries": 3}' % (number, between)
+            yield b"," + between if number < 149999 else last
     def peek(self, size):
         return b"["
     def read1(self, size):
