@@ -10,10 +10,20 @@ if TYPE_CHECKING:
     from typing import FrozenSet, List, Optional, Tuple
 
 READ_MOST = 4000  # characters; what is longer gets a shell of its own
-NEEDS_OWN_SHELL = re.compile(r"\$\$|PPID|\{\$\}|\btrap\b|\balias\b|<<|;;")
+# What shows the shell that reads the text, or its place in ours; odd redirections; traces; a signal that bash ignores.
+NEEDS_OWN_SHELL = re.compile(
+    r"\$\$|PPID|\{\$\}|\btrap\b|\balias\b|<<|;;|BASH|\$\{?_\b|[<>]&(?!(?:\d|-)(?:[\s;&|<>]|\Z))"
+    r"|\bset(?:[ \t]+[-+]\w+)*[ \t]+[-+]\w*[xm]|o[ \t]+(?:xtrace|monitor)\b"
+    r"|\bkill[ \t]+(?:-s[ \t]*)?-?(?:SIG)?(?:QUIT|3\b)"
+)
+# An error in what is inserted, or at a constant: by it alone bash ends with another code than a fork of bash does.
+MAY_BE_FATAL = re.compile(
+    r"\$\(\(|\$\{\w+:?\?|\bset[ \t](?![ \t]*[-+][efC]+[ \t]*(?:[;&|\n]|\Z))|nounset"
+    r"|\b(?:readonly|declare|typeset|E?UID|SHELLOPTS)\b"
+)
 ONE_BUILTIN = re.compile(r"\s*(?:true|false|echo|test)(?:[ \t]+(?:[\w./:,=@%+-]+|'[^'\\$`\[]*'))*\s*\Z")
 
-INSERTED = r"\$(?:\w+|[?#*@!]|\{\w+(?::?[-=+?][\w./ -]*)?\}|\(\([^()]*\)\)|\([^()'\"`\\]*\))"
+INSERTED = r"\$(?:\w+|[?#*@!]|\{(?:[A-Za-z_]\w*|\d+)(?::?[-=+?][\w./ -]*)?\}|\(\([^()]*\)\)|\([^()'\"`\\]*\))"
 WORD = r"(?:[\w./:,=@%%+~^*?\[\]{}!-]|'[^']*'|\"(?:[^\"\\`$]|\\.|%s)*\"|\\[^\n]|%s)+" % (INSERTED, INSERTED)
 REDIRECTION = r"\d?(?:>>|>\||[<>]&(?:\d|-)|[<>])"
 TOKEN = re.compile(r"([ \t]+|\n|;|&&?|\|\|?|%s|%s)" % (REDIRECTION, WORD))
@@ -33,10 +43,11 @@ BUILTINS = words_of(
 BEGINNERS = words_of("if while until {")  # a command follows
 GOING_ON = words_of("then else elif do")  # the same
 ENDERS = words_of("fi done }")
+PLAIN = BUILTINS | BEGINNERS | GOING_ON | ENDERS | {""}
 # What may change what the rest means, or is no simple command.
-BEYOND = words_of(". ! [[ builtin case coproc enable eval function select shopt source")
+BEYOND = words_of(". ! [[ builtin case coproc enable esac eval function select shopt source")
 # What is no program in one shell or another, though it looks like one.
-NO_PROGRAMS = BUILTINS | words_of(
+NO_PROGRAMS = (BUILTINS | BEGINNERS | GOING_ON) | words_of(
     "bg bind caller chdir command compgen complete compopt declare dirs disown fc fg help history let logout mapfile"
     " popd pushd readarray suspend time typeset"
 )
@@ -59,9 +70,11 @@ def that_becomes_its_last_command(text: str, functions: FrozenSet[str] = frozens
     words = {word for word, _, _ in commands}
     if not commands or words & BEYOND or words & functions:
         return None
+    if not all(map(PROGRAM.match, words - PLAIN)):
+        return None  # put together from quotes and insertions, a word may be trap, or any other
     opened = sum(word in BEGINNERS or word == "for" for word, _, _ in commands)
     word, place, before = commands[-1]
-    if opened != sum(one in ENDERS for one, _, _ in commands):
+    if opened != sum(one in ENDERS for one, _, _ in commands) or (words & GOING_ON and not opened):
         return None
     if word in ENDERS and word != "done":  # a branch may end in a program
         return text if words <= BUILTINS | BEGINNERS | GOING_ON | ENDERS else None
@@ -70,6 +83,12 @@ def that_becomes_its_last_command(text: str, functions: FrozenSet[str] = frozens
     if word in NO_PROGRAMS or not PROGRAM.match(word):
         return None
     return text[:place] + "exec " + text[place:]
+
+
+@functools.lru_cache(maxsize=256)
+def may_end_its_shell(text: str) -> bool:
+    """True where something in *text* may end the shell that reads it, as `set -u` and `${NAME?}` do."""
+    return bool(MAY_BE_FATAL.search(text))
 
 
 def is_one_program(text: str, functions: FrozenSet[str] = frozenset()) -> bool:

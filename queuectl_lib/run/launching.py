@@ -31,26 +31,19 @@ SHELL = "/bin/sh"
 # group. EVALUATE_INSIDE runs it in the watcher itself, which saves the fork too, for text
 # that is one builtin that only writes and returns. What cannot be read so simply gets a
 # shell of its own, as does every text where sh is of the ksh or zsh kind: these do not fork
-# there, or keep descriptor 9 from what they start (a builtin starts nothing).
+# there, or keep descriptor 9 from what they start (a builtin starts nothing). $3 is there for
+# text with which bash must not be a fork (may_end_its_shell). All of it is one line: so bash
+# counts the lines of the text from 1.
 HEEDED = " ".join(signals.that_a_group_may_get())
 WATCHER = (
-    """exec 9<&0 8>&2 </dev/null 2>/dev/null
-trap : %s
-umask "$1"; shift
-%%s
-queuectl_code=$?
-echo "exit $queuectl_code" >&3
-exit "$queuectl_code"
-"""
-    % HEEDED
-)
+    'exec 9<&0 8>&2 </dev/null 2>/dev/null; trap : HEEDED; umask "$1"; shift; %s; '
+    'queuectl_code=$?; echo "exit $queuectl_code" >&3; exit "$queuectl_code"'
+).replace("HEEDED", HEEDED)
 EXECUTE = WATCHER % '(echo "pid $$" >&3 && exec "$@" 9<&9 2>&8 8>&- 3>&-)'
-EVALUATE = (
-    WATCHER
-    % """if [ -z "${KSH_VERSION-}${YASH_VERSION-}${ZSH_VERSION-}" ]
-then (echo "pid $$" >&3 || exit; exec 3>&-; eval "set --; $1") 9<&9 2>&8 8>&-
-else (echo "pid $$" >&3 && exec "$0" -c " ${2-$1}" 9<&9 2>&8 8>&- 3>&-)
-fi"""
+EVALUATE = WATCHER % (
+    'if [ -z "${KSH_VERSION-}${YASH_VERSION-}${ZSH_VERSION-}${3+${BASH_VERSION-}}" ]; '
+    'then (echo "pid $$" >&3 || exit; exec 3>&-; eval "set --; $1") 9<&9 2>&8 8>&-; '
+    'else (echo "pid $$" >&3 && exec "$0" -c " ${2-$1}" 9<&9 2>&8 8>&- 3>&-); fi'
 )
 INSIDE = 'echo "pid $$" >&3 && eval "set --; $1" 2>&8'
 EVALUATE_INSIDE = (WATCHER % INSIDE).replace(HEEDED, "HUP INT QUIT TERM")  # a builtin sends none itself
@@ -177,7 +170,8 @@ def script_and_words(claim: Claim, environment: Dict[str, str], names: FrozenSet
     if claim.env:
         functions |= carrying.functions_among(claim.env)
     if names and not carrying.acts_on_shells(names) and command_text.is_one_program(words, functions):
-        return EVALUATE, ["exec %s %s" % (" ".join(map(shlex.quote, carrier)), words)], True
+        carried = "exec %s %s" % (" ".join(map(shlex.quote, carrier)), words)
+        return EVALUATE, evaluated(carried, carried), True
     if names and not are_idle_functions(names, claim):
         return EXECUTE, carrier + carrying.text_shell(SHELL, names) + [" " + words, SHELL], True
     if command_text.ONE_BUILTIN.match(words) and not (functions and words.split()[0] in functions):
@@ -185,7 +179,14 @@ def script_and_words(claim: Claim, environment: Dict[str, str], names: FrozenSet
     becomes = command_text.that_becomes_its_last_command(words, functions)
     if becomes is None:
         return EXECUTE, [SHELL, "-c", " " + words], False  # the blank: a leading - would be an option
-    return EVALUATE, [becomes] if becomes == words else [becomes, words], False
+    return EVALUATE, evaluated(becomes, words), False
+
+
+def evaluated(becomes: str, text: str) -> List[str]:
+    """What EVALUATE is given: *text* as it becomes its last command, and where need be as it is."""
+    if command_text.may_end_its_shell(text):
+        return [becomes, text, "apart"]
+    return [becomes] if becomes == text else [becomes, text]
 
 
 def are_idle_functions(names: FrozenSet[str], claim: Claim) -> bool:

@@ -450,7 +450,7 @@ MUTANTS = [
     Mutant(
         "the watcher dies of the signal that ends its command",
         9,
-        [("queuectl_lib/run/launching.py", "trap : %s\n", ": %s\n")],
+        [("queuectl_lib/run/launching.py", "trap : HEEDED;", ": HEEDED;")],
         "promises/test_cancelling.py::test_a_cancelled_job_that_leaves_politely_is_cancelled_and_not_retried",
     ),
     Mutant(

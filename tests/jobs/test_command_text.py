@@ -57,6 +57,29 @@ OWN_SHELL = (
         "'",
         '"',
     ),
+    # A word that is put together may be anything, whatever comes after it.
+    *(
+        "tr''ap 'x' EXIT; y",
+        "tr\\ap x EXIT; y",
+        "x=trap; $x y EXIT; z",
+        "${x}p y; z",
+        "$(x)p y; z",
+        "'x'; y",
+        "t{r,}ap x; y",
+    ),
+    *("e''val x; true", "s''et -u; echo x", "x[0]=1; y", "-x; y"),
+    # Odd redirections, words out of place, what shows the shell itself, traces.
+    *("a 2>& 1", "a 2>&1x", ">&1x a", "a >&10", "then", "do", "then a; b", "else", "a; esac", "a ${1x}"),
+    *(
+        "echo $_",
+        "echo $BASH_SUBSHELL",
+        "set -x; a",
+        "set -ex; a",
+        "set -e -x; a",
+        "set -o xtrace; a",
+        "set -m; a",
+        "kill -QUIT 0; a",
+    ),
     "x" * 5000,
 )
 
@@ -81,6 +104,13 @@ def test_what_a_function_may_be_called_is_no_program():
         assert command_text.that_becomes_its_last_command(text, frozenset(["module"])) is None
 
 
+def test_what_may_end_its_shell_by_an_error_is_told_from_what_cannot():
+    fatal = ["set -u; a", "set -eu; a", "set -euo pipefail\na", "set -o nounset; a", "echo ${a?}", "x=${a:?no b}"]
+    fatal += ["echo $((1/0))", "readonly x=1; x=2", "UID=3; a", "declare -r x=1; x=2", "set -e -u; a"]
+    others = ["a", "set -e; a", "set -e\na", "set -ef; a", "echo $a ${a-b} ${a:=c}", "settle; a", "a set-u", "GUID=3 a"]
+    assert [text for text in fatal + others if command_text.may_end_its_shell(text)] == fatal
+
+
 def test_one_program_is_told_from_several_commands():
     one = ["./x", "x a 'b; c' >f", " printenv a.b"]
     several = ["cd x && ./y", "./x; ./y", "true", "x | y", "x &", "exec x", "FOO=1 x", "(x)"]
@@ -98,7 +128,12 @@ def test_no_text_takes_long_to_read():
         '"$a' * 1333,
         "${a" * 1333,
         "\\" * 3999,
+        "set " * 999,
+        "set -" * 799,
+        "set" + " -" * 1999,
+        "${" + "a" * 3997,
     ):
         began = time.process_time()
         command_text.that_becomes_its_last_command(text)
+        command_text.may_end_its_shell(text)
         assert time.process_time() - began < 0.5, text[:20]
