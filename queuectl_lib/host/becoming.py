@@ -27,7 +27,7 @@ def become_owner(home: str, info: os.stat_result, command: str, may_become: bool
         name, gid = user.pw_name, user.pw_gid
     except KeyError:  # in a container, say: nobody but the disk knows him
         name = "#%d" % uid
-    problem = "root runs no workers there"
+    problem, python = "root runs no workers there", sys.executable
     if may_become:
         try:
             if name[0] == "#":
@@ -38,10 +38,10 @@ def become_owner(home: str, info: os.stat_result, command: str, may_become: bool
             os.setuid(uid)
             if os.access(os.__file__, os.R_OK):
                 return
-            problem = "that user cannot read this Python"
+            problem, python = "that user cannot read %s" % sys.executable, "python3"
         except OSError as error:
             problem = "root cannot act as that user here (%s)" % error.strerror
     quoted = "'%s'" % name if name[0] == "#" else name
-    line = "sudo -u %s %s %s %s ..." % (quoted, sys.executable, bundle.SCRIPT, command)
+    line = "sudo -u %s %s %s %s ..." % (quoted, python, bundle.SCRIPT, command)
     text = "%s belongs to %s: %s: call `%s`"
-    raise HostError(text % (errors.printable(home), name, problem, errors.printable(line)))
+    raise HostError(text % (errors.printable(home), name, errors.printable(problem), errors.printable(line)))

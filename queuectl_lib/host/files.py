@@ -42,7 +42,12 @@ def open_appending(path: str) -> int:
         from queuectl_lib.host import windows  # which only loads there
 
         return windows.open_appending(path)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | OPEN_SAFELY, PRIVATE_FILE)
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | OPEN_SAFELY, PRIVATE_FILE)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link; a pipe that nobody reads, or a socket
+            raise OSError(errno.EINVAL, "it is no regular file", path) from None
+        raise
     refuse_no_file(fd, path)
     restore_owner_bits(fd)
     return fd

@@ -90,6 +90,7 @@ def trim_log(path: str) -> None:
         if info.st_size > LOG_BYTES and os.path.samestat(info, os.stat(path)):
             import shutil  # needed only then
 
+            files.remove(path + ".1")  # it may be a link, or no file
             shutil.copyfile(path, path + ".1")
             os.chmod(path + ".1", files.PRIVATE_FILE)
             files.empty(2, path)

@@ -4,6 +4,7 @@ import os
 import pwd
 import struct
 import subprocess
+import sys
 import tempfile
 
 import pytest
@@ -337,6 +338,32 @@ def test_root_that_cannot_become_the_owner_touches_nothing(alice):
     said = done.stderr.decode()
     assert (done.returncode, os.listdir(alice.home)) == (3, []), said
     assert "root cannot act as that user here" in said or "belongs to another user" in said
+
+
+def test_root_whose_python_the_owner_cannot_read_touches_nothing_and_says_what_to_type(alice):
+    """As where it lies below /root: whatever is loaded from there on could not be."""
+    private = os.path.join(alice.folder, "os.py")
+    with open(private, "w"):
+        pass
+    os.chmod(private, 0o600)
+    script = os.path.join(alice.app, "queuectl.py")
+    code = "import os, runpy, sys; os.__file__ = %r; sys.argv = %r; runpy.run_path(sys.argv[0], run_name='__main__')"
+    for words in (["add", "true"], ["list"], ["config", "set", "grace", "5"]):
+        call = [alice.python, "-c", code % (private, [script, "--home", alice.home] + words)]
+        done = subprocess.run(call, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        said = done.stderr.decode()
+        assert (done.returncode, done.stdout, os.listdir(alice.home)) == (3, b"", []), said
+        assert said.startswith("queuectl: error: %s belongs to " % alice.home) and said.count("\n") == 1
+        assert "that user cannot read " in said and "call `sudo -u " in said
+        assert said.endswith(" python3 %s %s ...`\n" % (script, " ".join(words[: 1 + (words[0] == "config")])))
+
+
+def test_a_python_that_only_root_can_read_is_told_where_root_calls_it(alice):
+    if python_of_nobody() == sys.executable:
+        pytest.skip("others can read this Python")
+    alice.python = sys.executable
+    said = alice.as_root("--home", alice.home, "add", "true", code=3)
+    assert "that user cannot read %s: call `sudo -u " % sys.executable in said and os.listdir(alice.home) == []
 
 
 def test_through_a_link_of_his_root_makes_nothing_anywhere_else(alice):

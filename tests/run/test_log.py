@@ -5,6 +5,7 @@ import re
 import select
 import signal
 import socket
+import stat
 import subprocess
 import threading
 import time
@@ -13,9 +14,9 @@ import pytest
 from helpers.home import let_go
 from helpers.waiting import wait_until
 
-from queuectl_lib.host import stream
+from queuectl_lib.host import files, stream
 from queuectl_lib.run import log
-from queuectl_lib.store import looking
+from queuectl_lib.store import looking, roster
 
 pty = pytest.importorskip("pty", reason="terminals of POSIX")
 
@@ -192,6 +193,62 @@ def test_workers_in_the_background_of_a_terminal_with_tostop_work(home):
         os.close(master)
         os.close(slave)
         process.kill()
+
+
+# ---------------------------------------------------------------- the log of workers in the background
+
+
+NO_FILE = {
+    "a pipe": os.mkfifo,
+    "a pipe that somebody reads": os.mkfifo,
+    "a folder": os.mkdir,
+    "a link": lambda path: os.symlink(os.path.join(os.path.dirname(path), "elsewhere"), path),
+    "a link to a device": lambda path: os.symlink("/dev/null", path),
+    "a device": lambda path: os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 3)),
+    "a socket": lambda path: socket.socket(socket.AF_UNIX).bind(path),
+}
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.parametrize("kind", NO_FILE)
+def test_a_log_that_is_no_file_is_told_at_once_and_nothing_is_started_or_written(home, kind):
+    home.run("initdb")
+    path = os.path.relpath(home.db + ".d/worker.log")  # the name of a socket must be short
+    try:
+        NO_FILE[kind](path)
+    except OSError as error:
+        pytest.skip("cannot make one here: %s" % error)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK) if kind.endswith("reads") else None
+    before = os.lstat(path)
+    words = home.command("worker", "start", "--background")
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=20)
+    after, alive = os.lstat(path), roster.members(home.queue.folder)
+    os.rename(path, os.path.join(home.path, "no-log"))  # else who looks for complaints would wait for it
+    said = done.stderr.decode()
+    assert ("Is a directory" if kind == "a folder" else "it is no regular file") in said
+    assert (done.returncode, alive) == (3, []) and "(%s.d/worker.log)" % home.db in said
+    assert os.path.samestat(before, after) and not os.path.exists(home.db + ".d/elsewhere")
+    if reader is not None:
+        os.close(reader)
+
+
+def test_an_older_log_that_is_a_link_is_replaced_and_not_followed(tmp_path, monkeypatch):
+    path, victim = str(tmp_path / "worker.log"), tmp_path / "victim"
+    victim.write_text("precious")
+    os.symlink(str(victim), path + ".1")
+    monkeypatch.setattr(log, "LOG_BYTES", 10)
+    fd, kept = files.open_appending(path), os.dup(2)
+    os.write(fd, b"more than ten bytes")
+    os.dup2(fd, 2)
+    try:
+        log.trim_log(path)
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(fd)
+    assert victim.read_text() == "precious" and os.path.getsize(path) == 0
+    with open(path + ".1") as file:
+        assert (os.path.islink(path + ".1"), file.read()) == (False, "more than ten bytes")
 
 
 # ---------------------------------------------------------------- one line
