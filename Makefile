@@ -6,8 +6,9 @@ CHECKED = queuectl.py storage.py worker.py queuectl_lib
 
 CHAOS_SEED ?= 1
 SEEDS ?= 2000
+COMMIT ?= HEAD~1
 
-.PHONY: help demo test test-long test-all readme rooms dist powercut mutants faults simulate bench bench-full chaos check pytest checkers clean
+.PHONY: help demo test test-long test-all readme rooms dist powercut mutants faults simulate bench bench-full beside chaos check pytest checkers clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/' | awk -F': +' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -68,6 +69,9 @@ bench:  ## measure the targets against their yardsticks: one table, and the same
 
 bench-full:  ## the same with a million jobs of a kind, more turns, and other queues beside it (long)
 	@mkdir -p .tools; $(PYTHON) tests/instruments/bench.py --full --json .tools/bench-full.json
+
+beside:  ## what a short job and one `add` cost beside another commit, in CPU (COMMIT=c1a27a6)
+	$(PYTHON) tests/instruments/beside.py $(COMMIT)
 
 check: checkers  ## lint, and check the types for linux, darwin and win32
 	PYTHONPATH=$(TOOLS)/check $(PYTHON) -m ruff check --no-cache --isolated --target-version py38 --line-length 120 \
