@@ -406,7 +406,7 @@ class Worker:
 
     def done(self) -> bool:
         """True when a stopping worker holds nothing any more, or a draining one has nothing left."""
-        if self.stage in ("now", "leave") and self.trouble.is_lasting() and not self.running:
+        if self.trouble.outlasts(self.stage) and not self.running:
             return True  # what it holds is evidence on the disk: the next worker records it
         if self.standing.lost:
             return not self.running

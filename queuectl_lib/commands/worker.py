@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import time
 
@@ -10,7 +9,7 @@ import queuectl_lib
 from queuectl_lib import errors, settings, times, values
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.commands.terminal import Progress
-from queuectl_lib.errors import BadInput, NoDatabase, QueueError
+from queuectl_lib.errors import BadInput, HostError, NoDatabase, QueueError
 from queuectl_lib.host import bundle, files, system
 from queuectl_lib.run import options
 from queuectl_lib.store import looking, roster
@@ -164,8 +163,12 @@ def still_alive(members: Sequence[Fields]) -> str:
 def tell_of_left_jobs(queue: Queue) -> None:
     """Say how many jobs go on without a worker: they were left to run, or their worker died, or had let go of them."""
     left = 0
-    with contextlib.suppress(NoDatabase):
+    try:
         left = roster.counts_of_others(queue.database)["processing"]
+    except NoDatabase:
+        pass
+    except HostError as error:  # the stop is done all the same
+        terminal.tell("what was left cannot be told, and is up to the next `worker start`: %s" % error)
     if left and not roster.members(queue.folder):
         jobs = "1 job goes" if left == 1 else "%d jobs go" % left
         terminal.tell("%s on without a worker: the next `worker start` adopts what runs" % jobs)

@@ -27,6 +27,7 @@ BOOT_FAILURES = 3  # workers that die before they began, in a row, that stop a s
 NO_START_SECONDS = 30.0  # longest pause between two tries while no worker can start
 OTHER_VERSION = 4  # the exit code of a worker whose files are of another version than its supervisor
 TROUBLE_SECONDS = 5.0  # longest pause between two tries while the database refuses
+STOP_SECONDS = 30.0  # how long it may refuse a worker that has only to record what has ended, and leave
 
 
 def pause_between_looks(now: float, began: Sequence[float], workers: int) -> float:

@@ -18,6 +18,7 @@ class Trouble:
         self.say = say
         self.text = ""  # what was told last
         self.pause = 0.0  # seconds between two tries while the database refuses
+        self.since = 0.0  # monotonic; when that began
         self.shortage_pause = 0.0  # while no process can be started
         self.retry_at = 0.0  # monotonic
         self.write_refused = False  # the last time
@@ -28,6 +29,7 @@ class Trouble:
         if text != self.text:
             self.text = text
             self.say("%s; trying again" % text)
+        self.since = self.since if self.pause else time.monotonic()
         self.pause = min(max(0.1, self.pause * 2), pace.TROUBLE_SECONDS)
         self.retry_at = time.monotonic() + self.pause
 
@@ -56,9 +58,11 @@ class Trouble:
         """True until the next try is due."""
         return time.monotonic() < self.retry_at
 
-    def is_lasting(self) -> bool:
-        """True where the database has refused for so long that the pauses no longer grow."""
-        return self.pause >= pace.TROUBLE_SECONDS
+    def outlasts(self, stage: str) -> bool:
+        """True where the database has refused for so long that a worker in this *stage* leaves without it."""
+        if stage == "stop":
+            return self.pause > 0 and time.monotonic() - self.since >= pace.STOP_SECONDS
+        return bool(stage) and self.pause >= pace.TROUBLE_SECONDS
 
 
 def in_words(error: Exception) -> str:

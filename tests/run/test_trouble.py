@@ -9,7 +9,8 @@ import tempfile
 
 import pytest
 from helpers.bundle import FILES, copy_bundle
-from helpers.home import PATIENT, Home, ledger, let_go, wait_for_log
+from helpers.home import PATIENT, Home, contents, ledger, let_go, wait_for_log
+from helpers.installed import Copy
 from helpers.marks import posix_only
 from helpers.queue import NOW, SETTINGS
 from helpers.waiting import wait_until
@@ -51,6 +52,27 @@ def test_a_refused_write_is_told_once_and_tried_ever_more_slowly_although_readin
     one.keep_going()
     said = [line.split(": ", 1)[1] for line in capfd.readouterr().err.splitlines()]
     assert said == ["it is read-only; trying again", "the database answers again"]
+
+
+def test_a_stop_does_not_wait_for_ever_for_a_database_that_refuses_and_the_result_is_recorded_by_the_next(tmp_path):
+    home = Copy(tmp_path / "home")
+    home.replace(lambda text: text.replace("STOP_SECONDS = 30.0", "STOP_SECONDS = 1.0"))
+    try:
+        process, job = begin(home, home)
+        second = str(tmp_path / "second")
+        subprocess.run(["cp", "-al", home.path, second], check=True)
+        let_go(home)
+        wait_until(lambda: "done" in ledger(home), "the job to end")
+        wait_for_log(process, "has a second name (hard link), which SQLite cannot keep safe: remove it; trying again")
+        assert "second name" in home.run("worker", "stop").stderr
+        assert process.wait(20) == 0 and "job %s completed (after" % job in contents(process.log)
+        assert "left unrecorded" in contents(process.log)
+        shutil.rmtree(second)
+        home.drain()
+        found = home.job(job)
+        assert (found["state"], found["attempts"], ledger(home)) == ("completed", 1, ["begun", "done"])
+    finally:
+        home.clean_up()
 
 
 # ---------------------------------------------------------------- taken away
