@@ -491,9 +491,8 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/run/attempt.py",
-                "        return concluding.outcome(self)\n\n    def judge",
-                "        held = self.queue.folder.attempt_is_held(self.claim.token)\n"
-                "        return None if held else concluding.outcome(self)\n\n    def judge",
+                "        outcome = concluding.outcome(self)\n",
+                "        if self.is_held():\n            return None\n        outcome = concluding.outcome(self)\n",
             )
         ],
         "run/test_running.py::test_a_background_child_that_holds_the_output_does_not_keep_the_attempt_open",
@@ -590,12 +589,25 @@ MUTANTS = [
         "run/test_running.py::test_a_job_has_default_signals_whatever_its_worker_was_started_with",
     ),
     Mutant(
+        "a job can unlock its watcher's lock",
+        5,
+        [("queuectl_lib/host/locks.py", " or is_locked_apart(fd)\n", "\n")],
+        "run/test_evidence.py::test_what_a_job_unlocks_is_still_held_while_its_watcher_lives",
+    ),
+    Mutant(
+        "who was handed the lock of a job is ended with it",
+        9,
+        [("queuectl_lib/host/tree_posix.py", "        return holders - others\n", "        return holders\n")],
+        "promises/test_cancelling.py::"
+        "test_a_process_that_was_there_before_the_job_and_was_handed_its_lock_is_told_and_never_signalled",
+    ),
+    Mutant(
         "a held lock is no proof of life",
         5,
         [
             (
                 "queuectl_lib/run/attempt.py",
-                "return self.queue.folder.attempt_is_held(self.claim.token) or bool(",
+                "return self.is_held() or bool(",
                 "return bool(",
             )
         ],
