@@ -61,6 +61,12 @@ def admit() -> None:
         Finder.way = None
     else:
         Finder.way.refuse_code(SCRIPT)
+        for name in [
+            name for name in sys.modules if name.startswith("queuectl_lib")
+        ]:  # the door did not ask for groups
+            spec = sys.modules[name].__spec__
+            if spec and spec.origin:
+                Finder.way.refuse_code(spec.origin, spec.cached)
     find_ours()
 
 

@@ -111,6 +111,17 @@ def test_no_command_loads_what_others_can_write(copy):
 
 
 @posix_only
+def test_the_rooms_that_came_before_the_finder_are_looked_at_by_it_too(copy):
+    """The door does not ask who is in a group; and of these no later look is taken."""
+    script = "import sys; sys.path.insert(0, %r); import queuectl; from queuectl_lib.host import bundle; "
+    script += "print([name for name in bundle.Finder.way.known if name.endswith('.py')])"
+    seen = subprocess.check_output(copy.python + ["-c", script % copy.path], env=copy.environment()).decode()
+    for name in ("queuectl", "queuectl_lib/__init__", "queuectl_lib/errors", "queuectl_lib/host/__init__"):
+        assert name + ".py'" in seen
+    assert "host/trust.py'" in seen and "host/bundle.py'" in seen
+
+
+@posix_only
 def test_what_one_command_alone_loads_is_looked_at_before_it_runs(copy):
     copy.run("initdb")  # which writes the bytecode
     room = os.path.join(copy.path, "queuectl_lib", "commands", "cron.py")
