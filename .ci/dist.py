@@ -21,12 +21,12 @@ import zipfile
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
-from queuectl_lib.host import bundle
+from queuectl_lib.host import bytecode
 
 
 def sources():
     """The path below ROOT of each file that goes in, in order."""
-    return sorted(os.path.relpath(path, ROOT).replace(os.sep, "/") for path in bundle.sources())
+    return sorted(os.path.relpath(path, ROOT).replace(os.sep, "/") for path in bytecode.sources())
 
 
 def content(folder):

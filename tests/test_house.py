@@ -461,6 +461,8 @@ def test_a_frequent_command_loads_exactly_the_rooms_that_it_needs(tmp_path, word
 
 # What is imported later all the same: by callers alone, or by a supervisor before anybody can see that it is there.
 LATER = {
+    ("queuectl_lib/host/bundle.py", "queuectl_lib/host/trust.py"),
+    ("queuectl_lib/host/files.py", "queuectl_lib/host/trust.py"),
     ("storage.py", "queuectl_lib/store/bulk.py"),
     ("worker.py", "queuectl_lib/run/chores.py"),
     ("worker.py", "queuectl_lib/run/replacing.py"),

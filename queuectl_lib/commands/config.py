@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from queuectl_lib import errors, settings, values
 from queuectl_lib.commands import frame, terminal
-from queuectl_lib.host import bundle, files, interrupts
+from queuectl_lib.host import bytecode, files, interrupts
 from queuectl_lib.store import looking
 
 TYPE_CHECKING = False
@@ -62,6 +62,6 @@ def initdb(call: Call) -> int:
     files.make_home(call.home)
     new = queue.database.create()
     looking.counts(queue.database)  # is it ours, and of a version that we know?
-    bundle.write_bytecode()
+    bytecode.write_bytecode()
     terminal.tell("%s %s" % ("created" if new else "exists already:", queue.path))
     return 0

@@ -10,7 +10,7 @@ from queuectl_lib import errors, settings, times, values
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.commands.terminal import Progress
 from queuectl_lib.errors import BadInput, HostError, NoDatabase, QueueError
-from queuectl_lib.host import bundle, files, system
+from queuectl_lib.host import bundle, bytecode, files, system
 from queuectl_lib.run import options
 from queuectl_lib.store import looking, roster
 
@@ -59,7 +59,7 @@ def worker_start(call: Call) -> int:
     files.make_home(call.home)
     queue.database.create()
     looking.counts(queue.database)  # is it ours, whole, and of a version that we know?
-    bundle.write_bytecode()
+    bytecode.write_bytecode()
     inheriting.note_home(call.home)
     name = asked.name or starting.new_supervisor_name()
     said: List[str] = []

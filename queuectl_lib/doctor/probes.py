@@ -12,7 +12,7 @@ import sys
 import time
 
 from queuectl_lib.errors import NoDatabase, QueueError
-from queuectl_lib.host import bundle, files, places, system
+from queuectl_lib.host import bundle, bytecode, files, places, system
 from queuectl_lib.jobs import ids
 from queuectl_lib.store import health, looking, opening, roster
 
@@ -65,9 +65,9 @@ def probe_bytecode() -> Finding:
     cost = "each call compiles anew what it needs, some %d ms" % round(compile_seconds() * 1000)
     if bundle.IS_ARCHIVE:
         return Finding("bytecode", None, "none is kept for an archive: " + cost, "copy the files where that matters")
-    if not list(bundle.uncached()):
+    if not list(bytecode.uncached()):
         return Finding("bytecode", True, "is kept beside our files in %s" % bundle.LIBRARY)
-    if not bundle.is_ours():
+    if not bytecode.is_ours():
         advice = "have its owner run `initdb` there once, or copy the files to a folder of yours"
         return Finding("bytecode", None, "none can be kept in %s: %s" % (bundle.LIBRARY, cost), advice)
     if sys.dont_write_bytecode:

@@ -1,4 +1,4 @@
-"""Our own files: where they lie, whether they can be trusted, and their bytecode, which spares each call compiling."""
+"""Our own files: where they lie, and how Python finds them and nothing else, in a call and in what it spawns."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from _frozen_importlib_external import (  # of importlib.machinery, which need n
 )
 
 import queuectl_lib
-from queuectl_lib.host import trust
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
-    from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+    from typing import Any, Callable, Dict, Iterator, Optional, Tuple
+
+    from queuectl_lib.host.trust import Way
 
 LIBRARY = os.path.dirname(os.path.dirname(os.path.abspath(queuectl_lib.__file__)))  # what modules are loaded from
 IS_ARCHIVE = os.path.isfile(LIBRARY)  # queuectl.pyz
@@ -45,16 +46,10 @@ def home_in_environment() -> str:
     return os.environ.get("QUEUECTL_HOME", "")
 
 
-def sources() -> List[str]:
-    """The path of every file of the bundle, none for an archive."""
-    found = [os.path.join(LIBRARY, name) for name in queuectl_lib.BUNDLE if name.endswith(".py")]
-    for folder, _, names in os.walk(os.path.join(LIBRARY, "queuectl_lib")):
-        found += [os.path.join(folder, name) for name in names if name.endswith(".py")]
-    return [] if IS_ARCHIVE else sorted(found)
-
-
 def admit() -> None:
     """Have Python find what is ours, and load nothing of it that somebody else could have written. Raises HostError."""
+    from queuectl_lib.host import trust  # which no worker needs
+
     Finder.way = trust.Way()
     Finder.way.look_at_code(LIBRARY)
     if IS_ARCHIVE or trust.is_closed(LIBRARY, [os.path.join(LIBRARY, name) for name in queuectl_lib.BUNDLE]):
@@ -77,7 +72,7 @@ class Finder:
     it looks at each file and folder before Python loads from it. A worker loads what its supervisor has.
     """
 
-    way: Optional[trust.Way] = None
+    way: Optional[Way] = None
 
     @classmethod
     def find_spec(cls, name: str, path: Any = None, target: Any = None) -> Optional[ModuleSpec]:
@@ -129,63 +124,3 @@ def in_child(target: Callable[..., None], arguments: Tuple[Any, ...]) -> Dict[st
 
 def call_in_child(finder: Finder, target: Callable[..., None], *arguments: Any) -> None:
     target(*arguments)
-
-
-def cache_of(path: str) -> str:
-    """Where Python keeps the bytecode of the source *path*."""
-    import importlib.util  # needed only here
-
-    return importlib.util.cache_from_source(path)
-
-
-def uncached() -> Iterator[str]:
-    """The sources that have no bytecode, or one that is not theirs any more (of another time or size)."""
-    import struct  # needed only here
-
-    for path in sources():
-        if os.path.basename(path) == "queuectl.py":
-            continue  # Python compiles it at each call, whatever there is
-        try:
-            with open(cache_of(path), "rb") as file:  # PEP 552: magic, flags, time, size
-                header = file.read(16)
-            info = os.stat(path)
-        except OSError:
-            yield path
-            continue
-        if header[4:] != struct.pack("<3I", 0, int(info.st_mtime) & 0xFFFFFFFF, info.st_size & 0xFFFFFFFF):
-            yield path
-
-
-def is_ours() -> bool:
-    """True where the files are this user's, and he may write beside them."""
-    if IS_ARCHIVE or not os.access(os.path.join(LIBRARY, "queuectl_lib"), os.W_OK):
-        return False
-    return sys.platform == "win32" or os.stat(LIBRARY).st_uid == os.geteuid()
-
-
-def write_bytecode() -> None:
-    """Have the bytecode of all our files beside them, where they are ours.
-
-    PYTHONDONTWRITEBYTECODE, which many containers set, forbids Python to keep what it has
-    compiled, not to use what is there.
-    """
-    missing = list(uncached()) if is_ours() else []
-    if missing:
-        import py_compile  # needed only here
-
-        with contextlib.suppress(OSError, py_compile.PyCompileError):  # a full disk: it was only to be quicker
-            for path in missing:
-                keep_only_whole(py_compile.compile(path, doraise=True))
-
-
-def keep_only_whole(cache: Optional[str]) -> None:
-    """Remove bytecode that a full disk has cut short: Python does not look (before 3.13), and stumbles on it."""
-    import marshal  # needed only here
-
-    if cache:
-        with open(cache, "rb") as file:
-            file.seek(16)  # PEP 552: the header
-            try:
-                marshal.load(file)
-            except (EOFError, ValueError, TypeError):
-                os.unlink(cache)

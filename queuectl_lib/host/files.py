@@ -11,7 +11,6 @@ import time
 
 from queuectl_lib import errors
 from queuectl_lib.errors import HostError
-from queuectl_lib.host import trust
 
 if sys.platform == "linux":
     import fcntl
@@ -241,6 +240,8 @@ def make_home(home: str) -> None:
     """Make the home, private, where it is missing. Raises HostError."""
     with refusals_told(home):
         if not os.path.isdir(home):
+            from queuectl_lib.host import trust  # which no worker needs
+
             os.makedirs(home, PRIVATE_FOLDER, exist_ok=True)
             os.chmod(home, PRIVATE_FOLDER)  # a umask may have taken even the owner's bits
             trust.Way().refuse_untrusted(home)  # a neighbour may have been there first, a moment ago

@@ -16,7 +16,7 @@ from helpers.marks import WINDOWS, long, posix_only
 from helpers.processes import runnable
 
 from queuectl_lib import lacking
-from queuectl_lib.host import bundle
+from queuectl_lib.host import bytecode
 
 OURS = ("queuectl", "queuectl_lib", "storage", "worker")
 
@@ -313,8 +313,8 @@ def test_an_old_python_is_told_what_it_is_whatever_is_missing(copy, version, lac
 
 def cached(copy):
     """The sources below *copy* whose bytecode Python would use, as paths below it."""
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from queuectl_lib.host import bundle; "
-    code += "print('\\n'.join(set(bundle.sources()) - set(bundle.uncached())))"
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from queuectl_lib.host import bytecode; "
+    code += "print('\\n'.join(set(bytecode.sources()) - set(bytecode.uncached())))"
     found = subprocess.run([sys.executable, "-S", "-B", "-c", code, copy.path], stdout=subprocess.PIPE, check=True)
     paths = [path for path in found.stdout.decode().splitlines() if path]
     return sorted(os.path.relpath(path, copy.path).replace(os.sep, "/") for path in paths)
@@ -398,6 +398,6 @@ def test_compiled_code_that_was_cut_short_is_told_with_its_cure_and_not_written_
         file.truncate(os.path.getsize(path) // 2)
     said = copy.run("list", code=3).stderr
     assert "cut short" in said and "__pycache__" in said
-    bundle.keep_only_whole(path)
+    bytecode.keep_only_whole(path)
     assert not os.path.exists(path)
     copy.run("list")

@@ -1,0 +1,81 @@
+"""The bytecode of our own files, which spares each call compiling: whether it is there, and written where it is not."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import sys
+
+import queuectl_lib
+from queuectl_lib.host.bundle import IS_ARCHIVE, LIBRARY
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterator, List, Optional
+
+
+def sources() -> List[str]:
+    """The path of every file of the bundle, none for an archive."""
+    found = [os.path.join(LIBRARY, name) for name in queuectl_lib.BUNDLE if name.endswith(".py")]
+    for folder, _, names in os.walk(os.path.join(LIBRARY, "queuectl_lib")):
+        found += [os.path.join(folder, name) for name in names if name.endswith(".py")]
+    return [] if IS_ARCHIVE else sorted(found)
+
+
+def cache_of(path: str) -> str:
+    """Where Python keeps the bytecode of the source *path*."""
+    return importlib.util.cache_from_source(path)
+
+
+def uncached() -> Iterator[str]:
+    """The sources that have no bytecode, or one that is not theirs any more (of another time or size)."""
+    import struct  # needed only here
+
+    for path in sources():
+        if os.path.basename(path) == "queuectl.py":
+            continue  # Python compiles it at each call, whatever there is
+        try:
+            with open(cache_of(path), "rb") as file:  # PEP 552: magic, flags, time, size
+                header = file.read(16)
+            info = os.stat(path)
+        except OSError:
+            yield path
+            continue
+        if header[4:] != struct.pack("<3I", 0, int(info.st_mtime) & 0xFFFFFFFF, info.st_size & 0xFFFFFFFF):
+            yield path
+
+
+def is_ours() -> bool:
+    """True where the files are this user's, and he may write beside them."""
+    if IS_ARCHIVE or not os.access(os.path.join(LIBRARY, "queuectl_lib"), os.W_OK):
+        return False
+    return sys.platform == "win32" or os.stat(LIBRARY).st_uid == os.geteuid()
+
+
+def write_bytecode() -> None:
+    """Have the bytecode of all our files beside them, where they are ours.
+
+    PYTHONDONTWRITEBYTECODE, which many containers set, forbids Python to keep what it has
+    compiled, not to use what is there.
+    """
+    missing = list(uncached()) if is_ours() else []
+    if missing:
+        import py_compile  # needed only here
+
+        with contextlib.suppress(OSError, py_compile.PyCompileError):  # a full disk: it was only to be quicker
+            for path in missing:
+                keep_only_whole(py_compile.compile(path, doraise=True))
+
+
+def keep_only_whole(cache: Optional[str]) -> None:
+    """Remove bytecode that a full disk has cut short: Python does not look (before 3.13), and stumbles on it."""
+    import marshal  # needed only here
+
+    if cache:
+        with open(cache, "rb") as file:
+            file.seek(16)  # PEP 552: the header
+            try:
+                marshal.load(file)
+            except (EOFError, ValueError, TypeError):
+                os.unlink(cache)
