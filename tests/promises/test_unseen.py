@@ -13,7 +13,7 @@ from helpers.waiting import wait_until
 
 from queuectl_lib.store import looking, roster
 
-APART = ["unshare", "--pid", "--fork", "--mount-proc"]
+APART = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
 # Nothing but an empty folder is at /proc: neither /proc nor `ps` show a process.
 UNSEEN = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
 
@@ -31,6 +31,18 @@ PATIENT = "echo begun >> ledger; while [ ! -e go ]; do sleep 0.05; done; echo do
 
 # What it has inherited of the run lock it gives up, for all who share that.
 UNLOCKING = "%s -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_UN)'; %s" % (sys.executable, PATIENT)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_apart(home):
+    """What was started in a namespace of its own ends with it: the pids in its life files mean others here."""
+    yield
+    apart = [process for process in home.started if process.args[: len(APART)] == APART]
+    for process in apart:
+        process.kill()
+        process.wait()
+    if apart:
+        wait_until(lambda: not roster.members(home.queue.folder), "what was apart to be gone")
 
 
 def start_in(home, within, *words):
