@@ -15,7 +15,6 @@ worker.log      what background supervisors and their workers say
 from __future__ import annotations
 
 import os
-import re
 
 from queuectl_lib import errors
 from queuectl_lib.errors import HostError
@@ -27,13 +26,13 @@ if TYPE_CHECKING:
 
 OUTPUTS = ("out", "err")
 FILES = ("run",) + OUTPUTS  # of an attempt
-TOKEN = re.compile("[0-9a-f]{16}")
+HEXADECIMAL = "0123456789abcdef"
 NO_TOKEN = "-"  # what stands in the name of a file for one that is none: no such file is ever made
 
 
 def is_token(value: object) -> bool:
     """True for what can be the token of an attempt; a database from elsewhere may hold anything, ../../x too."""
-    return isinstance(value, str) and TOKEN.fullmatch(value) is not None
+    return isinstance(value, str) and len(value) == 16 and not value.strip(HEXADECIMAL)
 
 
 def is_name(value: str) -> bool:
