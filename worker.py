@@ -159,7 +159,7 @@ class Supervisor:
 
     def wanted(self) -> int:
         """How many workers there should be."""
-        return 0 if self.stage or self.drained else self.options.workers
+        return 0 if self.stage or self.drained or self.standing.lost else self.options.workers
 
     def heed_requests(self) -> None:
         """Follow signals, requests that others left as files, and what became of the queue."""
@@ -227,6 +227,7 @@ class Supervisor:
         else:
             how = "killed by %s" % signals.signal_name(-code) if code < 0 else "exit code %d" % code
             self.say("worker %s died (%s)" % (worker.name, how))
+            self.standing.is_lost(at_once=True)  # with the home our files may be gone, so no other could start
             if self.chores:
                 self.chores.mourn()
         if not self.stage:
@@ -553,9 +554,8 @@ class Worker:
             self.trouble.note_start(self.ended[-1].error)
         else:
             self.running.append(attempt)
-            if not self.trouble.shortage_pause:  # else it may not begin, which has been told
-                of = (claim.id, claim.attempts, claim.max_retries + 1, log.brief(claim.command))
-                self.say("job %s started (attempt %d of %d): %s" % of)
+            of = (claim.id, claim.attempts, claim.max_retries + 1, log.brief(claim.command))
+            self.trouble.start = "job %s started (attempt %d of %d): %s" % of
 
     def report(self, outcome: Outcome, lost: bool) -> None:
         """Log a recorded outcome and remove the files that it made useless."""
@@ -583,6 +583,7 @@ class Worker:
         own = self.running[0]
         if own.wait(pace.QUICK_SECONDS, self.wake):
             return
+        self.trouble.tell_start(own)
         if (self.ended or self.ahead) and not self.trouble.is_in_the_way():
             self.trade(claim=False)
         if True in [attempt.bound_output() for attempt in self.running]:

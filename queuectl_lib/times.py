@@ -120,5 +120,7 @@ def exact_age(seconds: float) -> str:
 
 
 def seconds_text(seconds: float) -> str:
-    """Three digits are enough: 0.0042 s, 3.2 s, 60 s, 86400 s."""
+    """Two digits are enough: 0 s, 0.0042 s, 3.2 s, 60 s, 86400 s. Nothing is told below a tenth of a millisecond."""
+    if seconds < 0.001:
+        seconds = round(seconds, 4)
     return ("%.2g" % seconds if seconds < 10 else "%.0f" % seconds) + " s"

@@ -126,6 +126,10 @@ class Attempt:
             seconds = min(seconds, max(0.001, self.deadline - time.monotonic()))
         return wake.wait_for(None if self.lingers() else self.child, seconds, pace.QUICK_SECONDS)
 
+    def has_begun(self) -> bool:
+        """True once its watcher has come to the command itself."""
+        return not run_file.never_began(self.status())
+
     def lingers(self) -> bool:
         """True where no child's end will tell of the next change: it is not ours, or has ended, but not all of it."""
         return self.child is None or self.code is not None

@@ -98,11 +98,16 @@ class Orphans:
         running.append(orphan)
         if not has_ended:
             orphan.stops.append(self.stop)
-            dead = job["worker"]
-            of = "%s, which died while it ran" % dead if dead != self.name else "oneself, for want of memory"
-            self.say("job %s adopted from %s" % (orphan.claim.id, of))
+            self.say("job %s adopted from %s" % (orphan.claim.id, self.former(job["worker"])))
             if job["cancel_requested"]:
                 orphan.end(states.CANCELLED, CANCELLED_RUNNING)
+
+    def former(self, worker: str) -> str:
+        """The worker that held a job, and why it does no more, for people."""
+        if worker == self.name:
+            return "oneself, for want of memory"
+        let_go = roster.details_of(self.queue.folder, worker).get("asked") == "leave"
+        return "%s, which %s" % (worker, "left it running" if let_go else "died while it ran")
 
     def taken_up(self, job: Fields) -> Optional[Attempt]:
         """The attempt of an orphan, to be looked at; None where it is no longer under way."""

@@ -10,6 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Optional
 
+    from queuectl_lib.run.attempt import Attempt
+
 
 class Trouble:
     """What keeps one worker from going on now, and when it may try again."""
@@ -22,6 +24,7 @@ class Trouble:
         self.shortage_pause = 0.0  # while no process can be started
         self.retry_at = 0.0  # monotonic
         self.write_refused = False  # the last time
+        self.start = ""  # of a job, told once it has begun
 
     def meet(self, text: str, in_writing: bool = False) -> None:
         """The database refuses: keep everything, say it once, try again, ever more slowly."""
@@ -34,11 +37,19 @@ class Trouble:
         self.retry_at = time.monotonic() + self.pause
 
     def note_start(self, shortage: Optional[str]) -> None:
-        """A job was begun (None), or could not be for a *shortage* of the host."""
+        """A job has begun (None), or could not for a *shortage* of the host, and then it was not started."""
         if shortage is None:
             self.shortage_pause = 0.0
+            self.tell_start()
         else:
+            self.start = ""
             self.meet_shortage("cannot start a job (%s)" % shortage)
+
+    def tell_start(self, attempt: Optional[Attempt] = None) -> None:
+        """Tell that a job was started, where its *attempt* has begun or, without one, has ended."""
+        if self.start and (attempt is None or attempt.has_begun()):
+            self.say(self.start)
+            self.start = ""
 
     def meet_shortage(self, text: str) -> None:
         """The host cannot start a process now: wait, ever longer until one starts again."""

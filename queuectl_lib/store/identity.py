@@ -153,6 +153,7 @@ def sentence(original: Fields, path: str, interrupted: int) -> str:
     """What is said of a copy, once."""
     where = os.path.dirname(original["path"])
     place = "that was in %s before" % where if original["path"] == path else "in %s" % where
-    jobs = "1 job counts" if interrupted == 1 else "%d jobs count" % interrupted
-    text = "this is a copy of the queue %s: what was running there is left alone, %s as interrupted"
-    return text % (place, jobs)
+    text = "this is a copy of the queue %s: what was running there is left alone" % place
+    if interrupted:
+        text += ", %s as interrupted" % ("1 job counts" if interrupted == 1 else "%d jobs count" % interrupted)
+    return text

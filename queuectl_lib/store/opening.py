@@ -109,8 +109,9 @@ def told(path: str) -> Iterator[None]:
         text = "%s refuses the change (%s): look at its constraints and triggers; nothing was changed"
         raise Refused(text % (errors.printable(path), errors.printable(str(error)))) from error
     except sqlite3.DatabaseError as error:
-        kind = HostError if explained(str(error)) else Refused
-        raise kind(explanation(path, str(error))) from error
+        text = "out of memory" if is_for_want_of_memory(error) else str(error)
+        kind = HostError if explained(text) else Refused
+        raise kind(explanation(path, text)) from error
 
 
 EXPLANATIONS = (
@@ -122,8 +123,24 @@ EXPLANATIONS = (
     ("unable to open", "cannot be opened: check the permissions of it and of its directory"),
     ("not a database", "is not a database: move it away, or choose another db_path"),
     ("malformed", "is damaged: it was left as it is; restore a backup, or move it away with its -wal"),
+    ("out of memory", "cannot be used now: there is no memory; nothing was changed"),
     ("disk i/o", "cannot be read or written (disk I/O error): check the disk, then try again"),
 )
+
+
+ROOM_BYTES = 1024 * 1024  # more than any page, or part of the index, that SQLite maps at once
+
+
+def is_for_want_of_memory(error: sqlite3.Error) -> bool:
+    """True where SQLite tells as a fault of the disk that it could not have memory, say to map its index."""
+    if "NOMEM" in str(getattr(error, "sqlite_errorname", "")):  # of Python 3.11
+        return True
+    if "disk i/o" not in str(error).lower():
+        return False
+    try:
+        return not bytearray(ROOM_BYTES)
+    except MemoryError:
+        return True
 
 
 def explanation(path: str, message: str) -> str:

@@ -371,3 +371,21 @@ def test_a_bad_time_is_bad_input_and_adds_nothing(home, words):
     error = home.run("add", "true", *words, code=2).stderr
     assert words[0][2:].replace("-", "_") in error
     assert sum(looking.counts(home.queue.database).values()) == 0
+
+
+@pytest.mark.parametrize(
+    "seconds, text",
+    [
+        (0, "0 s"),
+        (7e-06, "0 s"),
+        (7.2e-05, "0.0001 s"),
+        (0.00042, "0.0004 s"),
+        (0.0042, "0.0042 s"),
+        (0.25, "0.25 s"),
+        (3.21, "3.2 s"),
+        (9.99, "10 s"),
+        (86400.0, "86400 s"),
+    ],
+)
+def test_how_long_something_took_is_told_without_exponents(seconds, text):
+    assert times.seconds_text(seconds) == text

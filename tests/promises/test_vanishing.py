@@ -10,12 +10,14 @@ import time
 
 import pytest
 from helpers.home import Home, contents, ledger, wait_for_log
+from helpers.installed import Copy
 from helpers.marks import needs_proc, posix_only
 from helpers.processes import is_running
 from helpers.queue import SETTINGS, claim, enqueue
 from helpers.waiting import wait_until
 
 from queuectl_lib.host import locks
+from queuectl_lib.run import pace
 from queuectl_lib.run.options import Options
 from queuectl_lib.run.standing import Standing
 from queuectl_lib.store import looking, roster
@@ -385,3 +387,19 @@ def test_a_stop_waits_for_a_worker_that_has_heard_and_finishes_its_job(home, whe
     open(os.path.join(where.path, "go"), "w").close()
     assert stop.communicate(timeout=20)[1] == b"stopped\n" and stop.returncode == 0
     assert not any(is_running(member["pid"]) for member in members)
+
+
+def test_a_worker_that_dies_just_when_its_home_was_renamed_is_not_replaced_by_one_without_files(tmp_path, renamed):
+    """The program lies in the home, so nothing of it could be loaded: that would be a traceback in the log."""
+    home = Copy(str(tmp_path / "home"))
+    home.run("worker", "start", "--count", "2", "--background")
+    pids = [member["pid"] for member in roster.members(home.queue.folder)]
+    worker = home.workers()[0]["pid"]
+    began = time.monotonic()
+    wait_until(lambda: time.monotonic() - began > pace.SHORT_LIFE_SECONDS, "an age in which it is replaced at once")
+    os.rename(home.path, renamed.path)
+    os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: not any(map(is_running, pids)), "the supervisor and its workers to leave")
+    log = contents(renamed.db + ".d/worker.log")
+    assert log.count(": the queue is no longer in %s: " % home.path) >= 2
+    assert "Traceback" not in log and "ModuleNotFoundError" not in log and "no worker can start" not in log

@@ -80,6 +80,7 @@ def all_made(somebody, log, count):
     wait_until(completed, "all jobs to be completed")
     assert sorted(contents(os.path.join(somebody.home, "made")).split()) == [str(n) for n in range(count)]
     assert contents(log).count("cannot start a job") == 1
+    assert contents(log).count(" started (attempt 1 of ") == count, "what could not be started is not called so"
     assert "given back" not in contents(log)
 
 
@@ -92,6 +93,7 @@ def test_a_process_limit_that_keeps_jobs_from_beginning_costs_none_an_attempt(so
         enqueue(somebody, 5)
         wait_until(lambda: "cannot start a job (its shell could not begin" in contents(log), "the shortage to be told")
         assert "dead            0\n" in somebody.run("--home", somebody.home, "status")
+        assert " started (attempt" not in contents(log)
         limit_processes(somebody, mine, -1)
         all_made(somebody, log, 5)
     finally:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 
 import pytest
-from helpers.bundle import FILES, copy_bundle
+from helpers.bundle import FILES, ROOT, copy_bundle
 from helpers.home import PATIENT, Home, contents, ledger, let_go, wait_for_log
 from helpers.installed import Copy
 from helpers.marks import posix_only
@@ -19,6 +19,7 @@ from queuectl_lib.errors import HostError
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.run import pace
 from queuectl_lib.run.options import Options
+from queuectl_lib.store import opening
 from worker import Worker
 
 pytestmark = posix_only
@@ -172,3 +173,36 @@ def test_a_home_that_cannot_be_written_is_told_and_still_read(nobodys):
     os.chmod(home.path, 0o700)
     os.chmod(home.db, 0o600)
     home.add("true")
+
+
+# ---------------------------------------------------------------- memory
+
+
+WITHOUT_MEMORY = """
+import resource, sqlite3, sys
+sys.path.insert(0, sys.argv[1])
+from queuectl_lib.errors import HostError
+from queuectl_lib.store import opening
+kept = bytearray(64 << 20)  # so that nothing as large stands ready in a heap
+resource.setrlimit(resource.RLIMIT_AS, (1 << 20,) * 2)
+try:
+    with opening.told("q.db"):
+        raise sqlite3.OperationalError("disk I/O error")
+except HostError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limit is not kept")
+def test_a_lack_of_memory_is_not_told_as_a_fault_of_the_disk():
+    words = [sys.executable, "-S", "-c", WITHOUT_MEMORY, ROOT]
+    said = subprocess.run(words, stdout=subprocess.PIPE, check=True, timeout=30).stdout.decode()
+    assert said == "q.db cannot be used now: there is no memory; nothing was changed\n"
+
+
+@pytest.mark.parametrize("name, word", [("SQLITE_IOERR_NOMEM", "no memory"), ("SQLITE_IOERR_WRITE", "disk I/O error")])
+def test_sqlites_own_word_for_the_lack_counts(name, word):
+    refusal = sqlite3.OperationalError("disk I/O error")
+    refusal.sqlite_errorname = name
+    with pytest.raises(HostError, match=word), opening.told("q.db"):
+        raise refusal
