@@ -54,6 +54,18 @@ SIMULATION = "store/test_simulation.py::test_workers_that_die_between_any_two_ca
 
 MUTANTS = [
     Mutant(
+        "a result that a trigger refuses holds up all others",
+        4,
+        [
+            (
+                "queuectl_lib/run/refusals.py",
+                "            if not outcomes:\n                raise\n",
+                "            raise\n",
+            )
+        ],
+        "promises/test_damaged_rows.py::test_outcomes_are_recorded_although_nothing_can_be_claimed",
+    ),
+    Mutant(
         "a token from the database is taken for a path",
         17,
         [("queuectl_lib/store/folder.py", "token if is_token(token) else NO_TOKEN", "token")],
