@@ -97,6 +97,8 @@ def gone(attempt: Attempt) -> Outcome:
         return outcome_of(attempt, states.LOST, "lost: what its run file told is gone")
     if run_file.is_of_another_boot(status):
         return outcome_of(attempt, states.LOST, "lost: the host was restarted while it ran")
+    if not tree.JOBS_OUTLIVE_WORKERS:
+        return outcome_of(attempt, states.LOST, "lost: it was killed together with its worker")
     return outcome_of(attempt, states.LOST, "lost: its worker and its shell are gone, and no exit code was noted")
 
 

@@ -376,6 +376,8 @@ def test_there_can_be_more_workers_than_windows_waits_for(home, monkeypatch):
     import worker
     from queuectl_lib.host.waking import WakeUp
     from queuectl_lib.run.options import Options
+    from queuectl_lib.run.standing import Standing
+    from queuectl_lib.store import roster
 
     supervisor = worker.Supervisor(home.queue, "s1", Options(70, False), None)
     context = multiprocessing.get_context("spawn")
@@ -388,6 +390,8 @@ def test_there_can_be_more_workers_than_windows_waits_for(home, monkeypatch):
 
     supervisor.workers = [Stub(semaphore) for semaphore in semaphores]
     supervisor.wake = WakeUp(supervisor.signals)
+    home.queue.folder.make()
+    supervisor.standing = Standing(home.queue.folder, "s1", roster.member_details("supervisor", "s1", False), print)
     supervisor.rest()
 
 
