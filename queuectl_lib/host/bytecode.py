@@ -74,8 +74,8 @@ def keep_only_whole(cache: Optional[str]) -> None:
 
     if cache:
         with open(cache, "rb") as file:
-            file.seek(16)  # PEP 552: the header
-            try:
-                marshal.load(file)
-            except (EOFError, ValueError, TypeError):
-                os.unlink(cache)
+            code = file.read()[16:]  # PEP 552: behind the header
+        try:
+            marshal.loads(code)
+        except (EOFError, ValueError, TypeError):
+            os.unlink(cache)  # Windows lets nobody remove a file that is open
