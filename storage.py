@@ -7,13 +7,15 @@ claim that it finishes. Time is passed in, as seconds since 1970; every method m
 
 What the arrows stand on, each a room of queuectl_lib/store:
 
-    opening      the one opener                  looking    questions about jobs
-    schema       steps, creating, upgrading      health     what `check` asks
-    database     the gate, reading, writing      output     the bytes of attempts
-    folder       the files beside the database   roster     who is alive, what was asked of him
-    bulk         many jobs, all or none          tidying    what the dead left
-    pruning      deleting what is finished       aftermath  what settling brings with it
-    claiming     due jobs given to a worker      stops      what was asked, as evidence
+    opening      the one opener                  looking    questions about all jobs
+    schema       steps, creating, upgrading      showing    jobs in a list, or one in full
+    database     the gate, reading, writing      finding    one job by its id or key
+    folder       the files beside the database   health     what `check` asks
+    bulk         many jobs, all or none          output     the bytes of attempts
+    pruning      deleting what is finished       presence   a life file, and who is seen to hold his
+    claiming     due jobs given to a worker      roster     who is alive, what was asked of him
+    tidying      what the dead left              stops      what was asked, as evidence
+    aftermath    what settling brings with it
 """
 
 from __future__ import annotations
@@ -25,9 +27,8 @@ import time
 from queuectl_lib import times
 from queuectl_lib.errors import NoDatabase, QueueError
 from queuectl_lib.host import bell, failpoints, locks
-from queuectl_lib.jobs import fields, ids, states
-from queuectl_lib.jobs.ids import MadeId
-from queuectl_lib.store import looking, opening
+from queuectl_lib.jobs import states
+from queuectl_lib.store import opening
 from queuectl_lib.store.database import Database
 
 TYPE_CHECKING = False
@@ -54,10 +55,7 @@ class Queue:
 
     # -------------------------------------------------------- enqueue
 
-    INSERT_JOB = "INSERT INTO jobs (%s) VALUES (%s)" % (
-        fields.INSERT_COLUMNS,
-        ", ".join("?" * (fields.OWN + fields.SHARED)),
-    )
+    INSERT_JOB = "INSERT INTO jobs (%s) VALUES (%s)"
 
     def enqueue(self, row: Sequence[Any]) -> str:
         """Add one job (a JobMaker row) and return its id once it is safe on the disk.
@@ -65,19 +63,23 @@ class Queue:
         While another job with its key waits or runs nothing is added, and that Holder is
         returned. Raises QueueError when a given id exists; a made one is then made anew.
         """
+        from queuectl_lib.jobs import fields, ids  # which no worker needs
+        from queuectl_lib.store import finding
+
+        insert = self.INSERT_JOB % (fields.INSERT_COLUMNS, ", ".join("?" * len(row)))
         self.database.ready()
         while True:
             try:
                 with self.database.writing() as connection:
-                    holder = looking.find_holder(connection, row[fields.KEY])
+                    holder = finding.find_holder(connection, row[fields.KEY])
                     if holder is not None:
                         return holder
-                    opening.refuse_ignored(1 - connection.execute(self.INSERT_JOB, row).rowcount)
+                    opening.refuse_ignored(1 - connection.execute(insert, row).rowcount)
                 break
             except opening.Refused:
-                if not looking.exists(self.database, row[0]):  # something else refuses, and would again
+                if not finding.exists(self.database, row[0]):  # something else refuses, and would again
                     raise
-                if not isinstance(row[0], MadeId):
+                if not isinstance(row[0], ids.MadeId):
                     raise QueueError("job %s exists already: nothing was added" % row[0]) from None
                 row = (ids.make_id(time.time()),) + tuple(row[1:])
         bell.ring(self.folder.bell)
@@ -176,8 +178,10 @@ class Queue:
         Returns (id, token) per job: the token of the running attempt, None if none ran.
         Raises QueueError when one does not exist or is finished.
         """
-        with looking.no_job_without_database(ids), self.database.writing() as connection:
-            heads = [looking.head(connection, identifier) for identifier in ids]
+        from queuectl_lib.store import finding  # which no worker needs
+
+        with finding.no_job_without_database(ids), self.database.writing() as connection:
+            heads = [finding.head(connection, identifier) for identifier in ids]
             for identifier, head in zip(ids, heads):
                 if head["state"] in states.FINAL:
                     raise QueueError("job %s is %s already: nothing was cancelled" % (identifier, head["state"]))
@@ -194,8 +198,10 @@ class Queue:
         Raises QueueError when one does not exist, is in another state, or has a key that
         a waiting or running job holds.
         """
-        with looking.no_job_without_database(ids), self.database.writing() as connection:
-            heads = [looking.head(connection, identifier) for identifier in ids]
+        from queuectl_lib.store import finding  # which no worker needs
+
+        with finding.no_job_without_database(ids), self.database.writing() as connection:
+            heads = [finding.head(connection, identifier) for identifier in ids]
             for identifier, head in zip(ids, heads):
                 if head["state"] not in states:
                     raise QueueError(
@@ -204,7 +210,7 @@ class Queue:
             for head in heads:
                 holder = requeue_one(connection, head, now)
                 if holder is not None:
-                    raise looking.key_is_held(head["id"], holder, holder in ids)
+                    raise finding.key_is_held(head["id"], holder, holder in ids)
         bell.ring(self.folder.bell)
 
     FIND_DEAD = "SELECT seq, id, unique_key FROM jobs WHERE state = 'dead' AND state <> 'completed' ORDER BY seq"
@@ -337,7 +343,9 @@ REQUEUE_JOB = (
 
 def requeue_one(connection: sqlite3.Connection, head: sqlite3.Row, now: float) -> Optional[Holder]:
     """Move one job back to pending, unless another holds its key: that one is returned."""
-    holder = looking.find_holder(connection, head["unique_key"])
+    from queuectl_lib.store import finding  # which no worker needs
+
+    holder = finding.find_holder(connection, head["unique_key"])
     if holder is None:
         connection.execute(REQUEUE_JOB, (times.utc_text(now), times.utc_text(now), head["seq"]))
     return holder

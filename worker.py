@@ -60,7 +60,7 @@ from queuectl_lib.run.orphans import Orphans
 from queuectl_lib.run.pace import Pace
 from queuectl_lib.run.spare_files import SpareFiles
 from queuectl_lib.settings import ConfigFile
-from queuectl_lib.store import aftermath, claiming, looking, opening, roster, stops  # noqa: F401 - and aftermath
+from queuectl_lib.store import aftermath, claiming, folder, looking, opening, presence, stops  # noqa: F401 - of storage
 from storage import Queue
 
 TYPE_CHECKING = False
@@ -109,7 +109,7 @@ class Supervisor:
         self.when_present = when_present
         self.began = time.monotonic()
         self.workers: List[WorkerProcess] = []
-        self.stage = ""  # or one of roster.REQUESTS: what the workers have been asked
+        self.stage = ""  # or one of folder.REQUESTS: what the workers have been asked
         self.signals: List[int] = []
         self.started = 0
         self.replacing = Replacing(self.say)
@@ -144,7 +144,7 @@ class Supervisor:
         self.wake = WakeUp(self.signals)
         for number in signals.stop_signals():  # before anyone can see that we are here, and ask us to stop
             self.wake.catch(number)
-        details = roster.member_details("supervisor", self.name, self.options.max_seconds is not None)
+        details = presence.member_details("supervisor", self.name, self.options.max_seconds is not None)
         self.standing = standing.Standing(self.queue.folder, self.name, details, self.say)
         if self.when_present:
             self.when_present()
@@ -173,7 +173,7 @@ class Supervisor:
         if self.time_is_over() and not self.stage:
             self.request("stop")
             self.advance("stop")
-        for request in roster.REQUESTS:
+        for request in folder.REQUESTS:
             if os.path.exists(self.queue.folder.request_path(self.name, request)):
                 self.advance(request)
 
@@ -194,7 +194,7 @@ class Supervisor:
                 signals.ask_worker(worker.process.pid, self.stage == "now")
 
     def advance(self, stage: str) -> None:
-        if self.stage and roster.REQUESTS.index(stage) <= roster.REQUESTS.index(self.stage):
+        if self.stage and folder.REQUESTS.index(stage) <= folder.REQUESTS.index(self.stage):
             return
         self.stage = stage
         self.standing.presence.tell("asked", stage)
@@ -208,7 +208,7 @@ class Supervisor:
 
     def bury_dead_workers(self) -> None:
         for worker in self.workers[:]:
-            if not (worker.booted or worker.rehearses) and roster.has_begun(self.queue.folder, worker.name):
+            if not (worker.booted or worker.rehearses) and presence.has_begun(self.queue.folder, worker.name):
                 worker.booted = True
                 self.replacing.has_begun()
             if worker.process.exitcode is None:
@@ -351,7 +351,7 @@ class Worker:
         self.ahead: Deque[Claim] = collections.deque()  # claimed, not started
         self.ended: List[Outcome] = []  # not recorded yet
         self.pace = Pace()
-        self.stage = ""  # or one of roster.REQUESTS
+        self.stage = ""  # or one of folder.REQUESTS
         self.signals: List[int] = []
         self.looked_at = 0.0
         self.share = os.urandom(1)[0] / 256  # of the pause: many workers do not look all at once
@@ -399,7 +399,7 @@ class Worker:
         signals.reset_signals(self.wake)
         self.bell = Bell(self.queue.folder.bell, self.queue.path)
         self.job_object = tree.own_job_object(self.name)
-        details = roster.member_details("worker", self.supervisor, self.options.max_seconds is not None)
+        details = presence.member_details("worker", self.supervisor, self.options.max_seconds is not None)
         self.standing = standing.Standing(self.queue.folder, self.name, details, self.say)
         self.say("worker started, pid %d" % os.getpid())
         with contextlib.suppress(HostError, OSError):

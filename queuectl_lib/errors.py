@@ -47,6 +47,10 @@ def unknown_name(what: str, name: object, known: Sequence[str]) -> BadInput:
     return BadInput("unknown %s %s: %s" % (what, shown(name), hint))
 
 
+def no_such_job(identifier: str) -> QueueError:
+    return QueueError("no job has the id %s: `list` shows the newest" % shown(identifier))
+
+
 def shown(value: object) -> str:
     """A foreign value, quoted, short and with nothing that could drive a terminal."""
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 200:

@@ -422,15 +422,15 @@ sys.stderr.write("\\n".join(["code=%%d" %% code] + sorted(sys.modules)))
 ALWAYS = "errors values times settings commands.main commands.frame commands.terminal commands.untranslated"
 ALWAYS += " host.bundle host.files host.locks"
 ALWAYS += " host.interrupts host.places host.trust host.system host.failpoints host.bell"
-ALWAYS += " jobs.checks jobs.fields jobs.ids jobs.states"
-ALWAYS += " store.database store.folder store.index_room store.looking store.opening store.schema"
+ALWAYS += " jobs.checks jobs.ids jobs.states"
+ALWAYS += " store.database store.folder store.index_room store.opening store.schema"
 # The rooms that a call of each command loads beside these. A room costs each call 0.05 to 0.1 ms: who lengthens a
 # list says why in the same commit.
 MORE = {
-    "add true": "commands.add",
-    "list": "commands.list commands.tables",
-    "status": "commands.status store.roster",
-    "check": "commands.check reports.problems store.health store.roster",
+    "add true": "commands.add jobs.fields store.finding",
+    "list": "commands.list commands.tables jobs.fields store.showing",
+    "status": "commands.status store.looking store.roster",
+    "check": "commands.check reports.problems store.health store.looking store.roster",
 }
 
 
@@ -463,7 +463,10 @@ def test_a_frequent_command_loads_exactly_the_rooms_that_it_needs(tmp_path, word
 LATER = {
     ("queuectl_lib/host/bundle.py", "queuectl_lib/host/trust.py"),
     ("queuectl_lib/host/files.py", "queuectl_lib/host/trust.py"),
+    ("storage.py", "queuectl_lib/jobs/fields.py"),
+    ("storage.py", "queuectl_lib/jobs/ids.py"),
     ("storage.py", "queuectl_lib/store/bulk.py"),
+    ("storage.py", "queuectl_lib/store/finding.py"),
     ("worker.py", "queuectl_lib/run/chores.py"),
     ("worker.py", "queuectl_lib/run/replacing.py"),
     ("worker.py", "queuectl_lib/run/slots.py"),
@@ -507,7 +510,7 @@ AFTERWARDS = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
 import storage, worker
-from queuectl_lib.store import roster
+from queuectl_lib.store import presence
 began = set()
 
 kind, class_ = sys.argv[2], getattr(worker, sys.argv[2])
@@ -522,7 +525,7 @@ from queuectl_lib.settings import ConfigFile
 from queuectl_lib.run.options import Options
 queue, config = storage.Queue(sys.argv[3]), ConfigFile(os.path.dirname(sys.argv[3]))
 if kind == "Worker":
-    roster.Presence(queue.folder, "s", {})
+    presence.Presence(queue.folder, "s", {})
     worker.Worker(queue, "w-1", "s", Options(1, True), config).run()
 else:
     worker.serve(queue, "s", Options(1, True), config)

@@ -11,7 +11,6 @@ from queuectl_lib.host import files, interrupts, system
 from queuectl_lib.jobs import fields
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.jobs.ids import Holder
-from queuectl_lib.store import looking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +50,9 @@ def add(call: Call) -> int:
     if options.verbose:
         tell_holder(identifier)
     if options.json:
-        job = looking.job(queue.database, identifier)
+        from queuectl_lib.store import showing  # which most calls need not
+
+        job = showing.job(queue.database, identifier)
         del job["history"]
     if options.json or not options.quiet:
         how = "is there already" if isinstance(identifier, Holder) else "was added"

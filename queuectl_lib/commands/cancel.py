@@ -9,7 +9,7 @@ from queuectl_lib.commands import frame
 from queuectl_lib.errors import Interrupted, QueueError
 from queuectl_lib.host import interrupts
 from queuectl_lib.jobs import states
-from queuectl_lib.store import looking, roster
+from queuectl_lib.store import finding, roster
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def await_cancel(
     late, missed = [], []
     deadline = time.monotonic() + seconds
     for identifier, token in asked:
-        while token and looking.running_token(queue.database, identifier) == token:
+        while token and finding.running_token(queue.database, identifier) == token:
             if time.monotonic() > deadline or not roster.has_worker_soon(queue.folder):
                 late.append(identifier)
                 break
@@ -63,7 +63,7 @@ def await_cancel(
     for identifier, token in asked:
         if not token or identifier in late:
             continue  # cancelled already, or not yet
-        state = looking.states_of(queue.database, [identifier])[0]
+        state = finding.states_of(queue.database, [identifier])[0]
         if state != "cancelled":
             missed.append("%s was %s" % (identifier, state))
     return late, missed

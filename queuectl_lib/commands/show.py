@@ -6,7 +6,7 @@ from queuectl_lib import errors, times
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.host import system
 from queuectl_lib.jobs import fields
-from queuectl_lib.store import looking, output
+from queuectl_lib.store import output, showing
 from queuectl_lib.store.output import Output
 
 TYPE_CHECKING = False
@@ -22,7 +22,7 @@ JSON_BYTES = 1024 * 1024  # of output that `show --json` carries per stream
 @frame.command("show", frame.argument("id", metavar="ID"), shows=True)
 def show(call: Call) -> int:
     queue = call.queue()
-    job = looking.job(queue.database, call.options.id)
+    job = showing.job(queue.database, call.options.id)
     if call.options.json:
         call.print_json(output.with_output(queue.database, job, JSON_BYTES))
         return 0

@@ -7,7 +7,7 @@ from queuectl_lib.commands import terminal
 from queuectl_lib.errors import BadInput
 from queuectl_lib.host import system
 from queuectl_lib.jobs import fields, states
-from queuectl_lib.store import looking
+from queuectl_lib.store import showing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ CELL_CHARACTERS = 30  # of a field beside the command, which shall be seen
 
 def show_jobs(call: Call, wanted: Sequence[str], limit: int) -> None:
     """Print the newest *limit* jobs in the states *wanted*, or in all."""
-    jobs, more = looking.jobs(call.queue().database, wanted, limit)
+    jobs, more = showing.jobs(call.queue().database, wanted, limit)
     if call.options.json:
         call.print_json(jobs)
     elif jobs:

@@ -8,7 +8,7 @@ from queuectl_lib import times, values
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.commands.terminal import Progress
 from queuectl_lib.jobs import states
-from queuectl_lib.store import looking, roster
+from queuectl_lib.store import finding, roster
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def wait(call: Call) -> int:
     progress, pause, hinted = Progress(), 0.02, False
     try:
         while True:
-            counts = looking.counts_of(queue.database, ids) if ids else roster.counts_of_others(queue.database)
+            counts = finding.counts_of(queue.database, ids) if ids else roster.counts_of_others(queue.database)
             open_jobs = sum(counts[state] for state in states.STATES if state not in states.FINAL)
             if not open_jobs or (deadline is not None and time.monotonic() >= deadline):
                 break

@@ -17,7 +17,7 @@ from queuectl_lib.doctor.probes import Finding
 from queuectl_lib.errors import HostError, QueueError
 from queuectl_lib.host import bundle, files, locks, processes, signals
 from queuectl_lib.run import launching, starting
-from queuectl_lib.store import looking, roster
+from queuectl_lib.store import looking, roster, showing
 from storage import Queue
 
 TYPE_CHECKING = False
@@ -167,7 +167,7 @@ class Trial:
         began = time.time()
         self.end(self.start("worker", "start", "--drain", "--count", str(TRIAL_WORKERS)))
         took = time.time() - began
-        jobs = [job for job in looking.jobs(self.queue.database, (), 10 * TRIAL_JOBS)[0] if job["id"] != "tree"]
+        jobs = [job for job in showing.jobs(self.queue.database, (), 10 * TRIAL_JOBS)[0] if job["id"] != "tree"]
         done = [job for job in jobs if (job["state"], job["attempts"]) == ("completed", 1)]
         if len(done) != 2 * TRIAL_JOBS:
             error = next((job["last_error"] for job in jobs if job["last_error"]), "no reason is known")
@@ -189,7 +189,7 @@ class Trial:
 
     def probe_ending(self) -> Finding:
         """What became of the job that ran into its timeout, and of its child in another session."""
-        job = looking.job(self.queue.database, "tree")
+        job = showing.job(self.queue.database, "tree")
         if not os.path.exists(self.lock_path):
             text = "not tried: %s" % (job["last_error"] or "the job is %s" % job["state"])
             return Finding("ending", None, text, "try again when the host is less busy")

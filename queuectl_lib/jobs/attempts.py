@@ -87,6 +87,13 @@ def mended(row: Any) -> Fields:
     return whole
 
 
+# What is read of the row of a job that is claimed, which Claim and check_row know by these names.
+CLAIMED_COLUMNS = (
+    *("is_list", "id", "command", "attempts", "max_retries", "timeout", "cwd", "env", "umask", "unique_key"),
+    "pipe_output",
+)
+
+
 class Claim:
     """One attempt that one worker holds: what to run, and the token that proves it.
 

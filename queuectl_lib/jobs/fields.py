@@ -1,7 +1,7 @@
 """The fields of a job: one table that says of each, once, what there is to say; and from words or JSON to a row.
 
 A new field is a row of FIELDS and a column in store/schema. With an option and a check it is taken
-by `add` and in JSON, stored, shown and fed back; where *claimed* says so a claim reads it (jobs/attempts).
+by `add` and in JSON, stored, shown and fed back; what a claim reads of it stands in jobs/attempts.
 Those of BY_HAND are made in JobMaker, for an enqueue of a million jobs or since they depend on the call.
 """
 
@@ -32,7 +32,6 @@ class Field:
         read: Optional[Callable[[Any], object]] = None,
         shown: Callable[[Any], str] = str,
         heading: str = "",
-        claimed: bool = False,
     ) -> None:
         self.key = key
         self.column = column
@@ -42,7 +41,6 @@ class Field:
         self.read = read
         self.shown = shown
         self.heading = heading
-        self.claimed = claimed
 
 
 def whole(key: str) -> Callable[[str], int]:
@@ -53,16 +51,15 @@ def whole(key: str) -> Callable[[str], int]:
 # In the order of `show` and JSON. key; column: where it is kept, as it is called there. option: of `add`, as argparse
 # takes it (without one queuectl sets the field itself: it is accepted in input, and ignored); words: what its text
 # means, where that is not the text. check: what is stored of a JSON value. read: the JSON value of what is stored.
-# shown: the text of a JSON value for people. heading: of its column in `list`. claimed: a claim reads it.
+# shown: the text of a JSON value for people. heading: of its column in `list`.
 FIELDS = (
-    Field("id", "id", {"help": "the job's id (default: a new one)"}, claimed=True),
-    Field("command", "command", {}, shown=system.typed, claimed=True),
+    Field("id", "id", {"help": "the job's id (default: a new one)"}),
+    Field("command", "command", {}, shown=system.typed),
     Field("state", "state"),
-    Field("attempts", "attempts", claimed=True),
+    Field("attempts", "attempts"),
     Field(
         *("max_retries", "max_retries", {"metavar": "N", "help": "retries after the first attempt"}),
         words=whole("max_retries"),
-        claimed=True,
     ),
     Field("priority", "priority", {"metavar": "N", "help": "higher runs first (default 0)"}, words=whole("priority")),
     Field(
@@ -75,11 +72,8 @@ FIELDS = (
         *("timeout", "timeout", {"metavar": "DURATION", "help": "end an attempt that runs longer"}),
         check=checks.check_timeout,
         shown=lambda seconds: values.number_text(seconds) + " s",
-        claimed=True,
     ),
-    Field(
-        *("cwd", "cwd", {"metavar": "DIR", "help": "run in this directory (default: the current one)"}), claimed=True
-    ),
+    Field("cwd", "cwd", {"metavar": "DIR", "help": "run in this directory (default: the current one)"}),
     Field(
         *("env", "env"),
         {"metavar": "NAME=VALUE", "action": "append", "help": "set a variable for the job (repeatable)"},
@@ -87,7 +81,6 @@ FIELDS = (
         check=checks.check_env,
         read=lambda text: json.loads(text) if text else {},
         shown=lambda env: ", ".join(sorted(env)) + " (values not shown)" if env else "-",  # the values are secrets
-        claimed=True,
     ),
     Field(
         *(
@@ -96,12 +89,10 @@ FIELDS = (
             {"metavar": "MODE", "help": "which permissions its files lack: 022, 0077 (default: yours)"},
         ),
         read=lambda umask: None if umask is None else "%04o" % umask,
-        claimed=True,
     ),
     Field(
         *("unique", "unique_key"),
         {"metavar": "KEY", "help": "add nothing while another job with this key waits or runs"},
-        claimed=True,
     ),
     Field(
         *("pipe_output", "pipe_output"),
@@ -113,7 +104,6 @@ FIELDS = (
         check=checks.check_flag("pipe_output"),
         read=lambda kept: bool(kept),
         shown=lambda piped: "yes" if piped else "no",
-        claimed=True,
     ),
     Field("created_at", "created_at"),
     Field("updated_at", "updated_at"),
@@ -137,7 +127,6 @@ SHARED_COLUMNS = "run_at, next_run_at, lane, %s, cwd, umask, created_at, updated
 INSERT_COLUMNS = OWN_COLUMNS + ", " + SHARED_COLUMNS
 OWN, SHARED = (names.count(",") + 1 for names in (OWN_COLUMNS, SHARED_COLUMNS))
 KEY = OWN - 1  # where unique_key stands in a row
-CLAIMED_COLUMNS = ["is_list"] + [field.column for field in FIELDS if field.claimed]
 SHOWN_COLUMNS = ", ".join(["is_list"] + ['%s AS "%s"' % (field.column, field.key) for field in FIELDS if field.column])
 READ = tuple((field.key, field.read) for field in FIELDS if field.read)
 

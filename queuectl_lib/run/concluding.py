@@ -12,7 +12,7 @@ from queuectl_lib.host import locks, processes, tree
 from queuectl_lib.jobs import attempts, states
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.run import interruption, launching, output_files, run_file
-from queuectl_lib.store import folder, looking
+from queuectl_lib.store import claiming, folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def orphan_not_begun(attempt: Attempt) -> Outcome:
     """The same of an orphan: that costs nothing, but not twice in a row, or a job could go on so for ever."""
     if not was_launched(attempt):
         return attempts.unstarted(attempt.claim)
-    if looking.ended_so_before(attempt.queue.database, attempt.claim, NEVER_BEGAN):
+    if claiming.ended_so_before(attempt.queue.database, attempt.claim, NEVER_BEGAN):
         return outcome_of(attempt, states.LOST, "lost: %s, as the last time" % NEVER_BEGAN)
     return outcome_of(attempt, states.GIVEN_BACK, NEVER_BEGAN)
 
@@ -168,7 +168,7 @@ def was_lost(database: Database, outcome: Outcome) -> bool:
     if outcome.unstarted:
         return False
     with contextlib.suppress(QueueError):
-        return not looking.is_recorded(database, outcome.claim, outcome.kind, outcome.finished)
+        return not claiming.is_recorded(database, outcome.claim, outcome.kind, outcome.finished)
     return True
 
 

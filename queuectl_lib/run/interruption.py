@@ -5,7 +5,7 @@ commands in the same moment. A command that dies by a signal that stops, within 
 after its supervisor was told to stop, has been interrupted. Its death may be seen before the
 stop is, so such a death, and no other, is held back for a moment before it counts.
 
-A stop is told by the request files of the supervisor (store/roster), which outlive it as long as
+A stop is told by the request files of the supervisor (store/folder), which outlive it as long as
 jobs of its workers are under way. Without one nothing is given back, so no job can go on so for ever.
 """
 
@@ -15,7 +15,7 @@ import os
 import time
 
 from queuectl_lib.run import run_file
-from queuectl_lib.store import roster, stops
+from queuectl_lib.store import stops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class PastStop:
         if any(-HOLD_SECONDS <= died_at - moment <= grace for moment in told):
             return True
         young = time.monotonic() < died_at + HOLD_SECONDS
-        return None if young and roster.is_alive(self.folder, self.supervisor) else False
+        return None if young and self.folder.is_alive(self.supervisor) else False
 
 
 def noted_at(run_path: str) -> float:

@@ -32,7 +32,7 @@ from queuectl_lib.host import failpoints, tree
 from queuectl_lib.jobs import states
 from queuectl_lib.run.attempt import CANCELLED_RUNNING, Attempt
 from queuectl_lib.run.interruption import PastStop
-from queuectl_lib.store import looking, opening, roster
+from queuectl_lib.store import claiming, opening, presence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Orphans:
         self.current = current
         self.stop = stop
         self.say = say
-        self.sightings = roster.Sightings(queue.folder)
+        self.sightings = presence.Sightings(queue.folder)
         self.puzzles: Set[str] = set()  # tokens of those whose files cannot be read
 
     def look_after(self, jobs: Sequence[Fields], held: Set[str], running: List[Attempt], is_free: bool) -> None:
@@ -106,12 +106,12 @@ class Orphans:
         """The worker that held a job, and why it does no more, for people."""
         if worker == self.name:
             return "oneself, for want of memory"
-        let_go = roster.details_of(self.queue.folder, worker).get("asked") == "leave"
+        let_go = self.queue.folder.details_of(worker).get("asked") == "leave"
         return "%s, which %s" % (worker, "left it running" if let_go else "died while it ran")
 
     def taken_up(self, job: Fields) -> Optional[Attempt]:
         """The attempt of an orphan, to be looked at; None where it is no longer under way."""
-        found = looking.running_attempt(self.queue.database, job["seq"], job["token"])
+        found = claiming.running_attempt(self.queue.database, job["seq"], job["token"])
         if not found:
             return None
         claim, started = found

@@ -18,7 +18,7 @@ import time
 
 from queuectl_lib.run import pace
 from queuectl_lib.store import identity
-from queuectl_lib.store.roster import Presence, Sightings
+from queuectl_lib.store.presence import Presence, Sightings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

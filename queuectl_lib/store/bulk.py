@@ -16,7 +16,7 @@ from queuectl_lib.errors import QueueError
 from queuectl_lib.host import failpoints, interrupts
 from queuectl_lib.jobs import fields, ids
 from queuectl_lib.jobs.ids import Holder, MadeId
-from queuectl_lib.store import looking, opening
+from queuectl_lib.store import finding, opening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def most_bytes(connection: sqlite3.Connection) -> int:
 FIND_HOLDERS = (
     "INSERT OR REPLACE INTO incoming_keys SELECT k.unique_key, k.leader, j.id, j.state"
     " FROM incoming_keys k CROSS JOIN jobs j ON j.unique_key = k.unique_key"
-    " WHERE j.unique_key IS NOT NULL AND j.%s" % looking.HOLDS
+    " WHERE j.unique_key IS NOT NULL AND j.%s" % finding.HOLDS
 )
 DROP_HELD = "UPDATE incoming SET id = NULL WHERE rowid IN (SELECT leader FROM incoming_keys WHERE holder IS NOT NULL)"
 

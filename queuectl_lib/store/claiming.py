@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 
 from queuectl_lib import times
-from queuectl_lib.jobs import attempts, fields, states
+from queuectl_lib.jobs import attempts, states
 from queuectl_lib.jobs.attempts import Claim, Outcome
 from queuectl_lib.store import looking, opening
 
@@ -18,12 +19,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, List, Optional, Sequence, Tuple
 
+    from queuectl_lib.store.database import Database
     from queuectl_lib.values import Fields
 
 # Each index is named: after an ANALYZE, SQLite up to 3.25 would rather read or sort the whole table.
 PROMOTE_DUE = "UPDATE jobs INDEXED BY jobs_later SET lane = 0 WHERE lane = 1 AND next_run_at <= ?"
 PROMOTE_NO_TIMES = "UPDATE jobs INDEXED BY jobs_later SET lane = 0 WHERE lane = 1 AND next_run_at > '9999-12-32'"
-FIND_DUE = "SELECT seq, runs, next_run_at, %s %s LIMIT ?" % (", ".join(fields.CLAIMED_COLUMNS), looking.DUE_IN_ORDER)
+FIND_DUE = "SELECT seq, runs, next_run_at, %s %s LIMIT ?" % (", ".join(attempts.CLAIMED_COLUMNS), looking.DUE_IN_ORDER)
 
 
 def claim_due(
@@ -125,3 +127,44 @@ def claim_one(connection: sqlite3.Connection, worker: str, row: Fields, now_text
     if number > 1:
         claim.leftovers = [left["token"] for left in connection.execute(FIND_LEFTOVERS, (row["seq"],))]
     return claim
+
+
+RUNNING_ATTEMPT = (
+    "SELECT j.seq, %s, a.id AS attempt_id, a.number, a.started_at, j.token, j.worker, j.cancel_requested"
+    " FROM jobs j JOIN attempts a ON a.job = j.seq AND a.number = j.runs"
+    " WHERE j.seq = ? AND j.token = ? AND j.state = 'processing'"
+    % ", ".join("j." + column for column in attempts.CLAIMED_COLUMNS)
+)
+
+
+def running_attempt(database: Database, seq: int, token: str) -> Optional[Tuple[Claim, float]]:
+    """The claim *token* on job *seq* and when it started, if it still stands."""
+    with database.reading() as connection:
+        row = connection.execute(RUNNING_ATTEMPT, (seq, token)).fetchone()
+    if not row:
+        return None
+    try:
+        claim = Claim(row, row["token"], row["attempt_id"], row["number"])
+    except (ValueError, TypeError, RecursionError):  # it runs already: what cannot be read is not needed
+        claim = Claim(attempts.mended(row), row["token"], row["attempt_id"], row["number"])
+    return claim, times.seconds_or(row["started_at"], time.time())
+
+
+ATTEMPT_BEFORE = "SELECT error FROM attempts WHERE job = ? AND number < ? ORDER BY number DESC LIMIT 1"
+
+
+def ended_so_before(database: Database, claim: Claim, error: str) -> bool:
+    """True where the attempt before this one ended with the same *error*."""
+    with database.reading() as connection:
+        row = connection.execute(ATTEMPT_BEFORE, (claim.seq, claim.number)).fetchone()
+    return row is not None and row["error"] == error
+
+
+RECORDED = "SELECT 1 FROM attempts WHERE id = ? AND job = ? AND outcome = ? AND finished_at = ?"
+
+
+def is_recorded(database: Database, claim: Claim, kind: str, finished: float) -> bool:
+    """True where this very attempt is recorded as having ended so, then (seconds since 1970)."""
+    values = (claim.attempt_id, claim.seq, kind, times.utc_text(finished))
+    with database.reading() as connection:
+        return connection.execute(RECORDED, values).fetchone() is not None

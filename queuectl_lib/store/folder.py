@@ -14,6 +14,7 @@ worker.log      what background supervisors and their workers say
 
 from __future__ import annotations
 
+import json
 import os
 
 from queuectl_lib import errors
@@ -24,9 +25,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict
 
+    from queuectl_lib.values import Fields
+
 OUTPUTS = ("out", "err")
 FILES = ("run",) + OUTPUTS  # of an attempt
 HEXADECIMAL = "0123456789abcdef"
+REQUESTS = ("stop", "leave", "now")  # files that ask a supervisor and its workers to end: a later one outdoes
 NO_TOKEN = "-"  # what stands in the name of a file for one that is none: no such file is ever made
 
 
@@ -65,6 +69,21 @@ class Folder:
         """The file that asks *supervisor* to "stop", to stop "now", or to "leave" jobs running."""
         name = supervisor if is_name(supervisor) else NO_TOKEN
         return os.path.join(self.workers, name + "." + request)
+
+    def is_alive(self, name: str) -> bool:
+        """True while the supervisor or worker *name* lives, or where that cannot be told."""
+        return locks.is_held(self.life_path(name)) is not False
+
+    def details_of(self, name: str) -> Fields:
+        """What the supervisor or worker *name* has written of itself, or had when it died."""
+        found: Fields = {"kind": "starting", "name": name, "pid": 0, "limited": False}
+        found.update(host="", since="", supervisor="")
+        try:
+            with open(self.life_path(name), "rb") as file:
+                found.update(json.loads(file.read(4096).decode("ascii")))
+        except (OSError, ValueError):
+            pass  # it has just begun, or has just gone
+        return found
 
     def put_request(self, supervisor: str, request: str) -> None:
         """Leave that file; "ready" is what a supervisor says of itself. Raises OSError."""

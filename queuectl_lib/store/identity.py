@@ -32,7 +32,7 @@ import os
 import sqlite3
 
 from queuectl_lib.host import processes
-from queuectl_lib.jobs import fields, states
+from queuectl_lib.jobs import attempts, states
 from queuectl_lib.jobs.attempts import Claim, Outcome
 from queuectl_lib.store import opening
 
@@ -125,7 +125,7 @@ UNDER_WAY = (
     " WHERE j.state = 'processing' AND j.state <> 'completed'"
 )
 # The rest of a claim, of which settling needs nothing: what stands in the row may be anything.
-EMPTY = dict(dict.fromkeys(fields.CLAIMED_COLUMNS), command="", is_list=0, cwd="")
+EMPTY = dict(dict.fromkeys(attempts.CLAIMED_COLUMNS), command="", is_list=0, cwd="")
 FORGET_LEFTOVERS = "UPDATE attempts SET leftovers = NULL WHERE leftovers IS NOT NULL"
 
 

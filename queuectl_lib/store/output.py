@@ -9,7 +9,7 @@ import stat
 from queuectl_lib import errors
 from queuectl_lib.host import files, system
 from queuectl_lib.jobs import states
-from queuectl_lib.store import folder, looking
+from queuectl_lib.store import folder, showing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Follower:
 
     def news(self) -> Iterator[Tuple[str, bytes]]:
         """What came since the last call, in pieces, each with its stream. Raises QueueError if the job is gone."""
-        self.job = looking.job(self.database, self.identifier)
+        self.job = showing.job(self.database, self.identifier)
         for attempt in self._wanted():
             if self.attempt is None or attempt["number"] != self.attempt["number"]:
                 self.offsets = dict.fromkeys(self.streams, 0)

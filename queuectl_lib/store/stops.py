@@ -6,7 +6,7 @@ import contextlib
 import os
 
 from queuectl_lib.errors import HostError, NoDatabase
-from queuectl_lib.store import looking, roster
+from queuectl_lib.store import looking, presence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,4 +41,4 @@ def forget_requests(database: Database, supervisor: str) -> None:
         with contextlib.suppress(NoDatabase):
             jobs = looking.processing(database)
         if all(supervisor_of(job["worker"]) != supervisor for job in jobs):
-            roster.remove_requests(database.folder, supervisor)
+            presence.remove_requests(database.folder, supervisor)

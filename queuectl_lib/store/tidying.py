@@ -6,7 +6,7 @@ import contextlib
 import os
 
 from queuectl_lib.host import files, locks
-from queuectl_lib.store import folder, looking, roster, stops
+from queuectl_lib.store import folder, looking, presence, roster, stops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,4 +84,4 @@ def remove_dead_life(folder: Folder, name: str) -> None:
         os.close(fd)
         return
     locks.remove_held_file(folder.life_path(name), fd)
-    roster.remove_requests(folder, name)
+    presence.remove_requests(folder, name)

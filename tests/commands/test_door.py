@@ -288,12 +288,12 @@ def test_doors_of_another_version_are_told(copy, door):
 
 
 def test_a_file_that_was_copied_by_half_is_told(copy):
-    path = os.path.join(copy.path, "queuectl_lib", "store", "looking.py")
+    path = os.path.join(copy.path, "queuectl_lib", "store", "showing.py")
     with open(path, "r+b") as file:
         file.truncate(file.seek(0, os.SEEK_END) // 2)
         file.seek(0, os.SEEK_END)
         file.write(b"\n    def (")
-    assert "looking.py" in refusal(copy, "list")
+    assert "showing.py" in refusal(copy, "list")
 
 
 @pytest.mark.parametrize("version", ["2.7", "3.6"])

@@ -20,7 +20,7 @@ from queuectl_lib import times
 from queuectl_lib.errors import BadInput
 from queuectl_lib.jobs import reading, sources
 from queuectl_lib.jobs.fields import JobMaker
-from queuectl_lib.store import health, looking
+from queuectl_lib.store import health, looking, showing
 from storage import Queue
 
 GENERATED = 12  # characters of a generated id
@@ -36,7 +36,7 @@ def shared(tmp_path_factory):
 
 def fields(home, identifier):
     """A job as the database has it, without the cost of a call."""
-    return looking.job(home.queue.database, identifier)
+    return showing.job(home.queue.database, identifier)
 
 
 # ---------------------------------------------------------------- add
@@ -336,7 +336,7 @@ def test_many_jobs_at_once_are_stored_as_one_by_one(tmp_path):
         assert given == [job["id"] for job in jobs]
         stored.append(
             (
-                looking.jobs(queue.database, [], len(jobs))[0],
+                showing.jobs(queue.database, [], len(jobs))[0],
                 looking.counts(queue.database),
                 health.due_work(queue.database, 1800000000.0, 0),
             )

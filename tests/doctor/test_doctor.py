@@ -17,7 +17,7 @@ from helpers.processes import PYTHON
 from helpers.waiting import wait_until
 
 from queuectl_lib.doctor import probes
-from queuectl_lib.store import health, looking
+from queuectl_lib.store import health, showing
 
 PATIENCE = 240  # seconds: on a busy host a process may take long to start, and it starts a dozen
 LINUX = sys.platform == "linux"
@@ -66,7 +66,7 @@ def failures(home, env=None):
 def test_a_host_that_can_run_the_queue_is_told_so_and_nothing_of_its_queue_changes(home):
     home.add("exit 0")
     os.chmod(home.path, 0o750)
-    before = names(home), looking.jobs(home.queue.database, (), 9)
+    before = names(home), showing.jobs(home.queue.database, (), 9)
     value = home.run("doctor", "--json", timeout=PATIENCE).json
     assert value["ok"] is True
     assert 0 < value["seconds"] < PATIENCE
@@ -80,7 +80,7 @@ def test_a_host_that_can_run_the_queue_is_told_so_and_nothing_of_its_queue_chang
     assert found["alive"]["ok"] is None
     if os.name == "posix":
         assert "chmod 700" in found["home"]["advice"]
-    assert (names(home), looking.jobs(home.queue.database, (), 9)) == before
+    assert (names(home), showing.jobs(home.queue.database, (), 9)) == before
     no_trace(home)
 
 

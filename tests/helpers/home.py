@@ -8,7 +8,7 @@ import subprocess
 from helpers.bundle import ROOT
 from helpers.processes import PYTHON, end_process
 from helpers.waiting import PATIENCE, wait_until
-from queuectl_lib.store import looking, roster
+from queuectl_lib.store import finding, roster
 from storage import Queue
 
 SCRIPT = os.path.join(ROOT, "queuectl.py")
@@ -89,7 +89,7 @@ class Home:
         return self.run("show", identifier, "--json").json
 
     def state(self, identifier):
-        return looking.states_of(self.queue.database, [identifier])[0]
+        return finding.states_of(self.queue.database, [identifier])[0]
 
     def wait_for_state(self, identifier, state, seconds=PATIENCE):
         wait_until(lambda: self.state(identifier) == state, "job %s to be %s" % (identifier, state), seconds)

@@ -7,7 +7,7 @@ from queuectl_lib import settings
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.settings import Settings
-from queuectl_lib.store import looking
+from queuectl_lib.store import looking, showing
 from queuectl_lib.store.output import Output
 
 NOW = 1800000000.0
@@ -67,7 +67,7 @@ def everything(queue):
 
 def in_full(queue, identifier):
     """A job with its attempts, and in them the bytes of what output stands in the database (None of what does not)."""
-    job = looking.job(queue.database, identifier)
+    job = showing.job(queue.database, identifier)
     for attempt in job["history"]:
         for stream in ("stdout", "stderr"):
             kept = Output(queue.database, attempt, stream)

@@ -259,7 +259,7 @@ MUTANTS = [
         5,
         [
             (
-                "queuectl_lib/store/roster.py",
+                "queuectl_lib/store/presence.py",
                 "        os.lseek(self.fd, 0, os.SEEK_SET)\n",
                 "        os.lseek(self.fd, 0, os.SEEK_SET)\n"
                 "        os.set_inheritable(os.dup(os.dup(self.fd)), True)\n",  # the watcher uses some itself
@@ -724,7 +724,7 @@ MUTANTS = [
     Mutant(
         "who has no life file is dead at once",
         25,
-        [("queuectl_lib/store/roster.py", "now - self.missed.setdefault(name, now) < MISSING_SECONDS", "False")],
+        [("queuectl_lib/store/presence.py", "now - self.missed.setdefault(name, now) < MISSING_SECONDS", "False")],
         "promises/test_vanishing.py::test_who_is_looked_for_again_and_again_is_dead_only_after_a_while_without_a_life_file",
         "promises/test_vanishing.py::test_a_swept_life_file_gives_no_running_job_away",
     ),

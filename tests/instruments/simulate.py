@@ -35,7 +35,7 @@ from queuectl_lib.jobs import states
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.settings import Settings
-from queuectl_lib.store import looking, pruning
+from queuectl_lib.store import claiming, looking, pruning
 from queuectl_lib.store.database import Database
 from storage import Queue
 
@@ -581,7 +581,7 @@ class World:
                 if worker.running:
                     self.end_for(worker, "cancelled")
             if job["worker"] not in living:
-                found = looking.running_attempt(self.queue.database, job["seq"], job["token"])
+                found = claiming.running_attempt(self.queue.database, job["seq"], job["token"])
                 must(found, "%s is processing without an attempt", job["id"])
                 worker.verdicts.append((found[0], job["worker"], self.outcome_of(found[0])))
 
@@ -658,7 +658,7 @@ class World:
             if all(job.state in states.FINAL for job in self.account.jobs.values()):
                 return
             for job in looking.processing(self.queue.database):
-                claim, _ = looking.running_attempt(self.queue.database, job["seq"], job["token"])
+                claim, _ = claiming.running_attempt(self.queue.database, job["seq"], job["token"])
                 self.write(last, [self.outcome_of(claim)], 0, mortal=False)
             self.now += 3000  # past every backoff, and soon past every jump of the clock
             for claim in self.write(last, [], 4, mortal=False):

@@ -8,7 +8,7 @@ from helpers.queue import NOW, SETTINGS, claim_one, enqueue, settle
 
 from queuectl_lib import times
 from queuectl_lib.jobs import retrying, states
-from queuectl_lib.store import looking
+from queuectl_lib.store import looking, showing
 
 FAILURES = ("failed", "timed out", "lost")
 
@@ -25,7 +25,7 @@ def fail_until_dead(queue, settings=SETTINGS, kind="failed", now=NOW):
         held = claim_one(queue, now)
         times.append(now)
         end(queue, held, kind, now, settings)
-        if looking.job(queue.database, "job")["state"] == "dead":
+        if showing.job(queue.database, "job")["state"] == "dead":
             return times
         assert len(times) < 100, "it never ends"
         now = looking.under_way(queue.database, now)[1]
@@ -108,7 +108,7 @@ def test_attempts_come_at_the_times_that_the_settings_name(queue, base, cap, del
 def test_a_retry_is_not_claimed_before_its_time(queue):
     enqueue(queue, 3, id="job")
     end(queue, claim_one(queue, NOW), "failed", NOW)
-    assert looking.job(queue.database, "job")["next_run_at"] == times.utc_text(NOW + 2)
+    assert showing.job(queue.database, "job")["next_run_at"] == times.utc_text(NOW + 2)
     assert claim_one(queue, NOW + 1.99) is None
     assert claim_one(queue, NOW + 2).attempts == 2
 
@@ -123,7 +123,7 @@ def test_a_delay_beyond_the_last_time_ends_at_the_last_time(queue):
     enqueue(queue, 3, id="job")
     late = times.LAST_TIME - 1
     end(queue, claim_one(queue, late), "failed", late)
-    assert looking.job(queue.database, "job")["next_run_at"] == times.utc_text(times.LAST_TIME)
+    assert showing.job(queue.database, "job")["next_run_at"] == times.utc_text(times.LAST_TIME)
 
 
 # ---------------------------------------------------------------- how often to try
@@ -135,7 +135,7 @@ def test_a_job_with_n_retries_runs_n_plus_one_times(queue, max_retries, kind):
     enqueue(queue, max_retries, id="job")
     began = fail_until_dead(queue, kind=kind)
     assert len(began) == max_retries + 1
-    job = looking.job(queue.database, "job")
+    job = showing.job(queue.database, "job")
     assert (job["state"], job["attempts"], job["next_run_at"]) == ("dead", max_retries + 1, None)
     assert [attempt["number"] for attempt in job["history"]] == list(range(1, max_retries + 2))
     assert [attempt["outcome"] for attempt in job["history"]] == [kind] * (max_retries + 1)
@@ -155,9 +155,9 @@ def test_real_workers_run_a_failing_job_n_plus_one_times(home, max_retries):
 def test_a_success_after_failures_completes_the_job_and_forgets_the_error(queue):
     enqueue(queue, 1, id="job")
     end(queue, claim_one(queue, NOW), "failed", NOW)
-    assert looking.job(queue.database, "job")["last_error"] == "exit code 1"
+    assert showing.job(queue.database, "job")["last_error"] == "exit code 1"
     end(queue, claim_one(queue, NOW + 2), "completed", NOW + 3, error=None, exit_code=0)
-    job = looking.job(queue.database, "job")
+    job = showing.job(queue.database, "job")
     assert (job["state"], job["attempts"], job["exit_code"], job["last_error"]) == ("completed", 2, 0, None)
     assert [attempt["error"] for attempt in job["history"]] == ["exit code 1", None]
 
@@ -176,18 +176,18 @@ def test_a_job_that_names_no_retries_takes_the_setting_of_its_enqueue(home):
 def test_a_dead_job_says_when_and_why_it_died(queue):
     enqueue(queue, 0, id="job")
     end(queue, claim_one(queue, NOW), "failed", NOW + 5, error="killed by SIGSEGV", exit_code=None)
-    job = looking.job(queue.database, "job")
+    job = showing.job(queue.database, "job")
     assert (job["state"], job["last_error"], job["exit_code"]) == ("dead", "killed by SIGSEGV", None)
     assert job["finished_at"] == job["updated_at"] == times.utc_text(NOW + 5)
-    assert [row["id"] for row in looking.jobs(queue.database, ["dead"], 10)[0]] == ["job"]
+    assert [row["id"] for row in showing.jobs(queue.database, ["dead"], 10)[0]] == ["job"]
 
 
 def test_a_failed_job_with_retries_is_not_in_the_dead_letter_queue(queue):
     enqueue(queue, 1, id="job")
     end(queue, claim_one(queue, NOW), "failed", NOW)
-    assert looking.jobs(queue.database, ["dead"], 10) == ([], False)
+    assert showing.jobs(queue.database, ["dead"], 10) == ([], False)
     assert queue.requeue_dead(NOW) == 0
-    assert looking.job(queue.database, "job")["finished_at"] is None, "it is not finished"
+    assert showing.job(queue.database, "job")["finished_at"] is None, "it is not finished"
 
 
 @pytest.mark.parametrize("by", ["requeue", "dlq retry", "dlq retry --all"])
@@ -199,13 +199,13 @@ def test_a_requeue_resets_attempts_and_keeps_the_history(queue, by):
         assert queue.requeue_dead(again) == 1
     else:
         queue.requeue(["job"], ("dead", "cancelled") if by == "requeue" else ("dead",), again)
-    job = looking.job(queue.database, "job")
+    job = showing.job(queue.database, "job")
     assert (job["state"], job["attempts"], job["last_error"], job["exit_code"]) == ("pending", 0, None, None)
     assert (job["started_at"], job["finished_at"], job["worker"]) == (None, None, None)
     assert [attempt["number"] for attempt in job["history"]] == [1, 2]
     times = fail_until_dead(queue, now=again)
     assert times == [again, again + 2], "it has all its retries again, and the first delay"
-    job = looking.job(queue.database, "job")
+    job = showing.job(queue.database, "job")
     assert [attempt["number"] for attempt in job["history"]] == [1, 2, 3, 4]
     assert job["attempts"] == 2
 
@@ -237,9 +237,9 @@ def test_a_failure_while_a_cancel_was_requested_ends_as_cancelled(queue, kind, m
     enqueue(queue, max_retries, id="job")
     held = claim_one(queue, NOW)
     assert queue.cancel(["job"], NOW + 1) == [("job", held.token)]
-    assert looking.job(queue.database, "job")["state"] == "processing", "its command runs until its worker has ended it"
+    assert showing.job(queue.database, "job")["state"] == "processing", "its command runs until its worker has ended it"
     end(queue, held, kind, NOW + 2)
-    job = looking.job(queue.database, "job")
+    job = showing.job(queue.database, "job")
     assert (job["state"], job["next_run_at"]) == ("cancelled", None)
     assert claim_one(queue, NOW + 10000) is None
     assert [attempt["outcome"] for attempt in job["history"]] == [kind]
@@ -250,7 +250,7 @@ def test_a_success_that_beats_the_cancel_stands(queue):
     held = claim_one(queue, NOW)
     queue.cancel(["job"], NOW + 1)
     end(queue, held, "completed", NOW + 2, error=None, exit_code=0)
-    assert looking.job(queue.database, "job")["state"] == "completed"
+    assert showing.job(queue.database, "job")["state"] == "completed"
 
 
 @pytest.mark.parametrize("kind", ["cancelled", "completed"])
@@ -263,7 +263,7 @@ def test_a_cancel_is_forgotten_once_it_has_been_served(queue, kind):
         return
     queue.requeue(["job"], ("cancelled",), NOW + 3)
     end(queue, claim_one(queue, NOW + 3), "failed", NOW + 4)
-    assert looking.job(queue.database, "job")["state"] == "failed", "the old request has cancelled a new attempt"
+    assert showing.job(queue.database, "job")["state"] == "failed", "the old request has cancelled a new attempt"
 
 
 def test_a_job_that_is_given_back_by_a_stop_does_not_outlive_its_cancel(queue):
@@ -271,7 +271,7 @@ def test_a_job_that_is_given_back_by_a_stop_does_not_outlive_its_cancel(queue):
     held = claim_one(queue, NOW)
     queue.cancel(["job"], NOW + 1)
     end(queue, held, "given back", NOW + 2)
-    assert looking.job(queue.database, "job")["state"] == "cancelled", (
+    assert showing.job(queue.database, "job")["state"] == "cancelled", (
         "the cancel was accepted, and then the job is to run again"
     )
 

@@ -18,13 +18,13 @@ from queuectl_lib.jobs import states
 from queuectl_lib.jobs.attempts import Claim
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.jobs.ids import MadeId
-from queuectl_lib.store import bulk, looking, pruning, schema
+from queuectl_lib.store import bulk, finding, looking, pruning, schema
 
 PAIRS = list(itertools.product(states.STATES, states.STATES))
 
 
 def state_of(queue, identifier):
-    return looking.states_of(queue.database, [identifier])[0]
+    return finding.states_of(queue.database, [identifier])[0]
 
 
 def real_counts(queue):

@@ -16,7 +16,7 @@ from helpers.queue import in_full
 from helpers.waiting import wait_until
 
 from queuectl_lib import times
-from queuectl_lib.store import looking, roster
+from queuectl_lib.store import finding, roster, showing
 
 pytestmark = posix_only
 
@@ -128,7 +128,7 @@ def test_drain_in_the_background_leaves_by_itself(home):
     second = home.add('[ "$QUEUECTL_ATTEMPT" = 2 ]')
     home.run("worker", "start", "--background", "--drain", "--backoff-base", "0", "--poll-interval", "0.1")
     wait_until(lambda: roster.members(home.queue.folder) == [], "the drained workers to leave")
-    assert looking.states_of(home.queue.database, [first, second]) == ["completed", "completed"]
+    assert finding.states_of(home.queue.database, [first, second]) == ["completed", "completed"]
     home.run("worker", "start", "--background", "--drain")  # nothing to do is no failure to start
 
 
@@ -274,7 +274,7 @@ def test_an_idle_worker_is_woken_by_the_bell_and_not_by_polling(home):
     for _ in range(10):
         job = home.add("true")
         home.wait_for_state(job, "completed")
-        found = looking.job(home.queue.database, job)
+        found = showing.job(home.queue.database, job)
         waits.append(times.utc_seconds(found["started_at"]) - times.utc_seconds(found["created_at"]))
     assert statistics.median(waits) < 0.3, waits
 
@@ -289,7 +289,7 @@ def test_one_enqueue_of_many_jobs_wakes_every_idle_worker(home):
         jobs = [{"id": one, "command": meet, "cwd": home.path, "timeout": 20} for one in ids]
         home.run("enqueue", "-", input="\n".join(json.dumps(job) for job in jobs))
         home.run("wait", "--timeout", "60")
-        starts = [times.utc_seconds(looking.job(home.queue.database, one)["started_at"]) for one in ids]
+        starts = [times.utc_seconds(showing.job(home.queue.database, one)["started_at"]) for one in ids]
         spreads.append(max(starts) - min(starts))
         for name in glob.glob(os.path.join(home.path, "here-*")):
             os.unlink(name)

@@ -24,7 +24,7 @@ from queuectl_lib.run import run_file
 from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.run.launching import CannotStart
 from queuectl_lib.run.spare_files import SpareFiles
-from queuectl_lib.store import looking, roster
+from queuectl_lib.store import finding, roster, showing
 
 pytestmark = posix_only
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="such processes are found through /proc only")
@@ -151,8 +151,8 @@ def test_a_cancel_of_what_waits_is_done_with_its_commit(home, monkeypatch, capsy
     def fail(*arguments):
         raise HostError("the disk fails")
 
-    for name in ("states_of", "running_token", "job"):
-        monkeypatch.setattr(looking, name, fail)
+    for room, name in ((finding, "states_of"), (finding, "running_token"), (showing, "job")):
+        monkeypatch.setattr(room, name, fail)
     assert queuectl.main(["--home", home.path, "cancel", job]) == 0, capsys.readouterr().err
     monkeypatch.undo()
     assert home.state(job) == "cancelled"
@@ -163,7 +163,7 @@ def test_a_failed_job_that_waits_for_its_retry_can_be_cancelled(home):
     process = home.start("--backoff-base", "1000", "--drain")
     home.wait_for_state(job, "failed")
     home.run("cancel", job)
-    assert looking.job(home.queue.database, job)["state"] == "cancelled"
+    assert showing.job(home.queue.database, job)["state"] == "cancelled"
     assert process.wait(20) == 0, "nothing is left to drain"
 
 
@@ -174,9 +174,9 @@ def test_several_are_cancelled_all_or_none(home):
     for other, reason in ((done, "is completed already"), ("no-such-job", "no job has the id")):
         result = home.run("cancel", first, other, second, code=1)
         assert reason in result.stderr
-        assert looking.states_of(home.queue.database, [first, second]) == ["pending", "pending"]
+        assert finding.states_of(home.queue.database, [first, second]) == ["pending", "pending"]
     home.run("cancel", first, second, first)
-    assert looking.states_of(home.queue.database, [first, second]) == ["cancelled", "cancelled"]
+    assert finding.states_of(home.queue.database, [first, second]) == ["cancelled", "cancelled"]
 
 
 def test_a_final_job_cannot_be_cancelled(home):
@@ -215,7 +215,7 @@ def test_a_timeout_ends_the_whole_tree(home):
     home.drain()
     assert len(pids(home)) == KINDS
     assert_ended(pids(home))
-    assert looking.job(home.queue.database, job)["last_error"] == "timed out after 2 s"
+    assert showing.job(home.queue.database, job)["last_error"] == "timed out after 2 s"
 
 
 def test_cancelling_signals_nobody_else(home):
@@ -433,7 +433,7 @@ def test_an_attempt_that_never_was_is_not_counted_beside_one_that_was(queue):
     assert held.number == 2
     queue.cancel([identifier], NOW + 101)
     assert settle(queue, held, "given back", NOW + 102, unstarted=True)
-    found = looking.job(queue.database, identifier)
+    found = showing.job(queue.database, identifier)
     assert (found["state"], found["attempts"]) == ("cancelled", 1)
     assert [attempt["number"] for attempt in found["history"]] == [1]
     queue.requeue([identifier], ("cancelled",), NOW + 103)

@@ -13,7 +13,7 @@ from helpers.waiting import wait_until
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.run import log, refusals
-from queuectl_lib.store import identity, looking, opening
+from queuectl_lib.store import finding, identity, looking, opening
 
 # What somebody does to the row of a waiting job, past every check of ours, and a word of what is said of it.
 DAMAGE = {
@@ -96,7 +96,7 @@ def test_a_worker_runs_the_others_and_check_names_what_was_set_aside(home):
         damage(home.queue, "broken%d" % number, DAMAGE[kind][0])
     jobs = [home.add("true") for _ in range(3)]
     home.drain()
-    assert looking.states_of(home.queue.database, jobs) == ["completed"] * 3
+    assert finding.states_of(home.queue.database, jobs) == ["completed"] * 3
     assert looking.counts(home.queue.database)["dead"] == len(DAMAGE)
     said = home.run("check", code=1).stdout
     assert "new dead letters: %d" % len(DAMAGE) in said and "cannot be read" in said
@@ -217,7 +217,7 @@ def test_a_result_that_a_trigger_refuses_holds_up_no_other_and_is_recorded_once_
     home.wait_for_state("kept", "completed")
     home.run("worker", "stop")
     assert process.wait(20) == 0
-    assert looking.states_of(home.queue.database, jobs) == ["completed"] * 3
+    assert finding.states_of(home.queue.database, jobs) == ["completed"] * 3
     assert home.job("kept")["attempts"] == 1 and home.run("logs", "kept").stdout == "a\n"
     assert os.listdir(home.db + ".d/attempts") == []
 
@@ -250,7 +250,7 @@ def test_an_orphan_that_a_trigger_keeps_from_being_adopted_holds_up_no_other(hom
     take_out_of_the_way(home)
     home.wait_for_state("kept", "completed")
     assert contents(process.log).count("cannot be adopted") == 1
-    assert looking.states_of(home.queue.database, orphans) == ["completed"] * 2
+    assert finding.states_of(home.queue.database, orphans) == ["completed"] * 2
 
 
 def test_a_row_that_cannot_be_read_and_may_not_be_set_aside_hides_none_behind_it(queue):

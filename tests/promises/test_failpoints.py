@@ -14,7 +14,7 @@ from queuectl_lib.errors import HostError
 from queuectl_lib.host import places
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.run import output_files
-from queuectl_lib.store import bulk, looking
+from queuectl_lib.store import bulk, finding, looking, showing
 from storage import Queue
 
 pytestmark = posix_only
@@ -51,7 +51,7 @@ def test_a_worker_killed_between_two_effects_loses_and_repeats_nothing(home, nam
     log = process.communicate(timeout=60)[1].decode()
     assert os.path.exists(once), "nobody died at %s" % name
     assert process.returncode == 0, log
-    assert looking.states_of(home.queue.database, jobs) == ["completed"] * 3, log
+    assert finding.states_of(home.queue.database, jobs) == ["completed"] * 3, log
     with open(ledger) as file:
         assert sorted(file.read().split()) == ["0", "1", "2"], log
     assert os.listdir(home.queue.folder.attempts) == [], log
@@ -62,7 +62,7 @@ def test_a_worker_killed_after_adopting_leaves_the_job_to_the_next(home):
     first = home.start()
     home.wait_for_state(job, "processing")
     wait_until(
-        lambda: os.path.exists(home.queue.folder.attempt_path(looking.running_token(home.queue.database, job), "out")),
+        lambda: os.path.exists(home.queue.folder.attempt_path(finding.running_token(home.queue.database, job), "out")),
         "its start",
     )
     home.run("worker", "stop", "--leave-running")
@@ -119,7 +119,7 @@ def test_an_enqueue_killed_while_its_jobs_are_counted_at_once_leaves_the_countin
     assert looking.counts(home.queue.database)["pending"] == before
     home.add("true")
     assert looking.counts(home.queue.database)["pending"] == before + 1
-    home.run("cancel", looking.jobs(home.queue.database, [], 1)[0][0]["id"])
+    home.run("cancel", showing.jobs(home.queue.database, [], 1)[0][0]["id"])
     assert looking.counts(home.queue.database)["pending"] == before
 
 

@@ -16,7 +16,7 @@ from helpers.marks import long, posix_only
 from helpers.waiting import wait_until
 from instruments import strace_faults
 
-from queuectl_lib.store import looking
+from queuectl_lib.store import finding, looking
 
 pytestmark = posix_only
 SPREAD = {"first add": 3, "add": 3, "enqueue": 3, "config set": 2, "cancel": 2, "requeue": 1, "prune": 2, "worker": 4}
@@ -114,7 +114,7 @@ def test_a_full_disk_is_told_and_workers_keep_their_jobs_and_results_until_there
     (tmp_path / "go").touch()
     wait_until(lambda: contents(log).count("; trying again") >= 2, "both workers to meet the full disk")
     assert process.poll() is None
-    assert sorted(looking.states_of(home.queue.database, jobs)) == ["pending", "processing", "processing"]
+    assert sorted(finding.states_of(home.queue.database, jobs)) == ["pending", "processing", "processing"]
     os.unlink(filler)
     for job in jobs:
         home.wait_for_state(job, "completed")

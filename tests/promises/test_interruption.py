@@ -11,7 +11,7 @@ from helpers.marks import posix_only
 from helpers.processes import is_running
 from helpers.waiting import wait_until
 
-from queuectl_lib.store import looking, roster
+from queuectl_lib.store import finding, roster, showing
 
 pytestmark = [posix_only, pytest.mark.skipif(sys.platform != "linux", reason="finds the processes in /proc")]
 
@@ -49,7 +49,7 @@ def begin(home, command, *options):
 
 
 def given_back(home):
-    job = looking.job(home.queue.database, "job")
+    job = showing.job(home.queue.database, "job")
     ends = [(attempt["outcome"], attempt["error"]) for attempt in job["history"]]
     return (job["state"], job["attempts"]) == ("pending", 0) and [end[0] for end in ends] == ["given back"], ends
 
@@ -89,12 +89,12 @@ def test_what_is_killed_together_with_everything_after_a_stop_is_given_back_by_t
     home.run("add", "true", "--id", "other")
     second = home.start()
     wait_until(
-        lambda: [one["outcome"] for one in looking.job(home.queue.database, "job")["history"]][:1] == ["given back"],
+        lambda: [one["outcome"] for one in showing.job(home.queue.database, "job")["history"]][:1] == ["given back"],
         "the first attempt to be given back",
     )
     home.run("worker", "stop", "--now")
     second.wait(20)
-    assert looking.job(home.queue.database, "job")["attempts"] == 0
+    assert showing.job(home.queue.database, "job")["attempts"] == 0
     assert [name for name in os.listdir(home.queue.folder.workers) if not name.endswith(".life")] == []
 
 
@@ -103,7 +103,7 @@ def test_a_signal_without_a_stop_is_a_failure_as_ever(home, end):
     home.run("add", end, "--id", "job", "--max-retries", "0")
     began = time.monotonic()
     home.drain()
-    assert looking.states_of(home.queue.database, ["job"]) == ["dead"]
+    assert finding.states_of(home.queue.database, ["job"]) == ["dead"]
     assert time.monotonic() - began < 12
 
 
@@ -123,7 +123,7 @@ def test_a_failure_of_its_own_and_a_success_count_also_beside_a_stop(home):
     pids = sorted(set(everything(home)))
     signal_all(pids, signal.SIGTERM)
     assert process.wait(20) == 0
-    assert looking.states_of(home.queue.database, ["job"]) == ["dead"]
+    assert finding.states_of(home.queue.database, ["job"]) == ["dead"]
 
 
 def test_a_death_long_after_the_stop_is_a_failure(home):
@@ -134,18 +134,18 @@ def test_a_death_long_after_the_stop_is_a_failure(home):
     time.sleep(1.5)
     open(os.path.join(home.path, "go"), "w").close()
     assert process.wait(20) == 0
-    assert looking.states_of(home.queue.database, ["job"]) == ["dead"]
+    assert finding.states_of(home.queue.database, ["job"]) == ["dead"]
 
 
 def test_a_command_that_exits_0_within_the_grace_time_of_stop_now_is_completed(home):
     process, pids = begin(home, "trap 'echo saved; exit 0' TERM; while :; do sleep 0.05; done")
     home.run("worker", "stop", "--now")
     process.wait(20)
-    job = looking.job(home.queue.database, "job")
+    job = showing.job(home.queue.database, "job")
     assert (job["state"], job["attempts"]) == ("completed", 1)
 
 
 def test_a_command_that_exits_0_while_it_is_cancelled_is_cancelled(home):
     process, pids = begin(home, "trap 'exit 0' TERM; while :; do sleep 0.05; done")
     home.run("cancel", "job")
-    assert looking.states_of(home.queue.database, ["job"]) == ["cancelled"]
+    assert finding.states_of(home.queue.database, ["job"]) == ["cancelled"]

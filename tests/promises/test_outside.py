@@ -9,7 +9,7 @@ from helpers.queue import NOW, claim_one, enqueue, raw, settle
 
 from queuectl_lib.errors import HostError
 from queuectl_lib.jobs import states
-from queuectl_lib.store import folder, looking, output, pruning, tidying
+from queuectl_lib.store import finding, folder, output, pruning, showing, tidying
 from storage import Queue
 
 TOKEN = "../../outside/keep"
@@ -91,7 +91,7 @@ def test_tidying_leaves_alone_what_is_no_file_of_an_attempt(queue):
             pass
     tidying.tidy(queue.database)
     assert sorted(os.listdir(queue.folder.attempts)) == sorted(set(names) - {"0123456789abcdef.out"})
-    assert looking.states_of(queue.database, [job]) == ["pending"]
+    assert finding.states_of(queue.database, [job]) == ["pending"]
 
 
 @pytest.mark.parametrize("value", [None, 5, b"0123456789abcdef", "", "0123456789abcde", "0123456789abcdef\n", TOKEN])
@@ -141,7 +141,7 @@ def test_output_that_is_a_link_is_not_followed(queue, tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("precious")
     os.symlink(str(secret), queue.folder.attempt_path(held.token, "out"))
-    attempt = looking.job(queue.database, identifier)["history"][0]
+    attempt = showing.job(queue.database, identifier)["history"][0]
     found = output.Output(queue.database, attempt, "stdout")
     assert (found.path, found.read(0, 100)) == ("", b"")
 

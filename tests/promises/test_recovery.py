@@ -32,8 +32,8 @@ from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.run.launching import CannotStart
 from queuectl_lib.run.options import Options
 from queuectl_lib.run.spare_files import SpareFiles
-from queuectl_lib.store import looking, roster
-from queuectl_lib.store.roster import Presence
+from queuectl_lib.store import claiming, finding, looking, roster, showing
+from queuectl_lib.store.presence import Presence
 from worker import Worker
 
 pytestmark = posix_only
@@ -87,7 +87,7 @@ def kill_workers(home):
 
 def notes(home, identifier):
     """The status that the watcher of a running job has written so far: name to value."""
-    text = contents(home.queue.folder.attempt_path(looking.running_token(home.queue.database, identifier), "run"))
+    text = contents(home.queue.folder.attempt_path(finding.running_token(home.queue.database, identifier), "run"))
     return {name: value for name, _, value in (line.partition(" ") for line in text.splitlines())}
 
 
@@ -126,7 +126,7 @@ def test_a_job_whose_worker_is_killed_goes_on_is_adopted_and_runs_exactly_once(h
 def test_a_job_that_kills_its_own_worker_is_adopted_and_runs_exactly_once(home):
     add(home, "job", "kill -9 $(ps -o ppid= -p $PPID); echo done >> ledger")
     home.drain()
-    assert (home.state("job"), looking.job(home.queue.database, "job")["attempts"]) == ("completed", 1)
+    assert (home.state("job"), showing.job(home.queue.database, "job")["attempts"]) == ("completed", 1)
     assert ledger(home) == ["done"]
 
 
@@ -134,7 +134,7 @@ def test_a_job_that_takes_its_worker_along_each_time_ends_up_dead_and_the_queue_
     add(home, "poison", "echo run >> ledger; kill -9 $(ps -o ppid= -p $PPID) 0", max_retries=1)
     add(home, "next", "true", priority=-1)
     home.drain()
-    job = looking.job(home.queue.database, "poison")
+    job = showing.job(home.queue.database, "poison")
     assert (job["state"], job["attempts"]) == ("dead", 2)
     assert [attempt["outcome"] for attempt in job["history"]] == ["lost", "lost"]
     assert ledger(home) == ["run", "run"]
@@ -195,19 +195,19 @@ def test_a_job_that_still_runs_is_adopted_and_its_timeout_still_holds(home):
     process = start(home, "--count", "2")
     wait_for_entries(home, "begun", "begun-patient")
     kill_everyone(home, process)
-    assert looking.states_of(home.queue.database, ["slow", "patient"]) == ["processing", "processing"]
+    assert finding.states_of(home.queue.database, ["slow", "patient"]) == ["processing", "processing"]
     start(home, "--count", "2")
     home.wait_for_state("slow", "dead")
     let_go(home)
     home.wait_for_state("patient", "completed")
-    slow = looking.job(home.queue.database, "slow")
+    slow = showing.job(home.queue.database, "slow")
     assert slow["last_error"] == "timed out after 2 s"
     took = times.utc_seconds(slow["finished_at"]) - times.utc_seconds(slow["started_at"])
     assert took >= 2
     assert not is_running(int(contents(os.path.join(home.path, "pid"))))
     assert ledger(home).count("begun") == 1
     assert [ledger(home).count(entry) for entry in ("begun-patient", "done-patient")] == [1, 1]
-    assert looking.job(home.queue.database, "patient")["attempts"] == 1
+    assert showing.job(home.queue.database, "patient")["attempts"] == 1
 
 
 def test_the_time_before_the_worker_died_counts_for_the_timeout(queue):
@@ -236,7 +236,7 @@ def test_a_job_that_died_with_its_worker_is_a_lost_attempt_and_is_retried(home):
         os.killpg(int(notes(home, name)["pid"]), signal.SIGKILL)
     let_go(home)
     home.drain()
-    retried, last = looking.job(home.queue.database, "retried"), looking.job(home.queue.database, "last")
+    retried, last = showing.job(home.queue.database, "retried"), showing.job(home.queue.database, "last")
     assert (retried["state"], retried["attempts"]) == ("completed", 2)
     assert [attempt["outcome"] for attempt in retried["history"]] == ["lost", "completed"]
     assert (last["state"], last["attempts"]) == ("dead", 1)
@@ -273,7 +273,7 @@ def test_what_is_left_of_a_job_that_died_with_its_worker_is_ended_before_the_ret
         assert is_running(child)
         home.drain()
         assert not is_running(child)
-        job = looking.job(home.queue.database, "job")
+        job = showing.job(home.queue.database, "job")
         assert job["state"] == "completed", job["last_error"]
         assert [attempt["outcome"] for attempt in job["history"]] == ["lost", "completed"]
     finally:
@@ -294,7 +294,7 @@ def test_a_claim_whose_command_never_started_is_given_back_without_burning_an_at
         file.write("{}")  # exists, but nobody holds it locked
     home.drain()
     for name in ("no-run-file", "no-pid"):
-        job = looking.job(home.queue.database, name)
+        job = showing.job(home.queue.database, name)
         assert (job["state"], job["attempts"], len(job["history"])) == ("completed", 1, 1)
     assert sorted(ledger(home)) == ["no-pid", "no-run-file"]
     assert os.listdir(home.queue.folder.attempts) == []
@@ -329,9 +329,9 @@ def test_a_pid_that_somebody_else_has_now_proves_nothing_and_is_left_alone(home)
             process.kill()
             process.wait()
     for name in ("here", "held"):
-        job = looking.job(home.queue.database, name)
+        job = showing.job(home.queue.database, name)
         assert (job["state"], [a["outcome"] for a in job["history"]]) == ("completed", ["lost", "completed"])
-    job = looking.job(home.queue.database, "elsewhere")
+    job = showing.job(home.queue.database, "elsewhere")
     assert (job["state"], job["last_error"]) == ("dead", "lost: the host was restarted while it ran")
 
 
@@ -346,7 +346,7 @@ def test_the_claim_of_a_worker_that_lives_is_never_taken(home):
     finally:
         presence.end()
     home.wait_for_state("job", "completed")
-    assert looking.job(home.queue.database, "job")["attempts"] == 1
+    assert showing.job(home.queue.database, "job")["attempts"] == 1
     assert process.poll() is None
 
 
@@ -360,7 +360,7 @@ def test_without_access_to_the_evidence_nobody_is_taken_for_dead(home, monkeypat
         raise PermissionError(errno.EACCES, "Permission denied", path)
 
     monkeypatch.setattr(files, "open_private", refuse)
-    assert roster.is_alive(home.queue.folder, "worker")
+    assert home.queue.folder.is_alive("worker")
     assert home.queue.folder.attempt_is_held(claim.token)
 
 
@@ -383,7 +383,7 @@ def test_workers_of_a_killed_supervisor_keep_their_job_finish_it_and_leave(home)
     home.wait_for_state("job", "completed")
     wait_until(lambda: owner not in [worker["name"] for worker in home.workers()], "the old worker to leave")
     assert ledger(home) == ["begun-job", "done-job"]
-    assert looking.job(home.queue.database, "job")["worker"] == owner
+    assert showing.job(home.queue.database, "job")["worker"] == owner
 
 
 def test_the_job_of_a_paused_worker_waits_for_it_and_runs_once(home):
@@ -399,7 +399,7 @@ def test_the_job_of_a_paused_worker_waits_for_it_and_runs_once(home):
     os.kill(pid, signal.SIGCONT)
     home.wait_for_state("job", "completed")
     assert ledger(home) == ["begun-job", "done-job"]
-    assert looking.job(home.queue.database, "job")["attempts"] == 1
+    assert showing.job(home.queue.database, "job")["attempts"] == 1
 
 
 def test_a_paused_worker_that_wakes_late_cannot_finish_a_job_that_it_lost(home):
@@ -409,14 +409,14 @@ def test_a_paused_worker_that_wakes_late_cannot_finish_a_job_that_it_lost(home):
     pid = worker_pid(home, "job")
     os.kill(pid, signal.SIGSTOP)
     seq = looking.processing(home.queue.database)[0]["seq"]
-    claim, _ = looking.running_attempt(home.queue.database, seq, looking.running_token(home.queue.database, "job"))
+    claim, _ = claiming.running_attempt(home.queue.database, seq, finding.running_token(home.queue.database, "job"))
     verdict = Outcome(claim, "lost", time.time(), "lost: so the test decided")
     assert home.queue.exchange("another-worker", [verdict], 0, time.time(), SETTINGS)[0] == []
     let_go(home)
     wait_for_entries(home, "done-job")
     os.kill(pid, signal.SIGCONT)
     wait_until(lambda: "its claim was lost" in contents(process.log), "the late worker to notice")
-    job = looking.job(home.queue.database, "job")
+    job = showing.job(home.queue.database, "job")
     assert (job["state"], job["last_error"]) == ("dead", "lost: so the test decided")
     assert [attempt["outcome"] for attempt in job["history"]] == ["lost"]
 
@@ -523,7 +523,7 @@ def test_random_kills_of_workers_and_supervisors_lose_nothing_and_repeat_nothing
     home.run("worker", "stop")
     home.drain()  # also tidies up
     assert collections.Counter(ledger(home)) == dict.fromkeys(jobs, 1)
-    for job in looking.jobs(home.queue.database, [], 1000)[0]:
+    for job in showing.jobs(home.queue.database, [], 1000)[0]:
         assert (job["state"], job["attempts"]) == ("completed", 1), job
     assert [name for name in os.listdir(home.path) if name.startswith("alone-")] == []
     assert os.listdir(home.queue.folder.workers) == []
@@ -715,10 +715,10 @@ def test_an_orphan_whose_files_cannot_be_read_is_told_once_and_judged_when_they_
         for _ in range(3):
             here.orphans.look_after(looking.processing(queue.database), set(), here.running, is_free=True)
     assert capfd.readouterr().err.count("what became of it cannot be read") == 1
-    assert looking.states_of(queue.database, ["job"]) == ["processing"]
+    assert finding.states_of(queue.database, ["job"]) == ["processing"]
     here.look_around()
     here.trade(claim=False)
-    assert looking.states_of(queue.database, ["job"]) == ["pending"]
+    assert finding.states_of(queue.database, ["job"]) == ["pending"]
 
 
 @needs_proc

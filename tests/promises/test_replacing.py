@@ -10,7 +10,7 @@ from helpers.installed import Installed, broken, newer
 from helpers.marks import posix_only
 from helpers.waiting import wait_until
 
-from queuectl_lib.store import looking
+from queuectl_lib.store import looking, showing
 
 pytestmark = posix_only
 PATIENT = """echo begun-$QUEUECTL_JOB_ID >>ledger
@@ -54,7 +54,7 @@ def test_running_workers_go_on_whatever_is_copied_over_their_files(installed, ch
         return counts["completed"] + counts["dead"] == len(expected)
 
     wait_until(ended, "all jobs to end")
-    assert {name: looking.job(queue.database, name)["attempts"] for name in expected} == expected
+    assert {name: showing.job(queue.database, name)["attempts"] for name in expected} == expected
     assert sorted(ledger(installed)) == sorted(BOTH + ["short-short"])
     assert "loaded after all" not in contents(queue.folder.log)
 

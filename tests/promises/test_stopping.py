@@ -14,7 +14,7 @@ from helpers.processes import is_running
 from helpers.waiting import wait_until
 
 from queuectl_lib.jobs.fields import JobMaker
-from queuectl_lib.store import looking, roster
+from queuectl_lib.store import finding, looking, roster, showing
 
 pytestmark = posix_only
 
@@ -174,7 +174,7 @@ def test_a_stop_that_cannot_wait_ends_the_job_and_gives_it_back_without_a_retry(
     URGENT[how](home, process)
     assert leave(process) == 0
     assert not is_running(pid)
-    found = looking.job(home.queue.database, job)
+    found = showing.job(home.queue.database, job)
     assert (found["state"], found["attempts"]) == ("pending", 0)
     assert [attempt["outcome"] for attempt in found["history"]] == ["given back"]
     assert ledger(home) == []
@@ -225,7 +225,7 @@ def test_a_job_that_ended_before_the_worker_saw_stop_now_is_completed_and_not_gi
     go_on = pause_worker_of(home)
     let_go(home)
     wait_for_entry(home, "done")
-    run_file = home.queue.folder.attempt_path(looking.running_token(home.queue.database, job), "run")
+    run_file = home.queue.folder.attempt_path(finding.running_token(home.queue.database, job), "run")
     wait_until(lambda: "\nexit 0\n" in contents(run_file), "the job to end")
     request_now(home)
     go_on()
@@ -259,7 +259,7 @@ def test_a_single_worker_that_is_terminated_finishes_its_job_and_is_replaced(hom
     home.wait_for_state(job, "completed")
     home.wait_for_state(later, "completed")
     assert [worker["pid"] for worker in home.workers()] != [pid]
-    assert looking.job(home.queue.database, job)["attempts"] == 1
+    assert showing.job(home.queue.database, job)["attempts"] == 1
     assert ledger(home) == ["begun", "done"]
     assert process.poll() is None
 

@@ -11,7 +11,7 @@ from helpers.home import contents, ledger, let_go
 from helpers.processes import end_process, is_running
 from helpers.waiting import wait_until
 
-from queuectl_lib.store import looking, roster
+from queuectl_lib.store import roster, showing
 
 APART = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
 # Nothing but an empty folder is at /proc: neither /proc nor `ps` show a process.
@@ -146,7 +146,7 @@ def test_without_any_table_our_own_child_and_its_group_are_ended_by_their_number
     expected = {"timeout": "dead", "cancel": "cancelled", "stop --now": "pending"}[how]
     home.wait_for_state("job", expected)
     assert not is_running(pid)
-    assert looking.job(home.queue.database, "job")["history"][0]["leftovers"] is None, contents(worker.log)
+    assert showing.job(home.queue.database, "job")["history"][0]["leftovers"] is None, contents(worker.log)
 
 
 def test_without_any_table_an_orphan_is_adopted_and_finishes(home):

@@ -20,7 +20,7 @@ from queuectl_lib.host import locks
 from queuectl_lib.run import pace
 from queuectl_lib.run.options import Options
 from queuectl_lib.run.standing import Standing
-from queuectl_lib.store import looking, roster
+from queuectl_lib.store import looking, presence, roster
 from worker import Worker
 
 pytestmark = posix_only
@@ -112,7 +112,7 @@ def test_a_swept_life_file_gives_no_running_job_away(home, where):
     for path in glob.glob(home.db + ".d/workers/*.life"):
         os.unlink(path)
     wait_until(lambda: len(home.workers()) == 2, "both to be seen again", NOTICED_SECONDS)
-    time.sleep(roster.MISSING_SECONDS + 1)
+    time.sleep(presence.MISSING_SECONDS + 1)
     open(os.path.join(where.path, "go"), "w").close()
     home.wait_for_state("j", "completed")
     assert "adopted" not in contents(home.started[0].log)
@@ -137,7 +137,7 @@ def test_a_sweep_in_the_middle_of_many_short_jobs_runs_none_twice(home, tmp_path
 def test_who_is_looked_for_again_and_again_is_dead_only_after_a_while_without_a_life_file(queue, monkeypatch):
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    sightings = roster.Sightings(queue.folder)
+    sightings = presence.Sightings(queue.folder)
     path = queue.folder.life_path("w")
     seen = []
     for moment in (0.0, 2.9, 3.1):
@@ -167,18 +167,18 @@ def test_what_was_claimed_ahead_is_given_back_when_the_life_file_was_away(queue)
 
 
 def test_the_life_file_that_is_made_anew_is_locked_when_it_appears(queue):
-    presence = roster.Presence(queue.folder, "w", {"kind": "worker"})
-    assert presence.is_shown()
-    os.unlink(presence.path)
-    assert not presence.is_shown() and not presence.has_a_name()
-    presence.show_again()
-    assert presence.is_shown() and roster.is_alive(queue.folder, "w")
-    presence.tell("asked", "stop")
-    assert roster.details_of(queue.folder, "w")["asked"] == "stop"
-    with open(presence.path + ".other", "w"):
-        os.replace(presence.path + ".other", presence.path)  # what stands there now is another's
-    presence.end()
-    assert os.path.exists(presence.path)
+    own = presence.Presence(queue.folder, "w", {"kind": "worker"})
+    assert own.is_shown()
+    os.unlink(own.path)
+    assert not own.is_shown() and not own.has_a_name()
+    own.show_again()
+    assert own.is_shown() and queue.folder.is_alive("w")
+    own.tell("asked", "stop")
+    assert queue.folder.details_of("w")["asked"] == "stop"
+    with open(own.path + ".other", "w"):
+        os.replace(own.path + ".other", own.path)  # what stands there now is another's
+    own.end()
+    assert os.path.exists(own.path)
 
 
 def test_a_life_file_that_cannot_be_written_is_taken_away_again(queue, monkeypatch):
@@ -188,7 +188,7 @@ def test_a_life_file_that_cannot_be_written_is_taken_away_again(queue, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", refuse)
         with pytest.raises(OSError, match="No space left"):
-            roster.Presence(queue.folder, "w", {"kind": "worker"})
+            presence.Presence(queue.folder, "w", {"kind": "worker"})
     assert os.listdir(queue.folder.workers) == []
 
 

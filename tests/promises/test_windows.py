@@ -14,8 +14,7 @@ from helpers.marks import WINDOWS
 from helpers.waiting import wait_until
 
 from queuectl_lib.errors import HostError
-from queuectl_lib.store import roster
-from queuectl_lib.store.roster import Presence
+from queuectl_lib.store.presence import Presence
 
 pytestmark = pytest.mark.skipif(not WINDOWS, reason="Windows only")
 
@@ -489,6 +488,6 @@ def test_a_prober_is_no_proof_of_life(home):
     """Looking at a life file for a moment disturbs nobody, and its end is seen."""
     home.run("initdb")
     presence = Presence(home.queue.folder, "s1", {"kind": "supervisor"})
-    assert roster.is_alive(home.queue.folder, "s1")
+    assert home.queue.folder.is_alive("s1")
     presence.end()
-    assert not roster.is_alive(home.queue.folder, "s1") and not os.path.exists(home.queue.folder.life_path("s1"))
+    assert not home.queue.folder.is_alive("s1") and not os.path.exists(home.queue.folder.life_path("s1"))

@@ -20,7 +20,7 @@ from queuectl_lib.errors import HostError
 from queuectl_lib.host import files
 from queuectl_lib.reports import problems
 from queuectl_lib.store import health, looking
-from queuectl_lib.store.roster import Presence
+from queuectl_lib.store.presence import Presence
 from storage import Queue
 
 HUGE = "999999T"

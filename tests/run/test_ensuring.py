@@ -12,7 +12,7 @@ from helpers.processes import end_process
 from helpers.waiting import wait_until
 
 from queuectl_lib.run.options import Options
-from queuectl_lib.store import looking, roster
+from queuectl_lib.store import finding, roster
 from worker import Supervisor
 
 ENSURE = ("worker", "start", "--ensure", "--background", "--quiet")
@@ -144,7 +144,7 @@ def test_after_max_time_running_jobs_finish_and_nothing_new_starts(home):
     waiting = home.add("exit 0")
     let_go(home)
     assert process.wait(20) == 0
-    assert looking.states_of(home.queue.database, [long, waiting]) == ["completed", "pending"]
+    assert finding.states_of(home.queue.database, [long, waiting]) == ["completed", "pending"]
     assert "stopping: running jobs finish, nothing new starts" in contents(process.log)
 
 

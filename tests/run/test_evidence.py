@@ -18,7 +18,7 @@ from queuectl_lib.run import concluding, run_file
 from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.run.options import Options
 from queuectl_lib.run.spare_files import SpareFiles
-from queuectl_lib.store import looking
+from queuectl_lib.store import finding, looking, showing
 from worker import Worker
 
 pytestmark = posix_only
@@ -132,7 +132,7 @@ def decided(queue, worker):
     worker.orphans.look_after(looking.processing(queue.database), set(), worker.running, is_free=True)
     worker.collect_ended()
     worker.trade(claim=False)
-    job = looking.job(queue.database, "job")
+    job = showing.job(queue.database, "job")
     last = job["history"][-1] if job["history"] else {"outcome": None, "error": None}
     return job["state"], job["attempts"], last["outcome"], last["error"]
 
@@ -220,7 +220,7 @@ def test_whatever_a_job_does_to_its_run_file_costs_an_attempt_at_worst_and_stops
     home.run("add", "true", "--id", "next", "--priority", "-1")
     process = home.start("--drain")
     wait_until(lambda: process.poll() is not None, "the queue to be worked off", 40)
-    assert looking.states_of(home.queue.database, ["bad", "next"]) == ["dead", "completed"]
+    assert finding.states_of(home.queue.database, ["bad", "next"]) == ["dead", "completed"]
     assert contents(os.path.join(home.path, "made")).split() == ["run", "run"]
 
 
@@ -257,7 +257,7 @@ def test_an_orphan_is_ended_and_recorded_only_by_who_holds_its_claim_and_to_the_
         assert signalled == [], "the adopter begins to end it when it polls"
         wait_until(lambda: (first.child.poll(), one.collect_ended(), one.ended)[2], "the ending to be carried through")
         one.trade(claim=False)
-        job = looking.job(queue.database, "job")
+        job = showing.job(queue.database, "job")
         assert (job["state"], job["last_error"]) == ("dead", "timed out after 0.2 s")
         assert first.tree.members() == []
     finally:

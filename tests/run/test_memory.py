@@ -12,7 +12,8 @@ from helpers.queue import SETTINGS, enqueue
 from helpers.waiting import wait_until
 
 from queuectl_lib.run.options import Options
-from queuectl_lib.store import looking, roster
+from queuectl_lib.store import looking
+from queuectl_lib.store.folder import Folder
 from worker import Worker
 
 pytestmark = posix_only
@@ -74,7 +75,7 @@ def test_a_claim_that_was_made_when_memory_ran_out_is_found_again(queue, monkeyp
         return found
 
     monkeypatch.setattr(owner, name, run_out)
-    monkeypatch.setattr(roster, "is_alive", lambda folder, name: True)
+    monkeypatch.setattr(Folder, "is_alive", lambda folder, name: True)
     one.settle_in()
     try:
         deadline = time.monotonic() + 20

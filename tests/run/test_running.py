@@ -15,7 +15,7 @@ from helpers.queue import in_full
 from helpers.waiting import wait_until
 
 from queuectl_lib import times
-from queuectl_lib.store import looking
+from queuectl_lib.store import looking, showing
 
 pytestmark = posix_only
 
@@ -127,7 +127,7 @@ def printed(home, identifier):
 
 def error(home, identifier):
     """What is told about a job that failed once and for all."""
-    job = looking.job(home.queue.database, identifier)
+    job = showing.job(home.queue.database, identifier)
     assert job["state"] == "dead"
     assert job["history"][-1]["error"] == job["last_error"]
     return job["last_error"]
@@ -247,11 +247,11 @@ def test_workers_need_not_be_started_from_a_directory_that_exists(home):
 
 def test_exit_codes_are_kept(ran):
     assert error(ran, "exit-3") == "exit code 3"
-    assert looking.job(ran.queue.database, "exit-3")["exit_code"] == 3
+    assert showing.job(ran.queue.database, "exit-3")["exit_code"] == 3
     assert attempt(ran, "exit-3")["exit_code"] == 3
     assert printed(ran, "exit-3") == "before\n"
     assert error(ran, "exit-255") == "exit code 255"
-    assert looking.job(ran.queue.database, "text")["exit_code"] == 0
+    assert showing.job(ran.queue.database, "text")["exit_code"] == 0
 
 
 def test_a_signal_is_told_by_its_name(ran):
@@ -261,7 +261,7 @@ def test_a_signal_is_told_by_its_name(ran):
 
 
 def test_a_signal_that_ended_only_a_part_of_a_command_is_its_own_affair(ran):
-    assert looking.job(ran.queue.database, "inner-kill")["state"] == "completed"
+    assert showing.job(ran.queue.database, "inner-kill")["state"] == "completed"
 
 
 def test_the_shell_that_watches_a_job_writes_nothing_into_its_output(ran):
@@ -311,7 +311,7 @@ def test_a_job_that_kills_the_shell_above_it_has_failed_and_is_ended(ran):
 
 
 def test_a_job_may_close_its_output(ran):
-    assert looking.job(ran.queue.database, "closed-output")["state"] == "completed"
+    assert showing.job(ran.queue.database, "closed-output")["state"] == "completed"
 
 
 def test_no_job_of_any_kind_stays_behind_in_processing(ran):
@@ -431,7 +431,7 @@ def test_a_delayed_job_starts_close_to_its_time_and_never_before(home):
     late = []
     for n in range(3):
         home.wait_for_state("d%d" % n, "completed")
-        job = looking.job(home.queue.database, "d%d" % n)
+        job = showing.job(home.queue.database, "d%d" % n)
         late.append(times.utc_seconds(job["started_at"]) - times.utc_seconds(job["run_at"]))
     assert min(late) >= 0
     assert statistics.median(late) < 0.3, late
@@ -458,11 +458,11 @@ import os, sys
 sys.path.insert(0, sys.argv[1])
 from queuectl_lib.run.options import Options
 from queuectl_lib.settings import ConfigFile
-from queuectl_lib.store import roster
+from queuectl_lib.store import presence
 from storage import Queue
 from worker import Worker
 queue = Queue(sys.argv[2])
-present = roster.Presence(queue.folder, "s", {})
+present = presence.Presence(queue.folder, "s", {})
 one = Worker(queue, "s-1", "s", Options(1, True), ConfigFile(os.path.dirname(sys.argv[2])))
 one.pace.batch = 8
 one.run()

@@ -21,7 +21,7 @@ from queuectl_lib.errors import HostError
 from queuectl_lib.host import locks
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
-from queuectl_lib.store import claiming, looking, schema
+from queuectl_lib.store import claiming, finding, looking, schema, showing
 from storage import Queue
 
 # ---------------------------------------------------------------- order
@@ -118,7 +118,7 @@ def test_a_claim_carries_what_the_job_asked_for(queue):
     assert (held.id, held.command, held.timeout) == ("job", ["a b", "$c"], 60)
     assert (held.cwd, held.env, held.max_retries) == (job["cwd"], {"A": "1"}, 7)
     assert (held.attempts, held.number, held.umask) == (1, 1, 0o022)
-    found = looking.job(queue.database, "job")
+    found = showing.job(queue.database, "job")
     assert (found["state"], found["worker"], found["attempts"]) == ("processing", "w-1", 1)
     assert found["started_at"] == found["updated_at"] == times.utc_text(NOW)
 
@@ -271,7 +271,7 @@ def test_one_refused_result_does_not_hold_back_the_others_nor_the_next_claim(que
     refused, held, _ = queue.exchange("w-1", outcomes, 1, NOW + 1, SETTINGS)
     assert refused == outcomes[:1]
     assert [one.id for one in held] == ["next"]
-    assert looking.states_of(queue.database, ["lost", "kept", "next"]) == ["completed", "completed", "processing"]
+    assert finding.states_of(queue.database, ["lost", "kept", "next"]) == ["completed", "completed", "processing"]
 
 
 def test_every_claim_has_a_token_of_its_own(queue):
@@ -293,7 +293,7 @@ def test_a_claim_is_adopted_only_once(queue):
     held = claim(queue)[0]
     assert queue.adopt(held, "w-1", "w-2", NOW + 1)
     assert not queue.adopt(held, "w-1", "w-3", NOW + 2)
-    assert looking.job(queue.database, "job")["worker"] == "w-2"
+    assert showing.job(queue.database, "job")["worker"] == "w-2"
     assert settle(queue, held, "completed", NOW + 3), "the adopted claim keeps its token"
 
 
@@ -310,10 +310,10 @@ ADOPTER = """
 import os, sys, time
 sys.path.insert(0, sys.argv[1])
 import storage
-from queuectl_lib.store import looking
+from queuectl_lib.store import claiming, looking
 queue = storage.Queue(sys.argv[2])
 job = looking.processing(queue.database)[0]
-claim, _ = looking.running_attempt(queue.database, job["seq"], job["token"])
+claim, _ = claiming.running_attempt(queue.database, job["seq"], job["token"])
 print("ready", flush=True)
 sys.stdin.readline()
 print(queue.adopt(claim, "w-1", "w-%d" % os.getpid(), time.time()))
@@ -351,7 +351,7 @@ def test_giving_back_what_was_ended_keeps_the_attempt_but_burns_no_retry(queue):
         held = claim(queue)[0]
         assert (held.attempts, held.number) == (1, number)
         settle(queue, held, "given back", NOW + number)
-    job = looking.job(queue.database, "job")
+    job = showing.job(queue.database, "job")
     assert (job["state"], job["attempts"], job["worker"], job["started_at"]) == ("pending", 0, None, None)
     assert [attempt["outcome"] for attempt in job["history"]] == ["given back"] * 5
     assert [attempt["number"] for attempt in job["history"]] == [1, 2, 3, 4, 5]
@@ -363,11 +363,11 @@ def test_a_retry_that_is_given_back_counts_only_what_ran(queue):
     held = claim(queue, NOW + 2)[0]
     assert held.attempts == 2
     settle(queue, held, "given back", NOW + 3, unstarted=True)
-    assert looking.job(queue.database, "job")["attempts"] == 1
+    assert showing.job(queue.database, "job")["attempts"] == 1
     held = claim(queue, NOW + 3)[0]
     assert (held.attempts, held.number) == (2, 2)
     settle(queue, held, "failed", NOW + 4)
-    assert looking.job(queue.database, "job")["state"] == "dead"
+    assert showing.job(queue.database, "job")["state"] == "dead"
 
 
 def test_a_job_that_is_given_back_keeps_its_place_in_the_line(queue):
@@ -427,7 +427,7 @@ WRITER = """
 import os, sys, time
 sys.path.insert(0, sys.argv[1])
 import storage
-from queuectl_lib.store import looking
+from queuectl_lib.store import looking, showing
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.settings import SETTING_DEFAULTS, Settings
@@ -444,7 +444,7 @@ for number in range(6):
     queue.exchange("w", [Outcome(claim, "failed", time.time()) for claim in claims], 0, time.time(), settings)
     queue.requeue_dead(time.time())
     looking.counts(queue.database)
-    looking.jobs(queue.database, [], 10)
+    showing.jobs(queue.database, [], 10)
 print("done")
 """
 

@@ -18,7 +18,7 @@ import queuectl
 from queuectl_lib.errors import HostError
 from queuectl_lib.host import files
 from queuectl_lib.jobs.fields import JobMaker
-from queuectl_lib.store import looking, opening, schema
+from queuectl_lib.store import looking, opening, schema, showing
 from queuectl_lib.store.database import Database
 from storage import Queue
 
@@ -216,7 +216,7 @@ def colours(path):
 
 USES = [
     lambda queue: looking.counts(queue.database),
-    lambda queue: looking.job(queue.database, "job"),
+    lambda queue: showing.job(queue.database, "job"),
     lambda queue: queue.cancel(["job"], NOW),
     lambda queue: queue.enqueue(row_for("other")),
     lambda queue: list(queue.enqueue_each([(1, row_for("other"))])),
@@ -228,7 +228,7 @@ def test_an_older_database_is_upgraded_at_first_use(queue, newer_program, use):
     USES[use](queue)
     assert version_of(queue.path) == KNOWN + 1
     assert colours(queue.path)[0] == "red"
-    assert looking.job(queue.database, "job")["id"] == "job"
+    assert showing.job(queue.database, "job")["id"] == "job"
 
 
 def test_an_older_database_is_backed_up_beside_itself_before_it_is_upgraded(queue, newer_program):
@@ -350,7 +350,7 @@ def test_first_use_by_eight_processes_at_once_works(home):
     started = [subprocess.Popen(home.command(*one), stdout=pipe, stderr=pipe) for one in words]
     ended = [process.communicate(timeout=60) for process in started]
     assert [process.returncode for process in started] == [0] * 8, ended
-    assert sorted(job["id"] for job in looking.jobs(home.queue.database, [], 10)[0]) == [
+    assert sorted(job["id"] for job in showing.jobs(home.queue.database, [], 10)[0]) == [
         "job%d" % number for number in range(6)
     ]
     assert looking.counts(home.queue.database)["pending"] == 6
@@ -479,7 +479,7 @@ def test_the_log_of_a_deleted_database_is_put_aside_and_brings_no_job_back(tmp_p
         os.replace(queue.path + ending + ".left", queue.path + ending)
     size = os.path.getsize(queue.path + "-wal")
     queue.enqueue(row_for("new"))
-    assert [job["id"] for job in looking.jobs(queue.database, [], 10)[0]] == ["new"]
+    assert [job["id"] for job in showing.jobs(queue.database, [], 10)[0]] == ["new"]
     assert os.path.getsize(queue.path + "-wal.orphan1") == size, "it may be the only copy of jobs"
     os.unlink(queue.path)
     for ending, content in (("-wal", b"another log"), ("-journal", b"")):

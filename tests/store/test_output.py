@@ -5,7 +5,7 @@ from helpers.queue import NOW, SETTINGS, claim
 
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
-from queuectl_lib.store import looking, opening, output
+from queuectl_lib.store import opening, output, showing
 
 ATTEMPTS = 40
 BYTES = b"x" * 29000 + b"\n"
@@ -62,7 +62,7 @@ def test_one_attempt_of_many_is_read_alone(retried, statements):
 
 
 def test_a_tail_of_output_that_stands_in_the_database_is_its_end(retried):
-    attempt = looking.job(retried.database, "job")["history"][6]
+    attempt = showing.job(retried.database, "job")["history"][6]
     kept = output.Output(retried.database, attempt, "stderr")
     assert (kept.size, kept.tail(5), kept.read(0, 3)) == (len(b"7:" + BYTES), b"xxxx\n", b"7:x")
     assert kept.read(kept.size, 10) == b""

@@ -9,7 +9,7 @@ from helpers.queue import NOW, SETTINGS, raw
 
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
-from queuectl_lib.store import looking, pruning
+from queuectl_lib.store import pruning, showing
 
 ROWS = 2000
 
@@ -70,7 +70,7 @@ def test_a_database_that_cannot_shrink_is_pruned_all_the_same(queue):
         connection.execute("PRAGMA journal_mode = WAL")
     maker = JobMaker(0, "/", 0o022, NOW)
     list(queue.enqueue_each((line, maker.row({"command": "echo " + "x" * 2000})) for line in range(100)))
-    queue.cancel([job["id"] for job in looking.jobs(queue.database, [], 100)[0]], NOW)
+    queue.cancel([job["id"] for job in showing.jobs(queue.database, [], 100)[0]], NOW)
     assert pruning.prune(queue.database, ["cancelled"], NOW + 1, lambda count: None) == 100
     with raw(queue) as connection:
         assert connection.execute("PRAGMA freelist_count").fetchone()[0] > 0

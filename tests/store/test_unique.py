@@ -20,7 +20,7 @@ from queuectl_lib.errors import HostError
 from queuectl_lib.jobs import states
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.jobs.ids import MadeId
-from queuectl_lib.store import health, looking, schema
+from queuectl_lib.store import claiming, finding, health, looking, schema, showing
 from storage import Queue
 
 AT_ONCE = SETTINGS.but(backoff_base=0)
@@ -105,7 +105,7 @@ def reach(queue, state):
         (held,) = claim(queue)
         if state != "processing":
             assert settle(queue, held, "completed" if state == "completed" else "failed", settings=AT_ONCE)
-    assert looking.states_of(queue.database, ["held"]) == [state]
+    assert finding.states_of(queue.database, ["held"]) == [state]
 
 
 @pytest.mark.parametrize("state", states.STATES)
@@ -127,7 +127,7 @@ def test_a_job_that_was_given_back_still_holds_its_key(queue):
 
 def test_the_holder_is_found_through_an_index_however_many_have_finished(queue):
     with contextlib.closing(sqlite3.connect(queue.path)) as connection:
-        for statement, values in ((looking.FIND_HOLDER, ("k",)), (health.LAST_SUCCESS, ("k",))):
+        for statement, values in ((finding.FIND_HOLDER, ("k",)), (health.LAST_SUCCESS, ("k",))):
             plan = " ".join(found[-1] for found in connection.execute("EXPLAIN QUERY PLAN " + statement, values))
             assert "SEARCH" in plan and "unique_key=?" in plan and "SCAN" not in plan
 
@@ -197,7 +197,7 @@ def test_enqueue_prints_the_holder_in_the_place_of_a_job_that_was_not_added(home
     assert done.stdout.split() == ["x", "old", "z", "z", "old"]
     said = ['old with the key "a"', 'z with the key "b"', 'old with the key "a"']
     assert done.stderr == "".join("job %s is pending: nothing was added\n" % one for one in said) + "enqueued 2 jobs\n"
-    assert sorted(job["id"] for job in looking.jobs(home.queue.database, [], 9)[0]) == ["old", "x", "z"]
+    assert sorted(job["id"] for job in showing.jobs(home.queue.database, [], 9)[0]) == ["old", "x", "z"]
     again = home.run("enqueue", "-", "--json", input=text.replace('"x"', '"w"'))
     assert again.json == {"enqueued": 1, "ids": ["w", "old", "z", "z", "old"]}
     assert again.stderr == ""
@@ -279,7 +279,7 @@ def test_a_job_whose_key_is_held_is_not_requeued(home, words):
 def test_two_jobs_with_the_same_key_are_not_requeued_together(home):
     make_dead(home.queue, "a", "b")
     assert 'jobs a and b have the same key "k"' in home.run("requeue", "a", "b", code=1).stderr
-    assert looking.states_of(home.queue.database, ["a", "b"]) == ["dead", "dead"]
+    assert finding.states_of(home.queue.database, ["a", "b"]) == ["dead", "dead"]
 
 
 def test_dlq_retry_all_leaves_those_whose_key_is_held_and_counts_them(home):
@@ -288,7 +288,7 @@ def test_dlq_retry_all_leaves_those_whose_key_is_held_and_counts_them(home):
     assert settle(home.queue, claim(home.queue)[0], "failed", settings=AT_ONCE)
     done = home.run("dlq", "retry", "--all")
     assert done.stderr == "requeued 2 jobs\nleft 1 jobs dead: another job with the same key waits or runs\n"
-    assert looking.states_of(home.queue.database, ["a", "b", "plain"]) == ["pending", "dead", "pending"]
+    assert finding.states_of(home.queue.database, ["a", "b", "plain"]) == ["pending", "dead", "pending"]
 
 
 # ---------------------------------------------------------------- a real run
@@ -351,15 +351,15 @@ def test_a_database_without_keys_is_backed_up_and_upgraded_while_an_older_worker
         assert old.enqueue(row(unique="k")) == "new"
         assert keeper.execute("SELECT count(*) FROM jobs").fetchone() == (len(states.STATES) + 1,)
     assert (version(old.path), version(old.path + ".v1.backup")) == (len(schema.MIGRATIONS), 1)
-    assert looking.states_of(old.database, states.STATES) == list(states.STATES)
-    assert looking.job(old.database, "completed")["unique"] is None
+    assert finding.states_of(old.database, states.STATES) == list(states.STATES)
+    assert showing.job(old.database, "completed")["unique"] is None
 
 
 def test_what_an_older_worker_left_running_is_finished_after_the_upgrade(old):
     (running,) = looking.processing(old.database)
-    held, _ = looking.running_attempt(old.database, running["seq"], "t")
+    held, _ = claiming.running_attempt(old.database, running["seq"], "t")
     assert settle(old, held, "completed", NOW + 1, settings=AT_ONCE)
-    assert looking.states_of(old.database, ["processing"]) == ["completed"]
+    assert finding.states_of(old.database, ["processing"]) == ["completed"]
 
 
 def test_an_older_program_is_refused_after_the_upgrade_and_changes_nothing(old, monkeypatch):

@@ -1,0 +1,85 @@
+"""One job found, by its id or by its key; in words where there is none, or another in its place."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+
+from queuectl_lib import errors
+from queuectl_lib.errors import NoDatabase, QueueError
+from queuectl_lib.jobs import states
+from queuectl_lib.jobs.ids import Holder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Iterator, List, Optional, Sequence
+
+    from queuectl_lib.store.database import Database
+
+GET_HEAD = "SELECT seq, id, state, token, worker, unique_key FROM jobs WHERE id = ?"
+
+
+def head(connection: sqlite3.Connection, identifier: str) -> sqlite3.Row:
+    """The job's seq, id, state, token, worker and key. Raises QueueError if there is none."""
+    found: Optional[sqlite3.Row] = connection.execute(GET_HEAD, (identifier,)).fetchone()
+    if found is None:
+        raise errors.no_such_job(identifier)
+    return found
+
+
+def states_of(database: Database, ids: Sequence[str]) -> List[str]:
+    """The state of each job. Raises QueueError for one that does not exist."""
+    try:
+        with database.reading() as connection:
+            return [head(connection, identifier)["state"] for identifier in ids]
+    except NoDatabase:
+        raise errors.no_such_job(ids[0]) from None
+
+
+def counts_of(database: Database, ids: Sequence[str]) -> Dict[str, int]:
+    """How many of these jobs are in each state, zeros too. Raises QueueError for one that does not exist."""
+    found = states_of(database, ids)
+    return {state: found.count(state) for state in states.STATES}
+
+
+def exists(database: Database, identifier: str) -> bool:
+    """True where a job has this id."""
+    try:
+        return bool(states_of(database, [identifier]))
+    except QueueError:
+        return False
+
+
+def running_token(database: Database, identifier: str) -> Optional[str]:
+    """The token of the claim that holds a job now, or None."""
+    with database.reading() as connection:
+        token: Optional[str] = head(connection, identifier)["token"]
+        return token
+
+
+@contextlib.contextmanager
+def no_job_without_database(ids: Sequence[str]) -> Iterator[None]:
+    """Where no database exists, neither does a job with the first of *ids*."""
+    try:
+        yield
+    except NoDatabase:
+        raise errors.no_such_job(ids[0]) from None
+
+
+# NOT NULL again, for the proof that the index serves.
+HOLDS = "state IN (%s)" % ", ".join("'%s'" % state for state in states.HOLDING)
+FIND_HOLDER = "SELECT id, state FROM jobs WHERE unique_key = ? AND unique_key IS NOT NULL AND %s LIMIT 1" % HOLDS
+
+
+def find_holder(connection: sqlite3.Connection, key: Optional[str]) -> Optional[Holder]:
+    """The job that waits or runs with *key*."""
+    row = None if key is None else connection.execute(FIND_HOLDER, (key,)).fetchone()
+    return None if key is None or row is None else Holder.of(row["id"], key, row["state"])
+
+
+def key_is_held(identifier: str, holder: Holder, same_call: bool) -> QueueError:
+    if same_call:
+        text = "jobs %s and %s have the same key %s, and only one can wait: nothing was requeued"
+        return QueueError(text % (holder, identifier, errors.shown(holder.key)))
+    text = "job %s has the key %s, which job %s (%s) holds: nothing was requeued"
+    return QueueError(text % (identifier, errors.shown(holder.key), holder, holder.state))

@@ -1,0 +1,98 @@
+"""Jobs as the outside sees them, by their JSON keys: in a list, or one in full."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+
+from queuectl_lib import errors
+from queuectl_lib.errors import NoDatabase
+from queuectl_lib.jobs import fields
+from queuectl_lib.store import opening
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, List, Sequence, Tuple
+
+    from queuectl_lib.store.database import Database
+    from queuectl_lib.values import Fields
+
+LIST_JOBS = "SELECT seq, %s FROM jobs ORDER BY seq DESC LIMIT ?" % fields.SHOWN_COLUMNS
+LIST_COMPLETED = "SELECT seq, %s FROM jobs WHERE state = 'completed' ORDER BY seq DESC LIMIT ?" % fields.SHOWN_COLUMNS
+LIST_OPEN = (
+    "SELECT seq, %s FROM jobs INDEXED BY jobs_open WHERE state = ? AND state <> 'completed'"
+    " ORDER BY seq DESC LIMIT ?" % fields.SHOWN_COLUMNS
+)
+
+
+def jobs(database: Database, states: Sequence[str], limit: int) -> Tuple[List[Fields], bool]:
+    """The newest *limit* jobs (in *states*, or all), newest last, and whether there are more."""
+    rows: List[sqlite3.Row] = []
+    with contextlib.suppress(NoDatabase), database.reading() as connection:
+        if not states:
+            rows = opening.rows(connection, LIST_JOBS, (limit + 1,))
+        for state in states:
+            statement: str = LIST_OPEN
+            values: Tuple[Any, ...] = (state, limit + 1)
+            if state == "completed":
+                statement, values = (LIST_COMPLETED, (limit + 1,))
+            rows += opening.rows(connection, statement, values)
+    rows.sort(key=lambda row: int(row["seq"]), reverse=True)
+    return [job_fields(row) for row in reversed(rows[:limit])], len(rows) > limit
+
+
+def job_fields(row: sqlite3.Row) -> Fields:
+    """A job as the outside sees it: the JSON keys, in the order of the columns."""
+    job = dict(row)
+    del job["seq"]
+    for key, value in job.items():
+        if type(value) is bytes:  # no field is: somebody else wrote it
+            job[key] = value.decode("utf-8", "backslashreplace")
+    if job.pop("is_list"):
+        job["command"] = read_or_raw(arguments, job["command"])
+    for key, read in fields.READ:
+        job[key] = read_or_raw(read, job[key])
+    return job
+
+
+def arguments(text: str) -> List[Any]:
+    """The words of a command that is kept as a list. Raises ValueError."""
+    words = json.loads(text)
+    if not isinstance(words, list):
+        raise ValueError
+    return words
+
+
+def read_or_raw(read: Callable[[Any], Any], value: Any) -> Any:
+    """What is stored, as it stands, where it cannot be read: changed by hand, or damaged."""
+    try:
+        return read(value)
+    except (ValueError, TypeError, RecursionError):
+        return value
+
+
+GET_JOB = "SELECT seq, %s FROM jobs WHERE id = ?" % fields.SHOWN_COLUMNS
+# Facts alone: stdout and stderr say whether the bytes stand in the row (else in a file, if anywhere).
+GET_ATTEMPTS = (
+    "SELECT id, job, number, outcome, started_at, finished_at, exit_code, signal, error, worker, token, leftovers,"
+    " erased, stdout_bytes, stderr_bytes, stdout IS NOT NULL AS stdout, stderr IS NOT NULL AS stderr"
+    " FROM attempts WHERE job = ? ORDER BY number"
+)
+
+
+def job(database: Database, identifier: str) -> Fields:
+    """One job in full, with its attempts under "history" (their output apart, in store/output).
+
+    Raises QueueError if there is none.
+    """
+    try:
+        with database.reading() as connection:
+            found = opening.rows(connection, GET_JOB, (identifier,))
+            if not found:
+                raise errors.no_such_job(identifier)
+            row = found[0]
+            attempts = opening.rows(connection, GET_ATTEMPTS, (row["seq"],))
+    except NoDatabase:
+        raise errors.no_such_job(identifier) from None
+    return dict(job_fields(row), history=[dict(attempt) for attempt in attempts])
