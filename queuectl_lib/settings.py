@@ -10,7 +10,6 @@ import re
 from queuectl_lib import errors, times, values
 from queuectl_lib.errors import BadInput, HostError
 from queuectl_lib.host import files, interrupts, locks
-from queuectl_lib.jobs import checks
 from queuectl_lib.values import Unwanted
 
 TYPE_CHECKING = False
@@ -46,7 +45,7 @@ def whole(low: int, high: int) -> Callable[[object, str], int]:
 
 
 def check_timeout(value: object, key: str) -> Optional[float]:
-    return None if value is None else checks.check_timeout(value)
+    return None if value is None else times.check_timeout(value)
 
 
 def check_poll_interval(value: object, key: str) -> float:

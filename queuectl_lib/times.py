@@ -124,3 +124,11 @@ def seconds_text(seconds: float) -> str:
     if seconds < 0.001:
         seconds = round(seconds, 4)
     return ("%.2g" % seconds if seconds < 10 else "%.0f" % seconds) + " s"
+
+
+def check_timeout(value: object) -> float:
+    """Seconds that an attempt may run."""
+    seconds = parse_duration(value, "timeout")
+    if seconds == 0:
+        raise BadInput("timeout: 0 would end every attempt at once: leave it out for no limit")
+    return seconds

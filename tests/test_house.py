@@ -116,7 +116,7 @@ def test_no_folder_imports_anything(name):
 
 STANDARD = {
     *("__future__", "_frozen_importlib_external", "_thread", "_signal", "argparse", "calendar", "codecs"),
-    *("binascii", "collections", "contextlib", "ctypes"),
+    *("collections", "contextlib", "ctypes"),
     *(
         "datetime",
         "difflib",
@@ -131,7 +131,7 @@ STANDARD = {
         "marshal",
         "msvcrt",
     ),
-    *("multiprocessing", "os", "pwd", "py_compile", "re", "select", "shlex", "shutil", "signal", "socket", "sqlite3"),
+    *("multiprocessing", "os", "pwd", "py_compile", "re", "select", "shutil", "signal", "socket", "sqlite3"),
     *("stat", "struct", "subprocess", "sys", "tempfile", "threading", "time", "traceback", "typing", "unicodedata"),
     "warnings",
 }
@@ -422,15 +422,15 @@ sys.stderr.write("\\n".join(["code=%%d" %% code] + sorted(sys.modules)))
 ALWAYS = "errors values times settings commands.main commands.frame commands.terminal commands.untranslated"
 ALWAYS += " host.bundle host.files host.locks"
 ALWAYS += " host.interrupts host.places host.trust host.system host.failpoints host.bell"
-ALWAYS += " jobs.checks jobs.ids jobs.states"
+ALWAYS += " jobs.ids jobs.states"
 ALWAYS += " store.database store.folder store.index_room store.opening store.schema"
 # The rooms that a call of each command loads beside these. A room costs each call 0.05 to 0.1 ms: who lengthens a
 # list says why in the same commit.
 MORE = {
-    "add true": "commands.add jobs.fields store.finding",
-    "list": "commands.list commands.tables jobs.fields store.showing",
+    "add true": "commands.add jobs.checks jobs.fields store.finding",
+    "list": "commands.list commands.tables jobs.checks jobs.fields store.showing",
     "status": "commands.status store.looking store.roster",
-    "check": "commands.check reports.problems store.health store.looking store.roster",
+    "check": "commands.check jobs.checks reports.problems store.health store.looking store.roster",
 }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import sys
 
 from queuectl_lib import errors, values
@@ -70,7 +69,7 @@ def schedule(words: Sequence[str], count: int) -> str:
 
 
 def crontab(words: Sequence[str], count: int) -> str:
-    typed = " ".join(shlex.quote(word) for word in words)
+    typed = " ".join(map(system.quoted, words))
     return CRONTAB.format(self=typed, line=" ".join(cron_word(word) for word in words), count=count)
 
 
@@ -81,7 +80,7 @@ def cron_word(word: str) -> str:
     """
     parts = re.split(r"([%\\])", word)
     special = {"%": "\\%", "\\": "'\\'", "": ""}
-    return "".join(special[part] if part in special else shlex.quote(part) for part in parts)
+    return "".join(special[part] if part in special else system.quoted(part) for part in parts)
 
 
 def windows_tasks(words: Sequence[str], count: int) -> str:

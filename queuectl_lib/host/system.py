@@ -68,6 +68,12 @@ def typed(command: Union[str, Sequence[str]]) -> str:
         import subprocess  # needed only for lists
 
         return subprocess.list2cmdline(command)
-    import shlex  # needed only for lists
+    return " ".join(map(quoted, command))
 
-    return " ".join(shlex.quote(word) for word in command)
+
+PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_@%+=:,./-")
+
+
+def quoted(word: str) -> str:
+    """*word* as a POSIX shell reads it back, in quotes where it needs some; shlex would be loaded for this alone."""
+    return word if word and PLAIN.issuperset(word) else "'%s'" % word.replace("'", "'\"'\"'")

@@ -6,7 +6,7 @@ import json
 import os
 import re
 
-from queuectl_lib import errors, times, values
+from queuectl_lib import errors, values
 from queuectl_lib.errors import BadInput
 from queuectl_lib.host import system
 
@@ -67,14 +67,6 @@ def check_flag(name: str) -> Callable[[object], Optional[int]]:
         return 1 if value else None
 
     return check
-
-
-def check_timeout(value: object) -> float:
-    """Seconds that an attempt may run."""
-    seconds = times.parse_duration(value, "timeout")
-    if seconds == 0:
-        raise BadInput("timeout: 0 would end every attempt at once: leave it out for no limit")
-    return seconds
 
 
 def check_directory(value: object, base: str) -> str:

@@ -70,7 +70,7 @@ FIELDS = (
     Field("next_run_at", "next_run_at"),
     Field(
         *("timeout", "timeout", {"metavar": "DURATION", "help": "end an attempt that runs longer"}),
-        check=checks.check_timeout,
+        check=times.check_timeout,
         shown=lambda seconds: values.number_text(seconds) + " s",
     ),
     Field("cwd", "cwd", {"metavar": "DIR", "help": "run in this directory (default: the current one)"}),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import functools
 import os
-import shlex
 
 from queuectl_lib.host import bundle, shells, signals, spawn, system
 from queuectl_lib.jobs import command_text
@@ -170,7 +169,7 @@ def script_and_words(claim: Claim, environment: Dict[str, str], names: FrozenSet
     if claim.env:
         functions |= carrying.functions_among(claim.env)
     if names and not carrying.acts_on_shells(names) and command_text.is_one_program(words, functions):
-        carried = "exec %s %s" % (" ".join(map(shlex.quote, carrier)), words)
+        carried = "exec %s %s" % (" ".join(map(system.quoted, carrier)), words)
         return EVALUATE, evaluated(carried, carried), True
     if names and not are_idle_functions(names, claim):
         return EXECUTE, carrier + carrying.text_shell(SHELL, names) + [" " + words, SHELL], True

@@ -7,7 +7,7 @@ import os
 import time
 
 from queuectl_lib import errors
-from queuectl_lib.host import files, stream
+from queuectl_lib.host import files, stream, system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,12 +74,7 @@ def second_text(second: int) -> str:
 
 def brief(command: Union[str, Sequence[str]]) -> str:
     """A command as one short piece of text."""
-    if isinstance(command, str):
-        text = command
-    else:
-        import shlex  # needed only for lists
-
-        text = " ".join(shlex.quote(word) for word in command)
+    text = system.typed(command)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
