@@ -1,15 +1,14 @@
-"""The settings: each stated once, and config.json, which is read when it changes and replaced safely."""
+"""The settings: each stated once, and config.json, which is read when it changes."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 
 from queuectl_lib import errors, times, values
 from queuectl_lib.errors import BadInput, HostError
-from queuectl_lib.host import files, interrupts, locks
+from queuectl_lib.host import files
 from queuectl_lib.values import Unwanted
 
 TYPE_CHECKING = False
@@ -142,7 +141,7 @@ def setting_from_text(key: str, text: str, name: str = "") -> object:
 
 
 class ConfigFile:
-    """config.json: read when it changes, checked, and replaced atomically.
+    """config.json: read when it changes, and checked (commands/config replaces it).
 
     Calling it gives the Settings. Workers call theirs before each claim.
     """
@@ -207,58 +206,3 @@ class ConfigFile:
 
     def broken(self, what: str) -> HostError:
         return HostError("%s: %s: correct it, or move it away" % (errors.printable(self.path), what))
-
-    def change(self, name: str, value: object, remove: bool) -> None:
-        """Set or remove one key, whatever others change at the same time."""
-        with files.refusals_told(self.path):
-            files.make_home(self.home)
-            fd = self.lock()
-            try:
-                content = self.content()
-                key = ALIASES.get(name.replace("-", "_"), name.replace("-", "_"))
-                for old in list(content):
-                    if ALIASES.get(old.replace("-", "_"), old.replace("-", "_")) == key:
-                        del content[old]
-                if not remove:
-                    content[key] = value
-                self.remove_what_a_kill_left()
-                self.replace(content)
-            finally:
-                locks.remove_held_file(self.path + ".lock", fd)
-
-    def lock(self) -> int:
-        """Hold the right to replace the file: the descriptor of a file of its own, which nobody else may open."""
-        path = self.path + ".lock"
-        while True:
-            fd = files.open_private(path, os.O_RDWR | os.O_CREAT)
-            if not locks.wait_for_lock(fd, locks.BUSY_SECONDS):
-                os.close(fd)
-                raise HostError("%s is locked by another queuectl: is one of them paused?" % self.path)
-            if locks.is_still_there(path, fd):
-                return fd
-            os.close(fd)  # whoever had it has just removed it: again
-
-    def replace(self, content: Fields) -> None:
-        target = os.path.realpath(self.path)  # a symbolic link stays one
-        partial = "%s.%d.partial" % (target, os.getpid())
-        try:
-            fd = files.open_private(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-            files.keep_mode(fd, target)
-            with os.fdopen(fd, "w", encoding="utf-8") as file:
-                json.dump(content, file, indent=2)
-                file.write("\n")
-                file.flush()
-                os.fsync(file.fileno())
-            with interrupts.held():
-                files.replace(partial, target)
-        except BaseException:
-            with contextlib.suppress(OSError):  # the next call does; why the writing failed is what must be told
-                files.remove(partial)
-            raise
-        files.sync_folder(self.home)
-
-    def remove_what_a_kill_left(self) -> None:
-        """Half-written files of calls that were killed; whoever holds the lock is the only one to write any."""
-        for name in os.listdir(self.home):
-            if re.match(r"config\.json\.\d+\.partial\Z", name):
-                files.remove(os.path.join(self.home, name))

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+import re
+
 from queuectl_lib import errors, settings, values
 from queuectl_lib.commands import frame, terminal
-from queuectl_lib.host import bytecode, files, interrupts
+from queuectl_lib.errors import HostError
+from queuectl_lib.host import bytecode, files, interrupts, locks
+from queuectl_lib.settings import ALIASES, ConfigFile
 from queuectl_lib.store import looking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from queuectl_lib.commands.frame import Call
+    from queuectl_lib.values import Fields
 
 
 @frame.command("config get", frame.argument("key", metavar="KEY", nargs="?"), shows=True)
@@ -43,7 +51,7 @@ def config_set(call: Call) -> int:
     key = settings.setting_key(call.options.key)
     value = settings.check_setting(key, settings.setting_from_text(key, call.options.value))
     interrupts.keep_until_told()
-    call.config.change(key, value, False)
+    Changeable(call.home).change(key, value, False)
     return 0
 
 
@@ -52,7 +60,7 @@ def config_unset(call: Call) -> int:
     if call.options.key not in call.config.content():
         settings.setting_key(call.options.key)
     interrupts.keep_until_told()
-    call.config.change(call.options.key, None, True)
+    Changeable(call.home).change(call.options.key, None, True)
     return 0
 
 
@@ -65,3 +73,62 @@ def initdb(call: Call) -> int:
     bytecode.write_bytecode()
     terminal.tell("%s %s" % ("created" if new else "exists already:", queue.path))
     return 0
+
+
+class Changeable(ConfigFile):
+    """config.json, also replaced: one key at a time, atomically."""
+
+    def change(self, name: str, value: object, remove: bool) -> None:
+        """Set or remove one key, whatever others change at the same time."""
+        with files.refusals_told(self.path):
+            files.make_home(self.home)
+            fd = self.lock()
+            try:
+                content = self.content()
+                key = ALIASES.get(name.replace("-", "_"), name.replace("-", "_"))
+                for old in list(content):
+                    if ALIASES.get(old.replace("-", "_"), old.replace("-", "_")) == key:
+                        del content[old]
+                if not remove:
+                    content[key] = value
+                self.remove_what_a_kill_left()
+                self.replace(content)
+            finally:
+                locks.remove_held_file(self.path + ".lock", fd)
+
+    def lock(self) -> int:
+        """Hold the right to replace the file: the descriptor of a file of its own, which nobody else may open."""
+        path = self.path + ".lock"
+        while True:
+            fd = files.open_private(path, os.O_RDWR | os.O_CREAT)
+            if not locks.wait_for_lock(fd, locks.BUSY_SECONDS):
+                os.close(fd)
+                raise HostError("%s is locked by another queuectl: is one of them paused?" % self.path)
+            if locks.is_still_there(path, fd):
+                return fd
+            os.close(fd)  # whoever had it has just removed it: again
+
+    def replace(self, content: Fields) -> None:
+        target = os.path.realpath(self.path)  # a symbolic link stays one
+        partial = "%s.%d.partial" % (target, os.getpid())
+        try:
+            fd = files.open_private(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            files.keep_mode(fd, target)
+            with os.fdopen(fd, "w", encoding="utf-8") as file:
+                json.dump(content, file, indent=2)
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+            with interrupts.held():
+                files.replace(partial, target)
+        except BaseException:
+            with contextlib.suppress(OSError):  # the next call does; why the writing failed is what must be told
+                files.remove(partial)
+            raise
+        files.sync_folder(self.home)
+
+    def remove_what_a_kill_left(self) -> None:
+        """Half-written files of calls that were killed; whoever holds the lock is the only one to write any."""
+        for name in os.listdir(self.home):
+            if re.match(r"config\.json\.\d+\.partial\Z", name):
+                files.remove(os.path.join(self.home, name))

@@ -14,6 +14,7 @@ from helpers.processes import PYTHON
 from helpers.waiting import wait_until
 
 from queuectl_lib import settings, times
+from queuectl_lib.commands.config import Changeable
 from queuectl_lib.errors import HostError, QueueError
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.settings import ConfigFile
@@ -310,7 +311,7 @@ def test_processes_that_set_different_keys_at_once_all_take_effect(home, call, c
 
 
 def test_a_change_waits_for_the_one_under_way_and_builds_on_it(home):
-    config = ConfigFile(home.path)
+    config = Changeable(home.path)
     inside, proceed = threading.Event(), threading.Event()
     replace = config.replace
 
@@ -323,7 +324,7 @@ def test_a_change_waits_for_the_one_under_way_and_builds_on_it(home):
     first = threading.Thread(target=config.change, args=("grace", 3, False))
     first.start()
     assert inside.wait(30)
-    second = threading.Thread(target=ConfigFile(home.path).change, args=("max_retries", 7, False))
+    second = threading.Thread(target=Changeable(home.path).change, args=("max_retries", 7, False))
     second.start()
     second.join(0.2)
     assert second.is_alive(), "it did not wait"
@@ -335,7 +336,7 @@ def test_a_change_waits_for_the_one_under_way_and_builds_on_it(home):
 
 @posix_only  # on Windows a reader that never rests lets nobody replace the file
 def test_a_reader_never_sees_half_a_file(home):
-    config = ConfigFile(home.path)
+    config = Changeable(home.path)
     config.change("max_retries", 0, False)
     stop, broken = threading.Event(), []
 
@@ -367,7 +368,7 @@ def test_the_file_is_replaced_never_written_into(home, call):
 
 
 def test_a_set_that_cannot_be_written_leaves_the_old_file_and_no_rubbish(home, monkeypatch):
-    config = ConfigFile(home.path)
+    config = Changeable(home.path)
     config.change("grace", 3, False)
 
     def full(fd):

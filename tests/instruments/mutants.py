@@ -580,7 +580,7 @@ MUTANTS = [
     Mutant(
         "a killed config set leaves rubbish for ever",
         13,
-        [("queuectl_lib/settings.py", "                self.remove_what_a_kill_left()\n", "")],
+        [("queuectl_lib/commands/config.py", "                self.remove_what_a_kill_left()\n", "")],
         "ground/test_configuration.py::test_a_set_removes_what_a_killed_one_left_half_written",
     ),
     Mutant(
