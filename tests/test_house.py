@@ -131,7 +131,7 @@ STANDARD = {
         "marshal",
         "msvcrt",
     ),
-    *("multiprocessing", "os", "pwd", "py_compile", "re", "select", "shutil", "signal", "socket", "sqlite3"),
+    *("multiprocessing", "os", "pickle", "pwd", "py_compile", "re", "select", "shutil", "signal", "socket", "sqlite3"),
     *("stat", "struct", "subprocess", "sys", "tempfile", "threading", "time", "traceback", "typing", "unicodedata"),
     "warnings",
 }
@@ -504,6 +504,19 @@ def test_whatever_a_worker_can_come_to_is_loaded_with_it():
             todo += imports_at_once(name)
     late = {(name, room) for name in loaded for room, _ in imports(name) if room not in with_worker}
     assert late - {(name, room) for name, room in late if name not in with_worker} == LATER
+
+
+# What is large, and of no use to a worker: each of them has it in memory all the time that it waits.
+FOR_CALLS = "host.trust host.bytecode jobs.fields jobs.ids jobs.checks store.finding store.showing store.roster"
+
+
+def test_a_worker_loads_nothing_that_only_calls_need():
+    script = "import sys; sys.path.insert(0, sys.argv[1]); import worker; print('\\n'.join(sys.modules))"
+    words = [sys.executable, "-I", "-S", "-c", script, ROOT]
+    loaded = set(subprocess.run(words, stdout=subprocess.PIPE, check=True, timeout=60).stdout.decode().split())
+    assert {"worker", "queuectl_lib.store.claiming"} <= loaded
+    ours = {"queuectl_lib." + name for name in FOR_CALLS.split()}
+    assert loaded & (ours | {"argparse", "shlex", "binascii", "zlib", "difflib", "tempfile"}) == set()
 
 
 AFTERWARDS = """

@@ -114,7 +114,33 @@ def find_in_child() -> Finder:
     find_ours()
     while LIBRARY in sys.path:
         sys.path.remove(LIBRARY)
+    forget_the_start()
     return Finder()
+
+
+# Of modules that multiprocessing loads: what stands for C where there is none, and tables of names, which we look up in
+# none of: other names of locales, those of Python 2.
+IN_PLACE_OF_C = {"_Pickler": "Pickler", "_Unpickler": "Unpickler"}
+TABLES = {
+    "locale": ("locale_alias", "windows_locale"),
+    "_compat_pickle": ("IMPORT_MAPPING", "NAME_MAPPING", "REVERSE_IMPORT_MAPPING", "REVERSE_NAME_MAPPING"),
+}
+
+
+def forget_the_start() -> None:
+    """Give back what Python has loaded for the start alone, before our rooms are: they come to stand in its place."""
+    import datetime  # noqa: F401 - as the rooms will: it leaves much behind that can be collected
+    import gc
+    import pickle
+
+    for name, of_c in IN_PLACE_OF_C.items():
+        if vars(pickle).get(name) is not vars(pickle)[of_c]:
+            vars(pickle).pop(name, None)
+    for module, tables in TABLES.items():
+        for table in tables:
+            vars(sys.modules.get(module, sys)).get(table, {}).clear()
+    sys.path_importer_cache.clear()
+    gc.collect()
 
 
 def in_child(target: Callable[..., None], arguments: Tuple[Any, ...]) -> Dict[str, Any]:

@@ -1,5 +1,7 @@
-"""No memory for a moment: waited out by workers and supervisors, and no claim is forgotten over it."""
+"""Memory: how little a worker holds, and none for a moment, which is waited out, and no claim is forgotten over it."""
 
+import json
+import multiprocessing
 import os
 import signal
 import sys
@@ -11,12 +13,37 @@ from helpers.marks import posix_only
 from helpers.queue import SETTINGS, enqueue
 from helpers.waiting import wait_until
 
+from queuectl_lib.host import bundle
 from queuectl_lib.run.options import Options
 from queuectl_lib.store import looking
 from queuectl_lib.store.folder import Folder
 from worker import Worker
 
 pytestmark = posix_only
+
+
+LOOK = """
+import json, os, pickle, sys
+loaded = [(vars(sys.modules[name]), tables) for name, tables in %r.items() if name in sys.modules]
+names = sum(len(module[table]) for module, tables in loaded for table in tables)
+import locale
+in_python = [name for name in ("_Pickler", "_Unpickler") if name in vars(pickle)]
+works = pickle.loads(pickle.dumps({"os": [os.getcwd]})) == {"os": [os.getcwd]} and bool(locale.normalize("C"))
+with open(%r, "w") as file:
+    json.dump({"names": names, "in_python": in_python, "works": works}, file)
+"""
+
+
+def test_a_spawned_process_gives_back_what_only_its_start_needs(tmp_path):
+    """And can pickle all the same: it is not in the middle of that when it forgets how."""
+    found = str(tmp_path / "found")
+    code = LOOK % (bundle.TABLES, found)
+    with bundle.found_by_child():
+        process = multiprocessing.get_context("spawn").Process(**bundle.in_child(exec, (code, {})))
+        process.start()
+    process.join(60)
+    with open(found) as file:
+        assert json.load(file) == {"names": 0, "in_python": [], "works": True}
 
 
 def limit_memory(pid, most):
