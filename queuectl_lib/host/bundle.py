@@ -65,6 +65,21 @@ def admit() -> None:
     find_ours()
 
 
+def lean(cache: str) -> str:
+    """Where bytecode.write_bytecode keeps beside the bytecode *cache* that without docstrings, as Python calls it."""
+    return cache[: -len("pyc")] + "opt-2.pyc"
+
+
+class LeanLoader(SourceFileLoader):
+    """Takes the bytecode without docstrings, where there is one: a worker reads none, and keeps all that it has."""
+
+    def get_data(self, path: str) -> bytes:
+        if path.endswith(".pyc"):
+            with contextlib.suppress(OSError):
+                return super().get_data(lean(path))
+        return super().get_data(path)
+
+
 class Finder:
     """Finds what is ours: beside queuectl_lib, whose folder is not on sys.path, where a json.py would count.
 
@@ -73,6 +88,7 @@ class Finder:
     """
 
     way: Optional[Way] = None
+    loader = SourceFileLoader
 
     @classmethod
     def find_spec(cls, name: str, path: Any = None, target: Any = None) -> Optional[ModuleSpec]:
@@ -83,7 +99,7 @@ class Finder:
         place = LIBRARY + os.sep + name.replace(".", os.sep)
         for file, inside in ((place + ".py", None), (place + os.sep + "__init__.py", [place])):
             if os.path.exists(file):
-                loader = SourceFileLoader(name, file)
+                loader = cls.loader(name, file)
                 spec = spec_from_file_location(name, file, loader=loader, submodule_search_locations=inside)
                 if cls.way and spec:
                     cls.way.refuse_code(file, spec.cached)
@@ -115,6 +131,7 @@ def find_in_child() -> Finder:
     while LIBRARY in sys.path:
         sys.path.remove(LIBRARY)
     forget_the_start()
+    Finder.loader = LeanLoader
     return Finder()
 
 

@@ -8,11 +8,12 @@ import os
 import sys
 
 import queuectl_lib
+from queuectl_lib.host import bundle
 from queuectl_lib.host.bundle import IS_ARCHIVE, LIBRARY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterator, List, Optional
+    from typing import Callable, Iterator, List, Optional
 
 
 def sources() -> List[str]:
@@ -28,7 +29,11 @@ def cache_of(path: str) -> str:
     return importlib.util.cache_from_source(path)
 
 
-def uncached() -> Iterator[str]:
+def lean_cache_of(path: str) -> str:
+    return bundle.lean(cache_of(path))
+
+
+def uncached(cache_of: Callable[[str], str] = cache_of) -> Iterator[str]:
     """The sources that have no bytecode, or one that is not theirs any more (of another time or size)."""
     import struct  # needed only here
 
@@ -57,15 +62,27 @@ def write_bytecode() -> None:
     """Have the bytecode of all our files beside them, where they are ours.
 
     PYTHONDONTWRITEBYTECODE, which many containers set, forbids Python to keep what it has
-    compiled, not to use what is there.
+    compiled, not to use what is there. What a worker loads is there without docstrings, too. Raises HostError where
+    somebody else could have written that.
     """
+    if bundle.Finder.way:
+        for path in sources():
+            bundle.Finder.way.refuse_code(lean_cache_of(path))
     missing = list(uncached()) if is_ours() else []
-    if missing:
+    lean = [path for path in uncached(lean_cache_of) if not is_for_calls(path)] if is_ours() else []
+    if missing or lean:
         import py_compile  # needed only here
 
         with contextlib.suppress(OSError, py_compile.PyCompileError):  # a full disk: it was only to be quicker
             for path in missing:
                 keep_only_whole(py_compile.compile(path, doraise=True))
+            for path in lean:
+                keep_only_whole(py_compile.compile(path, lean_cache_of(path), doraise=True, optimize=2))
+
+
+def is_for_calls(path: str) -> bool:
+    """True for a room that no worker loads."""
+    return os.path.basename(os.path.dirname(path)) in ("commands", "doctor", "reports")
 
 
 def keep_only_whole(cache: Optional[str]) -> None:

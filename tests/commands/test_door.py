@@ -332,6 +332,34 @@ def test_the_bytecode_is_written_where_it_is_missing_although_python_may_not(cop
     assert cached(copy) == sources()
 
 
+SPAWN = """
+import multiprocessing, sys
+sys.path.insert(0, sys.argv[1])
+from queuectl_lib.host import bundle
+code = "import storage, worker; print(worker.__doc__ is None, storage.Queue.__doc__ is None, hasattr(storage, 'NEW'))"
+with bundle.found_by_child():
+    process = multiprocessing.get_context("spawn").Process(**bundle.in_child(exec, (code, {})))
+    process.start()
+process.join()
+"""
+
+
+def without_docstrings(copy):
+    """Whether a worker has loaded worker and storage so, and whether the latter has a NEW."""
+    words = [sys.executable, "-S", "-B", "-c", SPAWN, copy.path]
+    return subprocess.run(words, stdout=subprocess.PIPE, check=True).stdout.decode().split()
+
+
+def test_a_worker_loads_no_docstrings_where_the_bytecode_for_that_is_there_and_goes_with_the_source(copy):
+    assert without_docstrings(copy) == ["False", "False", "False"]
+    copy.run("initdb", env={"PYTHONDONTWRITEBYTECODE": "1"})
+    assert without_docstrings(copy) == ["True", "True", "False"]
+    copy.write("storage.py", "TYPE_CHECKING = False\n", "TYPE_CHECKING = False\nNEW = 1\n")
+    assert without_docstrings(copy) == ["True", "False", "True"], "what is older than its source is not used"
+    copy.run("initdb", env={"PYTHONDONTWRITEBYTECODE": "1"})
+    assert without_docstrings(copy) == ["True", "True", "True"]
+
+
 def finding(copy, env=None):
     """What doctor says of the bytecode."""
     rows = copy.run("doctor", "--json", env=env).json["findings"]
@@ -372,8 +400,9 @@ def test_no_worker_starts_on_bytecode_that_others_can_write(copy, tmp_path, plac
     home = ["--home", str(tmp_path / "home")]
     copy.run("initdb", *home)
     folder = os.path.join(copy.path, place)
-    one = os.path.join(folder, sorted(os.listdir(folder))[0])
-    for path in (folder, one):
+    both = [os.path.join(folder, name) for name in sorted(os.listdir(folder))[:2]]  # with and without docstrings
+    assert ".opt-2." in both[0] and ".opt-2." not in both[1]
+    for path in [folder, *both]:
         mode = stat.S_IMODE(os.stat(path).st_mode)
         os.chmod(path, mode | 0o002)
         assert path in copy.run("worker", "start", "--drain", *home, code=3).stderr
