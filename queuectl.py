@@ -13,8 +13,11 @@ if __name__ == "__main__" and not (getattr(sys.flags, "isolated", 0) or getattr(
 import os
 
 VERSION = "0.1.0"
-LIBRARY = os.path.dirname(os.path.realpath(__file__))  # of an archive, queuectl.pyz, the archive itself
-FIRST = ("__init__", "errors", "host/__init__", "host/trust", "host/bundle")  # for all others bundle.Finder looks
+LIBRARY = os.path.dirname(os.path.realpath(__file__))  # or the archive, queuectl.pyz
+FIRST = {  # to be looked at here; for all others see host/bundle
+    ("queuectl_lib" + name).replace("/__init__", "").replace("/", "."): "%s/queuectl_lib%s.py" % (LIBRARY, name)
+    for name in ("/__init__", "/errors", "/host/__init__", "/host/trust", "/host/bundle", "/lacking")
+}
 
 if __name__ == "__main__":
     import gc
@@ -29,22 +32,32 @@ if sys.version_info < (3, 8):
     sys.stderr.write(told % sys.version_info[:2])
     sys.exit(3)
 
+
+def find_spec(name, path=None, target=None):
+    # type: (str, object, object) -> object
+    """For Python, which asks this module as a finder: of FIRST the very file, not what it might take beside it."""
+    if name not in FIRST:
+        return None
+    if os.path.isfile(LIBRARY):
+        return PathFinder.find_spec(name, path or [LIBRARY])  # type: ignore[arg-type]
+    if not os.path.exists(FIRST[name]):
+        raise ImportError("No module named %s" % name, name=name)
+    return spec_from_file_location(name, FIRST[name])
+
+
 try:
+    from _frozen_importlib_external import PathFinder, cache_from_source, spec_from_file_location
     if hasattr(os, "geteuid"):
-        from _frozen_importlib_external import cache_from_source
-        owners = (0, os.geteuid() or os.stat(LIBRARY).st_uid)  # for root the owner of the files is as good
-        sys.dont_write_bytecode |= owners[1] != os.geteuid()  # who is to find nothing of root's among them
-        is_open = os.stat(LIBRARY).st_mode & 0o011 or os.path.islink(LIBRARY + "/queuectl_lib")
-        paths = [LIBRARY + "/queuectl_lib/%s.py" % name for name in FIRST if is_open]
-        paths += [cache_from_source(path) for path in paths]
+        owners = (0, os.stat("/").st_uid, os.geteuid() or os.stat(LIBRARY).st_uid)  # for root the owner is as good
+        sys.dont_write_bytecode |= owners[2] != os.geteuid()  # who is to find nothing of root's among them
+        paths = list(FIRST.values()) + [cache_from_source(path) for path in FIRST.values()]
         for path in filter(os.path.exists, sorted(set(paths + [os.path.dirname(path) for path in paths]))):
             info = os.stat(path)
             if info.st_uid not in owners or info.st_mode & (0o002 if info.st_gid == info.st_uid else 0o022):
                 sys.stderr.write("queuectl: error: %s can be written by other users: chmod go-w it first\n" % path)
                 sys.exit(3)
-    sys.path.insert(0, LIBRARY)  # only for this one, which loads nothing else
+    sys.meta_path.insert(0, sys.modules[__name__])
     import queuectl_lib
-    del sys.path[0]
     if queuectl_lib.VERSION != VERSION:
         raise ImportError("queuectl.py is %s and queuectl_lib is %s" % (VERSION, queuectl_lib.VERSION), name="storage")
     from queuectl_lib.host import bundle
@@ -52,9 +65,12 @@ try:
     from queuectl_lib.commands import main as front
 except Exception as error:
     text = "the folder queuectl_lib is not beside queuectl.py: copy queuectl.py, storage.py, worker.py and it together"
-    if os.path.exists(LIBRARY + "/queuectl_lib") or os.path.isfile(LIBRARY):
+    missing = [path[len(LIBRARY) + 1:] for path in sorted(FIRST.values()) if not os.path.exists(path)]
+    if os.path.isfile(LIBRARY) or not missing:
         from queuectl_lib import lacking
         text = lacking.told(error, LIBRARY)
+    elif os.path.isdir(LIBRARY + "/queuectl_lib"):
+        text = "%s is missing: copy queuectl.py, storage.py, worker.py and queuectl_lib together" % missing[0]
     sys.stderr.write("queuectl: error: %s\n" % text)
     sys.exit(3)
 

@@ -247,8 +247,8 @@ class Supervisor:
             worker = WorkerProcess(name, process, rehearses=bool(arguments[-1]))
             try:
                 self.start_process(worker)
-            except (OSError, MemoryError) as error:
-                why = getattr(error, "strerror", None) or "no memory"
+            except (OSError, MemoryError, HostError) as error:
+                why = getattr(error, "strerror", None) or str(error) or "no memory"
                 if not self.announced and not self.workers:
                     raise HostError("cannot start a worker: %s" % why) from None
                 self.replacing.is_refused(why, worker.began)
@@ -256,7 +256,7 @@ class Supervisor:
             self.workers.append(worker)
 
     def start_process(self, worker: WorkerProcess) -> None:
-        """Start it; one that rehearses is not heard. Raises OSError."""
+        """Start it; one that rehearses is not heard. Raises OSError, and HostError for files not to be trusted."""
         signals.start_helper_of_spawn()
         with signals.signals_held_back(), bundle.found_by_child(), spawn.unheard(worker.rehearses):
             worker.process.start()

@@ -50,18 +50,15 @@ def admit() -> None:
     """Have Python find what is ours, and load nothing of it that somebody else could have written. Raises HostError."""
     from queuectl_lib.host import trust  # which no worker needs
 
-    Finder.way = trust.Way()
-    Finder.way.look_at_code(LIBRARY)
-    if IS_ARCHIVE or trust.is_closed(LIBRARY, [os.path.join(LIBRARY, name) for name in queuectl_lib.BUNDLE]):
-        Finder.way = None
-    else:
-        Finder.way.refuse_code(SCRIPT)
-        for name in [
-            name for name in sys.modules if name.startswith("queuectl_lib")
-        ]:  # the door did not ask for groups
-            spec = sys.modules[name].__spec__
+    way = trust.Way()
+    way.look_at_code(LIBRARY)
+    if not IS_ARCHIVE:
+        Finder.way = way
+        way.refuse_code(SCRIPT)
+        for name in [name for name in sys.modules if name.startswith("queuectl_lib")]:
+            spec = sys.modules[name].__spec__  # of the first rooms: the door asked for no group
             if spec and spec.origin:
-                Finder.way.refuse_code(spec.origin, spec.cached)
+                way.refuse_code(spec.origin, spec.cached)
     find_ours()
 
 
@@ -80,11 +77,21 @@ class LeanLoader(SourceFileLoader):
         return super().get_data(path)
 
 
+def look_again() -> None:
+    """See that nobody else could have written anything that lies among our files. Raises HostError."""
+    from queuectl_lib.host import trust  # which a supervisor has loaded
+
+    way = trust.Way()
+    way.look_at_code(LIBRARY)
+    for name in queuectl_lib.BUNDLE + ("__pycache__",) if not IS_ARCHIVE else ():
+        way.refuse_tree(os.path.join(LIBRARY, name))
+
+
 class Finder:
     """Finds what is ours: beside queuectl_lib, whose folder is not on sys.path, where a json.py would count.
 
-    It knows where that is, so it lists no folder and tries no other endings, as Python would for each room. In a call
-    it looks at each file and folder before Python loads from it. A worker loads what its supervisor has.
+    It knows where that is, so it lists no folder and takes nothing else that lies beside a room, as Python would. In a
+    call it looks at each file and folder before Python loads from it. For a worker its supervisor has looked.
     """
 
     way: Optional[Way] = None
@@ -98,13 +105,13 @@ class Finder:
             return PathFinder.find_spec(name, path or [LIBRARY])
         place = LIBRARY + os.sep + name.replace(".", os.sep)
         for file, inside in ((place + ".py", None), (place + os.sep + "__init__.py", [place])):
-            if os.path.exists(file):
+            if os.path.exists(file) and not (inside and name.count(".") > 1):  # a floor, and no room
                 loader = cls.loader(name, file)
                 spec = spec_from_file_location(name, file, loader=loader, submodule_search_locations=inside)
                 if cls.way and spec:
                     cls.way.refuse_code(file, spec.cached)
                 return spec
-        return None
+        raise ModuleNotFoundError("No module named %r" % name, name=name)
 
     def __reduce__(self) -> Tuple[Callable[[], Finder], Tuple[()]]:
         return find_in_child, ()  # before what is handed over together with it
@@ -117,7 +124,11 @@ def find_ours() -> None:
 
 @contextlib.contextmanager
 def found_by_child() -> Iterator[None]:
-    """A process that multiprocessing spawns meanwhile inherits our folder as the last on its sys.path."""
+    """A process that multiprocessing spawns meanwhile inherits our folder as the last on its sys.path.
+
+    It reads all files anew, so they are looked at anew. Raises HostError.
+    """
+    look_again()
     sys.path.append(LIBRARY)
     try:
         yield

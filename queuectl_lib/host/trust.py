@@ -12,7 +12,7 @@ from queuectl_lib.errors import HostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Iterable, List, Optional, Tuple
+    from typing import Dict, Iterable, List, Optional, Set, Tuple
 
 LINKS_MOST = 40  # on one way, as in Linux
 ACCESS_LISTS = ("system.posix_acl_access", "system.nfs4_acl", "system.richacl")
@@ -28,6 +28,7 @@ class Way:
     def __init__(self) -> None:
         self.known: Dict[str, Optional[os.stat_result]] = {}
         self.ends: Dict[str, str] = {}  # of the ways that were walked
+        self.trees: Set[str] = set()
         self.groups: Dict[int, bool] = {}  # whether they are this user's alone
         self.owners: Tuple[int, ...] = ()
 
@@ -68,24 +69,37 @@ class Way:
                 self.refuse(place, info)
 
     def look_at_code(self, place: str) -> None:
-        """Before refuse_code: whose *place* it is. For root its owner is as good: it is to act as him."""
+        """Before the next two: whose *place* it is. For root its owner is as good: it is to act as him."""
         if sys.platform != "win32":
-            self.owners = (0, os.geteuid() or os.stat(place).st_uid)
+            self.owners = (0, os.stat("/").st_uid, os.geteuid() or os.stat(place).st_uid)
             self.refuse(place, os.stat(place))
 
     def refuse_code(self, path: str, cached: Optional[str] = None) -> None:
         """The same for a file of code and for what Python keeps of it as *cached*, each with its folder.
 
-        But not for the way to them, and a link counts as what it leads to: it lies where nobody else can change it.
+        But not for the way to them, unless one of them is a link.
         """
         if sys.platform != "win32":
             for one in (path, cached) if cached else (path,):
                 for step in (one.rpartition("/")[0], one):
                     if step not in self.known:
                         with contextlib.suppress(OSError):  # not there, or not to be seen
-                            info = self.known[step] = os.stat(step)
+                            info = self.known[step] = os.lstat(step)
+                            if stat.S_ISLNK(info.st_mode):
+                                self.walk(step)
+                                info = os.stat(step)
                             if info.st_mode & 0o022 or info.st_uid not in self.owners:
                                 self.refuse(step, info)
+
+    def refuse_tree(self, path: str) -> None:
+        """The same for *path* and all that is in it, or in what it leads to."""
+        if sys.platform != "win32" and os.path.exists(path):
+            self.refuse_code(path)
+            place = os.path.realpath(path) if os.path.islink(path) else path
+            if os.path.isdir(place) and place not in self.trees:
+                self.trees.add(place)
+                for name in os.listdir(place):
+                    self.refuse_tree(os.path.join(place, name))
 
     def walk(self, path: str) -> str:
         """What *path* comes to without any link, each step looked at; "" where it leads nowhere."""
@@ -148,13 +162,6 @@ class Way:
         if gid not in self.groups:
             self.groups[gid] = is_users_alone(gid)
         return self.groups[gid] and not has_access_list(path)
-
-
-def is_closed(folder: str, paths: Iterable[str]) -> bool:
-    """True where nobody else can enter *folder*, and none of *paths* in it is a link, which may lead elsewhere."""
-    if sys.platform == "win32":
-        return False
-    return not os.stat(folder).st_mode & 0o011 and not any(map(os.path.islink, paths))
 
 
 def owner_to_become(path: str) -> Optional[os.stat_result]:

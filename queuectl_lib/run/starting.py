@@ -8,7 +8,7 @@ import sys
 import time
 
 from queuectl_lib.errors import HostError
-from queuectl_lib.host import files, signals, spawn
+from queuectl_lib.host import files, signals, spawn, trust  # noqa: F401 - trust is for bundle.look_again
 from queuectl_lib.run import inheriting, launching
 from queuectl_lib.store import roster
 

@@ -3,16 +3,20 @@
 import glob
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+from importlib.machinery import EXTENSION_SUFFIXES
 
 import pytest
 from helpers.bundle import ROOT, copy_bundle
+from helpers.home import contents
 from helpers.installed import Copy
 from helpers.marks import posix_only
 from helpers.neighbours import NEIGHBOUR, User, needs_root
 from helpers.users import python_of_nobody
+from helpers.waiting import wait_until
 
 PLANTED = "import os\nos.write(2, b'PLANTED ')\nraise ImportError('planted')\n"
 # Of the standard library: needed early and late, missing on this system, loaded by workers alone.
@@ -195,10 +199,82 @@ def test_the_tests_load_what_they_test():
     assert os.path.dirname(os.path.realpath(sys.modules["queuectl"].__file__)) == os.path.realpath(ROOT)
 
 
-def test_in_a_folder_that_nobody_else_can_enter_no_file_need_be_looked_at(copy):
+@posix_only
+def test_a_folder_that_nobody_else_can_enter_now_is_looked_at_as_well(copy):
+    """Somebody may be in it from before, or have linked what he could write to a place of his own."""
     os.chmod(copy.path, 0o700)
     os.chmod(os.path.join(copy.path, "queuectl_lib", "times.py"), 0o666)
-    assert copy.run("add", "true").id
+    assert "times.py can be written by other users" in copy.run("add", "true", code=3).stderr
+
+
+@posix_only
+def test_a_room_that_lies_elsewhere_is_reached_by_no_way_that_others_can_change(copy, tmp_path):
+    rooms = os.path.join(copy.path, "queuectl_lib", "jobs")
+    (tmp_path / "shared").mkdir(mode=0o700)
+    shutil.move(rooms, str(tmp_path / "shared" / "jobs"))
+    os.symlink(str(tmp_path / "shared" / "jobs"), rooms)
+    copy.run("list")
+    os.chmod(str(tmp_path / "shared"), 0o777)
+    assert "shared can be written by other users" in copy.run("list", code=3).stderr
+
+
+SHADOWS = [
+    "queuectl_lib/errors/__init__.py",
+    "queuectl_lib/errors%s" % EXTENSION_SUFFIXES[0],
+    "queuectl_lib/host/trust/__init__.py",
+    "queuectl_lib.py",
+    "queuectl_lib%s" % EXTENSION_SUFFIXES[0],
+    "queuectl_lib/jobs/fields/__init__.py",
+    "storage/__init__.py",
+]
+
+
+@pytest.mark.parametrize("name", SHADOWS)
+def test_what_lies_beside_a_room_is_not_taken_for_it(copy, name):
+    """Python itself would take a folder, or a library, before the file."""
+    path = os.path.join(copy.path, name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as file:
+        file.write(PLANTED)
+    done = copy.run("add", "exit 0")
+    assert done.stderr == "" and copy.job(done.id)["state"] == "pending"
+
+
+@pytest.mark.parametrize("room", ["commands/list", "errors", "host/trust", "host/bundle", "__init__"])
+@pytest.mark.parametrize("left", [".pyc", EXTENSION_SUFFIXES[0], "/__init__.py"])
+def test_where_a_room_is_missing_nothing_else_is_taken_for_it(copy, room, left):
+    os.remove(os.path.join(copy.path, "queuectl_lib", room + ".py"))
+    path = os.path.join(copy.path, "queuectl_lib", room + left)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as file:
+        file.write(PLANTED)
+    done = copy.run("list", code=3)
+    assert "PLANTED" not in done.stderr and "copy queuectl.py" in done.stderr
+
+
+def test_the_door_alone_takes_no_other_file_for_the_rooms(tmp_path):
+    shutil.copy(os.path.join(ROOT, "queuectl.py"), str(tmp_path))
+    (tmp_path / "queuectl_lib.py").write_text(PLANTED)
+    done = subprocess.run([sys.executable, str(tmp_path / "queuectl.py"), "list"], stderr=subprocess.PIPE)
+    assert done.returncode == 3 and b"PLANTED" not in done.stderr and b"is not beside queuectl.py" in done.stderr
+
+
+@posix_only
+@pytest.mark.parametrize("name", ["run/attempt.py", "run", "run/other.so", "lacking.py"])
+def test_a_worker_is_not_replaced_while_others_can_write_what_it_would_load(copy, name):
+    copy.run("worker", "start", "--background", "--count", "1")
+    copy.wait_for_workers(1)
+    path = os.path.join(copy.path, "queuectl_lib", name)
+    if name.endswith(".so"):
+        open(path, "w").close()
+    os.chmod(path, 0o777)
+    (worker,) = [one for one in copy.workers() if one["kind"] == "worker"]
+    os.kill(worker["pid"], signal.SIGKILL)
+    log = os.path.join(copy.path, "queuectl.db.d", "worker.log")
+    said = "no worker can start now (%s can be written by other users: chmod go-w it first)" % path
+    wait_until(lambda: said in contents(log), "the word on what is not to be trusted")
+    os.chmod(path, 0o755)
+    copy.wait_for_workers(1)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another group")
