@@ -27,7 +27,7 @@ What the two stand on, each a room of queuectl_lib/run:
     replacing, slots   when and how many start   trouble, refusals   a database that refuses all, or one
     attempt      one run of one command          launching     environment, watcher, start
     concluding   what to record of it            run_file      what its watcher noted
-    interruption a stop that reached everything  glance        what the database said last
+    interruption a stop that reached everything  glance, quiet what the database and the files said last
     spare_files  files used again                output_files  head and tail
 
 Both processes outlive the files that they were loaded from: all of ours that they will ever
@@ -46,7 +46,7 @@ import time
 
 import storage
 from queuectl_lib.errors import HostError, QueueError
-from queuectl_lib.host import bell, bundle, failpoints, signals, spawn, stream, tree
+from queuectl_lib.host import bell, bundle, failpoints, processes, signals, spawn, stream, tree
 from queuectl_lib.host.waking import Bell, WakeUp
 from queuectl_lib.jobs import attempts, retrying, states  # noqa: F401 - retrying is for storage.settle
 from queuectl_lib.jobs.attempts import Outcome
@@ -58,6 +58,7 @@ from queuectl_lib.run.launching import CannotStart
 from queuectl_lib.run.options import CurrentSettings, Options
 from queuectl_lib.run.orphans import Orphans
 from queuectl_lib.run.pace import Pace
+from queuectl_lib.run.quiet import Quiet
 from queuectl_lib.run.spare_files import SpareFiles
 from queuectl_lib.settings import ConfigFile
 from queuectl_lib.store import aftermath, claiming, folder, looking, opening, presence, stops  # noqa: F401 - of storage
@@ -69,20 +70,10 @@ if TYPE_CHECKING:
 
     from queuectl_lib.jobs.attempts import Claim
     from queuectl_lib.run.chores import Chores
+    from queuectl_lib.run.replacing import WorkerProcess
     from queuectl_lib.settings import Settings
 
 VERSION = "0.1.0"
-
-
-class WorkerProcess:
-    """A worker as its supervisor sees it."""
-
-    def __init__(self, name: str, process: Any, rehearses: bool = False) -> None:
-        self.name = name
-        self.process = process
-        self.rehearses = rehearses
-        self.began = time.monotonic()
-        self.booted = False
 
 
 class Supervisor:
@@ -117,6 +108,7 @@ class Supervisor:
         self.drained = False
         self.announced = False
         self.chores: Optional[Chores] = None
+        self.quiet = Quiet(queue.database, self.signals)
 
     def run(self) -> None:
         """Serve until the end. Raises HostError when workers cannot start."""
@@ -174,7 +166,7 @@ class Supervisor:
             self.request("stop")
             self.advance("stop")
         for request in folder.REQUESTS:
-            if os.path.exists(self.queue.folder.request_path(self.name, request)):
+            if self.queue.folder.is_asked(self.name, request):
                 self.advance(request)
 
     def time_is_over(self) -> bool:
@@ -239,14 +231,16 @@ class Supervisor:
         if self.replacing.is_told:  # one at a time, until one has begun
             most = min(most, len(self.workers) + all_up)
         while len(self.workers) < most and time.monotonic() >= self.replacing.not_before:
+            from queuectl_lib.run import replacing  # which no worker needs
+
             self.started += 1
             name = "%s-%d" % (self.name, self.started)
             given = tuple(vars(self.options).values())  # text and numbers: whatever files are there can read these
             arguments = (VERSION, self.queue.path, name, self.name, given, self.config.home, self.replacing.rehearses())
             process = multiprocessing.get_context("spawn").Process(name=name, **bundle.in_child(work, arguments))
-            worker = WorkerProcess(name, process, rehearses=bool(arguments[-1]))
+            worker = replacing.WorkerProcess(name, process, rehearses=bool(arguments[-1]))
             try:
-                self.start_process(worker)
+                worker.start()
             except (OSError, MemoryError, HostError) as error:
                 why = getattr(error, "strerror", None) or str(error) or "no memory"
                 if not self.announced and not self.workers:
@@ -254,12 +248,6 @@ class Supervisor:
                 self.replacing.is_refused(why, worker.began)
                 return
             self.workers.append(worker)
-
-    def start_process(self, worker: WorkerProcess) -> None:
-        """Start it; one that rehearses is not heard. Raises OSError, and HostError for files not to be trusted."""
-        signals.start_helper_of_spawn()
-        with signals.signals_held_back(), bundle.found_by_child(), spawn.unheard(worker.rehearses):
-            worker.process.start()
 
     def announce_ready(self) -> None:
         """Tell who started us in the background that every worker is up (or that we are to stop already)."""
@@ -276,9 +264,16 @@ class Supervisor:
             return
         pause = pace.SUPERVISOR_TICK_SECONDS if self.announced else 0.01
         self.standing.presence.tell("trouble", self.replacing.trouble())
-        self.wake.wait_for_any([worker.process.sentinel for worker in self.workers], pause)
+        sentinels = [worker.process.sentinel for worker in self.workers]
+        if not self.wake.wait_for_any(sentinels, pause) and self.is_complete():
+            self.quiet.stay(lambda: self.wake.wait_for_any(sentinels, pause) or processes.has_dead_child())
         if self.chores:
             self.chores.turn()
+
+    def is_complete(self) -> bool:
+        """True where nothing is to be done unless something changes."""
+        stays = self.announced and not self.stage and not self.replacing.is_told and self.options.max_seconds is None
+        return stays and len(self.workers) == self.wanted() and self.standing.is_sure()
 
     def leave(self) -> None:
         """See the workers off, also when the supervisor itself has failed."""
@@ -298,11 +293,7 @@ class Supervisor:
 
 
 def serve(
-    queue: Queue,
-    name: str,
-    options: Options,
-    config: ConfigFile,
-    when_present: Optional[Callable[[], None]] = None,
+    queue: Queue, name: str, options: Options, config: ConfigFile, when_present: Optional[Callable[[], None]] = None
 ) -> None:
     """Be the supervisor *name* to the end."""
     from queuectl_lib.run import starting  # which no worker needs
@@ -360,7 +351,7 @@ class Worker:
         self.refusals = refusals.Refusals(queue, name, self.say)
         self.stop = Stop(queue.folder, supervisor)
         self.orphans = Orphans(queue, name, self.current, self.stop, self.say)
-        self.glance = Glance(queue.database)
+        self.glance = Glance(queue.database, options.workers)
         self.spare = SpareFiles(queue)
         self.rung = False  # the bell, just now
         self.clock = trouble.ClockWatch()
@@ -398,6 +389,7 @@ class Worker:
         self.wake = WakeUp(self.signals)
         signals.reset_signals(self.wake)
         self.bell = Bell(self.queue.folder.bell, self.queue.path)
+        self.quiet = Quiet(self.queue.database, self.signals, self.bell)
         self.job_object = tree.own_job_object(self.name)
         details = presence.member_details("worker", self.supervisor, self.options.max_seconds is not None)
         self.standing = standing.Standing(self.queue.folder, self.name, details, self.say)
@@ -436,20 +428,17 @@ class Worker:
             return
         self.heeded_at = now
         noted = [self.signals.pop(0) for _ in range(len(self.signals))]
-        if self._is_asked_to("now") or signals.NOW_SIGNAL in noted:
+        if self.stop.is_asked("now") or signals.NOW_SIGNAL in noted:
             self.stop_now()
         elif self.standing.is_lost(at_once=bool(noted)):
             self.let_go()
-        elif self._is_asked_to("leave") and self.stage != "now":
+        elif self.stop.is_asked("leave") and self.stage != "now":
             self.leave_running()
-        elif not self.stage and (noted or self._is_asked_to("stop") or not self.standing.sees(self.supervisor)):
+        elif not self.stage and (noted or self.stop.is_asked("stop") or not self.standing.sees(self.supervisor)):
             self.stage = "stop"
         if self.stage:
             self.standing.presence.tell("asked", self.stage)
             self.stop.heed()
-
-    def _is_asked_to(self, request: str) -> bool:
-        return os.path.exists(self.queue.folder.request_path(self.supervisor, request))
 
     def let_go(self) -> None:
         """The queue is not at its path: what runs is left to whoever finds it, or where nobody can, waited for."""
@@ -593,11 +582,9 @@ class Worker:
 
     def idle(self) -> None:
         """Wait for the bell, the next due time, or poll_interval."""
-        pause = min(self.current.settings.poll_interval, pace.LOOK_AROUND_SECONDS)
+        pause = min(self.current.settings.poll_interval, pace.longest_rest(self.options.drain))
         if self.glance.next_due is not None and not self.refusals.are_many():
             pause = min(pause, max(0.0, self.glance.next_due - time.time()))
-        if self.options.drain:
-            pause = min(pause, pace.DRAIN_TICK_SECONDS)
         if self.trouble.is_in_the_way():
             pause = max(0.01, self.trouble.retry_at - time.monotonic())
         elif self.glance.is_stale:  # the bell was rung in vain, or for later: ask first
@@ -605,6 +592,13 @@ class Worker:
         self.rung = self.bell.wait(max(pause, 0.001), self.wake)
         if not self.rung:
             self.spare.clear()
+            if self.only_waits():
+                self.rung = self.quiet.stay(lambda: self.bell.wait(pause, self.wake), self.glance.next_due)
+
+    def only_waits(self) -> bool:
+        """True where nothing but what others do ends the waiting, and files, the bell or a signal tell of that."""
+        mine = self.options.drain or self.glance.processing or self.refusals.apart or log.Unwritten.lines
+        return not mine and self.standing.is_sure() and self.trouble.is_over()
 
     # -------------------------------------------------------- the jobs of others
 

@@ -201,6 +201,16 @@ def pidfd(pid: int) -> Optional[int]:
     return None
 
 
+def has_dead_child() -> bool:
+    """True while the exit status of a child, ours or one that we inherited, is to be had; where that can be told."""
+    if sys.platform == "win32" or not hasattr(os, "waitid"):
+        return False
+    try:
+        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:  # there is none at all
+        return False
+
+
 def reap_strangers(ours: Callable[[], Set[int]]) -> int:
     """Take the exit status of dead children that are not *ours* to nobody; how many there were.
 

@@ -29,6 +29,8 @@ class WakeUp:
         self.reader, self.writer = socket.socketpair()
         self.reader.setblocking(False)
         self.writer.setblocking(False)
+        self.poller: Any = None  # of the handles that were waited for last
+        self.polled: List[int] = []
         signal.set_wakeup_fd(self.writer.fileno(), warn_on_full_buffer=False)
 
     def catch(self, number: int) -> None:
@@ -44,19 +46,32 @@ class WakeUp:
     def _pass(self, number: int, frame: object) -> None:
         return
 
-    def wait_for_any(self, handles: Sequence[Any], seconds: float) -> None:
-        """Wait until one of *handles* (sentinels of processes) is ready, a signal arrives, or *seconds*."""
+    def wait_for_any(self, handles: Sequence[Any], seconds: float) -> bool:
+        """Wait until one of *handles* (sentinels of processes) is ready, a signal arrives, or *seconds*: False then.
+
+        On Windows it is always True.
+        """
+        if sys.platform == "win32":
+            self._wait_for_handles(handles[:WINDOWS_WAITS], seconds)  # and no sockets
+            return True
+        watched = [self.reader.fileno(), *handles]
+        if watched != self.polled:
+            self.poller, self.polled = select.poll(), watched
+            for number in watched:
+                self.poller.register(number, select.POLLIN)
+        ready = self.poller.poll(int(seconds * 1000) + 1)
+        if ready:
+            self.clear()
+        return bool(ready)
+
+    def _wait_for_handles(self, handles: Sequence[Any], seconds: float) -> None:
+        """The same on Windows."""
         import multiprocessing.connection  # loads tempfile and hashlib: no worker needs these
 
-        watched = list(handles)
-        if sys.platform == "win32":
-            watched = watched[:WINDOWS_WAITS]  # and no sockets
-        else:
-            watched.append(self.reader)
-        if not watched:  # there, without a worker
+        if not handles:
             time.sleep(seconds)
-        with contextlib.suppress(InterruptedError):  # on Windows Ctrl+C ends the wait so
-            multiprocessing.connection.wait(watched, seconds)
+        with contextlib.suppress(InterruptedError):  # by Ctrl+C
+            multiprocessing.connection.wait(list(handles), seconds)
         self.clear()
 
     def wait_for(self, child: Optional[ChildProcess], seconds: float, long: float) -> bool:
@@ -100,7 +115,7 @@ class WakeUp:
 
 
 class Bell:
-    """Wakes an idle worker when a job is added (the FIFO that `ring` writes to).
+    """Wakes an idle worker when a job is added (the FIFO that `ring` writes to), or when its supervisor has ended.
 
     Several workers listen; the one that gets the byte asks the database, and rings again
     if more is due than it took. Where there is no FIFO (Windows) the WAL's time tells.
@@ -109,6 +124,7 @@ class Bell:
     def __init__(self, path: str, db_path: str) -> None:
         self.wal_path = db_path + "-wal"
         self.fd = -1
+        self.parent = sentinel_of_parent()
         if sys.platform != "win32":
             with contextlib.suppress(OSError):  # without it, polling remains
                 fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW)
@@ -116,22 +132,33 @@ class Bell:
                     self.fd = fd
                 else:
                     os.close(fd)
+        self.watched = [fd for fd in (self.fd, self.parent) if fd >= 0]
 
     def wait(self, seconds: float, wake: WakeUp) -> bool:
-        """Return True when the bell rings, False when a signal arrives or after *seconds*."""
+        """Return True when the bell rings; False when a signal arrives, our parent has ended, or after *seconds*."""
         if sys.platform == "win32":
             return self._watch_wal(seconds)
         deadline = time.monotonic() + seconds
-        watched = [wake.reader.fileno()] + ([self.fd] if self.fd >= 0 else [])
+        reader = wake.reader.fileno()
+        watched = [reader, *self.watched]
         while seconds > 0:
             ready = select.select(watched, [], [], seconds)[0]
-            wake.clear()
+            if reader in ready:
+                wake.clear()
+            if self.parent in ready:  # it will be so for ever
+                self.watched.remove(self.parent)
+                self.parent = -1
+                return False
             if self.fd not in ready:
                 return False
             if self._take():
                 return True
             seconds = deadline - time.monotonic()
         return False
+
+    def tells_of_parent(self) -> bool:
+        """True where a wait ends with the process that started ours, which has not ended as far as we have waited."""
+        return self.parent >= 0
 
     def _take(self) -> bool:
         """True for the one worker that gets what the bell holds."""
@@ -158,3 +185,13 @@ class Bell:
     def close(self) -> None:
         if self.fd >= 0:
             os.close(self.fd)
+
+
+def sentinel_of_parent() -> int:
+    """A descriptor that is ready once the process that started this one has ended; -1 where there is none."""
+    if sys.platform == "win32":
+        return -1
+    import multiprocessing.process  # which a worker has loaded
+
+    parent = multiprocessing.process.parent_process()
+    return parent.sentinel if parent else -1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from queuectl_lib.run import pace
@@ -21,23 +22,24 @@ class Glance:
     seconds, so it counts only if they had been at rest for SETTLED_SECONDS before.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, workers: int = 1) -> None:
         self.database = database
+        self.workers = workers  # which ask in turn
         self.processing: List[Dict[str, Any]] = []
         self.next_due: Optional[float] = None
         self.is_stale = False
         self.seen: Any = None
-        self.asked_at = 0.0
+        self.counts_until = 0.0  # monotonic
 
     def refresh(self) -> None:
         """Ask again if the answer can have changed. Raises HostError."""
         self.is_stale = False
         seen = self.database.fingerprint()
-        if seen and seen == self.seen and time.monotonic() - self.asked_at < pace.FRESH_SECONDS:
+        if seen and seen == self.seen and time.monotonic() < self.counts_until:
             return
         now = time.time()
         self.seen, self.next_due = None, None
         self.processing, self.next_due = looking.under_way(self.database, now)
-        self.asked_at = time.monotonic()
+        self.counts_until = time.monotonic() + pace.fresh_seconds(self.workers, os.urandom(1)[0] / 256)
         if seen and seen[0] < now - pace.SETTLED_SECONDS:
             self.seen = seen

@@ -50,6 +50,10 @@ class Stop:
         self.told_at: Optional[float] = None  # monotonic
         self.is_signalled = False
 
+    def is_asked(self, request: str) -> bool:
+        """True where the supervisor, and so the worker, is asked to (one of roster.REQUESTS)."""
+        return self.folder.is_asked(self.supervisor, request)
+
     def heed(self) -> None:
         """The worker is stopping: by its supervisor's wish, or it was signalled itself."""
         self.is_signalled = True

@@ -21,7 +21,10 @@ LOOK_AROUND_SECONDS = 1.0  # how often cancels and orphans are looked for
 LOOKS_PER_SECOND = 4  # that all workers of a supervisor together take at the most, while their jobs are short
 STANDING_SECONDS = 0.5  # how often supervisors and workers look whether the queue is still at its path
 SETTLED_SECONDS = 3.0  # how long files must have been at rest before their times are trusted
-FRESH_SECONDS = 10.0  # how long an answer of the database counts at the most
+FRESH_SECONDS = 10.0  # how long an answer of the database counts at the most; that of many workers, in turn, longer
+FRESH_TURNS = 4  # of how many at the most
+LOOK_AT_ALL_SECONDS = 8.0  # how often who is idle looks at all there is where no file changed: before a stop gives up
+CLOCK_SET_SECONDS = 0.5  # a clock that moved so far against the monotonic one was set
 SHORT_LIFE_SECONDS = 1.0  # a worker that dies sooner is replaced after a pause, not in a spin
 BOOT_FAILURES = 3  # workers that die before they began, in a row, that stop a supervisor that was never ready
 NO_START_SECONDS = 30.0  # longest pause between two tries while no worker can start
@@ -40,6 +43,19 @@ def pause_between_looks(now: float, began: Sequence[float], workers: int) -> flo
     if any(now - moment >= LOOK_AROUND_SECONDS for moment in began):
         return LOOK_AROUND_SECONDS
     return max(LOOK_AROUND_SECONDS, workers / LOOKS_PER_SECOND)
+
+
+def longest_rest(drain: bool) -> float:
+    """How long an idle worker waits for the bell at the most, until it looks or asks."""
+    return DRAIN_TICK_SECONDS if drain else LOOK_AROUND_SECONDS
+
+
+def fresh_seconds(workers: int, share: float) -> float:
+    """How long an answer of an unchanged database counts: so that of many *workers* one asks every FRESH_SECONDS.
+
+    *share*, from 0 to 1, is drawn anew each time: they are not to ask all at once.
+    """
+    return FRESH_SECONDS * (1 + 2 * share * (min(workers, FRESH_TURNS) - 1))
 
 
 class Pace:

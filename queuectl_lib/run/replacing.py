@@ -6,12 +6,29 @@ import contextlib
 import time
 
 from queuectl_lib.errors import HostError
-from queuectl_lib.host import signals
+from queuectl_lib.host import bundle, signals, spawn
 from queuectl_lib.run import pace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Iterator
+    from typing import Any, Callable, Iterator
+
+
+class WorkerProcess:
+    """A worker as its supervisor sees it."""
+
+    def __init__(self, name: str, process: Any, rehearses: bool = False) -> None:
+        self.name = name
+        self.process = process
+        self.rehearses = rehearses
+        self.began = time.monotonic()
+        self.booted = False
+
+    def start(self) -> None:
+        """Start it; one that rehearses is not heard. Raises OSError, and HostError for files not to be trusted."""
+        signals.start_helper_of_spawn()
+        with signals.signals_held_back(), bundle.found_by_child(), spawn.unheard(self.rehearses):
+            self.process.start()
 
 
 class Replacing:

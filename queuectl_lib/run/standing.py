@@ -109,6 +109,10 @@ class Standing:
         """True while the supervisor or worker *name* lives, or where that cannot be told."""
         return self.sightings.is_alive(name)
 
+    def is_sure(self) -> bool:
+        """True while the queue is known for what it is, and no life file that we look for is missing."""
+        return bool(self.folder.identity) and not (self.missed_at or self.sightings.missed)
+
     def leave(self, holds_jobs: bool) -> None:
         """Give up the life file; one whose owner *holds_jobs* stays, as a dead one: these may be adopted at once."""
         with contextlib.suppress(OSError):

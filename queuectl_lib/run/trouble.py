@@ -65,6 +65,10 @@ class Trouble:
             self.say("the database answers again")
             self.text, self.pause, self.retry_at = "", 0.0, 0.0
 
+    def is_over(self) -> bool:
+        """True where nothing is refused or short, as far as was tried."""
+        return not (self.pause or self.shortage_pause)
+
     def is_in_the_way(self) -> bool:
         """True until the next try is due."""
         return time.monotonic() < self.retry_at

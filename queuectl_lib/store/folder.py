@@ -89,6 +89,9 @@ class Folder:
         """Leave that file; "ready" is what a supervisor says of itself. Raises OSError."""
         os.close(files.open_private(self.request_path(supervisor, request), os.O_WRONLY | os.O_CREAT))
 
+    def is_asked(self, supervisor: str, request: str) -> bool:
+        return os.path.exists(self.request_path(supervisor, request))
+
     def refuse_links(self) -> None:
         """Raise HostError where one of the folders is a link: what it leads to is none of ours."""
         for path in (self.path, self.workers, self.attempts):

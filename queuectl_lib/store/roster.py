@@ -121,7 +121,7 @@ def is_of_another_path(folder: Folder, member: Fields) -> bool:
 
 
 def is_asked_to_stop(folder: Folder, supervisor: str) -> bool:
-    return any(os.path.exists(folder.request_path(supervisor, request)) for request in REQUESTS)
+    return any(folder.is_asked(supervisor, request) for request in REQUESTS)
 
 
 def try_start_lock(folder: Folder, name: str = "start") -> Optional[int]:

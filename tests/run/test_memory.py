@@ -1,5 +1,6 @@
 """Memory: how little a worker holds, and none for a moment, which is waited out, and no claim is forgotten over it."""
 
+import glob
 import json
 import multiprocessing
 import os
@@ -74,6 +75,7 @@ def test_a_worker_without_memory_waits_and_goes_on_as_the_same_process(home):
 def test_a_supervisor_without_memory_waits_and_goes_on(home):
     process = home.start("--count", "2")
     home.wait_for_workers(2)
+    wait_until(lambda: glob.glob(home.db + ".d/workers/*.ready"), "the supervisor to have seen them")
     limit_memory(process.pid, 1 << 20)
     os.kill(home.workers()[0]["pid"], signal.SIGKILL)
     wait_for_log(process, "no worker can start now")

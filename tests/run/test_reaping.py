@@ -1,5 +1,6 @@
 """Reaping: as PID 1 of a container, or as a subreaper, a supervisor inherits what jobs leave behind."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -64,8 +65,9 @@ def check(home, supervisor, process):
 
 
 def cmdline(pid):
-    with open("/proc/%d/cmdline" % pid, "rb") as file:
+    with contextlib.suppress(OSError), open("/proc/%d/cmdline" % pid, "rb") as file:
         return file.read()
+    return b""  # it has been reaped meanwhile
 
 
 def test_a_supervisor_that_is_a_subreaper_reaps_what_jobs_leave_and_its_workers_as_ever(home):
