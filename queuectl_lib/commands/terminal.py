@@ -96,7 +96,7 @@ def can_tell() -> bool:
 def acknowledge(text: str, what: str, flush: bool = True) -> None:
     """Print what was done; a full disk behind stdout, or Ctrl+C while it blocks, must not look as if nothing was."""
     try:
-        interrupts.let_go()
+        interrupts.let_be_told()
         sys.stdout.write(text)
         if flush:
             sys.stdout.flush()

@@ -66,6 +66,13 @@ def let_go() -> None:
     del KEPT[:], NOTED[:]
 
 
+def let_be_told() -> None:
+    """From here on whatever is held back raises KeyboardInterrupt: what was done can be told then. As let_go else."""
+    for number in HELD:
+        signal.signal(number, signal.default_int_handler)
+    del KEPT[:], NOTED[:]
+
+
 def heed() -> None:
     """The same, but what was noted acts now. Raises KeyboardInterrupt."""
     noted = NOTED[:]

@@ -54,7 +54,11 @@ class SpareFiles:
                 return fd
         if system.WINDOWS and kind in folder.OUTPUTS:
             return files.open_appending(path)
-        fd = files.open_private(path, ACCESS[kind] | os.O_CREAT | os.O_EXCL)
+        try:
+            fd = files.open_private(path, ACCESS[kind] | os.O_CREAT | os.O_EXCL)
+        except FileNotFoundError:  # the folder was swept while it was empty
+            files.make_private_folder(self.queue.folder.attempts)
+            fd = files.open_private(path, ACCESS[kind] | os.O_CREAT | os.O_EXCL)
         try:
             if start and os.write(fd, start) < len(start):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)

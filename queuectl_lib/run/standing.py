@@ -94,9 +94,9 @@ class Standing:
             self.folder.make()
             self.presence.show_again()
         except OSError as error:
-            text = "its life file was deleted and cannot be made anew: %s" % error.strerror
+            text = "its life file was deleted or emptied and cannot be made anew: %s" % error.strerror
         else:
-            text = "its life file was deleted (is %s swept by a cleaner?): made anew" % self.folder.workers
+            text = "its life file was deleted or emptied (is %s swept by a cleaner?): made anew" % self.folder.workers
         if text != self.told:
             self.say(text)
         self.told = text

@@ -56,12 +56,13 @@ class Presence:
             with contextlib.suppress(OSError):
                 self._write()
 
-    def is_shown(self) -> bool:
-        """True while our life file is at its path, or where that cannot be told."""
+    def is_shown(self, least_bytes: int = 1) -> bool:
+        """True while our life file is at its path, and not emptied, or where that cannot be told."""
         if not locks.CAN_VANISH:
             return True
         try:
-            return os.path.samestat(os.stat(self.path), self.file)
+            info = os.stat(self.path)
+            return os.path.samestat(info, self.file) and info.st_size >= least_bytes
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError:
@@ -87,7 +88,7 @@ class Presence:
 
     def end(self, stays: bool = False) -> None:
         """Give the lock up and take the file away, where it does not stay as that of one that is dead."""
-        if stays or not self.is_shown():
+        if stays or not self.is_shown(0):
             os.close(self.fd)
         else:
             locks.remove_held_file(self.path, self.fd)

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import select
 import signal
 import subprocess
 import time
@@ -226,6 +227,25 @@ def test_ctrl_c_during_the_sync_of_the_commit_does_not_deny_what_was_done(home):
             assert done.returncode == 130 or added == 1
     finally:
         keeper.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_whatever_interrupts_the_printing_of_ids_is_told_that_the_jobs_are_there(home, number):
+    process = subprocess.Popen(
+        home.command("enqueue", "-"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=home.environment(),
+    )
+    process.stdin.write(b'{"command": "true"}\n' * 20000)  # their ids are more than a pipe holds
+    process.stdin.close()
+    wait_until(lambda: count(home) == 20000, "the commit")
+    select.select([process.stdout], [], [], 60)  # it prints, and is going to be held up
+    process.send_signal(number)
+    said = process.stderr.read().decode()
+    process.stdout.close()
+    assert (process.wait(60), said.count("the jobs were added, but")) == (130, 1), said
 
 
 def test_ctrl_c_at_any_moment_of_an_add_tells_the_truth(home):

@@ -74,15 +74,16 @@ def seconds_of_cpu(pid):
 
 
 @needs_proc
-def test_life_files_that_were_swept_are_made_anew(home):
+@pytest.mark.parametrize("sweep", [os.unlink, lambda path: os.truncate(path, 0)], ids=["deleted", "emptied"])
+def test_life_files_that_were_swept_are_made_anew(home, sweep):
     process = start(home)
     names = {member["name"] for member in roster.members(home.queue.folder)}
     assert len(names) == 2
     for path in glob.glob(home.db + ".d/workers/*.life"):
-        os.unlink(path)
+        sweep(path)
     spent = seconds_of_cpu(process.pid)
     wait_until(
-        lambda: {member["name"] for member in roster.members(home.queue.folder)} == names,
+        lambda: {member["name"] for member in roster.members(home.queue.folder) if member["pid"]} == names,
         "both to be seen again",
         NOTICED_SECONDS,
     )
@@ -92,6 +93,17 @@ def test_life_files_that_were_swept_are_made_anew(home):
     assert log.count("its life file was deleted") == 2 and log.count("worker started") == 1, log
     home.run("worker", "start", "--ensure")
     assert home.run("worker", "stop").stdout == "" and process.wait(timeout=10) == 0
+
+
+def test_the_folder_of_attempts_is_made_anew_for_the_next_job(home):
+    """While no job runs it is old and empty, as a cleaner likes them."""
+    process = start(home)
+    os.rmdir(home.db + ".d/attempts")
+    job = home.add("echo made")
+    home.wait_for_state(job, "completed")
+    assert home.job(job)["history"][0]["stdout"] == "made\n"
+    assert os.stat(home.db + ".d/attempts").st_mode & 0o777 == 0o700
+    assert "cannot start" not in contents(process.log)
 
 
 def test_the_folder_of_life_files_is_made_anew_with_them(home):
@@ -386,7 +398,7 @@ def test_a_stop_waits_for_a_worker_that_has_heard_and_finishes_its_job(home, whe
     assert roster.patience_with(roster.members(home.queue.folder)) == float("inf")
     open(os.path.join(where.path, "go"), "w").close()
     assert stop.communicate(timeout=20)[1] == b"stopped\n" and stop.returncode == 0
-    assert not any(is_running(member["pid"]) for member in members)
+    wait_until(lambda: not any(is_running(member["pid"]) for member in members), "those to end that have let go")
 
 
 def test_a_worker_that_dies_just_when_its_home_was_renamed_is_not_replaced_by_one_without_files(tmp_path, renamed):
