@@ -136,15 +136,19 @@ class Queue:
 
     # -------------------------------------------------------- recovery
 
-    ADOPT_JOB = "UPDATE jobs SET worker = ?, updated_at = ?" + OWN_CLAIM + " AND worker = ?"
+    # As bytes: whatever somebody has put there is told from all else, also what is no text.
+    HELD_BY = OWN_CLAIM + " AND CAST(worker AS BLOB) IS CAST(? AS BLOB)"
+    ADOPT_JOB = "UPDATE jobs SET worker = ?, updated_at = ?" + HELD_BY
+    STILL_HELD = "SELECT 1 FROM jobs" + HELD_BY
 
-    def adopt(self, claim: Claim, dead_worker: str, worker: str, now: float) -> bool:
+    def adopt(self, claim: Claim, dead_worker: object, worker: str, now: float) -> bool:
         """Take over a claim from a worker that is proved dead; False if someone else was first."""
+        held = (claim.seq, claim.token, dead_worker)
         with self.database.writing() as connection:
-            moved = connection.execute(
-                self.ADOPT_JOB, (worker, times.utc_text(now), claim.seq, claim.token, dead_worker)
-            )
-            return moved.rowcount == 1
+            moved = connection.execute(self.ADOPT_JOB, (worker, times.utc_text(now)) + held).rowcount == 1
+            if not moved:
+                opening.refuse_ignored(len(connection.execute(self.STILL_HELD, held).fetchall()))
+            return moved
 
     # A failed job whose failure lies in the future: the clock went back, so it is due.
     IN_THE_FUTURE = "WHERE lane = 1 AND next_run_at > '' AND state = 'failed' AND updated_at > ?"
@@ -185,11 +189,13 @@ class Queue:
             for identifier, head in zip(ids, heads):
                 if head["state"] in states.FINAL:
                     raise QueueError("job %s is %s already: nothing was cancelled" % (identifier, head["state"]))
+            now_text = times.utc_text(now)
             for head in heads:
                 if head["state"] == "processing":
-                    connection.execute(self.REQUEST_CANCEL, (times.utc_text(now), head["seq"]))
+                    moved = connection.execute(self.REQUEST_CANCEL, (now_text, head["seq"]))
                 else:
-                    connection.execute(self.CANCEL_WAITING, (times.utc_text(now), times.utc_text(now), head["seq"]))
+                    moved = connection.execute(self.CANCEL_WAITING, (now_text, now_text, head["seq"]))
+                opening.refuse_ignored(1 - moved.rowcount)
         return [(identifier, head["token"]) for identifier, head in zip(ids, heads)]
 
     def requeue(self, ids: Sequence[str], states: Sequence[str], now: float) -> None:
@@ -304,13 +310,15 @@ FAIL_JOB = (
     "UPDATE jobs SET state = ?, token = NULL, cancel_requested = 0, exit_code = ?, last_error = ?,"
     " started_at = coalesce(?, started_at), finished_at = ?, updated_at = ?, next_run_at = ?, lane = ?" + OWN_CLAIM
 )
+# What is no number stays, so that the next claim sets the job aside and says what stands there.
+ONE_LESS = "attempts = CASE typeof(attempts) WHEN 'integer' THEN max(attempts - 1, 0) ELSE attempts END"
 RELEASE_JOB = (
-    "UPDATE jobs SET state = 'pending', token = NULL, worker = NULL, attempts = attempts - 1, runs = runs - ?,"
-    " started_at = NULL, updated_at = ?, next_run_at = coalesce(run_at, created_at), lane = 0" + OWN_CLAIM
+    "UPDATE jobs SET state = 'pending', token = NULL, worker = NULL, runs = runs - ?,"
+    " started_at = NULL, updated_at = ?, next_run_at = coalesce(run_at, created_at), lane = 0, " + ONE_LESS + OWN_CLAIM
 )
 WITHDRAW_JOB = (  # cancelled between its claim and its start: the attempt never was
-    "UPDATE jobs SET state = 'cancelled', token = NULL, worker = NULL, cancel_requested = 0, attempts = attempts - 1,"
-    " runs = runs - 1, started_at = NULL, finished_at = ?, updated_at = ?, last_error = ?" + OWN_CLAIM
+    "UPDATE jobs SET state = 'cancelled', token = NULL, worker = NULL, cancel_requested = 0,"
+    " runs = runs - 1, started_at = NULL, finished_at = ?, updated_at = ?, last_error = ?, " + ONE_LESS + OWN_CLAIM
 )
 
 
@@ -342,10 +350,11 @@ REQUEUE_JOB = (
 
 
 def requeue_one(connection: sqlite3.Connection, head: sqlite3.Row, now: float) -> Optional[Holder]:
-    """Move one job back to pending, unless another holds its key: that one is returned."""
+    """Move one job back to pending, unless another holds its key: that one is returned. Raises IntegrityError."""
     from queuectl_lib.store import finding  # which no worker needs
 
     holder = finding.find_holder(connection, head["unique_key"])
     if holder is None:
-        connection.execute(REQUEUE_JOB, (times.utc_text(now), times.utc_text(now), head["seq"]))
+        moved = connection.execute(REQUEUE_JOB, (times.utc_text(now), times.utc_text(now), head["seq"]))
+        opening.refuse_ignored(1 - moved.rowcount)
     return holder

@@ -37,19 +37,20 @@ def show(call: Call) -> int:
 
 
 def show_attempt(queue: Queue, identifier: str, attempt: Fields) -> None:
-    facts = ["started " + attempt["started_at"]]
+    facts = ["started %s" % attempt["started_at"]]
     if attempt["finished_at"]:
         took = times.seconds_or(attempt["finished_at"], 0) - times.seconds_or(attempt["started_at"], 0)
         facts.append("took %.3f s" % max(0.0, took))
     if attempt["exit_code"] is not None:
-        facts.append("exit code %d" % attempt["exit_code"])
-    facts.append("worker " + attempt["worker"])
-    terminal.print_text("\nattempt %d: %s\n" % (attempt["number"], attempt["outcome"]))
+        facts.append("exit code %s" % attempt["exit_code"])
+    facts.append("worker %s" % attempt["worker"])
+    number = errors.printable(str(attempt["number"]))  # all of these may be anything
+    terminal.print_text("\nattempt %s: %s\n" % (number, errors.printable(str(attempt["outcome"]))))
     terminal.print_text("  %s\n" % errors.printable(", ".join(facts)))
     if attempt["error"]:
-        terminal.print_text("  error: %s\n" % errors.printable(attempt["error"]))
+        terminal.print_text("  error: %s\n" % errors.printable(str(attempt["error"])))
     if attempt["leftovers"]:
-        terminal.print_text("  left running: %s\n" % errors.printable(attempt["leftovers"]))
+        terminal.print_text("  left running: %s\n" % errors.printable(str(attempt["leftovers"])))
     if attempt["erased"]:
         terminal.print_text("  %s\n" % output.erased_words(attempt["erased"]))
     for stream in ("stdout", "stderr"):
@@ -58,8 +59,6 @@ def show_attempt(queue: Queue, identifier: str, attempt: Fields) -> None:
         if found.size:
             terminal.print_text("  %s, %d bytes:\n" % (stream, found.size))
             if len(text) < found.size:
-                terminal.print_text(
-                    "    ... (`logs %s --attempt %d` shows all of it)\n" % (identifier, attempt["number"])
-                )
+                terminal.print_text("    ... (`logs %s --attempt %s` shows all of it)\n" % (identifier, number))
             for line in system.output_text(text).splitlines():
                 terminal.print_text("    %s\n" % errors.printable(line))

@@ -41,8 +41,25 @@ def what_is_wrong(row: Any) -> Optional[str]:
     return None
 
 
+def can_be_read(row: Any) -> bool:
+    """False where mended has to stand for the row of a job that runs, which is not due at any time."""
+    try:
+        check_fields(row)
+    except Unreadable:
+        return False
+    return True
+
+
 def check_row(row: Any) -> None:
     """Raise Unreadable where a row of the table of jobs holds what no enqueue can have put there."""
+    check_fields(row)
+    due = row["next_run_at"]
+    if not (type(due) is str and len(due) == TIME_LENGTH) and not times.is_time(due):
+        raise Unreadable("cannot be read: next_run_at is %s" % errors.shown(row["next_run_at"]))
+
+
+def check_fields(row: Any) -> None:
+    """The same, but for when the job is due."""
     for column, types in TYPES.items():
         if type(row[column]) not in types:
             raise Unreadable("cannot be read: %s is %s" % (column, errors.shown(row[column])))
@@ -55,9 +72,6 @@ def check_row(row: Any) -> None:
         type(row["env"]) is not str or not is_text(json_of(row["env"] or "{}", "env"), dict)
     ):
         raise Unreadable("cannot be read: env is no object of names and values")  # which are secrets
-    due = row["next_run_at"]
-    if not (type(due) is str and len(due) == TIME_LENGTH) and not times.is_time(due):
-        raise Unreadable("cannot be read: next_run_at is %s" % errors.shown(row["next_run_at"]))
     if row["umask"] is not None and not 0 <= row["umask"] <= 0o777:
         raise Unreadable("cannot be read: umask is %s" % errors.shown(row["umask"]))
 
@@ -78,10 +92,15 @@ def is_text(value: object, kind: type) -> bool:
 
 
 def mended(row: Any) -> Fields:
-    """*row* with nothing in it that cannot be read: of a job that is not going to be started."""
-    whole = dict(row, is_list=0, command="", env=None, umask=None, timeout=None, cwd=os.sep)
-    for column in ("attempts", "max_retries", "runs"):
-        whole[column] = whole[column] if type(whole.get(column)) is int else 0
+    """*row* with nothing in it that cannot be read: of a job that is not going to be started.
+
+    Where it is not known how many attempts are left one is, so that the claim before it finds that out and says so.
+    """
+    whole = dict(row, is_list=0, command="", env=None, umask=None, cwd=os.sep)
+    whole["timeout"] = whole["timeout"] if type(whole["timeout"]) in (float, int) else None
+    whole["runs"] = whole["runs"] if type(whole.get("runs")) is int else 0
+    if not type(whole["attempts"]) is type(whole["max_retries"]) is int:
+        whole.update(attempts=0, max_retries=0)
     whole["id"] = row["id"] if type(row["id"]) is str else "?"
     whole["unique_key"] = row["unique_key"] if type(row["unique_key"]) is str else None
     return whole

@@ -64,7 +64,8 @@ class Orphans:
         What has ended or has to be ended is adopted into *running*; so is, while that is empty and our worker
         *is_free*, one that goes on. Raises QueueError.
         """
-        for job in self.among([job for job in jobs if job["worker"] != self.name or job["token"] not in held]):
+        ours = ("", self.name)  # what has no worker any more may be ours all the same
+        for job in self.among([job for job in jobs if job["worker"] not in ours or job["token"] not in held]):
             try:
                 self.decide(job, running, is_free)
             except opening.Refused as error:  # a trigger, say: the others are taken up
@@ -78,7 +79,7 @@ class Orphans:
         """Those of *jobs*, which are under way, whose worker is dead."""
         alive: Dict[str, bool] = {}
         for worker in {job["worker"] for job in jobs}:
-            lives = self.sightings.is_alive(worker) or tree.job_object_lives(worker)
+            lives = worker != "" and (self.sightings.is_alive(worker) or tree.job_object_lives(worker))
             alive[worker] = lives and worker != self.name  # a claim of ours that we do not know of: memory was short
         return [job for job in jobs if not alive[job["worker"]]]
 
@@ -92,7 +93,7 @@ class Orphans:
         must_end = job["cancel_requested"] or orphan.must_be_ended()
         if not (has_ended or must_end or (is_free and not running)):
             return
-        if not self.queue.adopt(orphan.claim, job["worker"], self.name, time.time()):
+        if not self.queue.adopt(orphan.claim, job["holder"], self.name, time.time()):
             return  # another worker was first
         failpoints.failpoint("adopt.committed")
         running.append(orphan)
@@ -106,6 +107,8 @@ class Orphans:
         """The worker that held a job, and why it does no more, for people."""
         if worker == self.name:
             return "oneself, for want of memory"
+        if not worker:
+            return "a worker whose name cannot be read"
         let_go = self.queue.folder.details_of(worker).get("asked") == "leave"
         return "%s, which %s" % (worker, "left it running" if let_go else "died while it ran")
 

@@ -102,7 +102,7 @@ CLAIM_JOB = (
 )
 MOST_RUNS = 1 << 62  # whatever somebody wrote there: a number that the database can still hold
 INSERT_ATTEMPT = "INSERT INTO attempts (job, number, started_at, worker, token) VALUES (?, ?, ?, ?, ?)"
-LAST_NUMBER = "SELECT max(number) FROM attempts WHERE job = ?"
+LAST_NUMBER = "SELECT max(number) FROM attempts WHERE job = ? AND number BETWEEN 0 AND %d" % MOST_RUNS
 DELETE_ATTEMPT = "DELETE FROM attempts WHERE id = ?"
 FIND_LEFTOVERS = "SELECT token FROM attempts WHERE job = ? AND leftovers IS NOT NULL AND token IS NOT NULL"
 
@@ -125,13 +125,13 @@ def claim_one(connection: sqlite3.Connection, worker: str, row: Fields, now_text
     row["attempts"] += 1  # counted before it starts: what kills its worker ends up dead
     claim = Claim(row, token, attempt or 0, number)
     if number > 1:
-        claim.leftovers = [left["token"] for left in connection.execute(FIND_LEFTOVERS, (row["seq"],))]
+        claim.leftovers = [left["token"] for left in opening.rows(connection, FIND_LEFTOVERS, (row["seq"],))]
     return claim
 
 
 RUNNING_ATTEMPT = (
-    "SELECT j.seq, %s, a.id AS attempt_id, a.number, a.started_at, j.token, j.worker, j.cancel_requested"
-    " FROM jobs j JOIN attempts a ON a.job = j.seq AND a.number = j.runs"
+    "SELECT j.seq, j.runs, %s, a.id AS attempt_id, a.number, a.started_at, j.token, j.worker, j.cancel_requested"
+    " FROM jobs j LEFT JOIN attempts a ON a.job = j.seq AND a.token = j.token"  # runs may be changed by now
     " WHERE j.seq = ? AND j.token = ? AND j.state = 'processing'"
     % ", ".join("j." + column for column in attempts.CLAIMED_COLUMNS)
 )
@@ -140,13 +140,13 @@ RUNNING_ATTEMPT = (
 def running_attempt(database: Database, seq: int, token: str) -> Optional[Tuple[Claim, float]]:
     """The claim *token* on job *seq* and when it started, if it still stands."""
     with database.reading() as connection:
-        row = connection.execute(RUNNING_ATTEMPT, (seq, token)).fetchone()
-    if not row:
+        found = opening.rows(connection, RUNNING_ATTEMPT, (seq, token))
+    if not found:
         return None
-    try:
-        claim = Claim(row, row["token"], row["attempt_id"], row["number"])
-    except (ValueError, TypeError, RecursionError):  # it runs already: what cannot be read is not needed
-        claim = Claim(attempts.mended(row), row["token"], row["attempt_id"], row["number"])
+    row = found[0]
+    number = row["number"] if type(row["number"]) is int else 0
+    fields = dict(row) if attempts.can_be_read(row) else attempts.mended(row)  # it runs already: the rest is not needed
+    claim = Claim(fields, row["token"], row["attempt_id"] or 0, number)
     return claim, times.seconds_or(row["started_at"], time.time())
 
 
@@ -156,8 +156,8 @@ ATTEMPT_BEFORE = "SELECT error FROM attempts WHERE job = ? AND number < ? ORDER 
 def ended_so_before(database: Database, claim: Claim, error: str) -> bool:
     """True where the attempt before this one ended with the same *error*."""
     with database.reading() as connection:
-        row = connection.execute(ATTEMPT_BEFORE, (claim.seq, claim.number)).fetchone()
-    return row is not None and row["error"] == error
+        found = opening.rows(connection, ATTEMPT_BEFORE, (claim.seq, claim.number))
+    return bool(found) and found[0]["error"] == error
 
 
 RECORDED = "SELECT 1 FROM attempts WHERE id = ? AND job = ? AND outcome = ? AND finished_at = ?"

@@ -9,6 +9,7 @@ from queuectl_lib import errors
 from queuectl_lib.errors import NoDatabase, QueueError
 from queuectl_lib.jobs import states
 from queuectl_lib.jobs.ids import Holder
+from queuectl_lib.store import opening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,10 +22,10 @@ GET_HEAD = "SELECT seq, id, state, token, worker, unique_key FROM jobs WHERE id 
 
 def head(connection: sqlite3.Connection, identifier: str) -> sqlite3.Row:
     """The job's seq, id, state, token, worker and key. Raises QueueError if there is none."""
-    found: Optional[sqlite3.Row] = connection.execute(GET_HEAD, (identifier,)).fetchone()
-    if found is None:
+    found = opening.rows(connection, GET_HEAD, (identifier,))
+    if not found:
         raise errors.no_such_job(identifier)
-    return found
+    return found[0]
 
 
 def states_of(database: Database, ids: Sequence[str]) -> List[str]:

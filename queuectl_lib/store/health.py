@@ -39,7 +39,8 @@ def due_work(database: Database, now: float, before: float) -> Tuple[int, int, O
             due = connection.execute(COUNT_DUE, (times.utc_text(now),)).fetchone()[0]
             running = looking.kept_counts(connection)["processing"]
             for statement in OVERDUE_IN_LANE:
-                waiting += [(row["since"], row["id"]) for row in connection.execute(statement, (limit, limit))]
+                found = opening.rows(connection, statement, (limit, limit))
+                waiting += [(opening.as_text(row["since"]), opening.as_text(row["id"])) for row in found]
     except NoDatabase:
         return 0, 0, None
     return due, running, min(waiting) if waiting else None
@@ -52,8 +53,9 @@ def last_success(database: Database, key: str) -> Optional[str]:
     """When a job with *key* last completed, also one that was pruned since."""
     row = None
     with contextlib.suppress(NoDatabase), database.reading() as connection:
-        row = connection.execute(LAST_SUCCESS, (key,)).fetchone()
-    return row["finished_at"] if row else None
+        found = opening.rows(connection, LAST_SUCCESS, (key,))
+        row = found[0] if found else None
+    return opening.as_text(row["finished_at"]) if row else None
 
 
 DEATHS_TOLD = "UPDATE counts SET told = ? WHERE state = 'dead'"
@@ -94,10 +96,10 @@ def deaths_to_tell(database: Database, newest: int) -> Tuple[int, int, List[Fiel
             row = connection.execute(UNTOLD_DEATHS).fetchone()
             if row is None or not all(isinstance(number, int) for number in row):
                 return 0, 0, []  # somebody has changed it: nothing is known
-            jobs = connection.execute(NEWEST_DEATHS, (row["told"], newest if row["untold"] else 0)).fetchall()
+            jobs = opening.rows(connection, NEWEST_DEATHS, (row["told"], newest if row["untold"] else 0))
     except NoDatabase:
         return 0, 0, []
-    return row["deaths"], row["untold"], [dict(job) for job in jobs]
+    return row["deaths"], row["untold"], [opening.without_bytes(job) for job in jobs]
 
 
 def damage(database: Database, seconds: float) -> Optional[str]:

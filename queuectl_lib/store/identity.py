@@ -105,9 +105,9 @@ GET_NOTE = "SELECT id, folder, file, path, boot FROM identity"
 
 
 def noted(connection: sqlite3.Connection) -> Optional[Fields]:
-    """What was noted last, None where nothing was."""
-    row = connection.execute(GET_NOTE).fetchone()
-    return dict(row) if row else None
+    """What was noted last, None where nothing was, or where somebody has made it what it cannot be."""
+    found = [dict(row) for row in opening.rows(connection, GET_NOTE)]
+    return found[0] if found and all(type(value) is str for value in found[0].values()) else None
 
 
 FORGET_NOTE = "DELETE FROM identity"
@@ -121,7 +121,7 @@ def note(connection: sqlite3.Connection, here: Fields) -> None:
 
 UNDER_WAY = (
     "SELECT j.seq, j.id, j.attempts, j.max_retries, j.unique_key, j.token, a.id AS attempt_id, a.number"
-    " FROM jobs j INDEXED BY jobs_open JOIN attempts a ON a.job = j.seq AND a.number = j.runs"
+    " FROM jobs j INDEXED BY jobs_open JOIN attempts a ON a.job = j.seq AND a.token = j.token"
     " WHERE j.state = 'processing' AND j.state <> 'completed'"
 )
 # The rest of a claim, of which settling needs nothing: what stands in the row may be anything.
@@ -139,9 +139,9 @@ def part_from(
 
     So no attempt here ends anything of the original's.
     """
-    jobs: List[Fields] = [dict(row) for row in connection.execute(UNDER_WAY)]
+    jobs: List[Fields] = [dict(row) for row in opening.rows(connection, UNDER_WAY)]
     for job in jobs:
-        claim = Claim(dict(EMPTY, **job), job["token"], job["attempt_id"], job["number"])
+        claim = Claim(attempts.mended(dict(EMPTY, **job)), job["token"], job["attempt_id"], job["number"])
         text = "lost: it ran in %s when this copy was taken" % os.path.dirname(original["path"])
         with contextlib.suppress(sqlite3.IntegrityError), opening.undone_alone(connection):
             settle(connection, Outcome(claim, states.LOST, now, text))  # else a worker will, as an orphan

@@ -8,6 +8,7 @@ import sqlite3
 from queuectl_lib import times
 from queuectl_lib.errors import HostError, NoDatabase
 from queuectl_lib.jobs import states
+from queuectl_lib.store import opening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,13 +54,13 @@ OLDEST_WAITING = (
 def overview(database: Database) -> Tuple[Dict[str, int], Optional[Tuple[str, str, str]]]:
     """Counts per state; when the oldest waiting job was created, its id, and when it is due."""
     counts = dict.fromkeys(states.STATES, 0)
-    oldest: List[Tuple[str, str, str]] = []
+    oldest: List[Tuple[str, ...]] = []
     with contextlib.suppress(NoDatabase), database.reading() as connection:
         counts.update(kept_counts(connection))
         for state in states.WAITING:
-            found = connection.execute(OLDEST_WAITING, (state,))
-            oldest += [(row["created_at"], row["id"], row["next_run_at"]) for row in found]
-    return counts, min(oldest) if oldest else None
+            oldest += [tuple(map(opening.as_text, row)) for row in opening.rows(connection, OLDEST_WAITING, (state,))]
+    created_at, identifier, due = min(oldest) if oldest else ("", "", "")
+    return counts, (created_at, identifier, due) if oldest else None
 
 
 # "state <> 'completed'" again, in so many words: SQLite's proof that a partial index serves needs it.
@@ -70,9 +71,20 @@ PROCESSING = (
 
 
 def processing(database: Database) -> List[Fields]:
-    """Every job under way: seq, id, token, worker, cancel_requested."""
+    """Every job under way: seq, id, token, worker, cancel_requested; and its holder, which is worker as it stands."""
     with database.reading() as connection:
-        return [dict(row) for row in connection.execute(PROCESSING)]
+        return all_processing(connection)
+
+
+def all_processing(connection: sqlite3.Connection) -> List[Fields]:
+    """The same. What somebody has put in the place of an id or a worker is text; that is the name of nobody."""
+    jobs = [dict(row, holder=row["worker"]) for row in opening.rows(connection, PROCESSING)]
+    for job in jobs:
+        if type(job["worker"]) is not str:
+            job["worker"] = ""
+        if type(job["id"]) is not str:
+            job["id"] = opening.as_text(job["id"])
+    return jobs
 
 
 DUE_IN_ORDER = "FROM jobs INDEXED BY jobs_due WHERE lane = 0 ORDER BY priority DESC, next_run_at, seq"
@@ -83,12 +95,12 @@ NEXT_DUE = "SELECT next_run_at FROM jobs INDEXED BY jobs_later WHERE lane = 1 OR
 def under_way(database: Database, now: float) -> Tuple[List[Fields], Optional[float]]:
     """What a worker asks again and again: every job under way, and when the next one falls due."""
     with database.reading() as connection:
-        return [dict(row) for row in connection.execute(PROCESSING)], next_due(connection, now)
+        return all_processing(connection), next_due(connection, now)
 
 
 def next_due(connection: sqlite3.Connection, now: float) -> Optional[float]:
     """When the next waiting job falls due (*now* where one is due); None where none waits."""
     if connection.execute(ANY_DUE).fetchone():
         return now
-    row = connection.execute(NEXT_DUE).fetchone()
-    return times.seconds_or(row["next_run_at"], now) if row else None  # what is no time is set aside, now
+    found = opening.rows(connection, NEXT_DUE)
+    return times.seconds_or(found[0]["next_run_at"], now) if found else None  # what is no time is set aside, now

@@ -13,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Iterator, List, Optional, Sequence
 
+    from queuectl_lib.values import Fields
+
 CHECKPOINT_BYTES = 4 * 1024 * 1024  # a WAL larger than this is written back
 HAS_TRUNCATE = sqlite3.sqlite_version_info >= (3, 8, 8)  # else the first commit after a checkpoint cuts the WAL
 
@@ -97,6 +99,16 @@ def text_or_bytes(data: bytes) -> Any:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         return data
+
+
+def as_text(value: object) -> str:
+    """What stands where text belongs, as text."""
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+
+
+def without_bytes(row: sqlite3.Row) -> Fields:
+    """*row* with text in the place of bytes, which none of its fields is: somebody else wrote them."""
+    return {key: as_text(value) if isinstance(value, bytes) else value for key, value in dict(row).items()}
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import stat
 from queuectl_lib import errors
 from queuectl_lib.host import files, system
 from queuectl_lib.jobs import states
-from queuectl_lib.store import folder, showing
+from queuectl_lib.store import folder, opening, showing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ class Output:
         self.is_kept = bool(attempt[stream])  # in the database
         self.blob: Optional[bytes] = None  # once it was read from there
         self.path = ""
-        self.size: int = attempt[stream + "_bytes"]
+        size = attempt[stream + "_bytes"]
+        self.size: int = size if type(size) is int else len(self._kept()) if self.is_kept else 0
         if not self.is_kept and folder.is_token(attempt["token"]):
             path = database.folder.attempt_path(attempt["token"], stream[3:])
             with contextlib.suppress(OSError):
@@ -60,8 +61,9 @@ class Output:
     def _kept(self) -> bytes:
         if self.blob is None:
             with self.database.reading() as connection:
-                row = connection.execute(BYTES[self.stream], (self.attempt_id,)).fetchone()
-            self.blob = bytes(row[0]) if row and row[0] is not None else b""
+                found = opening.rows(connection, BYTES[self.stream], (self.attempt_id,))
+            value = found[0][0] if found and found[0][0] is not None else b""
+            self.blob = value if isinstance(value, bytes) else str(value).encode("utf-8")
         return self.blob
 
     def tail(self, count: int) -> bytes:
@@ -108,7 +110,7 @@ class Follower:
         """What came since the last call, in pieces, each with its stream. Raises QueueError if the job is gone."""
         self.job = showing.job(self.database, self.identifier)
         for attempt in self._wanted():
-            if self.attempt is None or attempt["number"] != self.attempt["number"]:
+            if self.attempt is None or attempt["id"] != self.attempt["id"]:
                 self.offsets = dict.fromkeys(self.streams, 0)
             self.attempt = attempt
             for stream in self.streams:
@@ -122,8 +124,9 @@ class Follower:
             return [attempt for attempt in history if attempt["number"] == self.number]
         if self.attempt is None:
             return history[-1:]
-        at_hand = self.attempt["number"]
-        return [attempt for attempt in history if attempt["number"] >= at_hand]
+        known = [attempt["id"] for attempt in history]  # not by their numbers, which may be no numbers
+        at_hand = self.attempt["id"]
+        return history[known.index(at_hand) :] if at_hand in known else history[-1:]
 
     def _pieces(self, output: Output, stream: str) -> Iterator[bytes]:
         while True:

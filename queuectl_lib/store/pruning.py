@@ -47,6 +47,7 @@ def prune(database: Database, states: Sequence[str], before: float, progress: Ca
 
 
 SOME_FINISHED = "SELECT seq FROM jobs WHERE state = ? AND finished_at < ? AND seq > ? ORDER BY seq LIMIT ?"
+STILL_THERE = "SELECT 1 FROM jobs WHERE seq = ? AND state = ?"
 KEPT_FILES = "SELECT token FROM attempts WHERE job = ? AND token IS NOT NULL"
 DELETE_JOB = "DELETE FROM jobs WHERE seq = ? AND state = ?"
 
@@ -64,8 +65,10 @@ def prune_some(database: Database, state: str, before: str, after_seq: int) -> T
     deleted = 0
     with database.writing() as connection:
         for row in rows:
-            kept = connection.execute(KEPT_FILES, (row["seq"],)).fetchall()
+            kept = opening.rows(connection, KEPT_FILES, (row["seq"],))
             gone = connection.execute(DELETE_JOB, (row["seq"], state)).rowcount
+            if not gone:  # others may have been first
+                opening.refuse_ignored(len(connection.execute(STILL_THERE, (row["seq"], state)).fetchall()))
             deleted += gone
             tokens += [token["token"] for token in kept if gone]
     for token in tokens:

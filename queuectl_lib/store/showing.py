@@ -44,11 +44,8 @@ def jobs(database: Database, states: Sequence[str], limit: int) -> Tuple[List[Fi
 
 def job_fields(row: sqlite3.Row) -> Fields:
     """A job as the outside sees it: the JSON keys, in the order of the columns."""
-    job = dict(row)
+    job = opening.without_bytes(row)
     del job["seq"]
-    for key, value in job.items():
-        if type(value) is bytes:  # no field is: somebody else wrote it
-            job[key] = value.decode("utf-8", "backslashreplace")
     if job.pop("is_list"):
         job["command"] = read_or_raw(arguments, job["command"])
     for key, read in fields.READ:
@@ -95,4 +92,4 @@ def job(database: Database, identifier: str) -> Fields:
             attempts = opening.rows(connection, GET_ATTEMPTS, (row["seq"],))
     except NoDatabase:
         raise errors.no_such_job(identifier) from None
-    return dict(job_fields(row), history=[dict(attempt) for attempt in attempts])
+    return dict(job_fields(row), history=[opening.without_bytes(attempt) for attempt in attempts])

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 KEPT_FILES = (  # as Outcome.useless_files has it, from the row
     "SELECT token, leftovers IS NOT NULL OR finished_at IS NULL AS whole, stdout IS NULL AND stdout_bytes > 0 AS out,"
-    " stderr IS NULL AND stderr_bytes > 0 AS err FROM attempts WHERE token IS NOT NULL"
+    " stderr IS NULL AND stderr_bytes > 0 AS err FROM attempts"
+    " WHERE token IS NOT NULL AND token NOT GLOB '*[^0-9a-f]*'"  # what is none may be no text
 )
 
 

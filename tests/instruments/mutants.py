@@ -203,7 +203,7 @@ MUTANTS = [
     Mutant(
         "a claim can be adopted twice",
         5,
-        [("storage.py", 'OWN_CLAIM + " AND worker = ?"', 'OWN_CLAIM + " AND (worker = ? OR 1)"')],
+        [("storage.py", "AND CAST(worker AS BLOB) IS CAST(? AS BLOB)", "AND (CAST(worker AS BLOB) IS ? OR 1)")],
         "store/test_claiming.py::test_a_claim_is_adopted_only_once",
     ),
     Mutant(
@@ -377,7 +377,7 @@ MUTANTS = [
                 "SET state = 'completed', token = NULL,",
                 "SET state = 'completed', attempts = attempts + 1, token = NULL,",
             ),
-            ("storage.py", "attempts = attempts - 1, runs = runs - ?", "runs = runs - ?"),
+            ("storage.py", "THEN max(attempts - 1, 0)", "THEN attempts"),
         ],
         SIMULATION,
     ),
@@ -396,7 +396,7 @@ MUTANTS = [
     Mutant(
         "a job that was given back has lost a retry",
         8,
-        [("storage.py", "attempts = attempts - 1, runs = runs - ?", "runs = runs - ?")],
+        [("storage.py", "THEN max(attempts - 1, 0)", "THEN attempts")],
         "store/test_claiming.py::test_giving_back_what_was_ended_keeps_the_attempt_but_burns_no_retry",
     ),
     Mutant(

@@ -325,6 +325,44 @@ def test_a_made_id_that_is_taken_is_still_made_anew(queue, monkeypatch):
     assert queue.enqueue(row) != first
 
 
+MOVES = {
+    "cancel": (["cancel", "job", "other"], "pending"),
+    "cancel of a running one": (["cancel", "job", "other"], "processing"),
+    "requeue": (["requeue", "job", "other"], "dead"),
+    "dlq retry": (["dlq", "retry", "job", "other"], "dead"),
+    "dlq retry of all": (["dlq", "retry", "--all"], "dead"),
+    "prune": (["prune", "--state", "dead"], "dead"),
+}
+
+
+@pytest.mark.parametrize("kind", MOVES)
+def test_a_move_that_a_trigger_ignores_for_one_is_told_and_made_for_none(home, kind):
+    words, state = MOVES[kind]
+    for name in ("other", "job"):
+        home.add("true", "--id", name, "--max-retries", "0")
+    for held in claim(home.queue, time.time(), 2) if state != "pending" else []:
+        if state == "dead":
+            settle(home.queue, held, "failed", time.time() - 9)
+    event = "DELETE" if kind == "prune" else "UPDATE"
+    with raw(home.queue) as connection:
+        connection.execute(
+            "CREATE TRIGGER forbidden BEFORE %s ON jobs WHEN OLD.id = 'job' BEGIN SELECT RAISE(IGNORE); END" % event
+        )
+    before = rows(home.queue)
+    said = home.run(*words, code=3).stderr
+    assert "a trigger ignores it" in said and rows(home.queue) == before
+
+
+def test_an_adoption_that_a_trigger_ignores_is_refused(queue):
+    enqueue(queue)
+    held = claim(queue)[0]
+    with raw(queue) as connection:
+        connection.execute("CREATE TRIGGER forbidden BEFORE UPDATE ON jobs BEGIN SELECT RAISE(IGNORE); END")
+    assert not queue.adopt(held, "w-2", "w-3", NOW)  # another was first: nothing was to be done
+    with pytest.raises(opening.Refused, match="ignores"):
+        queue.adopt(held, "w-1", "w-3", NOW)
+
+
 # ---------------------------------------------------------------- files
 
 
