@@ -205,8 +205,7 @@ class Attempt:
 
     def _is_over(self) -> bool:
         """The leader is gone; whether the rest is, as far as that matters, and whether it is known why."""
-        unwatched = tree.JOBS_OUTLIVE_WORKERS and (self.code is None or self.code < 0)
-        if unwatched and not self.ending and self._tree_lives():
+        if self.is_unwatched() and not self.ending and self._tree_lives():
             if interruption.has_ended(self) is None or not os.path.exists(self.run_path):
                 return False  # without its notes nobody knows of its watcher: what lives is waited for
             self._begin_to_end(*concluding.without_watcher(self))  # which was killed; the command was not
@@ -214,6 +213,13 @@ class Attempt:
             patient = self.killed_at is None or time.monotonic() < self.killed_at + processes.KILL_SECONDS
             return not (patient and self._tree_lives())
         return interruption.has_ended(self) is not None
+
+    def is_unwatched(self) -> bool:
+        """True once the shell that watched the command is gone, and has noted no exit code.
+
+        A code that a watcher notes is never negative: such a one is of its own end.
+        """
+        return tree.JOBS_OUTLIVE_WORKERS and (self.code is None or self.code < 0)
 
     def _tree_lives(self) -> bool:
         """True while anything of the attempt lives: by its lock, which tells also where nobody can be found."""

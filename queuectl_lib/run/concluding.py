@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 NEVER_BEGAN = "its shell was killed before the command began"
+UNNOTED = "lost: its shell was %s, and no exit code was noted"
 
 
 def outcome(attempt: Attempt) -> Outcome:
@@ -38,7 +39,9 @@ def outcome(attempt: Attempt) -> Outcome:
         return found
     if code is None:
         return gone(attempt)
-    return interrupted(attempt) if interruption.has_ended(attempt) else ended_by_itself(attempt, code)
+    if interruption.has_ended(attempt):
+        return interrupted(attempt)
+    return watcher_killed(attempt, code) if attempt.is_unwatched() else ended_by_itself(attempt, code)
 
 
 def ended_by_itself(attempt: Attempt, code: int) -> Outcome:
@@ -48,6 +51,11 @@ def ended_by_itself(attempt: Attempt, code: int) -> Outcome:
     found.exit_code = code if code >= 0 else 128 - code
     found.signal = name
     return found
+
+
+def watcher_killed(attempt: Attempt, code: int) -> Outcome:
+    """The shell that watched it was killed, and nothing lives: what the command came to was noted by nobody."""
+    return outcome_of(attempt, states.LOST, UNNOTED % run_file.how_it_ended(code)[0])
 
 
 def interrupted(attempt: Attempt) -> Outcome:
@@ -63,7 +71,7 @@ def without_watcher(attempt: Attempt) -> Tuple[str, str]:
     how = "killed" if attempt.code is None else run_file.how_it_ended(attempt.code)[0]
     if interruption.has_ended(attempt):
         return states.GIVEN_BACK, "its shell was %s while its supervisor was told to stop" % how
-    return states.LOST, "its shell was %s" % how
+    return states.LOST, UNNOTED % how
 
 
 def not_begun(attempt: Attempt) -> Outcome:

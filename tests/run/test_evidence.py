@@ -8,7 +8,8 @@ import time
 import pytest
 from helpers.home import contents
 from helpers.marks import posix_only
-from helpers.queue import SETTINGS
+from helpers.processes import is_running
+from helpers.queue import SETTINGS, claim, enqueue
 from helpers.waiting import wait_until
 
 from queuectl_lib.host import processes
@@ -309,3 +310,23 @@ def test_what_a_job_unlocks_is_still_held_while_its_watcher_lives(queue, tmp_pat
     outcome = wait_until(attempt.poll, "the end")
     assert (outcome.kind, outcome.leftovers) == ("completed", None)
     assert not queue.folder.attempt_is_held(attempt.claim.token)
+
+
+@posix_only
+@pytest.mark.parametrize(
+    "rest", ["exit 0", "exit 3", "kill -TERM $$", "trap 'exit 0' TERM; while :; do sleep 0.03; done"]
+)
+@pytest.mark.parametrize("form", ["text", "list"])
+def test_the_death_of_the_watching_shell_is_never_the_command_s_whenever_it_is_seen(queue, tmp_path, rest, form):
+    """Also where the command has ended long before, with another code, or goes on without it."""
+    pid = str(tmp_path / "pid")
+    command = "echo $$ > %s; kill -9 $PPID; %s" % (shlex.quote(pid), rest)
+    enqueue(queue, command=command if form == "text" else ["/bin/sh", "-c", command], cwd=str(tmp_path))
+    attempt = Attempt(queue, claim(queue)[0])
+    attempt.start(SETTINGS, SpareFiles(queue))
+    wait_until(lambda: not is_running(attempt.child.pid), "the shell to die")
+    if "while" not in rest:
+        wait_until(lambda: contents(pid).endswith("\n") and not is_running(int(contents(pid))), "the command to end")
+    outcome = wait_until(attempt.poll, "the end of the attempt")
+    assert (outcome.kind, outcome.exit_code, outcome.signal) == ("lost", None, None)
+    assert outcome.error == "lost: its shell was killed by SIGKILL, and no exit code was noted"
