@@ -118,7 +118,7 @@ MUTANTS = [
     Mutant(
         "what was held back is never let go",
         2,
-        [("queuectl_lib/commands/terminal.py", "    try:\n        interrupts.let_go()\n", "    try:\n")],
+        [("queuectl_lib/commands/terminal.py", "    try:\n        interrupts.let_be_told()\n", "    try:\n")],
         "promises/test_interrupting.py::test_what_cannot_be_printed_since_nobody_reads_can_still_be_interrupted_and_is_told",
     ),
     Mutant(
