@@ -315,6 +315,7 @@ def work(
             text = "the files here are of version %s now, and this supervisor of %s: start another one"
             log.say(name, "worker cannot go on: " + text % (VERSION, version))
             sys.exit(pace.OTHER_VERSION)
+        del globals()["Supervisor"]  # which this process never is: its memory serves what is to come
         gc.collect()  # what loading has left behind
         worker = Worker(Queue(db_path), name, supervisor, Options(*options), ConfigFile(home))
         if rehearses:

@@ -157,8 +157,9 @@ TABLES = {
 
 def forget_the_start() -> None:
     """Give back what Python has loaded for the start alone, before our rooms are: they come to stand in its place."""
-    import datetime  # noqa: F401 - as the rooms will: it leaves much behind that can be collected
+    import datetime  # noqa: F401 - as the rooms will, and json: they leave much behind that can be collected
     import gc
+    import json  # noqa: F401
     import pickle
 
     for name, of_c in IN_PLACE_OF_C.items():

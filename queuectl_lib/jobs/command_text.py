@@ -11,13 +11,14 @@ if TYPE_CHECKING:
 
 READ_MOST = 4000  # characters; what is longer gets a shell of its own
 # What shows the shell that reads the text, or its place in ours; odd redirections; traces; a signal that bash ignores.
-NEEDS_OWN_SHELL = re.compile(
+# (No more than strings: an idle worker compiles none of them.)
+NEEDS_OWN_SHELL = (
     r"\$\$|PPID|\{\$\}|\btrap\b|\balias\b|<<|;;|BASH|\$\{?_\b|[<>]&(?!(?:\d|-)(?:[\s;&|<>]|\Z))"
     r"|\bset(?:[ \t]+[-+]\w+)*[ \t]+[-+]\w*[xm]|o[ \t]+(?:xtrace|monitor)\b"
     r"|\bkill[ \t]+(?:-s[ \t]*)?-?(?:SIG)?(?:QUIT|3\b)"
 )
 # An error in what is inserted, or at a constant: by it alone bash ends with another code than a fork of bash does.
-MAY_BE_FATAL = re.compile(
+MAY_BE_FATAL = (
     r"\$\(\(|\$\{\w+:?\?|\bset[ \t](?![ \t]*[-+][efC]+[ \t]*(?:[;&|\n]|\Z))|nounset"
     r"|\b(?:readonly|declare|typeset|E?UID|SHELLOPTS)\b"
 )
@@ -26,10 +27,10 @@ ONE_BUILTIN = re.compile(r"\s*(?:true|false|echo|test)(?:[ \t]+(?:[\w./:,=@%+-]+
 INSERTED = r"\$(?:\w+|[?#*@!]|\{(?:[A-Za-z_]\w*|\d+)(?::?[-=+?][\w./ -]*)?\}|\(\([^()]*\)\)|\([^()'\"`\\]*\))"
 WORD = r"(?:[\w./:,=@%%+~^*?\[\]{}!-]|'[^']*'|\"(?:[^\"\\`$]|\\.|%s)*\"|\\[^\n]|%s)+" % (INSERTED, INSERTED)
 REDIRECTION = r"\d?(?:>>|>\||[<>]&(?:\d|-)|[<>])"
-TOKEN = re.compile(r"([ \t]+|\n|;|&&?|\|\|?|%s|%s)" % (REDIRECTION, WORD))
+TOKEN = r"([ \t]+|\n|;|&&?|\|\|?|%s|%s)" % (REDIRECTION, WORD)
 PROGRAM = re.compile(r"(?:~?/|\.{1,2}/|\w)[\w./:+@%,-]*\Z")
-REDIRECTING = re.compile(REDIRECTION + r"\Z")
-ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+REDIRECTING = REDIRECTION + r"\Z"
+ASSIGNMENT = r"[A-Za-z_]\w*="
 
 
 def words_of(text: str) -> FrozenSet[str]:
@@ -61,9 +62,9 @@ def that_becomes_its_last_command(text: str, functions: FrozenSet[str] = frozens
     pipeline. None where that cannot be seen so simply: such text needs a shell of its own, which knows. *functions*:
     names that may be functions of the shell, whatever they look like.
     """
-    if len(text) > READ_MOST or NEEDS_OWN_SHELL.search(text):
+    if len(text) > READ_MOST or re.search(NEEDS_OWN_SHELL, text):
         return None
-    tokens = TOKEN.findall(text.rstrip())
+    tokens = re.findall(TOKEN, text.rstrip())
     if sum(map(len, tokens)) < len(text.rstrip()):
         return None  # parentheses, comments, backticks ...
     commands = first_words(tokens)
@@ -88,7 +89,7 @@ def that_becomes_its_last_command(text: str, functions: FrozenSet[str] = frozens
 @functools.lru_cache(maxsize=256)
 def may_end_its_shell(text: str) -> bool:
     """True where something in *text* may end the shell that reads it, as `set -u` and `${NAME?}` do."""
-    return bool(MAY_BE_FATAL.search(text))
+    return bool(re.search(MAY_BE_FATAL, text))
 
 
 def is_one_program(text: str, functions: FrozenSet[str] = frozenset()) -> bool:
@@ -108,11 +109,11 @@ def first_words(tokens: List[str]) -> List[Tuple[str, int, str]]:
             before, awaited, touched, target = token, True, False, False
         elif token[0] not in " \t":
             touched = True
-            if REDIRECTING.match(token):
+            if re.match(REDIRECTING, token):
                 target = token[-1] in "<>|"
             elif target:
                 target = False
-            elif awaited and not ASSIGNMENT.match(token):
+            elif awaited and not re.match(ASSIGNMENT, token):
                 found.append((token, place, before))
                 awaited = token in BEGINNERS or token in GOING_ON
                 touched = not awaited

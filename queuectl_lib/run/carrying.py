@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Dict, FrozenSet, Iterable, List
 
 # What a shell or its loader heeds before it has read a word, or what it sets anew for those that it starts.
-HEEDED = re.compile(
+HEEDED = (
     r"(?:SHELLOPTS|BASHOPTS|BASH_.*|LD_.*|DYLD_.*|GLIBC_TUNABLES|KSH_VERSION|YASH_VERSION|ZSH_VERSION|ENV|IFS|OPTIND"
     r"|POSIXLY_CORRECT|PS[124]|PPID|PWD|OLDPWD|SHLVL|LINENO|RANDOM|HISTCMD|BASHPID|QUEUECTL_PAST_.*|_"
     r"|SECONDS|TMOUT|COLUMNS|LINES|HISTSIZE|EPOCHSECONDS|EPOCHREALTIME|SRANDOM|OPTERR|OPTARG|BASH|EUID|UID|GROUPS"
@@ -64,7 +64,7 @@ def of_worker(names: Iterable[str], shell: str) -> FrozenSet[str]:
 
 def of_job(own: Iterable[str]) -> FrozenSet[str]:
     """The same of the names of a job's own variables."""
-    return frozenset(name for name in own if HEEDED.match(name) or not shells.NAME.match(name))
+    return frozenset(name for name in own if re.match(HEEDED, name) or not shells.NAME.match(name))
 
 
 def parted(environment: Dict[str, str], names: FrozenSet[str], worker: Dict[str, str]) -> Dict[str, str]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 INLINE_BYTES = 32 * 1024  # output up to this size moves into the database
 LEFT_OUT = b"\n[queuectl: %020d bytes left out here: the setting max_output]\n"
 BEING_CUT = b"\n[queuectl: %020d bytes left out here: cut of %015d]\n"  # just as long: so much, of so many in all
-COUNT = re.compile(rb"\n\[queuectl: (\d{20}) bytes left out here: (?:cut of (\d{15}))?")
+COUNT = rb"\n\[queuectl: (\d{20}) bytes left out here: (?:cut of (\d{15}))?"
 
 
 def cut_middle(path: str, limit: int) -> bool:
@@ -52,7 +52,7 @@ def gone_before(file: BinaryIO, keep: int, marker: int, size: int) -> int:
     """How many bytes earlier cuts took from a file, less the line that counts them."""
     file.seek(keep)
     text = file.read(marker + keep)
-    match = COUNT.match(text)
+    match = re.match(COUNT, text)
     if not match:
         return 0
     gone = int(match.group(1))

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 HEAD_BYTES = 16 * 1024  # where the start is found, behind what earlier attempts left in a file that is used again
 TAIL_BYTES = 64 * 1024  # where the exit is found, however much a job has written in between
 WATCHED = (states.TIMED_OUT, states.CANCELLED, states.GIVEN_BACK, states.LOST)  # what an attempt can be ended as
-START = re.compile(r"start ([\w.:-]{1,80}) (\d{1,15}\.\d{1,9}) ([0-9a-f]{16})(?: (-|pid:\[\d{1,20}\]))?")
+START = r"start ([\w.:-]{1,80}) (\d{1,15}\.\d{1,9}) ([0-9a-f]{16})(?: (-|pid:\[\d{1,20}\]))?"
 NOTES = {
-    "pid": re.compile(r"[1-9]\d{0,9}"),
-    "end": re.compile(r"(?:%s)\|[ -~]{0,200}" % "|".join(WATCHED)),
-    "exit": re.compile(r"\d{1,3}" if not system.WINDOWS else r"\d{1,10}"),
+    "pid": r"[1-9]\d{0,9}",
+    "end": r"(?:%s)\|[ -~]{0,200}" % "|".join(WATCHED),
+    "exit": r"\d{1,3}" if not system.WINDOWS else r"\d{1,10}",
 }
 MOST_CODE = 128 + 128 * 3  # what a shell says of a signal, at the most (status_code)
 
@@ -51,11 +51,11 @@ def read_status(run_path: str) -> Dict[str, str]:
     notes: Dict[str, str] = {}
     token = os.path.basename(run_path)[: -len(".run")]
     for line in _lines(run_path):
-        start = START.fullmatch(line)
+        start = re.fullmatch(START, line)
         if start and start.group(3) == token:
             notes.setdefault("start", line[len("start ") :])
         name, _, value = line.partition(" ")
-        if "start" not in notes or name not in NOTES or not NOTES[name].fullmatch(value):
+        if "start" not in notes or name not in NOTES or not re.fullmatch(NOTES[name], value):
             continue
         if name == "exit" and (system.WINDOWS or int(value) < MOST_CODE):
             notes[name] = value
