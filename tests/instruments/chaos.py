@@ -1437,7 +1437,8 @@ class Audit:
         for index, line in enumerate(self.log):
             if line.startswith("Traceback"):
                 lines = [line] + list(itertools.takewhile(is_of_traceback, self.log[index + 1 : index + 60]))
-                if any('File "%s' % ROOT in text for text in lines):
+                ours = [text for text in lines if 'File "%s' % ROOT in text and ", line 0, in" not in text]
+                if ours:  # line 0: the signal came before the first line
                     tracebacks[self.log[index + len(lines)] if index + len(lines) < len(self.log) else ""].append(lines)
         for error, found in tracebacks.items():
             self.arena.accuse("crash", "a worker or supervisor", "%d times: %s" % (len(found), error), found[0])
