@@ -89,7 +89,7 @@ class PastStop:
     def explains(self, died_at: float, grace: float) -> Optional[bool]:
         told = stops.told_to_stop(self.folder, self.supervisor)
         told = [moment - time.time() + time.monotonic() for moment in told]
-        if any(-HOLD_SECONDS <= died_at - moment <= grace for moment in told):
+        if any(-SIGNALLED_SECONDS <= died_at - moment <= grace for moment in told):
             return True
         young = time.monotonic() < died_at + HOLD_SECONDS
         return None if young and self.folder.is_alive(self.supervisor) else False

@@ -243,8 +243,8 @@ def test_whatever_interrupts_the_printing_of_ids_is_told_that_the_jobs_are_there
     wait_until(lambda: count(home) == 20000, "the commit")
     select.select([process.stdout], [], [], 60)  # it prints, and is going to be held up
     process.send_signal(number)
-    said = process.stderr.read().decode()
-    process.stdout.close()
+    with process.stderr, process.stdout:
+        said = process.stderr.read().decode()
     assert (process.wait(60), said.count("the jobs were added, but")) == (130, 1), said
 
 

@@ -110,7 +110,7 @@ def test_a_signal_without_a_stop_is_a_failure_as_ever(home, end):
 def test_a_failure_of_its_own_and_a_success_count_also_beside_a_stop(home):
     home.run(
         "add",
-        "touch begun; trap 'exit 3' TERM; sleep 60 & wait",
+        "trap 'exit 3' TERM; touch begun; sleep 60 & wait",
         "--id",
         "job",
         "--cwd",

@@ -1,5 +1,6 @@
 """Workers that cannot start, and workers that do not stay: told once, waited for, and never a spin."""
 
+import glob
 import os
 import shutil
 import signal
@@ -100,6 +101,7 @@ def test_a_module_that_is_away_for_a_while_ends_no_supervisor(tmp_path):
     try:
         process = home.start("--count", "2")
         home.wait_for_workers(2)
+        wait_until(lambda: glob.glob(home.db + ".d/workers/*.ready"), "the supervisor to have seen them")
         os.rename(module, module + ".away")
         shutil.rmtree(os.path.join(os.path.dirname(module), "__pycache__"), ignore_errors=True)
         for member in home.workers():
