@@ -399,7 +399,7 @@ def test_a_background_child_that_holds_the_output_does_not_keep_the_attempt_open
     left = int(home.run("logs", job).stdout)
     try:
         assert is_running(left)
-        assert "left running: pid %d (s" % left in home.run("show", job).stdout, "sleep, or still the sh that becomes it"
+        assert "left running: pid %d (s" % left in home.run("show", job).stdout, "sleep, or the sh before it"
     finally:
         end_process(left)
 
