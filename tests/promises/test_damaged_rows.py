@@ -378,7 +378,7 @@ STRANGE = {
 @posix_only
 @pytest.mark.parametrize("kind", STRANGE)
 def test_output_files_that_a_job_has_made_into_something_else_hold_up_nobody(home, kind):
-    script = "for F in %s.d/attempts/$QUEUECTL_TOKEN.out %s.d/attempts/$QUEUECTL_TOKEN.err; do %s; done"
+    script = "for F in %s.d/attempts/$QUEUECTL_TOKEN.out %s.d/attempts/$QUEUECTL_TOKEN.err; do %s; done; echo written"
     home.add(script % (home.db, home.db, STRANGE[kind]), "--id", "strange")
     home.add("echo fine", "--id", "after")
     process = home.start()
