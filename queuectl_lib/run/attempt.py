@@ -71,6 +71,7 @@ class Attempt:
             self._hold_lock(notes[0])
             failpoints.failpoint("start.run-file")
             ends = self.output.open(spare, launching.SHELL)
+            self.started, self.began = time.time(), time.monotonic()  # before: a short command is over by the return
             self.child = launching.launch_checked(claim, environment, [self.run_fd] + ends + notes)
         finally:
             self.output.close_ends(ends)
@@ -81,7 +82,6 @@ class Attempt:
         if not tree.JOBS_OUTLIVE_WORKERS:  # elsewhere the watcher itself says so, before the command begins
             os.write(self.run_fd, b"pid %d\n" % self.child.pid)
             self.tree.resume(self.child)
-        self.started, self.began = time.time(), time.monotonic()
         self._set_deadline(settings, self.began)
 
     def _hold_lock(self, notes: int) -> None:

@@ -15,7 +15,7 @@ from helpers.waiting import wait_until
 from queuectl_lib.host import processes
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
-from queuectl_lib.run import concluding, run_file
+from queuectl_lib.run import concluding, launching, run_file
 from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.run.options import Options
 from queuectl_lib.run.spare_files import SpareFiles
@@ -286,6 +286,22 @@ def test_a_duration_in_the_log_does_not_follow_the_wall_clock(queue, monkeypatch
     monkeypatch.setattr(time, "time", lambda: wall() + 86400)
     outcome = wait_until(attempt.poll, "its end")
     assert "(after 0." in concluding.sentence(outcome)
+
+
+@posix_only
+def test_a_command_that_is_over_before_its_launch_returns_took_time_all_the_same(queue, monkeypatch):
+    def launch(*options):
+        child = launched(*options)
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        return child
+
+    launched = launching.launch_checked
+    monkeypatch.setattr(launching, "launch_checked", launch)
+    enqueue(queue, command="sleep 0.2")
+    attempt = Attempt(queue, claim(queue)[0])
+    attempt.start(SETTINGS, SpareFiles(queue))
+    outcome = wait_until(attempt.poll, "its end")
+    assert 0.2 <= outcome.seconds < 30 and outcome.finished - outcome.started >= 0.19
 
 
 # ---------------------------------------------------------------- the lock
