@@ -385,7 +385,7 @@ class Worker:
 
     def settle_in(self) -> None:
         os.umask(0o077)
-        spawn.keep_descriptors()
+        spawn.prepare()
         stream.never_wait()
         self.wake = WakeUp(self.signals)
         signals.reset_signals(self.wake)

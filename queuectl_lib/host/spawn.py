@@ -63,11 +63,11 @@ def spawn(arguments: List[str], cwd: str, environment: Dict[str, str], streams: 
     """The pid of a program started in a session of its own. Raises NotImplementedError where that cannot be said.
 
     Half of what subprocess.Popen costs. The program gets no descriptors but its
-    *streams*: none of ours is inheritable (keep_descriptors).
+    *streams*: none of ours is inheritable (prepare).
     """
     if sys.platform == "win32" or not hasattr(os, "posix_spawn"):
         raise NotImplementedError
-    here = os.open(".", os.O_RDONLY)
+    here = HERE[0] if HERE else os.open(".", os.O_RDONLY)
     try:
         os.chdir(cwd)
         return os.posix_spawn(
@@ -80,11 +80,20 @@ def spawn(arguments: List[str], cwd: str, environment: Dict[str, str], streams: 
         )
     finally:
         os.fchdir(here)
-        os.close(here)
+        if not HERE:
+            os.close(here)
 
 
-def keep_descriptors() -> None:
-    """See that no job inherits a descriptor of this worker: multiprocessing leaves one that can be."""
+HERE: List[int] = []  # the directory of a process that starts many, and stays in it
+
+
+def prepare() -> None:
+    """Let this process start jobs, and stay in the directory where it is.
+
+    No job is to inherit a descriptor of it: multiprocessing leaves one that can be.
+    """
+    if sys.platform != "win32":
+        HERE.append(os.open(".", os.O_RDONLY))
     for entry in os.listdir("/dev/fd") if os.path.isdir("/dev/fd") else range(256):
         if int(entry) > 2:
             with contextlib.suppress(OSError):

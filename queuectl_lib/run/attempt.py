@@ -39,7 +39,9 @@ class Attempt:
         self.run_path = self.paths["run"]
         self.output = OutputStreams(self.paths, output_streams.wants_pipes(claim))
         self.child: Optional[ChildProcess] = None
-        self.run_fd = -1
+        self.run_fd = -1  # of the run file, for its lock
+        self.notes_fd = -1  # of the same, to write
+        self.is_free = False  # that lock was held by nobody, once the command's own process had ended
         self.adopted = False
         self.started = time.time()
         self.began = time.monotonic()
@@ -64,19 +66,16 @@ class Attempt:
         concluding.end_leftovers(self.queue.folder, claim)
         environment = launching.job_environment(claim, self.queue.folder.identity)
         launching.check_startable(claim, environment)
-        notes: List[int] = []
         ends: List[int] = []
         try:
-            notes.append(spare.open(self.run_path, "run", run_file.start_line(claim.token, time.monotonic())))
-            self._hold_lock(notes[0])
+            self.notes_fd = spare.open(self.run_path, "run", run_file.start_line(claim.token, time.monotonic()))
+            self._hold_lock()
             failpoints.failpoint("start.run-file")
             ends = self.output.open(spare, launching.SHELL)
             self.started, self.began = time.time(), time.monotonic()  # before: a short command is over by the return
-            self.child = launching.launch_checked(claim, environment, [self.run_fd] + ends + notes)
+            self.child = launching.launch_checked(claim, environment, [self.run_fd, *ends, self.notes_fd])
         finally:
             self.output.close_ends(ends)
-            if notes and notes[0] != self.run_fd:
-                os.close(notes[0])
         failpoints.failpoint("start.launched")
         self.tree.hold(self.child)
         if not tree.JOBS_OUTLIVE_WORKERS:  # elsewhere the watcher itself says so, before the command begins
@@ -84,13 +83,13 @@ class Attempt:
             self.tree.resume(self.child)
         self._set_deadline(settings, self.began)
 
-    def _hold_lock(self, notes: int) -> None:
-        """Lock the run file that is open as *notes*, by a descriptor that the command may inherit: only for reading.
+    def _hold_lock(self) -> None:
+        """Lock the run file, which is open for notes, by a descriptor that the command may inherit: only for reading.
 
         What inherits it can unlock it. So its watcher locks the file a second time, by the notes, which it keeps.
         """
-        self.run_fd = files.open_private(self.run_path, os.O_RDONLY) if tree.JOBS_OUTLIVE_WORKERS else notes
-        if not locks.try_lock(self.run_fd) or not locks.lock_apart(notes):
+        self.run_fd = files.open_private(self.run_path, os.O_RDONLY) if tree.JOBS_OUTLIVE_WORKERS else self.notes_fd
+        if not locks.try_lock(self.run_fd) or not locks.lock_apart(self.notes_fd):
             raise OSError("the lock of a new file is held by someone else")
 
     def adopt(self, started: float, settings: Settings, believed: Collection[str] = run_file.WATCHED) -> None:
@@ -180,7 +179,7 @@ class Attempt:
             if not tree.JOBS_OUTLIVE_WORKERS and not self.ending:  # elsewhere the watcher says so
                 with contextlib.suppress(OSError):
                     os.write(self.run_fd, b"exit %d\n" % code)
-            self._let_go()
+            self._let_go(has_ended=True)
             if code < 0:  # else our child, the watcher, has told us the exit code of its own
                 self._read_code()
         elif self.adopted:
@@ -227,13 +226,19 @@ class Attempt:
 
     def is_held(self) -> bool:
         """True while a process of this attempt lives, one that inherited its lock; or where that cannot be told."""
-        return self.queue.folder.is_held(self.run_path)
+        return not self.is_free and self.queue.folder.is_held(self.run_path)
 
-    def _let_go(self) -> None:
-        """Close our copy of the run lock: from here only the job's own tree holds it."""
-        if self.run_fd >= 0:
+    def _let_go(self, has_ended: bool = False) -> None:
+        """Close our copies of the run lock: from here only the job's own tree holds it.
+
+        Where its process *has ended* perhaps nobody: what nobody holds nobody can inherit, so that is asked once.
+        """
+        if self.run_fd not in (-1, self.notes_fd):
             os.close(self.run_fd)
-            self.run_fd = -1
+            self.is_free = has_ended and locks.try_lock(self.notes_fd, shared=True)
+        if self.notes_fd >= 0:
+            os.close(self.notes_fd)
+        self.run_fd = self.notes_fd = -1
 
     def status(self) -> Dict[str, str]:
         return run_file.read_status(self.run_path)

@@ -298,8 +298,8 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/run/attempt.py",
-                "[self.run_fd] + ends",
-                "notes + ends",
+                "[self.run_fd, *ends",
+                "[self.notes_fd, *ends",
             )
         ],
         "run/test_running.py::test_a_job_holds_the_lock_of_its_run_file_and_cannot_write_there",

@@ -339,14 +339,17 @@ def test_a_child_tells_its_exit_code_and_its_signal():
         assert child.poll() == child.returncode == code
 
 
-def test_descriptors_of_the_worker_are_kept_from_its_jobs(tmp_path):
+def test_descriptors_of_the_worker_are_kept_from_its_jobs(tmp_path, monkeypatch):
+    monkeypatch.setattr(spawn, "HERE", [])
     fd = os.open(str(tmp_path), os.O_RDONLY)
     try:
         os.set_inheritable(fd, True)
-        spawn.keep_descriptors()
+        spawn.prepare()
         assert not os.get_inheritable(fd)
         assert os.get_inheritable(1)
     finally:
+        for here in spawn.HERE:
+            os.close(here)
         os.close(fd)
 
 
