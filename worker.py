@@ -14,7 +14,8 @@ multiprocessing primitive is shared: a killed child would take its lock along).
 A worker loops: heed requests, collect what ended, look around, start what is next, rest.
 Results that end together and the next claims share one transaction. While jobs are short it
 claims ahead what it expects to run within AHEAD_SECONDS, and gives back what it has not
-started as soon as one takes longer than QUICK_SECONDS, so no job waits behind a long one.
+started as soon as one takes longer than QUICK_SECONDS, so no job waits behind a long one; then the
+next slot opens (run/slots).
 
 A worker whose supervisor is gone finishes what runs and leaves. A job outlives its worker: when that is
 gone (its life file is no longer locked), any other decides by evidence what became of it (run/orphans).
@@ -24,11 +25,11 @@ What the two stand on, each a room of queuectl_lib/run:
     starting     only where none serves          orphans       the jobs of dead workers
     options      what was asked for              log, pace     what is said, how often
     chores       what a supervisor does beside   standing      whether the queue is still its own
-    replacing, slots   when and how many start   trouble, refusals   a database that refuses all, or one
-    attempt      one run of one command          launching     environment, watcher, start
+    replacing, places  when and how many start   trouble, refusals   a database that refuses all, or one
+    slots        what one worker runs at once    launching     environment, watcher, start
     concluding   what to record of it            run_file      what its watcher noted
     interruption a stop that reached everything  glance, quiet what the database and the files said last
-    spare_files  files used again                output_files  head and tail
+    attempt      one run of one command          spare_files   files used again
 
 Both processes outlive the files that they were loaded from: all of ours that they will ever
 need is loaded here, and by the supervisor in boot, before they begin.
@@ -54,11 +55,11 @@ from queuectl_lib.run import concluding, log, pace, refusals, standing, trouble
 from queuectl_lib.run.attempt import CANCELLED_RUNNING, Attempt
 from queuectl_lib.run.glance import Glance
 from queuectl_lib.run.interruption import Stop
-from queuectl_lib.run.launching import CannotStart
 from queuectl_lib.run.options import CurrentSettings, Options
 from queuectl_lib.run.orphans import Orphans
 from queuectl_lib.run.pace import Pace
 from queuectl_lib.run.quiet import Quiet
+from queuectl_lib.run.slots import Slots
 from queuectl_lib.run.spare_files import SpareFiles
 from queuectl_lib.settings import ConfigFile
 from queuectl_lib.store import aftermath, claiming, folder, looking, opening, presence, stops  # noqa: F401 - of storage
@@ -90,8 +91,8 @@ class Supervisor:
         config: ConfigFile,
         when_present: Optional[Callable[[], None]] = None,
     ) -> None:
-        from queuectl_lib.run.replacing import Replacing  # which no worker needs
-        from queuectl_lib.run.slots import Slots
+        from queuectl_lib.run.places import Places  # which no worker needs
+        from queuectl_lib.run.replacing import Replacing
 
         self.queue = queue
         self.name = name
@@ -104,7 +105,7 @@ class Supervisor:
         self.signals: List[int] = []
         self.started = 0
         self.replacing = Replacing(self.say)
-        self.slots = Slots(queue.folder, name, options.max_seconds is not None)
+        self.places = Places(queue.folder, name, options.max_seconds is not None)
         self.drained = False
         self.announced = False
         self.chores: Optional[Chores] = None
@@ -127,7 +128,8 @@ class Supervisor:
             raise HostError(self.standing.why())
 
     def boot(self) -> None:
-        from queuectl_lib.run.chores import Chores  # which no worker needs
+        from queuectl_lib.run import wording  # which no worker needs
+        from queuectl_lib.run.chores import Chores
 
         self.queue.database.create()
         self.config()
@@ -142,7 +144,7 @@ class Supervisor:
             self.when_present()
         self.chores = Chores(self.queue.database)
         os.chdir(os.path.abspath(os.sep))  # spawn fails from a directory that was deleted
-        self.say("supervisor started, pid %d, workers: %d" % (os.getpid(), self.options.workers))
+        self.say("supervisor started, pid %d, %s" % (os.getpid(), wording.described(self.options)))
         with contextlib.suppress(QueueError, OSError):  # else the workers will, who tell what is in the way
             self.standing.recognise(self.queue.database, storage.settle, self.config().but(**self.options.overrides))
 
@@ -150,8 +152,12 @@ class Supervisor:
         log.say(self.name, text)
 
     def wanted(self) -> int:
-        """How many workers there should be."""
-        return 0 if self.stage or self.drained or self.standing.lost else self.options.workers
+        """How many jobs should be able to run at once."""
+        return 0 if self.stage or self.drained or self.standing.lost else self.options.jobs
+
+    def slots(self) -> int:
+        """How many can, on the workers that there are."""
+        return sum(worker.slots for worker in self.workers)
 
     def heed_requests(self) -> None:
         """Follow signals, requests that others left as files, and what became of the queue."""
@@ -227,18 +233,19 @@ class Supervisor:
 
     def start_missing_workers(self) -> None:
         all_up = all(worker.booted for worker in self.workers)
-        most = self.slots.most(self.wanted(), len(self.workers), all_up)
-        if self.replacing.is_told:  # one at a time, until one has begun
-            most = min(most, len(self.workers) + all_up)
-        while len(self.workers) < most and time.monotonic() >= self.replacing.not_before:
+        most = self.places.most(self.wanted(), self.slots(), all_up)
+        while self.slots() < most and time.monotonic() >= self.replacing.not_before:
+            if self.replacing.is_told and not all(worker.booted for worker in self.workers):
+                return  # one at a time, until one has begun
             from queuectl_lib.run import replacing  # which no worker needs
 
             self.started += 1
             name = "%s-%d" % (self.name, self.started)
-            given = tuple(vars(self.options).values())  # text and numbers: whatever files are there can read these
+            slots = min(replacing.next_share(self.options, self.workers), most - self.slots())
+            given = replacing.given(self.options, slots)
             arguments = (VERSION, self.queue.path, name, self.name, given, self.config.home, self.replacing.rehearses())
             process = multiprocessing.get_context("spawn").Process(name=name, **bundle.in_child(work, arguments))
-            worker = replacing.WorkerProcess(name, process, rehearses=bool(arguments[-1]))
+            worker = replacing.WorkerProcess(name, process, slots, rehearses=bool(arguments[-1]))
             try:
                 worker.start()
             except (OSError, MemoryError, HostError) as error:
@@ -251,7 +258,7 @@ class Supervisor:
 
     def announce_ready(self) -> None:
         """Tell who started us in the background that every worker is up (or that we are to stop already)."""
-        complete = len(self.workers) >= self.options.workers or self.slots.are_taken
+        complete = self.slots() >= self.options.jobs or self.places.are_taken
         up = complete and all(worker.booted for worker in self.workers)
         if not self.announced and (up or self.stage):
             self.announced = self.replacing.was_ready = True
@@ -273,7 +280,7 @@ class Supervisor:
     def is_complete(self) -> bool:
         """True where nothing is to be done unless something changes."""
         stays = self.announced and not self.stage and not self.replacing.is_told and self.options.max_seconds is None
-        return stays and len(self.workers) == self.wanted() and self.standing.is_sure()
+        return stays and self.slots() == self.wanted() and self.standing.is_sure()
 
     def leave(self) -> None:
         """See the workers off, also when the supervisor itself has failed."""
@@ -329,7 +336,7 @@ def work(
 
 
 class Worker:
-    """Claims and runs one job at a time, and looks after the jobs of dead workers."""
+    """Claims and runs jobs, so many at once as it has slots, and looks after those of dead workers."""
 
     def __init__(
         self, queue: Queue, name: str, supervisor: str, options: Options, read_settings: Callable[[], Settings]
@@ -339,10 +346,11 @@ class Worker:
         self.supervisor = supervisor
         self.options = options
         self.current = CurrentSettings(read_settings, options.overrides, self.say)
-        self.running: List[Attempt] = []  # at most one of its own; any number that it ends for others
         self.ahead: Deque[Claim] = collections.deque()  # claimed, not started
         self.ended: List[Outcome] = []  # not recorded yet
         self.pace = Pace()
+        self.slots = Slots(options.slots, self.pace)
+        self.running = self.slots.running
         self.stage = ""  # or one of folder.REQUESTS
         self.signals: List[int] = []
         self.looked_at = 0.0
@@ -352,9 +360,8 @@ class Worker:
         self.refusals = refusals.Refusals(queue, name, self.say)
         self.stop = Stop(queue.folder, supervisor)
         self.orphans = Orphans(queue, name, self.current, self.stop, self.say)
-        self.glance = Glance(queue.database, options.workers)
+        self.glance = Glance(queue.database, options.processes)
         self.spare = SpareFiles(queue)
-        self.rung = False  # the bell, just now
         self.clock = trouble.ClockWatch()
 
     def run(self) -> None:
@@ -392,7 +399,8 @@ class Worker:
         self.bell = Bell(self.queue.folder.bell, self.queue.path)
         self.quiet = Quiet(self.queue.database, self.signals, self.bell)
         self.job_object = tree.own_job_object(self.name)
-        details = presence.member_details("worker", self.supervisor, self.options.max_seconds is not None)
+        is_limited = self.options.max_seconds is not None
+        details = presence.member_details("worker", self.supervisor, is_limited, self.slots.most)
         self.standing = standing.Standing(self.queue.folder, self.name, details, self.say)
         self.say("worker started, pid %d" % os.getpid())
         with contextlib.suppress(HostError, OSError):
@@ -448,17 +456,14 @@ class Worker:
             self.leave_running()
         self.stage = self.stage or "stop"
         for attempt in [one for one in self.running if one.adopted]:  # its end would be told by files
-            self.say("job %s left running" % attempt.claim.id)
-            self.running.remove(attempt)
+            self.slots.leave(attempt, self.say)
 
     def leave_running(self) -> None:
         """Let go of what runs: without our life file, it is the next worker's to adopt."""
         self.stage = "leave"
         self.collect_ended()
-        for attempt in self.running:
-            self.say("job %s left running" % attempt.claim.id)
-            attempt.forget()
-        self.running = []
+        for attempt in self.running[:]:
+            self.slots.leave(attempt, self.say)
 
     def stop_now(self) -> None:
         self.stage = "now"
@@ -476,12 +481,12 @@ class Worker:
                 failpoints.failpoint("attempt.ended")
                 self.running.remove(attempt)
                 self.ended.append(outcome)
-                self.trouble.note_start(outcome.error if outcome.unstarted else None)
+                self.trouble.note_start(attempt.claim.token, outcome.error if outcome.unstarted else None)
                 self.pace.follow(time.monotonic() - attempt.began)
 
     def keep_going(self) -> None:
-        """Start the next job, after recording and claiming where that is due."""
-        if self.running or self.trouble.is_in_the_way():
+        """Start the next job where there is room for one, after recording and claiming where that is due."""
+        if self.trouble.is_in_the_way() or not self.slots.have_room():
             return
         if not self.ahead or self.stage:
             self.trade(claim=True)
@@ -494,9 +499,9 @@ class Worker:
             self.trouble.retry_at = time.monotonic() + pace.STANDING_SECONDS / 2
 
     def trade(self, claim: bool) -> None:
-        """One transaction: record what ended, give back what will not start, claim what is next."""
-        want = 0 if self.stage or not claim or self.running or self.refusals.are_many() else self.pace.batch
-        given_back = [attempts.unstarted(held) for held in self.ahead] if not want else []
+        """One transaction: record what ended, give back what will not start now, claim what is next."""
+        want = 0 if self.stage or not claim or self.refusals.are_many() else self.pace.batch
+        given_back = [attempts.unstarted(held) for held in self.ahead]
         if not (self.ended or given_back or (want and self._something_due())):
             return
         self.current.refresh()
@@ -520,8 +525,8 @@ class Worker:
 
         Not after the bell: that something is due is then likely enough to try at once.
         """
-        if self.ended or self.rung:
-            self.rung, self.glance.is_stale = False, True
+        if self.ended or self.bell.rung:
+            self.bell.rung, self.glance.is_stale = False, True
             return True
         try:
             self.glance.refresh()
@@ -532,20 +537,13 @@ class Worker:
         return self.glance.next_due is not None and self.glance.next_due <= time.time()
 
     def start(self, claim: Claim) -> None:
-        attempt = Attempt(self.queue, claim, self.stop)
-        try:
-            attempt.start(self.current.settings, self.spare)
-        except CannotStart as error:
-            self.ended.append(Outcome(claim, states.FAILED, time.time(), str(error)))
-            attempt.discard()
-        except (OSError, QueueError) as error:  # no memory, no processes, no disk: not the job's fault
-            self.ended.append(attempts.unstarted(claim, str(getattr(error, "strerror", None) or error)))
-            attempt.discard()
-            self.trouble.note_start(self.ended[-1].error)
-        else:
-            self.running.append(attempt)
-            of = (claim.id, claim.attempts, claim.max_retries + 1, log.brief(claim.command))
-            self.trouble.start = "job %s started (attempt %d of %d): %s" % of
+        refused = self.slots.start(Attempt(self.queue, claim, self.stop), self.current.settings, self.spare)
+        if refused is None:
+            self.trouble.starts[claim.token] = log.start_of(claim)
+            return
+        self.ended.append(refused)
+        if refused.unstarted:
+            self.trouble.note_start(claim.token, refused.error)
 
     def report(self, outcome: Outcome, lost: bool) -> None:
         """Log a recorded outcome and remove the files that it made useless."""
@@ -569,32 +567,37 @@ class Worker:
             self.idle()
 
     def watch_running(self) -> None:
-        """Wait for the running job, first for a moment with the results of others in hand."""
-        own = self.running[0]
-        if own.wait(pace.QUICK_SECONDS, self.wake):
-            return
-        self.trouble.tell_start(own)
+        """Wait for what runs: for a moment for a short job, with the results of others in hand; then for what comes."""
+        young = self.slots.young()
+        if young and not self.slots.have_room():
+            if self.slots.wait(young.began + pace.QUICK_SECONDS - time.monotonic(), self.wake):
+                return
+            self.pace.follow(pace.AHEAD_SECONDS)  # so it is a long one
+        self.trouble.tell_starts(self.running)
         if (self.ended or self.ahead) and not self.trouble.is_in_the_way():
-            self.trade(claim=False)
+            self.trade(claim=self.slots.have_room())
+            if self.ahead:
+                return
         if True in [attempt.bound_output() for attempt in self.running]:
             return  # it writes fast: look again at once
-        if not own.wait(pace.ADOPTED_TICK_SECONDS if own.lingers() or own.ending else pace.TICK_SECONDS, self.wake):
-            self.spare.clear()  # a long job: nothing is started soon
+        has_room = self.slots.have_room() and not self.stage
+        pause = self.due_within(self.slots.tick()) if has_room else self.slots.tick()
+        if pause and not self.slots.wait(pause, self.wake, self.bell if has_room else None):
+            self.spare.clear()  # long jobs: nothing is started soon
 
     def idle(self) -> None:
         """Wait for the bell, the next due time, or poll_interval."""
-        pause = min(self.current.settings.poll_interval, pace.longest_rest(self.options.drain))
-        if self.glance.next_due is not None and not self.refusals.are_many():
-            pause = min(pause, max(0.0, self.glance.next_due - time.time()))
-        if self.trouble.is_in_the_way():
-            pause = max(0.01, self.trouble.retry_at - time.monotonic())
-        elif self.glance.is_stale:  # the bell was rung in vain, or for later: ask first
-            return
-        self.rung = self.bell.wait(max(pause, 0.001), self.wake)
-        if not self.rung:
+        pause = self.due_within(min(self.current.settings.poll_interval, pace.longest_rest(self.options.drain)))
+        if pause and not self.bell.wait(pause, self.wake):
             self.spare.clear()
             if self.only_waits():
-                self.rung = self.quiet.stay(lambda: self.bell.wait(pause, self.wake), self.glance.next_due)
+                self.quiet.stay(lambda: self.bell.wait(pause, self.wake), self.glance.next_due)
+
+    def due_within(self, pause: float) -> float:
+        """How long to wait, *pause* seconds at the most, where something may fall due; 0.0: ask the database first."""
+        if self.trouble.is_in_the_way():
+            return max(0.01, self.trouble.retry_at - time.monotonic())
+        return pause if self.refusals.are_many() else self.glance.due_within(pause)
 
     def only_waits(self) -> bool:
         """True where nothing but what others do ends the waiting, and files, the bell or a signal tell of that."""
@@ -606,7 +609,7 @@ class Worker:
     def look_around(self) -> None:
         """Heed cancels, and decide what became of the jobs of dead workers."""
         now = time.monotonic()
-        pause = pace.pause_between_looks(now, [one.began for one in self.running], self.options.workers)
+        pause = pace.pause_between_looks(now, [one.began for one in self.running], self.options.processes)
         if self.looked_at and now - self.looked_at < pause:
             return
         self.looked_at = now if self.looked_at else now - self.share * pause
@@ -624,7 +627,8 @@ class Worker:
                 self.report(outcome, lost)
             ours = self.running + self.ended + self.refusals.apart
             held = {claim.token for claim in [*self.ahead, *[one.claim for one in ours]]}
-            self.orphans.look_after(self.glance.processing, held, self.running, not (self.ahead or self.stage))
+            free = 0 if self.ahead or self.stage else self.slots.free()
+            self.orphans.look_after(self.glance.processing, held, self.running, free)
             self.collect_ended()  # those that had ended
         except QueueError as error:
             self.trouble.meet(str(error))

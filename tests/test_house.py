@@ -468,9 +468,10 @@ LATER = {
     ("storage.py", "queuectl_lib/store/bulk.py"),
     ("storage.py", "queuectl_lib/store/finding.py"),
     ("worker.py", "queuectl_lib/run/chores.py"),
+    ("worker.py", "queuectl_lib/run/places.py"),
     ("worker.py", "queuectl_lib/run/replacing.py"),
-    ("worker.py", "queuectl_lib/run/slots.py"),
     ("worker.py", "queuectl_lib/run/starting.py"),
+    ("worker.py", "queuectl_lib/run/wording.py"),
 }
 
 

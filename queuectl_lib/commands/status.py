@@ -19,9 +19,10 @@ def status(call: Call) -> int:
     counts, oldest = looking.overview(queue.database)
     members = roster.members(queue.folder)
     workers = sum(member["kind"] == "worker" for member in members)
+    slots = sum(member.get("slots", 1) for member in members if member["kind"] == "worker")
     supervisors = sum(member["kind"] == "supervisor" for member in members)
     if call.options.json:
-        value: Fields = dict(counts, workers=workers, supervisors=supervisors, database=queue.path)
+        value: Fields = dict(counts, workers=workers, slots=slots, supervisors=supervisors, database=queue.path)
         value["oldest_waiting"] = {"id": oldest[1], "created_at": oldest[0]} if oldest else None
         call.print_json(value)
         return 0
@@ -29,7 +30,8 @@ def status(call: Call) -> int:
         terminal.print_text(
             "%s%d\n" % (terminal.coloured("%-16s" % state, state if counts[state] else ""), counts[state])
         )
-    terminal.print_text("%-16s%d alive, supervisors: %d\n" % ("workers", workers, supervisors))
+    alive = (workers, slots, supervisors)
+    terminal.print_text("%-16s%d alive, jobs at once: %d, supervisors: %d\n" % ("workers", *alive))
     waiting = "-"
     if oldest:
         waiting = "%s, enqueued %s ago" % (oldest[1], times.age_text(call.now - times.seconds_or(oldest[0], call.now)))

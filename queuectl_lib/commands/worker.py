@@ -11,7 +11,7 @@ from queuectl_lib.commands import frame, terminal
 from queuectl_lib.commands.terminal import Progress
 from queuectl_lib.errors import BadInput, HostError, NoDatabase, QueueError
 from queuectl_lib.host import bundle, bytecode, files, system
-from queuectl_lib.run import options
+from queuectl_lib.run import wording
 from queuectl_lib.store import looking, roster
 
 TYPE_CHECKING = False
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from storage import Queue
 
 START_ARGUMENTS = (
-    frame.argument("-n", "--count", metavar="N", default="1", help="how many workers (default 1)"),
+    frame.argument("-n", "--count", metavar="N", default="1", help="how many jobs at once (default 1)"),
+    frame.argument("--processes", metavar="P", help="on so many workers (default: N, at most two for each core)"),
     frame.argument("--background", "--daemon", action="store_true", help="detach, and log to a file"),
     frame.argument("--drain", action="store_true", help="end once nothing is left to run, retries and delays included"),
     *[
-        frame.argument(options.option_of(setting.key), metavar=setting.override[0], help=setting.override[1])
+        frame.argument(wording.option_of(setting.key), metavar=setting.override[0], help=setting.override[1])
         for setting in settings.SETTINGS
         if setting.override
     ],
@@ -53,7 +54,7 @@ def worker_start(call: Call) -> int:
     queue = call.queue()
     given = {setting.key: getattr(asked, setting.key) for setting in settings.SETTINGS if setting.override}
     overrides = {key: text for key, text in given.items() if text is not None}
-    wanted = options.checked_options(asked.count, asked.drain, overrides, asked.max_time)
+    wanted = wording.checked_options(asked.count, asked.processes, asked.drain, overrides, asked.max_time)
     if asked.ensure and roster.is_served(queue.folder):
         return 0
     files.make_home(call.home)
@@ -68,9 +69,9 @@ def worker_start(call: Call) -> int:
         if not asked.background:
             worker.serve(queue, name, wanted, call.config, when_present)
             return
-        pid = starting.start_background(queue, options.command_line(bundle.SCRIPT, call.home, name, wanted), name)
-        text = "started in the background: supervisor %s, pid %d, workers: %d; log: %s"
-        said.append(text % (name, pid, wanted.workers, queue.folder.log))
+        pid = starting.start_background(queue, wording.command_line(bundle.SCRIPT, call.home, name, wanted), name)
+        text = "started in the background: supervisor %s, pid %d, %s; log: %s"
+        said.append(text % (name, pid, wording.described(wanted), queue.folder.log))
 
     if asked.ensure:
         starting.ensure_served(queue, start)
@@ -184,7 +185,9 @@ def worker_list(call: Call) -> int:
         terminal.tell("no worker is running")
     else:
         rows = [
-            (m["name"], m["kind"], str(m["pid"]), m["host"], m["since"][:19] + "Z", m["job"] or "-") for m in members
+            (m["name"], m["kind"], str(m["pid"]), m["host"], m["since"][:19] + "Z", str(m.get("slots") or "-"), job)
+            for m in members
+            for job in m["jobs"] or ["-"]
         ]
-        terminal.print_table(("NAME", "KIND", "PID", "HOST", "SINCE", "JOB"), rows)
+        terminal.print_table(("NAME", "KIND", "PID", "HOST", "SINCE", "SLOTS", "JOB"), rows)
     return 0

@@ -30,6 +30,13 @@ def boot_id() -> str:
         return UNKNOWN_BOOT
 
 
+def cores() -> int:
+    """How many processors this process may use, at least 1."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def booted_at() -> float:
     """When the host was started, seconds since 1970; 0.0 where the system does not tell."""
     if sys.platform == "linux":

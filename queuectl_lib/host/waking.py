@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from queuectl_lib.host.spawn import ChildProcess
 
-WINDOWS_WAITS = 60  # of how many workers Windows can tell the end at once (63, less some)
+WINDOWS_WAITS = 60  # of how many processes Windows can tell the end at once (63, less some)
+WAL_TICK_SECONDS = 0.015  # how often the WAL's time is asked where there is no FIFO
 
 
 class WakeUp:
@@ -74,32 +75,49 @@ class WakeUp:
             multiprocessing.connection.wait(list(handles), seconds)
         self.clear()
 
-    def wait_for(self, child: Optional[ChildProcess], seconds: float, long: float) -> bool:
-        """Wait until *child* ends (True), *seconds* are over, or, where more than *long* of them are left, a signal.
+    def wait_for(
+        self, children: Sequence[ChildProcess], seconds: float, long: float, bell: Optional[Bell] = None
+    ) -> bool:
+        """Wait until one of *children* ends or the *bell* rings (True), or *seconds* are over.
 
-        Without a child it is never True.
+        Where more than *long* of them are left, a signal ends it, too; with a bell, also the end of our parent.
         """
         if sys.platform == "win32":
-            return self._wait_for_handle(child, seconds)
+            return self._wait_for_ends(children, seconds, bell)
         until = time.monotonic() + seconds
-        while child is None or child.poll() is None:
+        watched = [self.reader.fileno()] + (bell.watched if bell else [])
+        while not has_ended(children):
             left = until - time.monotonic()
             if left <= 0 or (self.noted and left > long):
                 return False
-            select.select([self.reader], [], [], left)
+            ready = select.select(watched, [], [], left)[0]
             self.clear()
+            if bell and bell.tells(ready):
+                return bell.rung
         return True
 
-    def _wait_for_handle(self, child: Any, seconds: float) -> bool:
+    def _wait_for_ends(self, children: Sequence[Any], seconds: float, bell: Optional[Bell]) -> bool:
         """The same on Windows, which tells of no child's end by a signal."""
-        if child is None:
-            time.sleep(seconds)
-            return False
-        try:
-            child.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return False
+        until = time.monotonic() + seconds
+        before = bell.log() if bell else None
+        while not has_ended(children):
+            left = until - time.monotonic()
+            if bell and bell.log() != before:
+                bell.rung = True
+                return True
+            if left <= 0:
+                return False
+            self._wait_for_one(children, min(left, WAL_TICK_SECONDS) if bell else left)
         return True
+
+    def _wait_for_one(self, children: Sequence[Any], seconds: float) -> None:
+        if not children:
+            time.sleep(seconds)
+        elif len(children) == 1:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                children[0].wait(seconds)
+        else:
+            self._wait_for_handles([int(child._handle) for child in children], seconds)
 
     def clear(self) -> None:
         try:
@@ -114,6 +132,11 @@ class WakeUp:
         self.writer.close()
 
 
+def has_ended(children: Sequence[ChildProcess]) -> bool:
+    """True where one of them is over."""
+    return any(child.poll() is not None for child in children)
+
+
 class Bell:
     """Wakes an idle worker when a job is added (the FIFO that `ring` writes to), or when its supervisor has ended.
 
@@ -124,6 +147,7 @@ class Bell:
     def __init__(self, path: str, db_path: str) -> None:
         self.wal_path = db_path + "-wal"
         self.fd = -1
+        self.rung = False  # since whoever listens has heeded it
         self.parent = sentinel_of_parent()
         if sys.platform != "win32":
             with contextlib.suppress(OSError):  # without it, polling remains
@@ -137,7 +161,7 @@ class Bell:
     def wait(self, seconds: float, wake: WakeUp) -> bool:
         """Return True when the bell rings; False when a signal arrives, our parent has ended, or after *seconds*."""
         if sys.platform == "win32":
-            return self._watch_wal(seconds)
+            return wake.wait_for((), seconds, 0.0, self)
         deadline = time.monotonic() + seconds
         reader = wake.reader.fileno()
         watched = [reader, *self.watched]
@@ -145,16 +169,19 @@ class Bell:
             ready = select.select(watched, [], [], seconds)[0]
             if reader in ready:
                 wake.clear()
-            if self.parent in ready:  # it will be so for ever
-                self.watched.remove(self.parent)
-                self.parent = -1
-                return False
-            if self.fd not in ready:
-                return False
-            if self._take():
-                return True
+            if self.tells(ready) or self.fd not in ready:
+                return self.rung
             seconds = deadline - time.monotonic()
         return False
+
+    def tells(self, ready: Sequence[int]) -> bool:
+        """Whether of the descriptors that are *ready* one tells of the bell, which is noted, or of our parent's end."""
+        if self.parent in ready:  # it will be so for ever
+            self.watched.remove(self.parent)
+            self.parent = -1
+            return True
+        self.rung = self.rung or (self.fd in ready and self._take())
+        return self.rung
 
     def tells_of_parent(self) -> bool:
         """True where a wait ends with the process that started ours, which has not ended as far as we have waited."""
@@ -166,16 +193,8 @@ class Bell:
             return bool(os.read(self.fd, 65536))
         return False
 
-    def _watch_wal(self, seconds: float) -> bool:
-        deadline = time.monotonic() + seconds
-        before = self._wal()
-        while self._wal() == before:
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(0.015)
-        return True
-
-    def _wal(self) -> Optional[Tuple[int, int]]:
+    def log(self) -> Optional[Tuple[int, int]]:
+        """Time and size of the WAL, which tell of a commit; None where there is none."""
         try:
             info = os.stat(self.wal_path)
             return info.st_mtime_ns, info.st_size

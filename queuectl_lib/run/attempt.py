@@ -9,7 +9,7 @@ import time
 from queuectl_lib import settings, times
 from queuectl_lib.host import failpoints, files, locks, processes, tree
 from queuectl_lib.jobs import states
-from queuectl_lib.run import concluding, interruption, launching, output_files, output_streams, pace, run_file
+from queuectl_lib.run import concluding, interruption, launching, output_files, output_streams, run_file
 from queuectl_lib.run.output_streams import OutputStreams
 from queuectl_lib.store import folder
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from typing import Collection, Dict, List, Optional, Tuple, Union
 
     from queuectl_lib.host.spawn import ChildProcess
-    from queuectl_lib.host.waking import WakeUp
     from queuectl_lib.jobs.attempts import Claim, Outcome
     from queuectl_lib.run.interruption import PastStop, Stop
     from queuectl_lib.run.spare_files import SpareFiles
@@ -118,12 +117,6 @@ class Attempt:
         return self.deadline is not None and time.monotonic() >= self.deadline
 
     # -------------------------------------------------------- going on
-
-    def wait(self, seconds: float, wake: WakeUp) -> bool:
-        """Wait until the command's own process ends (True), a signal, or *seconds*."""
-        if self.deadline is not None and not self.ending:
-            seconds = min(seconds, max(0.001, self.deadline - time.monotonic()))
-        return wake.wait_for(None if self.lingers() else self.child, seconds, pace.QUICK_SECONDS)
 
     def has_begun(self) -> bool:
         """True once its watcher has come to the command itself."""

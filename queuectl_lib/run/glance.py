@@ -31,6 +31,12 @@ class Glance:
         self.seen: Any = None
         self.counts_until = 0.0  # monotonic
 
+    def due_within(self, pause: float) -> float:
+        """Seconds until the next job falls due, *pause* at the most; 0.0 where the database is to be asked first."""
+        if self.is_stale:  # the bell was rung in vain, or for later
+            return 0.0
+        return max(0.001, pause if self.next_due is None else min(pause, self.next_due - time.time()))
+
     def refresh(self) -> None:
         """Ask again if the answer can have changed. Raises HostError."""
         self.is_stale = False

@@ -13,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Sequence, Union
 
+    from queuectl_lib.jobs.attempts import Claim
+
 LINE_BYTES = 4096  # the longest line: a pipe takes so much whole or not at all
 LOG_BYTES = 8 * 1024 * 1024  # a background log larger than this is rotated
 
@@ -70,6 +72,12 @@ def put(line: bytes) -> bool:
 def second_text(second: int) -> str:
     """A second since 1970 as local time: a busy worker says hundreds of lines in one."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+
+
+def start_of(claim: Claim) -> str:
+    """What is said of an attempt that has begun."""
+    of = (claim.id, claim.attempts, claim.max_retries + 1, brief(claim.command))
+    return "job %s started (attempt %d of %d): %s" % of
 
 
 def brief(command: Union[str, Sequence[str]]) -> str:

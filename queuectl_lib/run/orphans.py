@@ -1,7 +1,7 @@
 """The jobs of dead workers: what became of each is decided by evidence, and by who holds the claim.
 
     what there is                                what it means
-    lives: its watcher is seen, or its lock is   it still runs: adopted by an idle worker, or by any where it has
+    lives: its watcher is seen, or its lock is   it still runs: adopted by one with a free slot, or by any where it has
     held and nothing shows the watcher dead      to be ended (cancelled, overdue, in the middle of an ending)
     lives, and its watcher is gone               ended, and lost
     "exit N"                                     it finished unseen: recorded (one that was being ended, as what
@@ -56,18 +56,20 @@ class Orphans:
         self.stop = stop
         self.say = say
         self.sightings = presence.Sightings(queue.folder)
+        self.free = 0  # slots, for those that go on
         self.puzzles: Set[str] = set()  # tokens of those whose files cannot be read
 
-    def look_after(self, jobs: Sequence[Fields], held: Set[str], running: List[Attempt], is_free: bool) -> None:
+    def look_after(self, jobs: Sequence[Fields], held: Set[str], running: List[Attempt], free: int) -> None:
         """Find out what became of those of *jobs* (under way) whose worker is dead. *held* are tokens known to be ours.
 
-        What has ended or has to be ended is adopted into *running*; so is, while that is empty and our worker
-        *is_free*, one that goes on. Raises QueueError.
+        What has ended or has to be ended is adopted into *running*; so are, where so many slots are *free*, those that
+        go on. Raises QueueError.
         """
+        self.free = free
         ours = ("", self.name)  # what has no worker any more may be ours all the same
         for job in self.among([job for job in jobs if job["worker"] not in ours or job["token"] not in held]):
             try:
-                self.decide(job, running, is_free)
+                self.decide(job, running)
             except opening.Refused as error:  # a trigger, say: the others are taken up
                 self.puzzle(job, error)
             except QueueError:
@@ -83,7 +85,7 @@ class Orphans:
             alive[worker] = lives and worker != self.name  # a claim of ours that we do not know of: memory was short
         return [job for job in jobs if not alive[job["worker"]]]
 
-    def decide(self, job: Fields, running: List[Attempt], is_free: bool) -> None:
+    def decide(self, job: Fields, running: List[Attempt]) -> None:
         """Adopt one orphan, if it has ended or has to be ended, or if there is time for it."""
         self.current.refresh()
         orphan = self.taken_up(job)
@@ -91,13 +93,14 @@ class Orphans:
             return
         has_ended = orphan.judge() is not None
         must_end = job["cancel_requested"] or orphan.must_be_ended()
-        if not (has_ended or must_end or (is_free and not running)):
+        if not (has_ended or must_end or self.free > 0):
             return
         if not self.queue.adopt(orphan.claim, job["holder"], self.name, time.time()):
             return  # another worker was first
         failpoints.failpoint("adopt.committed")
         running.append(orphan)
         if not has_ended:
+            self.free -= 1
             orphan.stops.append(self.stop)
             self.say("job %s adopted from %s" % (orphan.claim.id, self.former(job["worker"])))
             if job["cancel_requested"]:

@@ -65,8 +65,13 @@ class Pace:
         self.batch = 1  # how many to claim
         self.seconds = 0.0  # that a job took of late
 
+    def is_long(self) -> bool:
+        """True where the next job is more likely a long one."""
+        return self.seconds >= QUICK_SECONDS
+
     def follow(self, took: float) -> None:
         """A job took so many seconds: no more are claimed than fit into AHEAD_SECONDS at the pace of late."""
+        took = min(took, AHEAD_SECONDS)  # however long one was: after a few short ones more are claimed again
         self.seconds = max(took, self.seconds + (took - self.seconds) / 4)
         fitting = int(AHEAD_SECONDS / max(self.seconds, AHEAD_SECONDS / BATCH_MOST))
         self.batch = max(1, min(self.batch * 2, fitting))

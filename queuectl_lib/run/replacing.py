@@ -11,15 +11,18 @@ from queuectl_lib.run import pace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Iterator
+    from typing import Any, Callable, Iterable, Iterator, List, Tuple
+
+    from queuectl_lib.run.options import Options
 
 
 class WorkerProcess:
     """A worker as its supervisor sees it."""
 
-    def __init__(self, name: str, process: Any, rehearses: bool = False) -> None:
+    def __init__(self, name: str, process: Any, slots: int = 1, rehearses: bool = False) -> None:
         self.name = name
         self.process = process
+        self.slots = slots
         self.rehearses = rehearses
         self.began = time.monotonic()
         self.booted = False
@@ -29,6 +32,26 @@ class WorkerProcess:
         signals.start_helper_of_spawn()
         with signals.signals_held_back(), bundle.found_by_child(), spawn.unheard(self.rehearses):
             self.process.start()
+
+
+def shares(options: Options) -> List[int]:
+    """How many slots each worker has, the largest first."""
+    each, rest = divmod(options.jobs, options.processes)
+    return [each + 1] * rest + [each] * (options.processes - rest)
+
+
+def next_share(options: Options, workers: Iterable[WorkerProcess]) -> int:
+    """How many slots the next worker gets: the largest share that none of *workers* has."""
+    left = shares(options)
+    for worker in workers:
+        if worker.slots in left:
+            left.remove(worker.slots)
+    return max(left, default=1)
+
+
+def given(options: Options, slots: int) -> Tuple[Any, ...]:
+    """What a worker with so many *slots* is told: text and numbers, which whatever files are there can read."""
+    return tuple(dict(vars(options), slots=slots).values())
 
 
 class Replacing:

@@ -1,61 +1,88 @@
-"""The places that supervisors with a --max-time share: from cron each minute, they must not pile up."""
+"""The jobs that one worker runs at once: when there is room for one more, and what is waited for meanwhile.
+
+    what runs                                     a further job
+    nothing                                       is started at once, and more are claimed ahead while jobs are short
+    one is young: it began less than              waits for it: one short job after the other costs least, and the
+    QUICK_SECONDS ago, and jobs were short        young one may be over before another could begin
+    of late
+    otherwise, while a slot is free               is started as soon as one is due: the end of a job, the bell and
+                                                  the next due time are waited for together
+    all slots are taken                           is left to others
+
+So short jobs keep the path that they have in a worker with one slot, and none waits behind a long one. What was
+adopted is long.
+"""
 
 from __future__ import annotations
 
-import os
+import time
 
-from queuectl_lib.errors import HostError
-from queuectl_lib.store import roster
+from queuectl_lib.errors import QueueError
+from queuectl_lib.jobs import attempts, states
+from queuectl_lib.jobs.attempts import Outcome
+from queuectl_lib.run import launching, pace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Optional
+    from typing import Callable, List, Optional
 
-    from queuectl_lib.store.folder import Folder
+    from queuectl_lib.host.waking import Bell, WakeUp
+    from queuectl_lib.run.attempt import Attempt
+    from queuectl_lib.run.spare_files import SpareFiles
+    from queuectl_lib.settings import Settings
 
 
 class Slots:
-    """How many workers one supervisor may have now, less those of others with a --max-time, leaving or not.
+    """What one worker runs: at most *most* jobs that it has started, and any number that it ends for others."""
 
-    Whoever counts holds a lock until those that it starts can be counted, too. A supervisor without a
-    --max-time neither waits nor is counted.
-    """
+    def __init__(self, most: int, pace_of_late: pace.Pace) -> None:
+        self.most = most
+        self.pace = pace_of_late
+        self.running: List[Attempt] = []
 
-    def __init__(self, folder: Folder, name: str, is_limited: bool) -> None:
-        self.folder = folder
-        self.name = name
-        self.is_limited = is_limited
-        self.are_taken = False  # by others: some of ours have to wait
-        self.lock: Optional[int] = None
+    def young(self) -> Optional[Attempt]:
+        """The one of our own that may be short yet."""
+        began = time.monotonic() - pace.QUICK_SECONDS
+        return next((one for one in self.running if one.began > began and not one.adopted), None)
 
-    def most(self, wanted: int, own: int, all_up: bool) -> int:
-        """How many workers there may be now, of as many as are *wanted*; we have *own*, which are *all_up* or not."""
-        if not self.is_limited:
-            return wanted
+    def free(self) -> int:
+        """How many more may run beside those that do."""
+        return max(0, self.most - len(self.running))
+
+    def have_room(self) -> bool:
+        """True where one more may be started now."""
+        return not self.running or (len(self.running) < self.most and (self.pace.is_long() or not self.young()))
+
+    def start(self, attempt: Attempt, settings: Settings, spare: SpareFiles) -> Optional[Outcome]:
+        """Start one more; what is to be recorded of one that cannot be started."""
+        claim = attempt.claim
         try:
-            return self._counted(wanted, own, all_up)
-        except (HostError, OSError):  # who else is there cannot be told now
-            return own
+            attempt.start(settings, spare)
+        except launching.CannotStart as error:
+            refused = Outcome(claim, states.FAILED, time.time(), str(error))
+        except (OSError, QueueError) as error:  # no memory, no processes, no disk: not the job's fault
+            refused = attempts.unstarted(claim, str(getattr(error, "strerror", None) or error))
+        else:
+            self.running.append(attempt)
+            return None
+        attempt.discard()
+        return refused
 
-    def _counted(self, wanted: int, own: int, all_up: bool) -> int:
-        found = min(own, wanted)
-        if own < wanted:
-            if self.lock is None:
-                self.lock = roster.try_start_lock(self.folder, "slots")
-            if self.lock is not None:
-                found = max(own, wanted - self.others())
-                self.are_taken = found < wanted
-        if all_up and found <= own:
-            self.let_go()
-        return found
+    def leave(self, attempt: Attempt, say: Callable[[str], None]) -> None:
+        """Let go of one that goes on."""
+        say("job %s left running" % attempt.claim.id)
+        attempt.forget()
+        self.running.remove(attempt)
 
-    def others(self) -> int:
-        """How many workers of other supervisors with a --max-time live."""
-        found = roster.members(self.folder)
-        return sum(one["kind"] == "worker" and one["supervisor"] != self.name and bool(one["limited"]) for one in found)
+    def wait(self, seconds: float, wake: WakeUp, bell: Optional[Bell] = None) -> bool:
+        """Wait until a command's own process ends or the *bell* rings (True), a signal, a deadline, or *seconds*."""
+        deadlines = [one.deadline for one in self.running if one.deadline is not None and not one.ending]
+        if deadlines:
+            seconds = min(seconds, max(0.001, min(deadlines) - time.monotonic()))
+        children = [one.child for one in self.running if one.child is not None and not one.lingers()]
+        return wake.wait_for(children, seconds, pace.QUICK_SECONDS, bell)
 
-    def let_go(self) -> None:
-        """Let others count."""
-        if self.lock is not None:
-            os.close(self.lock)
-            self.lock = None
+    def tick(self) -> float:
+        """How long to rest at the most before all are looked at."""
+        look_often = any(one.lingers() or one.ending for one in self.running)
+        return pace.ADOPTED_TICK_SECONDS if look_often else pace.TICK_SECONDS

@@ -8,7 +8,7 @@ from queuectl_lib.run import pace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Optional
+    from typing import Callable, Dict, Optional, Sequence
 
     from queuectl_lib.run.attempt import Attempt
 
@@ -24,7 +24,7 @@ class Trouble:
         self.shortage_pause = 0.0  # while no process can be started
         self.retry_at = 0.0  # monotonic
         self.write_refused = False  # the last time
-        self.start = ""  # of a job, told once it has begun
+        self.starts: Dict[str, str] = {}  # of jobs, by token: told once they have begun
 
     def meet(self, text: str, in_writing: bool = False) -> None:
         """The database refuses: keep everything, say it once, try again, ever more slowly."""
@@ -36,20 +36,22 @@ class Trouble:
         self.pause = min(max(0.1, self.pause * 2), pace.TROUBLE_SECONDS)
         self.retry_at = time.monotonic() + self.pause
 
-    def note_start(self, shortage: Optional[str]) -> None:
+    def note_start(self, token: str, shortage: Optional[str]) -> None:
         """A job has begun (None), or could not for a *shortage* of the host, and then it was not started."""
-        if shortage is None:
-            self.shortage_pause = 0.0
-            self.tell_start()
-        else:
-            self.start = ""
+        text = self.starts.pop(token, "")
+        if shortage is not None:
             self.meet_shortage("cannot start a job (%s)" % shortage)
+            return
+        self.shortage_pause = 0.0
+        if text:
+            self.say(text)
 
-    def tell_start(self, attempt: Optional[Attempt] = None) -> None:
-        """Tell that a job was started, where its *attempt* has begun or, without one, has ended."""
-        if self.start and (attempt is None or attempt.has_begun()):
-            self.say(self.start)
-            self.start = ""
+    def tell_starts(self, running: Sequence[Attempt]) -> None:
+        """Tell of those that are *running* that they were started, where they have begun."""
+        for attempt in running if self.starts else ():
+            token = attempt.claim.token
+            if token in self.starts and attempt.has_begun():
+                self.say(self.starts.pop(token))
 
     def meet_shortage(self, text: str) -> None:
         """The host cannot start a process now: wait, ever longer until one starts again."""

@@ -117,8 +117,8 @@ class Sightings:
         return now - self.missed.setdefault(name, now) < MISSING_SECONDS
 
 
-def member_details(kind: str, supervisor: str, limited: bool) -> Fields:
-    """What `worker list` shows of this process; *limited* where its time is (--max-time)."""
+def member_details(kind: str, supervisor: str, limited: bool, slots: int = 0) -> Fields:
+    """What `worker list` shows of this process; *limited* where its time is (--max-time), *slots* of a worker."""
     import socket  # which only those who are listed need
 
     return {
@@ -128,6 +128,7 @@ def member_details(kind: str, supervisor: str, limited: bool) -> Fields:
         "since": times.utc_text(time.time()),
         "supervisor": supervisor,
         "limited": limited,
+        "slots": slots,
     }
 
 

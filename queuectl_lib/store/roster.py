@@ -48,12 +48,14 @@ def members_of(folder: Folder, supervisors: Sequence[str]) -> List[Fields]:
 
 
 def members_and_jobs(database: Database) -> List[Fields]:
-    """The members, and the id of the job that each runs (or None) as "job"."""
+    """The members, and the ids of the jobs that each holds as "jobs", of which the first (or None) is "job"."""
     alive = members(database.folder)
-    jobs: Dict[str, str] = {}
+    held: Dict[object, List[str]] = {}
     with contextlib.suppress(NoDatabase):
-        jobs = {job["worker"]: job["id"] for job in looking.processing(database)} if alive else {}
-    return [dict(member, job=jobs.get(member["name"])) for member in alive]
+        for job in looking.processing(database) if alive else ():
+            held.setdefault(job["worker"], []).append(job["id"])
+    found = [(member, held.get(member["name"], [])) for member in alive]
+    return [dict(member, job=jobs[0] if jobs else None, jobs=jobs) for member, jobs in found]
 
 
 def ask_to_stop(folder: Folder, supervisors: Sequence[str], request: str) -> None:

@@ -652,7 +652,8 @@ class Landlord(Agent):
             self.restart_at = now + self.rng.choice((0, 0, 0.2, 0.8))
         elif missing and now >= self.restart_at:
             start = arena.start_unread_supervisor if self.rng.random() < 0.2 else arena.start_supervisor
-            child = start("-n", str(arena.workers_each))
+            jobs = arena.workers_each * self.rng.choice((1, 1, 2, 5))  # on so many workers: several at once in each
+            child = start("-n", str(jobs), "--processes", str(arena.workers_each))
             with arena.guard:
                 arena.supervisors.append(child)
             self.restart_at = 0.0
@@ -1542,8 +1543,8 @@ def last_crash(arena):
 
 def drain(arena):
     """Run what is left to its end; a second, short drain tidies up after the first."""
-    for workers, deadline in (("4", DRAIN_DEADLINE), ("1", CALL_SECONDS)):
-        child = arena.start_supervisor("--drain", "-n", workers)
+    for jobs, deadline in (("12", DRAIN_DEADLINE), ("1", CALL_SECONDS)):
+        child = arena.start_supervisor("--drain", "-n", jobs)
         with arena.guard:
             arena.supervisors.append(child)
         try:

@@ -400,18 +400,6 @@ MUTANTS = [
         "store/test_claiming.py::test_giving_back_what_was_ended_keeps_the_attempt_but_burns_no_retry",
     ),
     Mutant(
-        "what was claimed ahead is kept behind a long job",
-        8,
-        [
-            (
-                "worker.py",
-                "trouble.is_in_the_way():\n            self.trade(claim=False)\n",
-                "trouble.is_in_the_way():\n            pass\n",
-            )
-        ],
-        "run/test_running.py::test_a_job_that_a_worker_claimed_ahead_does_not_wait_behind_a_long_one",
-    ),
-    Mutant(
         "workers outlive their supervisor",
         8,
         [("worker.py", " or not self.standing.sees(self.supervisor))", ")")],
@@ -543,14 +531,38 @@ MUTANTS = [
     Mutant(
         "supervisors with a time limit pile up",
         28,
-        [("queuectl_lib/run/slots.py", "if not self.is_limited:", "if True:")],
+        [("queuectl_lib/run/places.py", "if not self.is_limited:", "if True:")],
         "run/test_ensuring.py::test_supervisors_with_a_max_time_do_not_pile_up_behind_long_jobs",
     ),
     Mutant(
         "supervisors with a time limit count without a lock",
         28,
-        [("queuectl_lib/run/slots.py", "        if all_up and found <= own:\n", "        if True:\n")],
+        [("queuectl_lib/run/places.py", "        if all_up and found <= own:\n", "        if True:\n")],
         "run/test_ensuring.py::test_supervisors_that_start_at_once_with_a_max_time_share_their_workers",
+    ),
+    Mutant(
+        "a worker with a free slot does not hear the bell",
+        8,
+        [("worker.py", "self.bell if has_room else None", "None")],
+        "run/test_slots.py::test_a_full_worker_leaves_the_bell_to_others",
+    ),
+    Mutant(
+        "more jobs run at once than there are slots",
+        8,
+        [("queuectl_lib/run/slots.py", "len(self.running) < self.most and ", "")],
+        "run/test_slots.py::test_no_more_run_at_once_than_there_are_slots",
+    ),
+    Mutant(
+        "a worker adopts more than it has slots",
+        5,
+        [("queuectl_lib/run/orphans.py", " or self.free > 0", " or True")],
+        "run/test_slots.py::test_of_a_row_of_orphans_a_worker_adopts_as_many_as_it_has_slots",
+    ),
+    Mutant(
+        "what was claimed ahead is kept behind a long job",
+        8,
+        [("worker.py", "[attempts.unstarted(held) for held in self.ahead]", "[]")],
+        "run/test_running.py::test_a_job_that_a_worker_claimed_ahead_does_not_wait_behind_a_long_one",
     ),
     Mutant(
         "a claim is forgotten when memory runs out",

@@ -77,7 +77,7 @@ def test_a_background_supervisor_is_detached_logs_privately_and_is_stopped_from_
     assert listed["supervisor"]["pid"] == member["pid"]
     assert listed["worker"]["supervisor"] == member["name"]
     text = home.run("worker", "list").stdout
-    assert text.splitlines()[0].split() == ["NAME", "KIND", "PID", "HOST", "SINCE", "JOB"]
+    assert text.splitlines()[0].split() == ["NAME", "KIND", "PID", "HOST", "SINCE", "SLOTS", "JOB"]
     assert str(listed["worker"]["pid"]) in text
     status = home.run("status", "--json").json
     assert (status["workers"], status["supervisors"], status["completed"]) == (1, 1, 1)

@@ -31,6 +31,8 @@ from queuectl_lib.run import run_file
 from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.run.launching import CannotStart
 from queuectl_lib.run.options import Options
+from queuectl_lib.run.pace import Pace
+from queuectl_lib.run.slots import Slots
 from queuectl_lib.run.spare_files import SpareFiles
 from queuectl_lib.store import claiming, finding, looking, roster, showing
 from queuectl_lib.store.presence import Presence
@@ -661,15 +663,17 @@ def test_an_attempt_that_is_being_ended_is_looked_at_now_and_then_not_without_pa
     attempt.child = watcher
     attempt.ending = ("timed out", "timed out after 1 s")
     wake = WakeUp([])
+    slots = Slots(1, Pace())
+    slots.running.append(attempt)
     try:
         attempt.deadline = time.monotonic() - 5
         began = time.monotonic()
-        assert attempt.wait(0.2, wake) is False, "its leader lives"
+        assert slots.wait(0.2, wake) is False, "its leader lives"
         assert time.monotonic() - began >= 0.19
         os.kill(watcher.pid, signal.SIGKILL)
         attempt.code = ended(watcher)
         began = time.monotonic()
-        assert attempt.wait(0.2, wake) is False, "its leader is gone, others are not"
+        assert slots.wait(0.2, wake) is False, "its leader is gone, others are not"
         assert time.monotonic() - began >= 0.19
     finally:
         wake.close()
@@ -713,7 +717,7 @@ def test_an_orphan_whose_files_cannot_be_read_is_told_once_and_judged_when_they_
     with monkeypatch.context() as patched:
         patched.setattr(files, "open_private", refuse)
         for _ in range(3):
-            here.orphans.look_after(looking.processing(queue.database), set(), here.running, is_free=True)
+            here.orphans.look_after(looking.processing(queue.database), set(), here.running, free=1)
     assert capfd.readouterr().err.count("what became of it cannot be read") == 1
     assert finding.states_of(queue.database, ["job"]) == ["processing"]
     here.look_around()

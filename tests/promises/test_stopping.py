@@ -103,7 +103,7 @@ def test_a_signal_to_the_supervisor_lets_the_running_job_finish(home, name):
 
 
 def test_idle_workers_stop_within_a_second_or_so_however_rarely_they_poll(home):
-    process = home.start("--count", "3", "--poll-interval", "60")
+    process = home.start("--count", "3", "--processes", "3", "--poll-interval", "60")
     home.wait_for_workers(3)
     began = time.monotonic()
     home.run("worker", "stop")

@@ -130,7 +130,7 @@ def orphan(queue):
 
 def decided(queue, worker):
     """What the worker has recorded of the job: its state, its attempts, and how the last one ended."""
-    worker.orphans.look_after(looking.processing(queue.database), set(), worker.running, is_free=True)
+    worker.orphans.look_after(looking.processing(queue.database), set(), worker.running, free=1)
     worker.collect_ended()
     worker.trade(claim=False)
     job = showing.job(queue.database, "job")
@@ -252,8 +252,8 @@ def test_an_orphan_is_ended_and_recorded_only_by_who_holds_its_claim_and_to_the_
         orphan = two.orphans.taken_up(older[0])
         assert orphan.judge() is None and orphan.must_be_ended()
         assert signalled == [] and "end" not in run_file.read_status(first.run_path), "to look changes nothing"
-        one.orphans.look_after(older, set(), one.running, is_free=False)
-        two.orphans.look_after(older, set(), two.running, is_free=False)
+        one.orphans.look_after(older, set(), one.running, free=0)
+        two.orphans.look_after(older, set(), two.running, free=0)
         assert [attempt.claim.id for attempt in one.running] == ["job"] and two.running == []
         assert signalled == [], "the adopter begins to end it when it polls"
         wait_until(lambda: (first.child.poll(), one.collect_ended(), one.ended)[2], "the ending to be carried through")

@@ -99,7 +99,7 @@ def test_a_claim_that_was_made_when_memory_ran_out_is_found_again(queue, monkeyp
     def run_out(*words):
         found = whole(*words)
         if short.pop() if short else False:
-            one.running = []
+            one.running.clear()
             raise MemoryError
         return found
 

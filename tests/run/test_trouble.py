@@ -16,6 +16,7 @@ from helpers.queue import NOW, SETTINGS
 from helpers.waiting import wait_until
 
 from queuectl_lib.errors import HostError
+from queuectl_lib.host.waking import Bell
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.run import pace
 from queuectl_lib.run.options import Options
@@ -39,6 +40,7 @@ def test_a_refused_write_is_told_once_and_tried_ever_more_slowly_although_readin
     """As on a database that a worker may read but not write."""
     queue.enqueue(JobMaker(0, "/", 0o022, NOW).row({"command": "true"}))
     one = Worker(queue, "w-1", "s", Options(1, False), lambda: SETTINGS)
+    one.bell = Bell(queue.folder.bell, queue.path)
 
     def refuse(*values):
         raise HostError("it is read-only")
@@ -51,6 +53,7 @@ def test_a_refused_write_is_told_once_and_tried_ever_more_slowly_although_readin
     monkeypatch.setattr(queue, "exchange", lambda *values: ([], [], False))
     one.trouble.retry_at = 0.0
     one.keep_going()
+    one.bell.close()
     said = [line.split(": ", 1)[1] for line in capfd.readouterr().err.splitlines()]
     assert said == ["it is read-only; trying again", "the database answers again"]
 

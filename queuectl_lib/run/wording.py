@@ -1,0 +1,68 @@
+"""What the words of `worker start` ask for, and the words that ask for it."""
+
+from __future__ import annotations
+
+from queuectl_lib import settings, times, values
+from queuectl_lib.errors import BadInput
+from queuectl_lib.host import processes as host
+from queuectl_lib.host import system
+from queuectl_lib.run.options import Options
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, List, Optional
+
+PROCESSES_PER_CORE = 2  # one feeds about a core with short jobs
+MOST_SLOTS = 50 if system.WINDOWS else 1000  # of one worker: Windows waits for no more than 63 ends at once
+
+
+def checked_options(
+    count: str, processes: Optional[str], drain: bool, overrides: Dict[str, str], max_time: Optional[str]
+) -> Options:
+    """What the words of a command line ask for; *overrides* by the key of the setting. Raises BadInput."""
+    meant = {key: settings.setting_from_text(key, text, option_of(key)) for key, text in overrides.items()}
+    jobs = values.count_from_text(count, "--count", 1000)
+    return Options(
+        jobs,
+        drain,
+        overrides={key: settings.check_setting(key, value) for key, value in meant.items()},
+        max_seconds=None if max_time is None else times.parse_duration(max_time, "--max-time"),
+        processes=useful_processes(jobs) if processes is None else checked_processes(jobs, processes),
+    )
+
+
+def useful_processes(jobs: int) -> int:
+    """How many workers this host has a use for, to run so many *jobs* at once."""
+    return max(min(jobs, PROCESSES_PER_CORE * host.cores()), -(-jobs // MOST_SLOTS))
+
+
+def checked_processes(jobs: int, text: str) -> int:
+    """How many are asked for. Raises BadInput."""
+    found = values.count_from_text(text, "--processes", 1000)
+    if found > jobs:
+        raise BadInput("--processes %d is more than the jobs that may run at once: --count %d" % (found, jobs))
+    if found * MOST_SLOTS < jobs:
+        raise BadInput("--processes %d cannot run %d jobs at once: one runs up to %d" % (found, jobs, MOST_SLOTS))
+    return found
+
+
+def option_of(key: str) -> str:
+    """The option of `worker start` that stands in place of the setting *key*."""
+    return "--" + key.replace("_", "-")
+
+
+def command_line(script: str, home: str, name: str, options: Options) -> List[str]:
+    """The words that start a supervisor *name* with these options: the reverse of :func:`checked_options`."""
+    words = [script, "--home", home, "worker", "start", "--name", name, "--count", str(options.jobs)]
+    words += ["--processes", str(options.processes)]
+    for key, value in options.overrides.items():
+        words += [option_of(key), values.number_text(value)]
+    if options.max_seconds is not None:
+        words += ["--max-time", values.number_text(options.max_seconds)]
+    return words + ["--drain"] * options.drain
+
+
+def described(options: Options) -> str:
+    """How many there are of what, for people."""
+    more = "" if options.jobs == options.processes else ", jobs at once: %d" % options.jobs
+    return "workers: %d%s" % (options.processes, more)

@@ -1,0 +1,334 @@
+"""Several jobs at once in one worker: when one more begins, and that each is followed by itself."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+from helpers.home import PATIENT, contents, ledger, let_go, wait_for_log
+from helpers.marks import posix_only
+from helpers.queue import SETTINGS, claim, enqueue
+from helpers.waiting import wait_until
+
+from queuectl_lib.errors import BadInput
+from queuectl_lib.host.waking import Bell, WakeUp
+from queuectl_lib.run import pace, replacing, slots, wording
+from queuectl_lib.run.options import Options
+from queuectl_lib.run.places import Places
+from queuectl_lib.run.replacing import WorkerProcess, next_share
+from queuectl_lib.store import roster, showing
+from worker import Worker
+
+MEET = "touch here-%d; while [ $(ls here-* | wc -l) -lt %d ]; do sleep 0.02; done"  # ends once so many run at once
+
+
+def begun(home, count):
+    wait_until(lambda: ledger(home).count("begun") == count, "%d jobs to run at once" % count)
+
+
+def patient(home, count, *words):
+    return [home.add(PATIENT, "--cwd", home.path, *words) for _ in range(count)]
+
+
+# ---------------------------------------------------------------- how many, on how many
+
+
+@pytest.mark.parametrize("jobs, processes, shares", [(1, 1, [1]), (7, 3, [3, 2, 2]), (8, 2, [4, 4]), (5, 5, [1] * 5)])
+def test_each_worker_gets_its_share_of_the_slots(jobs, processes, shares):
+    asked = Options(jobs, False, processes=processes)
+    assert replacing.shares(asked) == shares
+    began = []
+    for share in shares:
+        assert next_share(asked, began) == share
+        began.append(WorkerProcess("w", None, share))
+    del began[0]
+    assert next_share(asked, began) == shares[0], "who is replaced leaves its share to the next"
+
+
+def test_there_are_no_more_processes_than_two_for_each_core_unless_asked_for(monkeypatch):
+    def asked(count, processes=None):
+        return wording.checked_options(count, processes, False, {}, None)
+
+    monkeypatch.setattr(wording.host, "cores", lambda: 3)
+    assert [asked(count).processes for count in ("1", "6", "7", "50")] == [1, 6, 6, 6]
+    assert asked("50", "20").processes == 20
+    assert wording.described(asked("7")) == "workers: 6, jobs at once: 7"
+    assert wording.described(asked("2")) == "workers: 2"
+
+
+@pytest.mark.parametrize("count, processes", [("2", "3"), ("4", "0"), ("4", "x"), ("4", "-1")])
+def test_a_number_of_processes_that_cannot_be_is_refused(home, count, processes):
+    with pytest.raises(BadInput, match="--processes"):
+        wording.checked_options(count, processes, False, {}, None)
+    assert "--processes" in home.run("worker", "start", "--count", count, "--processes", processes, code=2).stderr
+    assert not os.path.exists(home.db)
+
+
+def test_a_background_supervisor_is_started_with_the_same_slots(home):
+    text = home.run("worker", "start", "--background", "--count", "5", "--processes", "2").stderr
+    assert ", workers: 2, jobs at once: 5; log: " in text
+    home.wait_for_workers(2)
+    assert sorted(one["slots"] for one in home.workers()) == [2, 3]
+    assert "workers         2 alive, jobs at once: 5, supervisors: 1\n" in home.run("status").stdout
+    status = home.run("status", "--json").json
+    assert (status["workers"], status["slots"], status["supervisors"]) == (2, 5, 1)
+
+
+def test_supervisors_whose_time_is_limited_share_slots_and_not_processes(home):
+    first = home.start("--count", "3", "--processes", "1", "--max-time", "1h")
+    home.wait_for_workers(1)
+    second = home.start("--count", "5", "--processes", "2", "--max-time", "1h")
+    home.wait_for_workers(2)
+    assert sorted(one["slots"] for one in home.workers()) == [2, 3]
+    assert Places(home.queue.folder, "third", True).most(4, 0, True) == 0
+    assert first.poll() is None and second.poll() is None
+
+
+# ---------------------------------------------------------------- when one more begins
+
+
+@posix_only
+def test_as_many_jobs_run_at_once_in_one_process_as_it_has_slots(home):
+    jobs = [home.add(MEET % (number, 6), "--cwd", home.path) for number in range(6)]
+    log = home.drain("--count", "6", "--processes", "1")
+    assert log.count(": worker started, pid ") == 1
+    for job in jobs:
+        assert log.count("job %s started (attempt 1 of 4)" % job) == log.count("job %s completed" % job) == 1
+
+
+@posix_only
+def test_no_more_run_at_once_than_there_are_slots(home):
+    patient(home, 5)
+    process = home.start("--count", "3", "--processes", "1", "--drain")
+    begun(home, 3)
+    wait_until(lambda: home.run("status", "--json").json["processing"] == 3, "three to be claimed, and no more")
+    assert ledger(home).count("begun") == 3
+    let_go(home)
+    assert process.wait(60) == 0
+    assert ledger(home).count("done") == 5
+
+
+@posix_only
+def test_short_jobs_pass_long_ones_one_after_the_other(home):
+    patient(home, 2)
+    process = home.start("--count", "3", "--processes", "1")
+    begun(home, 2)
+    shorts = [home.add("mkdir alone && rmdir alone", "--cwd", home.path) for _ in range(30)]
+    for job in shorts:
+        home.wait_for_state(job, "completed")
+    assert ledger(home).count("done") == 0, "the long ones still run"
+    let_go(home)
+    wait_until(lambda: ledger(home).count("done") == 2, "the long ones to end")
+    process.terminate()
+    assert process.wait(60) == 0
+
+
+def worker_of(queue, most):
+    """A worker that has not begun: what it thinks, without a process."""
+    return Worker(queue, "w-1", "s1", Options(most, False, processes=1, slots=most), lambda: SETTINGS)
+
+
+class Running:
+    """An attempt as Slots sees it."""
+
+    def __init__(self, age, adopted=False, deadline=None, ending=None, lingers=False):
+        self.began = time.monotonic() - age
+        self.adopted, self.deadline, self.ending, self.child = adopted, deadline, ending, None
+        self.lingers = lambda: lingers
+
+
+@pytest.mark.parametrize(
+    "ages, room",
+    [
+        ([], True),
+        ([0], False),
+        ([60], True),
+        ([60, 0], False),
+        ([0, 60], False),
+        ([60, 60], True),
+        ([60, 60, 60], False),
+        ([60, 60, 60, 60], False),
+    ],
+)
+def test_there_is_room_where_a_slot_is_free_and_all_that_runs_is_long(ages, room):
+    one = slots.Slots(3, pace.Pace())
+    one.running += [Running(age) for age in ages]
+    assert one.have_room() is room
+    assert one.free() == max(0, 3 - len(ages))
+
+
+def test_where_jobs_were_long_of_late_the_next_one_does_not_wait_to_see_whether_the_last_is_short():
+    one = slots.Slots(3, pace.Pace())
+    one.running.append(Running(0))
+    assert not one.have_room()
+    one.pace.follow(60)
+    assert one.have_room()
+    for _ in range(5):
+        one.pace.follow(0.001)
+    assert not one.have_room(), "a few short ones, and one after the other is quicker again"
+
+
+def test_what_was_adopted_is_long():
+    one = slots.Slots(2, pace.Pace())
+    one.running.append(Running(0, adopted=True))
+    assert one.have_room() and one.young() is None
+
+
+@posix_only
+def test_a_worker_with_a_free_slot_hears_the_bell_beside_what_runs(home):
+    home.run("initdb")
+    wake, bell = WakeUp([]), Bell(home.queue.folder.bell, home.queue.path)
+    one = slots.Slots(2, pace.Pace())
+    one.running.append(Running(60))
+    try:
+        timer = threading.Timer(0.1, home.run, ["add", "true"])
+        timer.start()
+        assert one.wait(60, wake, bell) and bell.rung
+        timer.join()
+        bell.rung = False
+        began = time.monotonic()
+        one.running.append(Running(60, deadline=time.monotonic() + 0.2))
+        assert not one.wait(60, wake, bell) and time.monotonic() - began < 30, "a deadline ends it, too"
+    finally:
+        bell.close()
+        wake.close()
+
+
+def test_a_full_worker_leaves_the_bell_to_others(queue, monkeypatch):
+    one = worker_of(queue, 2)
+    heard = []
+    monkeypatch.setattr(slots.Slots, "wait", lambda self, seconds, wake, bell=None: heard.append(bell))
+    one.bell = one.wake = "the bell"
+    one.running += [Running(60)]
+    monkeypatch.setattr(Running, "bound_output", lambda self: False, raising=False)
+    one.watch_running()
+    one.running += [Running(60)]
+    one.watch_running()
+    one.stage = "stop"
+    one.running.pop()
+    one.watch_running()
+    assert heard == ["the bell", None, None]
+
+
+def test_what_is_held_ahead_is_given_back_as_soon_as_a_job_is_long_and_one_is_claimed_anew(queue, monkeypatch):
+    ids = [enqueue(queue, now=time.time()) for _ in range(4)]
+    one = worker_of(queue, 3)
+    one.bell = Bell(queue.folder.bell, queue.path)
+    one.wake = WakeUp([])
+    try:
+        one.ahead.extend(claim(queue, time.time(), 3, "w-1"))
+        one.running.append(Running(60))
+        one.pace.follow(pace.AHEAD_SECONDS)
+        one.watch_running()
+        assert [held.id for held in one.ahead] == [ids[0]], "one at a time, while jobs are long"
+        jobs = [showing.job(queue.database, job) for job in ids]
+        assert [(job["state"], job["attempts"]) for job in jobs] == [("processing", 1)] + [("pending", 0)] * 3
+    finally:
+        one.bell.close()
+        one.wake.close()
+
+
+# ---------------------------------------------------------------- each by itself
+
+
+@posix_only
+def test_one_of_many_is_cancelled_one_times_out_and_the_others_go_on(home):
+    timed = home.add("sleep 60", "--timeout", "0.3", "--max-retries", "0")
+    other = home.add("sleep 60")
+    patient(home, 3)
+    process = home.start("--count", "5", "--processes", "1", "--drain")
+    begun(home, 3)
+    home.wait_for_state(timed, "dead")
+    home.run("cancel", other)
+    home.wait_for_state(other, "cancelled")
+    assert ledger(home).count("done") == 0 and "timed out after 0.3 s" in home.job(timed)["last_error"]
+    let_go(home)
+    assert process.wait(60) == 0
+    assert sorted(ledger(home)) == ["begun"] * 3 + ["done"] * 3
+
+
+@posix_only
+def test_a_flood_of_one_is_cut_while_others_run(home):
+    home.run("config", "set", "max_output", "100000")
+    patient(home, 2)
+    flood = home.add("yes %s | head -c 3000000; echo flooded >> ledger; sleep 0.2" % ("x" * 99), "--cwd", home.path)
+    home.start("--count", "3", "--processes", "1")
+    begun(home, 2)
+    home.wait_for_state(flood, "completed")
+    assert home.job(flood)["history"][0]["stdout_bytes"] <= 100000
+    assert ledger(home).count("done") == 0
+    let_go(home)
+
+
+@posix_only
+def test_a_stop_waits_for_all_and_a_second_one_gives_all_back(home):
+    jobs = patient(home, 4)
+    process = home.start("--count", "4", "--processes", "1")
+    begun(home, 4)
+    process.terminate()
+    wait_for_log(process, "nothing new starts")
+    late = home.add("true")
+    process.terminate()
+    assert process.wait(60) == 0
+    found = [home.job(job) for job in jobs]
+    assert [(job["state"], job["attempts"]) for job in found] == [("pending", 0)] * 4
+    assert home.state(late) == "pending"
+
+
+@posix_only
+def test_a_stop_lets_all_of_them_finish(home):
+    jobs = patient(home, 4)
+    process = home.start("--count", "4", "--processes", "1")
+    begun(home, 4)
+    process.terminate()
+    wait_for_log(process, "nothing new starts")
+    let_go(home)
+    assert process.wait(60) == 0
+    assert {home.state(job) for job in jobs} == {"completed"}
+
+
+@posix_only
+def test_a_worker_that_is_killed_takes_its_row_of_jobs_along_and_each_is_decided_by_itself(home):
+    jobs = patient(home, 5)
+    brief = home.add("while [ -e %s/alive ]; do sleep 0.02; done; exit 3" % home.path, "--max-retries", "0")
+    with open(os.path.join(home.path, "alive"), "w"):
+        pass
+    process = home.start("--count", "6", "--processes", "1")
+    begun(home, 5)
+    home.wait_for_state(brief, "processing")
+    first = home.workers()[0]
+    os.kill(process.pid, signal.SIGSTOP)  # nobody replaces it yet
+    os.kill(first["pid"], signal.SIGKILL)
+    os.remove(os.path.join(home.path, "alive"))
+    os.kill(process.pid, signal.SIGCONT)
+    home.wait_for_state(brief, "dead")
+    for job in jobs:
+        wait_for_log(process, "job %s adopted from %s, which died" % (job, first["name"]))
+    assert "exit code 3" in home.job(brief)["last_error"]
+    let_go(home)
+    for job in jobs:
+        home.wait_for_state(job, "completed")
+    assert [home.job(job)["attempts"] for job in jobs] == [1] * 5
+    assert sorted(ledger(home)) == ["begun"] * 5 + ["done"] * 5, "each ran once"
+
+
+@posix_only
+def test_of_a_row_of_orphans_a_worker_adopts_as_many_as_it_has_slots(home):
+    jobs = patient(home, 5)
+    process = home.start("--count", "5", "--processes", "1")
+    begun(home, 5)
+    home.run("worker", "stop", "--leave-running")
+    assert process.wait(60) == 0
+    process = home.start("--count", "3", "--processes", "1", "--drain")
+    wait_until(lambda: contents(process.log).count(" adopted from ") == 3, "three to be adopted")
+    listed = [one for one in home.run("worker", "list", "--json").json if one["kind"] == "worker"]
+    assert len(listed) == 1 and len(listed[0]["jobs"]) == 3 and listed[0]["job"] == listed[0]["jobs"][0]
+    assert set(listed[0]["jobs"]) < set(jobs)
+    lines = home.run("worker", "list").stdout.splitlines()
+    assert [line.split()[-1] for line in lines if " worker " in line] == listed[0]["jobs"]
+    let_go(home)
+    assert process.wait(60) == 0
+    assert [home.state(job) for job in jobs] == ["completed"] * 5
+    assert sorted(ledger(home)) == ["begun"] * 5 + ["done"] * 5
+    assert roster.members(home.queue.folder) == []
