@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -20,7 +21,13 @@ from queuectl_lib.run.replacing import WorkerProcess, next_share
 from queuectl_lib.store import roster, showing
 from worker import Worker
 
-MEET = "touch here-%d; while [ $(ls here-* | wc -l) -lt %d ]; do sleep 0.02; done"  # ends once so many run at once
+# A program, on every system, that ends once so many run at once; the last word tells them apart.
+MEET = """
+import os, sys, time
+open("here-" + sys.argv[2], "w").close()
+while len([name for name in os.listdir() if name.startswith("here-")]) < int(sys.argv[1]):
+    time.sleep(0.02)
+"""
 
 
 def begun(home, count):
@@ -88,10 +95,18 @@ def test_supervisors_whose_time_is_limited_share_slots_and_not_processes(home):
 # ---------------------------------------------------------------- when one more begins
 
 
-@posix_only
 def test_as_many_jobs_run_at_once_in_one_process_as_it_has_slots(home):
-    jobs = [home.add(MEET % (number, 6), "--cwd", home.path) for number in range(6)]
-    log = home.drain("--count", "6", "--processes", "1")
+    def meet(number):
+        words = [sys.executable, "-c", MEET, "5", str(number)]
+        return home.run("add", "--cwd", home.path, "--", *words).id
+
+    jobs = [meet(number) for number in range(4)]
+    process = home.start("--count", "6", "--processes", "1", "--drain")
+    for job in jobs:
+        home.wait_for_state(job, "processing")
+    jobs.append(meet(4))  # the bell, beside jobs that run
+    assert process.wait(60) == 0
+    log = contents(process.log)
     assert log.count(": worker started, pid ") == 1
     for job in jobs:
         assert log.count("job %s started (attempt 1 of 4)" % job) == log.count("job %s completed" % job) == 1
