@@ -538,7 +538,7 @@ MUTANTS = [
         "supervisors with a time limit count without a lock",
         28,
         [("queuectl_lib/run/places.py", "        if all_up and found <= own:\n", "        if True:\n")],
-        "run/test_ensuring.py::test_supervisors_that_start_at_once_with_a_max_time_share_their_workers",
+        "run/test_ensuring.py::test_who_has_counted_lets_nobody_count_until_what_it_starts_is_up",
     ),
     Mutant(
         "a worker with a free slot does not hear the bell",

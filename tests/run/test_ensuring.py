@@ -12,6 +12,7 @@ from helpers.processes import end_process
 from helpers.waiting import wait_until
 
 from queuectl_lib.run.options import Options
+from queuectl_lib.run.places import Places
 from queuectl_lib.store import finding, roster
 from worker import Supervisor
 
@@ -225,6 +226,19 @@ def test_supervisors_that_start_at_once_with_a_max_time_share_their_workers(home
     assert (entries(home), len(home.workers())) == (2, 2)
     home.run("worker", "stop", "--now")
     assert [process.wait(20) for process in started] == [0] * 4
+
+
+@posix_only
+def test_who_has_counted_lets_nobody_count_until_what_it_starts_is_up(home):
+    home.run("initdb")
+    one, two = (Places(home.queue.folder, name, True) for name in ("one", "two"))
+    assert one.most(2, 0, True) == 2
+    assert two.most(2, 0, True) == 0, "the workers of the first cannot be counted yet"
+    assert one.most(2, 2, False) == 2
+    assert two.most(2, 0, True) == 0
+    assert one.most(2, 2, True) == 2
+    assert two.most(2, 0, True) == 2, "they are up, and those who live are counted now (here nobody)"
+    two.let_go()
 
 
 @posix_only
