@@ -14,8 +14,7 @@ multiprocessing primitive is shared: a killed child would take its lock along).
 A worker loops: heed requests, collect what ended, look around, start what is next, rest.
 Results that end together and the next claims share one transaction. While jobs are short it
 claims ahead what it expects to run within AHEAD_SECONDS, and gives back what it has not
-started as soon as one takes longer than QUICK_SECONDS, so no job waits behind a long one; then the
-next slot opens (run/slots).
+started as soon as one takes longer than QUICK_SECONDS: then the next slot opens (run/slots).
 
 A worker whose supervisor is gone finishes what runs and leaves. A job outlives its worker: when that is
 gone (its life file is no longer locked), any other decides by evidence what became of it (run/orphans).
@@ -371,7 +370,7 @@ class Worker:
                 self.one_round()
             except QueueError as error:
                 if not self.standing.is_lost(at_once=True):
-                    self.trouble.meet(str(error))
+                    self.trouble.meet(error)
                     self.bell.wait(self.trouble.pause, self.wake)
             except (OSError, MemoryError) as error:  # the disk or its permissions, memory: keep everything, go on
                 self.trouble.meet(trouble.in_words(error))
@@ -383,6 +382,7 @@ class Worker:
         if not self.queue.folder.identity:
             self.standing.recognise(self.queue.database, storage.settle, self.current.settings)
         self.collect_ended()
+        self.queue.database.busy_seconds = self.trouble.patience(self.running)
         if not self.standing.lost:
             self.look_around()
             self.keep_going()
@@ -508,16 +508,15 @@ class Worker:
         try:
             lost, claims, more = self.refusals.exchange(self.ended + given_back, want, self.current.settings)
         except QueueError as error:
-            self.trouble.meet(str(error), in_writing=True)
+            self.trouble.meet(error, in_writing=True)
             return
         self.trouble.over(in_writing=True)
-        for outcome in self.refusals.others(self.ended):
+        recorded, self.ended = self.refusals.others(self.ended), []
+        for outcome in recorded:
             self.report(outcome, outcome in lost)
-        self.ended = []
-        if given_back:
-            self.ahead.clear()
+        self.ahead.clear()
         self.ahead.extend(claims)
-        if more or given_back or self.running:  # what we recorded beside our own job may be due again
+        if more or given_back or (recorded and self.running):  # what we recorded beside our own job may be due again
             bell.ring(self.queue.folder.bell)
 
     def _something_due(self) -> bool:
@@ -531,7 +530,7 @@ class Worker:
         try:
             self.glance.refresh()
         except QueueError as error:
-            self.trouble.meet(str(error))
+            self.trouble.meet(error)
             return False
         self.trouble.over()
         return self.glance.next_due is not None and self.glance.next_due <= time.time()
@@ -581,7 +580,7 @@ class Worker:
         if True in [attempt.bound_output() for attempt in self.running]:
             return  # it writes fast: look again at once
         has_room = self.slots.have_room() and not self.stage
-        pause = self.due_within(self.slots.tick()) if has_room else self.slots.tick()
+        pause = min(self.slots.tick(), self.due_within(pace.TICK_SECONDS) if has_room else pace.TICK_SECONDS)
         if pause and not self.slots.wait(pause, self.wake, self.bell if has_room else None):
             self.spare.clear()  # long jobs: nothing is started soon
 
@@ -631,4 +630,4 @@ class Worker:
             self.orphans.look_after(self.glance.processing, held, self.running, free)
             self.collect_ended()  # those that had ended
         except QueueError as error:
-            self.trouble.meet(str(error))
+            self.trouble.meet(error)

@@ -31,6 +31,10 @@ class Interrupted(QueueError):
     exit_code = 130
 
 
+class Locked(HostError):
+    """Another process holds a lock for longer than was waited."""
+
+
 class NoDatabase(HostError):
     """The database file does not exist, or is empty."""
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @frame.command(
     "cron",
-    frame.argument("-n", "--count", metavar="N", default="1", help="how many workers (default 1)"),
+    frame.argument("-n", "--count", metavar="N", default="1", help="how many jobs at once (default 1)"),
 )
 def cron(call: Call) -> int:
     count = values.count_from_text(call.options.count, "--count", 1000)

@@ -255,3 +255,13 @@ def refusals_told(path: str) -> Iterator[None]:
     except OSError as error:
         where = error.filename if isinstance(error.filename, str) else path
         raise HostError("cannot use %s: %s" % (errors.printable(where), error.strerror or error)) from error
+
+
+def lacks_descriptors() -> bool:
+    """True where this process, or the host, can hardly open a file more."""
+    try:
+        for fd in os.pipe():
+            os.close(fd)
+    except OSError as error:
+        return error.errno in (errno.EMFILE, errno.ENFILE)
+    return False

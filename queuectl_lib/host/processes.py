@@ -37,6 +37,16 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def most_descriptors() -> int:
+    """How many files this process may have open."""
+    if sys.platform == "win32":
+        return 8192
+    import resource  # needed only before workers start
+
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return 65536 if limit == resource.RLIM_INFINITY else limit
+
+
 def booted_at() -> float:
     """When the host was started, seconds since 1970; 0.0 where the system does not tell."""
     if sys.platform == "linux":

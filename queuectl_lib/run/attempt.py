@@ -75,6 +75,9 @@ class Attempt:
             self.child = launching.launch_checked(claim, environment, [self.run_fd, *ends, self.notes_fd])
         finally:
             self.output.close_ends(ends)
+        if tree.JOBS_OUTLIVE_WORKERS:  # from here only the job's own tree holds the lock
+            os.close(self.run_fd)
+            self.run_fd = -1
         failpoints.failpoint("start.launched")
         self.tree.hold(self.child)
         if not tree.JOBS_OUTLIVE_WORKERS:  # elsewhere the watcher itself says so, before the command begins
@@ -222,15 +225,14 @@ class Attempt:
         return not self.is_free and self.queue.folder.is_held(self.run_path)
 
     def _let_go(self, has_ended: bool = False) -> None:
-        """Close our copies of the run lock: from here only the job's own tree holds it.
+        """Close the run file. Once the command's own process *has ended*, see whether somebody holds its lock still.
 
-        Where its process *has ended* perhaps nobody: what nobody holds nobody can inherit, so that is asked once.
+        What nobody holds nobody can inherit, so that is asked once.
         """
-        if self.run_fd not in (-1, self.notes_fd):
-            os.close(self.run_fd)
-            self.is_free = has_ended and locks.try_lock(self.notes_fd, shared=True)
-        if self.notes_fd >= 0:
-            os.close(self.notes_fd)
+        if has_ended and tree.JOBS_OUTLIVE_WORKERS and self.notes_fd >= 0:
+            self.is_free = locks.try_lock(self.notes_fd, shared=True)
+        for fd in {self.run_fd, self.notes_fd} - {-1}:
+            os.close(fd)
         self.run_fd = self.notes_fd = -1
 
     def status(self) -> Dict[str, str]:

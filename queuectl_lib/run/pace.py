@@ -29,6 +29,7 @@ SHORT_LIFE_SECONDS = 1.0  # a worker that dies sooner is replaced after a pause,
 BOOT_FAILURES = 3  # workers that die before they began, in a row, that stop a supervisor that was never ready
 NO_START_SECONDS = 30.0  # longest pause between two tries while no worker can start
 OTHER_VERSION = 4  # the exit code of a worker whose files are of another version than its supervisor
+LOCK_SECONDS = 0.5  # how long a worker whose jobs run waits for a lock at one go, before it looks at them
 TROUBLE_SECONDS = 5.0  # longest pause between two tries while the database refuses
 STOP_SECONDS = 30.0  # how long it may refuse a worker that has only to record what has ended, and leave
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 
+from queuectl_lib.errors import Locked
+from queuectl_lib.host import locks
 from queuectl_lib.run import pace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Dict, Optional, Sequence
+    from typing import Callable, Dict, Optional, Sequence, Union
 
     from queuectl_lib.run.attempt import Attempt
 
@@ -19,6 +21,7 @@ class Trouble:
     def __init__(self, say: Callable[[str], None]) -> None:
         self.say = say
         self.text = ""  # what was told last
+        self.lock_seconds = locks.BUSY_SECONDS  # that are waited for a lock at one go
         self.pause = 0.0  # seconds between two tries while the database refuses
         self.since = 0.0  # monotonic; when that began
         self.shortage_pause = 0.0  # while no process can be started
@@ -26,15 +29,27 @@ class Trouble:
         self.write_refused = False  # the last time
         self.starts: Dict[str, str] = {}  # of jobs, by token: told once they have begun
 
-    def meet(self, text: str, in_writing: bool = False) -> None:
-        """The database refuses: keep everything, say it once, try again, ever more slowly."""
+    def meet(self, error: Union[Exception, str], in_writing: bool = False) -> None:
+        """The database refuses: keep everything, say it once, try again, ever more slowly.
+
+        A lock that is waited for in short turns, for the sake of jobs that run, is told as late as one waited for at
+        one go, and tried again at once.
+        """
+        text, now, is_lock = str(error), time.monotonic(), isinstance(error, Locked)
         self.write_refused = self.write_refused or in_writing
-        if text != self.text:
+        if not self.pause:
+            self.since = now - (self.lock_seconds if is_lock else 0.0)
+        if text != self.text and (not is_lock or now - self.since > locks.BUSY_SECONDS - 1):
             self.text = text
             self.say("%s; trying again" % text)
-        self.since = self.since if self.pause else time.monotonic()
-        self.pause = min(max(0.1, self.pause * 2), pace.TROUBLE_SECONDS)
-        self.retry_at = time.monotonic() + self.pause
+        in_turns = is_lock and self.lock_seconds < locks.BUSY_SECONDS
+        self.pause = 0.1 if in_turns else min(max(0.1, self.pause * 2), pace.TROUBLE_SECONDS)
+        self.retry_at = now + self.pause
+
+    def patience(self, running: Sequence[Attempt]) -> float:
+        """How long to wait for a lock at one go, in seconds: not long where jobs run that may have to be ended."""
+        self.lock_seconds = pace.LOCK_SECONDS if running else locks.BUSY_SECONDS
+        return self.lock_seconds
 
     def note_start(self, token: str, shortage: Optional[str]) -> None:
         """A job has begun (None), or could not for a *shortage* of the host, and then it was not started."""
@@ -64,7 +79,8 @@ class Trouble:
         """The database has answered; where a write was refused only a write tells: reading may have gone on."""
         self.write_refused = self.write_refused and not in_writing
         if self.pause and not self.write_refused:
-            self.say("the database answers again")
+            if self.text:
+                self.say("the database answers again")
             self.text, self.pause, self.retry_at = "", 0.0, 0.0
 
     def is_over(self) -> bool:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from typing import Dict, List, Optional
 
 PROCESSES_PER_CORE = 2  # one feeds about a core with short jobs
-MOST_SLOTS = 50 if system.WINDOWS else 1000  # of one worker: Windows waits for no more than 63 ends at once
+SLOTS_ON_WINDOWS = 50  # of one worker: it waits for no more than 63 ends at once
+FILES_OF_WORKER, FILES_OF_JOB = 64, 4  # that may be open
 
 
 def checked_options(
@@ -31,9 +32,16 @@ def checked_options(
     )
 
 
+def most_slots() -> int:
+    """How many jobs one worker can run at once here."""
+    if system.WINDOWS:
+        return SLOTS_ON_WINDOWS
+    return max(1, (host.most_descriptors() - FILES_OF_WORKER) // FILES_OF_JOB)
+
+
 def useful_processes(jobs: int) -> int:
     """How many workers this host has a use for, to run so many *jobs* at once."""
-    return max(min(jobs, PROCESSES_PER_CORE * host.cores()), -(-jobs // MOST_SLOTS))
+    return max(min(jobs, PROCESSES_PER_CORE * host.cores()), -(-jobs // most_slots()))
 
 
 def checked_processes(jobs: int, text: str) -> int:
@@ -41,8 +49,10 @@ def checked_processes(jobs: int, text: str) -> int:
     found = values.count_from_text(text, "--processes", 1000)
     if found > jobs:
         raise BadInput("--processes %d is more than the jobs that may run at once: --count %d" % (found, jobs))
-    if found * MOST_SLOTS < jobs:
-        raise BadInput("--processes %d cannot run %d jobs at once: one runs up to %d" % (found, jobs, MOST_SLOTS))
+    if found * most_slots() < jobs:
+        why = "" if system.WINDOWS else " here (`ulimit -n`)"
+        text = "--processes %d cannot run %d jobs at once: one runs up to %d%s"
+        raise BadInput(text % (found, jobs, most_slots(), why))
     return found
 
 

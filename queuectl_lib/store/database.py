@@ -16,7 +16,7 @@ import sqlite3
 import stat
 
 from queuectl_lib import errors, values
-from queuectl_lib.errors import HostError, NoDatabase
+from queuectl_lib.errors import HostError, Locked, NoDatabase
 from queuectl_lib.host import failpoints, files, interrupts, locks, places, system
 from queuectl_lib.store import opening, schema
 from queuectl_lib.store.folder import Folder
@@ -170,10 +170,7 @@ class Database:
             fd = files.open_private(path, os.O_RDWR | os.O_CREAT)
         try:
             if not locks.wait_for_lock(fd, self.busy_seconds):
-                raise HostError(
-                    "%s has been locked by another queuectl for %d seconds: is one of them paused?"
-                    % (self.path, self.busy_seconds)
-                )
+                raise Locked("%s is locked by another queuectl for too long: is one of them paused?" % self.path)
             with locks.not_paused():
                 yield
         finally:

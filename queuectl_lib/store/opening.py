@@ -6,7 +6,7 @@ import contextlib
 import sqlite3
 
 from queuectl_lib import errors
-from queuectl_lib.errors import HostError
+from queuectl_lib.errors import HostError, Locked
 from queuectl_lib.host import files, places, system
 
 TYPE_CHECKING = False
@@ -122,13 +122,15 @@ def told(path: str) -> Iterator[None]:
         raise Refused(text % (errors.printable(path), errors.printable(str(error)))) from error
     except sqlite3.DatabaseError as error:
         text = "out of memory" if is_for_want_of_memory(error) else str(error)
-        kind = HostError if explained(text) else Refused
+        known = explained(text)
+        kind = Locked if known == LOCKED else HostError if known else Refused
         raise kind(explanation(path, text)) from error
 
 
+LOCKED = "is locked by another program for too long: end that program, then try again"
 EXPLANATIONS = (
-    ("locked", "is locked by another program for too long: end that program, then try again"),
-    ("busy", "is locked by another program for too long: end that program, then try again"),
+    ("locked", LOCKED),
+    ("busy", LOCKED),
     ("full", "cannot grow: the disk is full; nothing was changed"),
     ("readonly", "is read-only: check its permissions and those of its directory"),
     ("read-only", "is read-only: check its permissions and those of its directory"),
@@ -164,6 +166,8 @@ def explanation(path: str, message: str) -> str:
             text = "%s: %s, where SQLite keeps its temporary files, is full: set SQLITE_TMPDIR to another folder"
             return text % (errors.printable(path), errors.printable(elsewhere))
     meant = explained(message)
+    if "unable to open" in lowered and files.lacks_descriptors():
+        meant = "cannot be opened: this process has as many files open as it may have (ulimit -n)"
     return "%s%s" % (errors.printable(path), " " + meant if meant else ": " + errors.printable(message))
 
 

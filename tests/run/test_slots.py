@@ -2,22 +2,26 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 
 import pytest
+from helpers.bundle import ROOT
 from helpers.home import PATIENT, contents, ledger, let_go, wait_for_log
-from helpers.marks import posix_only
-from helpers.queue import SETTINGS, claim, enqueue
+from helpers.marks import needs_proc, posix_only
+from helpers.queue import SETTINGS, claim, enqueue, raw
 from helpers.waiting import wait_until
 
-from queuectl_lib.errors import BadInput
+from queuectl_lib.errors import BadInput, Locked
+from queuectl_lib.host import bell as bell_of_the_queue
 from queuectl_lib.host.waking import Bell, WakeUp
 from queuectl_lib.run import pace, replacing, slots, wording
 from queuectl_lib.run.options import Options
 from queuectl_lib.run.places import Places
 from queuectl_lib.run.replacing import WorkerProcess, next_share
+from queuectl_lib.run.trouble import Trouble
 from queuectl_lib.store import roster, showing
 from worker import Worker
 
@@ -347,3 +351,131 @@ def test_of_a_row_of_orphans_a_worker_adopts_as_many_as_it_has_slots(home):
     assert [home.state(job) for job in jobs] == ["completed"] * 5
     assert sorted(ledger(home)) == ["begun"] * 5 + ["done"] * 5
     assert roster.members(home.queue.folder) == []
+
+
+# ---------------------------------------------------------------- what a row must not cost
+
+
+def test_a_worker_with_a_free_slot_does_not_ring_for_itself(queue, monkeypatch):
+    rung = []
+    monkeypatch.setattr(bell_of_the_queue, "ring", rung.append)
+    one = worker_of(queue, 3)
+    one.bell = Bell(queue.folder.bell, queue.path)
+    one.running.append(Running(60))
+    one.bell.rung = True  # somebody has rung, and nothing is due
+    one.keep_going()
+    one.keep_going()
+    one.bell.close()
+    assert (rung, one.bell.rung) == ([], False)
+
+
+@posix_only
+def test_a_database_that_others_lock_keeps_no_running_job_from_its_timeout(home):
+    timed = home.add("while :; do echo on >> alive; sleep 0.05; done", "--cwd", home.path, "--timeout", "2")
+    brief = home.add("while [ ! -e locked ]; do sleep 0.02; done", "--cwd", home.path)
+    process = home.start("--count", "3", "--processes", "1")
+    home.wait_for_state(timed, "processing")
+    home.wait_for_state(brief, "processing")
+    with raw(home.queue) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        with open(os.path.join(home.path, "locked"), "w"):
+            pass  # its result has to wait for the lock
+        wait_until(lambda: not is_written(home, "alive"), "the other to be ended while the database is locked")
+        assert "is locked by" not in contents(process.log), "which is told once it has lasted for long"
+        connection.execute("ROLLBACK")
+    wait_until(lambda: "timed out after 2 s" in contents(process.log), "it to be recorded")
+    home.wait_for_state(brief, "completed")
+
+
+def is_written(home, name):
+    """Whether a file grows within a quarter of a second."""
+    before = contents(os.path.join(home.path, name))
+    time.sleep(0.25)
+    return not before or contents(os.path.join(home.path, name)) != before
+
+
+def test_trouble_does_not_keep_a_worker_from_looking_at_what_runs(queue, monkeypatch):
+    one = worker_of(queue, 3)
+    waited = []
+    monkeypatch.setattr(slots.Slots, "wait", lambda self, seconds, wake, bell=None: waited.append(seconds))
+    monkeypatch.setattr(Running, "bound_output", lambda self: False, raising=False)
+    one.bell = one.wake = "the bell"
+    one.running.append(Running(60))
+    one.trouble.retry_at = time.monotonic() + 5
+    one.watch_running()
+    one.running.append(Running(60, ending="cancelled"))
+    one.watch_running()
+    assert waited == [pace.TICK_SECONDS, pace.ADOPTED_TICK_SECONDS]
+
+
+def test_a_lock_is_told_after_as_long_where_it_is_waited_for_in_turns(capfd, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    told = []
+    for running in ([], [Running(60)]):
+        one = Trouble(told.append)
+        for _ in range(100):
+            now[0] += one.patience(running)
+            one.meet(Locked("it is locked"), in_writing=True)
+            if told:
+                break
+            now[0] += one.pause
+        assert told == ["it is locked; trying again"]
+        told.clear()
+        one.over(in_writing=True)
+        assert told == ["the database answers again"]
+        told.clear()
+    one.meet(Locked("it is locked"), in_writing=True)
+    one.over(in_writing=True)
+    assert told == [], "what was not told is not told to be over"
+
+
+@needs_proc
+def test_a_job_that_runs_takes_few_descriptors_of_its_worker(home):
+    process = home.start("--count", "8", "--processes", "1")
+    home.wait_for_workers(1)
+    folder = "/proc/%d/fd" % home.workers()[0]["pid"]
+    wait_until(lambda: not home.queue.database.fingerprint() or len(os.listdir(folder)) > 5, "it to be up")
+    patient(home, 1)
+    begun(home, 1)
+    before = len(os.listdir(folder))
+    patient(home, 7)
+    begun(home, 8)
+    assert len(os.listdir(folder)) - before <= 7 * (wording.FILES_OF_JOB - 1)
+    let_go(home)
+    process.terminate()
+    assert process.wait(60) == 0
+
+
+@posix_only
+def test_a_worker_has_no_more_slots_than_it_may_have_files_open(home, monkeypatch):
+    monkeypatch.setattr(wording.host, "cores", lambda: 1)
+    monkeypatch.setattr(wording.host, "most_descriptors", lambda: 264)
+    assert wording.most_slots() == 50
+    assert wording.checked_options("300", None, False, {}, None).processes == 6
+    with pytest.raises(BadInput, match=r"--processes 5 cannot run 300 jobs at once: one runs up to 50 here \(`ulimit"):
+        wording.checked_options("300", "5", False, {}, None)
+    monkeypatch.setattr(wording.host, "most_descriptors", lambda: 16)
+    assert wording.most_slots() == 1
+    monkeypatch.undo()
+    assert wording.host.most_descriptors() >= 16
+
+
+@posix_only
+def test_a_lack_of_descriptors_is_not_told_as_one_of_permissions(queue):
+    enqueue(queue)
+    script = (
+        "import os, resource, sys\n"
+        "sys.path.insert(0, %r)\n"
+        "from storage import Queue\n"
+        "from queuectl_lib.store import looking\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))\n"
+        "held = []\n"
+        "try:\n"
+        "    while True: held.append(os.open(os.devnull, os.O_RDONLY))\n"
+        "except OSError: os.close(held.pop())\n"
+        "try: looking.counts(Queue(sys.argv[1]).database)\n"
+        "except Exception as error: print(error)\n" % ROOT
+    )
+    said = subprocess.run([sys.executable, "-c", script, queue.path], stdout=subprocess.PIPE, check=True).stdout
+    assert "as many files open as it may have (ulimit -n)" in said.decode() or "Too many open files" in said.decode()
