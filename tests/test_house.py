@@ -132,8 +132,8 @@ STANDARD = {
         "msvcrt",
     ),
     *("multiprocessing", "os", "pickle", "pwd", "py_compile", "re", "select", "shutil", "signal", "socket", "sqlite3"),
-    *("stat", "struct", "subprocess", "sys", "tempfile", "threading", "time", "traceback", "typing", "unicodedata"),
-    "warnings",
+    *("resource", "stat", "struct", "subprocess", "sys", "tempfile", "threading", "time", "traceback", "typing"),
+    *("unicodedata", "warnings"),
 }
 
 
