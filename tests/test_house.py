@@ -115,7 +115,7 @@ def test_no_folder_imports_anything(name):
 
 
 STANDARD = {
-    *("__future__", "_frozen_importlib_external", "_thread", "_signal", "argparse", "calendar", "codecs"),
+    *("__future__", "_frozen_importlib_external", "_thread", "_signal", "argparse", "ast", "calendar", "codecs"),
     *("collections", "contextlib", "ctypes"),
     *(
         "datetime",

@@ -63,12 +63,12 @@ def admit() -> None:
 
 
 def lean(cache: str) -> str:
-    """Where bytecode.write_bytecode keeps beside the bytecode *cache* that without docstrings, as Python calls it."""
+    """Where bytecode.write_bytecode keeps beside the bytecode *cache* that of workers, as Python calls it."""
     return cache[: -len("pyc")] + "opt-2.pyc"
 
 
 class LeanLoader(SourceFileLoader):
-    """Takes the bytecode without docstrings, where there is one: a worker reads none, and keeps all that it has."""
+    """Takes the bytecode without docstrings and annotations, where it is: a worker reads none, and keeps all it has."""
 
     def get_data(self, path: str) -> bytes:
         if path.endswith(".pyc"):

@@ -13,7 +13,7 @@ from queuectl_lib.host.bundle import IS_ARCHIVE, LIBRARY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Iterator, List, Optional
+    from typing import Any, Callable, Iterator, List, Optional
 
 
 def sources() -> List[str]:
@@ -62,8 +62,8 @@ def write_bytecode() -> None:
     """Have the bytecode of all our files beside them, where they are ours.
 
     PYTHONDONTWRITEBYTECODE, which many containers set, forbids Python to keep what it has
-    compiled, not to use what is there. What a worker loads is there without docstrings, too. Raises HostError where
-    somebody else could have written that.
+    compiled, not to use what is there. What a worker loads is there without docstrings and annotations, too. Raises
+    HostError where somebody else could have written that.
     """
     if bundle.Finder.way:
         for path in sources():
@@ -77,7 +77,90 @@ def write_bytecode() -> None:
             for path in missing:
                 keep_only_whole(py_compile.compile(path, doraise=True))
             for path in lean:
-                keep_only_whole(py_compile.compile(path, lean_cache_of(path), doraise=True, optimize=2))
+                keep_only_whole(write_lean(path))
+
+
+def write_lean(path: str) -> str:
+    """Write the bytecode that a worker loads, of the source *path*; returns where. Raises OSError.
+
+    It reads no docstrings, annotations (54 kB of strings and tuples) and columns of tracebacks (15 kB).
+    """
+    import ast  # needed only here
+    import marshal
+    import struct
+
+    with open(path, "rb") as file:
+        info = os.fstat(file.fileno())
+        tree = ast.parse(file.read(), path)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+        elif isinstance(node, ast.arg):
+            node.annotation = None
+        for part in ("body", "orelse", "finalbody"):
+            statements = getattr(node, part, None)
+            if isinstance(statements, list):
+                statements[:] = [plain_assignment(one) if isinstance(one, ast.AnnAssign) else one for one in statements]
+    code = lines_only(compile(tree, path, "exec", dont_inherit=True, optimize=2))
+    cache = lean_cache_of(path)
+    os.makedirs(os.path.dirname(cache), exist_ok=True)
+    partial = "%s.%d" % (cache, os.getpid())
+    try:
+        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, info.st_mode & 0o666 | 0o200), "wb") as file:
+            file.write(importlib.util.MAGIC_NUMBER)
+            file.write(struct.pack("<3I", 0, int(info.st_mtime) & 0xFFFFFFFF, info.st_size & 0xFFFFFFFF))
+            file.write(marshal.dumps(code))
+        os.replace(partial, cache)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(partial)
+        raise
+    return cache
+
+
+def plain_assignment(statement: Any) -> Any:
+    """The statement NAME: TYPE = VALUE without the type; one that does nothing where there is no value."""
+    import ast  # needed only here
+
+    if statement.value is None:
+        return ast.copy_location(ast.Pass(), statement)
+    return ast.copy_location(ast.Assign([statement.target], statement.value, lineno=statement.lineno), statement)
+
+
+def lines_only(code: Any) -> Any:
+    """A code object that knows its lines, not the columns too: its table has but entries of kind 13 and 15.
+
+    (Of Python 3.11 and later: Objects/locations.md in its sources. An entry is for up to eight code units.)
+    """
+    if not hasattr(code, "co_positions"):
+        return code
+    table, before = bytearray(), code.co_firstlineno
+    for start, end, line in code.co_lines():
+        for place in range(start, end, 16):
+            kind = 15 if line is None else 13
+            table.append(0x80 | kind << 3 | (min(end - place, 16) // 2 - 1))
+            if line is not None:
+                table += signed_number(line - before)
+                before = line
+    inner = [lines_only(one) if isinstance(one, type(code)) else one for one in code.co_consts]
+    found = code.replace(co_linetable=bytes(table), co_consts=tuple(inner))
+    return found if lines_of(found) == lines_of(code) else code
+
+
+def signed_number(value: int) -> bytearray:
+    """As that table has it: six bits a byte, the lowest first, of them the first one for the sign."""
+    rest = abs(value) << 1 | (value < 0)
+    found = bytearray()
+    while rest > 63:
+        found.append(rest & 63 | 64)
+        rest >>= 6
+    found.append(rest)
+    return found
+
+
+def lines_of(code: Any) -> List[Optional[int]]:
+    """The line of each code unit."""
+    return [line for start, end, line in code.co_lines() for _ in range(start, end, 2)]
 
 
 def is_for_calls(path: str) -> bool:
