@@ -430,6 +430,7 @@ def test_a_lock_is_told_after_as_long_where_it_is_waited_for_in_turns(capfd, mon
     assert told == [], "what was not told is not told to be over"
 
 
+@posix_only
 @needs_proc
 def test_a_job_that_runs_takes_few_descriptors_of_its_worker(home):
     process = home.start("--count", "8", "--processes", "1")
