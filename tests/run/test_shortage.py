@@ -91,7 +91,8 @@ def test_a_process_limit_that_keeps_jobs_from_beginning_costs_none_an_attempt(so
         mine = processes_of(SOMEBODY)
         limit_processes(somebody, mine, len(mine) + 1)  # the watcher can be started, and nothing by it
         enqueue(somebody, 5)
-        wait_until(lambda: "cannot start a job (its shell could not begin" in contents(log), "the shortage to be told")
+        # In other words where the call that enqueues, which counts as well, has not ended yet: it is told once.
+        wait_until(lambda: "cannot start a job (" in contents(log), "the shortage to be told")
         assert "dead            0\n" in somebody.run("--home", somebody.home, "status")
         assert " started (attempt" not in contents(log)
         limit_processes(somebody, mine, -1)
