@@ -76,13 +76,14 @@ class Folder:
 
     def details_of(self, name: str) -> Fields:
         """What the supervisor or worker *name* has written of itself, or had when it died."""
-        found: Fields = {"kind": "starting", "name": name, "pid": 0, "limited": False}
+        found: Fields = {"kind": "starting", "name": name, "pid": 0, "limited": False, "slots": 1}
         found.update(host="", since="", supervisor="")
         try:
             with open(self.life_path(name), "rb") as file:
-                found.update(json.loads(file.read(4096).decode("ascii")))
-        except (OSError, ValueError):
-            pass  # it has just begun, or has just gone
+                told = json.loads(file.read(4096).decode("ascii"))
+            found.update((key, one) for key, one in told.items() if type(one) is type(found.get(key, one)))
+        except (OSError, ValueError, AttributeError, RecursionError):
+            pass  # it has just begun, or has just gone; or a job has written there what none of ours would
         return found
 
     def put_request(self, supervisor: str, request: str) -> None:

@@ -25,6 +25,7 @@ from queuectl_lib.run.trouble import Trouble
 from queuectl_lib.store import roster, showing
 from worker import Worker
 
+ODD_MEMBER = '{"kind": "worker", "slots": "many", "pid": [], "limited": 1}'
 # A program, on every system, that ends once so many run at once; the last word tells them apart.
 MEET = """
 import os, sys, time
@@ -94,6 +95,20 @@ def test_supervisors_whose_time_is_limited_share_slots_and_not_processes(home):
     assert sorted(one["slots"] for one in home.workers()) == [2, 3]
     assert Places(home.queue.folder, "third", True).most(4, 0, True) == 0
     assert first.poll() is None and second.poll() is None
+
+
+@posix_only
+@pytest.mark.parametrize("text", [ODD_MEMBER, "[1, 2]", "7", "[" * 4000])
+def test_whatever_a_job_writes_into_the_life_file_of_its_worker_is_no_traceback(home, text):
+    process = home.start("--count", "3", "--processes", "1")
+    home.wait_for_workers(1)
+    with open(home.queue.folder.life_path(home.workers()[0]["name"]), "w") as file:
+        file.write(text)
+    assert " alive, jobs at once: " in home.run("status").stdout
+    home.run("worker", "list")
+    assert isinstance(home.run("status", "--json").json["slots"], int)
+    process.terminate()
+    assert process.wait(60) == 0
 
 
 # ---------------------------------------------------------------- when one more begins
