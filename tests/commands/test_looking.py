@@ -6,11 +6,13 @@ import re
 import shlex
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 from helpers.home import Home, through_a_shell
 from helpers.marks import WINDOWS, posix_only
+from helpers.terminals import THE_END, read_to_the_end
 from helpers.waiting import wait_until
 
 from queuectl_lib import times
@@ -51,19 +53,22 @@ def on_a_terminal(home, *words, **settings):
     process = subprocess.Popen(
         home.command(*words), stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, env=environment
     )
+    marking = threading.Thread(target=mark_the_end, args=(process, theirs))
+    marking.start()
+    shown = read_to_the_end(ours)
+    marking.join()
     os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            data = os.read(ours, 65536)
-        except OSError:  # Linux reports the end of a terminal so
-            data = b""
-        if not data:
-            break
-        shown += data
     os.close(ours)
-    assert process.wait() == 0, shown
+    assert process.poll() == 0, shown
     return shown.decode("utf-8").replace("\r\n", "\n")
+
+
+def mark_the_end(process, terminal):
+    """Write THE_END to *terminal* where *process* has ended."""
+    try:
+        process.wait(60)
+    finally:
+        os.write(terminal, THE_END)
 
 
 @pytest.fixture(scope="module")
