@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import re
 
 from queuectl_lib import errors, values
@@ -18,7 +19,13 @@ def utc_text(seconds: float) -> str:
     """A wall-clock time (seconds since 1970) as ISO 8601 UTC with microseconds and Z."""
     micros = int(round(seconds * 1000000))
     whole, part = divmod(micros, 1000000)
-    return (EPOCH + datetime.timedelta(seconds=whole)).isoformat() + ".%06dZ" % part
+    return "%s.%06dZ" % (second_text(whole), part)
+
+
+@functools.lru_cache(maxsize=4)
+def second_text(second: int) -> str:
+    """A whole second of it: a busy worker writes hundreds of times of one."""
+    return (EPOCH + datetime.timedelta(seconds=second)).isoformat()
 
 
 def utc_seconds(text: str) -> float:

@@ -76,7 +76,7 @@ def spawn(arguments: List[str], cwd: str, environment: Dict[str, str], streams: 
             environment,
             file_actions=[(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(streams)],
             setsid=True,
-            setsigdef=[signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTTOU],
+            setsigdef=ALL_SIGNALS,
         )
     finally:
         os.fchdir(here)
@@ -84,6 +84,8 @@ def spawn(arguments: List[str], cwd: str, environment: Dict[str, str], streams: 
             os.close(here)
 
 
+# A job is freed from what a worker ignores. All of them: of any other, the C library asks the kernel first.
+ALL_SIGNALS = [] if sys.platform == "win32" else sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 HERE: List[int] = []  # the directory of a process that starts many, and stays in it
 
 

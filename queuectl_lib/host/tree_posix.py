@@ -92,11 +92,13 @@ class Tree:
 
     def seems_alive(self) -> bool:
         """A cheap sign that something lives on: the process group of the watcher is not empty."""
-        if self.child is not None and not getattr(self.child, "is_kept", False):
-            with contextlib.suppress(OSError):
-                os.killpg(self.child.pid, 0)
-                return True
-        return False
+        if self.child is None or getattr(self.child, "is_kept", False):
+            return False
+        try:
+            os.killpg(self.child.pid, 0)
+        except OSError:
+            return False
+        return True
 
     def members(self) -> List[int]:
         """The pids that live now, as far as they can be seen."""

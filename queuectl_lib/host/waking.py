@@ -134,7 +134,7 @@ class WakeUp:
 
 def has_ended(children: Sequence[ChildProcess]) -> bool:
     """True where one of them is over."""
-    return any(child.poll() is not None for child in children)
+    return True in [child.poll() is not None for child in children]
 
 
 class Bell:

@@ -131,6 +131,9 @@ def status_code(text: str) -> int:
     return code if code < 256 or system.WINDOWS else 128 + code % 128
 
 
+HINTS = {126: " (not executable)", 127: " (command not found)", 9009: " (command not found)"}  # what shells mean by it
+
+
 def how_it_ended(code: int) -> Tuple[str, Optional[str]]:
     """An exit code (negative: a signal, as Popen says it) in words, and the signal's name.
 
@@ -140,5 +143,4 @@ def how_it_ended(code: int) -> Tuple[str, Optional[str]]:
     if not system.WINDOWS and 0 < number < signal.NSIG:
         name = signals.signal_name(number)
         return ("killed by %s" % name if code < 0 else "killed by %s (exit code %d)" % (name, code)), name
-    hints = {126: " (not executable)", 127: " (command not found)", 9009: " (command not found)"}
-    return "exit code %d%s" % (code, hints.get(code, "")), None
+    return "exit code %d%s" % (code, HINTS.get(code, "")), None

@@ -43,7 +43,10 @@ class Slots:
     def young(self) -> Optional[Attempt]:
         """The one of our own that may be short yet."""
         began = time.monotonic() - pace.QUICK_SECONDS
-        return next((one for one in self.running if one.began > began and not one.adopted), None)
+        for one in self.running:
+            if one.began > began and not one.adopted:
+                return one
+        return None
 
     def free(self) -> int:
         """How many more may run beside those that do."""
@@ -76,10 +79,12 @@ class Slots:
 
     def wait(self, seconds: float, wake: WakeUp, bell: Optional[Bell] = None) -> bool:
         """Wait until a command's own process ends or the *bell* rings (True), a signal, a deadline, or *seconds*."""
-        deadlines = [one.deadline for one in self.running if one.deadline is not None and not one.ending]
-        if deadlines:
-            seconds = min(seconds, max(0.001, min(deadlines) - time.monotonic()))
-        children = [one.child for one in self.running if one.child is not None and not one.lingers()]
+        children = []
+        for one in self.running:
+            if one.deadline is not None and not one.ending:
+                seconds = min(seconds, max(0.001, one.deadline - time.monotonic()))
+            if one.child is not None and not one.lingers():
+                children.append(one.child)
         return wake.wait_for(children, seconds, pace.QUICK_SECONDS, bell)
 
     def tick(self) -> float:

@@ -47,6 +47,7 @@ class Standing:
         self.place = identity_of(folder.path)
         self.lost = ""  # or MOVED, or DELETED
         self.looked_at = 0.0
+        self.shown_at = 0.0  # monotonic: when our life file was last seen before a start
         self.missed_at = 0.0  # monotonic: when our life file was first seen to be gone
         self.told = ""
 
@@ -71,8 +72,15 @@ class Standing:
         return bool(self.lost)
 
     def is_shown(self) -> bool:
-        """True while others can see that we live. For each start of a job, so it costs one look at one file."""
+        """True while others can see that we live, or could a moment ago. For each start of a job.
+
+        They wait for MISSING_SECONDS before they take anybody for dead, so what was just seen need not be looked for.
+        """
+        now = time.monotonic()
+        if now - self.shown_at < pace.HEED_SECONDS:
+            return True
         if self.presence.is_shown():
+            self.shown_at = now
             return True
         self.is_lost(at_once=True)
         return False
