@@ -20,11 +20,10 @@ What the arrows stand on, each a room of queuectl_lib/store:
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 import time
 
-from queuectl_lib import times
+from queuectl_lib import contexts, times
 from queuectl_lib.errors import NoDatabase, QueueError
 from queuectl_lib.host import bell, failpoints, locks
 from queuectl_lib.jobs import states
@@ -227,7 +226,7 @@ class Queue:
         Those whose key is held stay, and their ids are put into *left*.
         """
         found, stay = [], []
-        with contextlib.suppress(NoDatabase), self.database.writing() as connection:
+        with contexts.suppress(NoDatabase), self.database.writing() as connection:
             found = connection.execute(self.FIND_DEAD).fetchall()
             stay = [head["id"] for head in found if requeue_one(connection, head, now) is not None]
         if left is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 
 from queuectl_lib import errors, times, values
 from queuectl_lib.errors import BadInput, HostError
@@ -57,7 +56,7 @@ def check_db_path(value: object, key: str) -> str:
         raise BadInput("db_path is empty")
     if os.path.normpath(text) in (".", "..", "config.json"):
         raise BadInput("db_path: %s is no place for a database" % errors.shown(text))
-    longest = max(len(part.encode("utf-8")) for part in re.split(r"[/\\]", text))
+    longest = max(len(part.encode("utf-8")) for part in text.replace("\\", "/").split("/"))
     if longest > 200 or len(text.encode("utf-8")) > 1000:
         raise BadInput("db_path: %s is too long" % errors.shown(text))
     return text

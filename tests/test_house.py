@@ -115,7 +115,17 @@ def test_no_folder_imports_anything(name):
 
 
 STANDARD = {
-    *("__future__", "_frozen_importlib_external", "_thread", "_signal", "argparse", "ast", "calendar", "codecs"),
+    *(
+        "__future__",
+        "_frozen_importlib",
+        "_frozen_importlib_external",
+        "_thread",
+        "_signal",
+        "argparse",
+        "ast",
+        "calendar",
+        "codecs",
+    ),
     *("collections", "contextlib", "ctypes"),
     *(
         "datetime",
@@ -132,8 +142,8 @@ STANDARD = {
         "msvcrt",
     ),
     *("multiprocessing", "os", "pickle", "pwd", "py_compile", "re", "select", "shutil", "signal", "socket", "sqlite3"),
-    *("resource", "stat", "struct", "subprocess", "sys", "tempfile", "threading", "time", "traceback", "typing"),
-    *("unicodedata", "warnings"),
+    *("resource", "stat", "struct", "subprocess", "sys", "tempfile", "threading", "time", "traceback", "types"),
+    *("typing", "unicodedata", "warnings"),
 }
 
 
@@ -419,7 +429,7 @@ import queuectl
 code = queuectl.main(sys.argv[1:])
 sys.stderr.write("\\n".join(["code=%%d" %% code] + sorted(sys.modules)))
 """
-ALWAYS = "errors values times settings commands.main commands.frame commands.terminal commands.untranslated"
+ALWAYS = "contexts errors values times settings commands.main commands.frame commands.terminal commands.untranslated"
 ALWAYS += " host.bundle host.files host.locks"
 ALWAYS += " host.interrupts host.places host.trust host.system host.failpoints host.bell"
 ALWAYS += " jobs.ids jobs.states"
@@ -457,6 +467,7 @@ def test_a_frequent_command_loads_exactly_the_rooms_that_it_needs(tmp_path, word
     assert len(ours) <= 31
     heavy = {"signal", "multiprocessing", "subprocess", "typing", "socket", "difflib", "tempfile", "asyncio"}
     assert set(loaded) & heavy == set()
+    assert "contextlib" not in loaded or words == "check", "contexts.py is there to spare it"
 
 
 # What is imported later all the same: by callers alone, or by a supervisor before anybody can see that it is there.

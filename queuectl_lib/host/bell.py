@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 import sys
 
+from queuectl_lib import contexts
 from queuectl_lib.host import files
 
 
@@ -14,7 +14,7 @@ def make(path: str) -> None:
     """Hang the bell where it is missing, or where something else has its place (but for a folder, which stays)."""
     if sys.platform == "win32":
         return
-    with contextlib.suppress(OSError):
+    with contexts.suppress(OSError):
         try:
             if stat.S_ISFIFO(os.lstat(path).st_mode):
                 return
@@ -28,7 +28,7 @@ def ring(path: str) -> None:
     """Wake one worker that sleeps, where one does."""
     if sys.platform == "win32":
         return
-    with contextlib.suppress(OSError):
+    with contexts.suppress(OSError):
         fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
         try:
             if stat.S_ISFIFO(os.fstat(fd).st_mode):

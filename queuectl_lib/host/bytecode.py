@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
 import os
 import sys
 
 import queuectl_lib
+from queuectl_lib import contexts
 from queuectl_lib.host import bundle
 from queuectl_lib.host.bundle import IS_ARCHIVE, LIBRARY
 
@@ -24,30 +23,21 @@ def sources() -> List[str]:
     return [] if IS_ARCHIVE else sorted(found)
 
 
-def cache_of(path: str) -> str:
-    """Where Python keeps the bytecode of the source *path*."""
-    return importlib.util.cache_from_source(path)
-
-
 def lean_cache_of(path: str) -> str:
-    return bundle.lean(cache_of(path))
+    return bundle.lean(bundle.cache_of(path))
 
 
-def uncached(cache_of: Callable[[str], str] = cache_of) -> Iterator[str]:
+def uncached(cache_of: Callable[[str], str] = bundle.cache_of) -> Iterator[str]:
     """The sources that have no bytecode, or one that is not theirs any more (of another time or size)."""
-    import struct  # needed only here
-
     for path in sources():
         if os.path.basename(path) == "queuectl.py":
             continue  # Python compiles it at each call, whatever there is
         try:
-            with open(cache_of(path), "rb") as file:  # PEP 552: magic, flags, time, size
-                header = file.read(16)
-            info = os.stat(path)
+            with open(cache_of(path), "rb") as file:
+                is_current = file.read(bundle.HEADER_BYTES) == bundle.header_of(os.stat(path))
         except OSError:
-            yield path
-            continue
-        if header[4:] != struct.pack("<3I", 0, int(info.st_mtime) & 0xFFFFFFFF, info.st_size & 0xFFFFFFFF):
+            is_current = False
+        if not is_current:
             yield path
 
 
@@ -73,7 +63,7 @@ def write_bytecode() -> None:
     if missing or lean:
         import py_compile  # needed only here
 
-        with contextlib.suppress(OSError, py_compile.PyCompileError):  # a full disk: it was only to be quicker
+        with contexts.suppress(OSError, py_compile.PyCompileError):  # a full disk: it was only to be quicker
             for path in missing:
                 keep_only_whole(py_compile.compile(path, doraise=True))
             for path in lean:
@@ -87,7 +77,6 @@ def write_lean(path: str) -> str:
     """
     import ast  # needed only here
     import marshal
-    import struct
 
     with open(path, "rb") as file:
         info = os.fstat(file.fileno())
@@ -107,12 +96,10 @@ def write_lean(path: str) -> str:
     partial = "%s.%d" % (cache, os.getpid())
     try:
         with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, info.st_mode & 0o666 | 0o200), "wb") as file:
-            file.write(importlib.util.MAGIC_NUMBER)
-            file.write(struct.pack("<3I", 0, int(info.st_mtime) & 0xFFFFFFFF, info.st_size & 0xFFFFFFFF))
-            file.write(marshal.dumps(code))
+            file.write(bundle.header_of(info) + marshal.dumps(code))
         os.replace(partial, cache)
     except OSError:
-        with contextlib.suppress(OSError):
+        with contexts.suppress(OSError):
             os.unlink(partial)
         raise
     return cache
@@ -174,7 +161,7 @@ def keep_only_whole(cache: Optional[str]) -> None:
 
     if cache:
         with open(cache, "rb") as file:
-            code = file.read()[16:]  # PEP 552: behind the header
+            code = file.read()[bundle.HEADER_BYTES :]
         try:
             marshal.loads(code)
         except (EOFError, ValueError, TypeError):

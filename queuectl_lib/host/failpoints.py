@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
+
+from queuectl_lib import contexts
 
 
 def failpoint(name: str) -> None:
@@ -13,7 +14,7 @@ def failpoint(name: str) -> None:
     QUEUECTL_FAILPOINT=NAME:FILE kills it there once: the first to create FILE dies.
     """
     if FAILPOINT and FAILPOINT.partition(":")[0] == name:
-        with contextlib.suppress(FileExistsError):
+        with contexts.suppress(FileExistsError):
             os.close(os.open(FAILPOINT.partition(":")[2], os.O_CREAT | os.O_EXCL))
             if sys.platform == "win32":
                 os._exit(9)

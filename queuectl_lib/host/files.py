@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import stat
 import sys
 import time
 
-from queuectl_lib import errors
+from queuectl_lib import contexts, errors
 from queuectl_lib.errors import HostError
 
 if sys.platform == "linux":
@@ -81,7 +80,7 @@ def restore_owner_bits(fd: int) -> None:
 def keep_mode(fd: int, path: str) -> None:
     """Give an open file that is to replace *path* the mode of that one, less what others could write."""
     if sys.platform != "win32":
-        with contextlib.suppress(OSError):
+        with contexts.suppress(OSError):
             os.fchmod(fd, stat.S_IMODE(os.stat(path).st_mode) & 0o755)
 
 
@@ -228,7 +227,7 @@ def sync_folder(path: str) -> None:
     """Make a new entry of a directory survive power loss (not needed on Windows)."""
     if sys.platform == "win32":
         return
-    with contextlib.suppress(OSError):
+    with contexts.suppress(OSError):
         fd = os.open(path, os.O_RDONLY)
         try:
             os.fsync(fd)
@@ -247,7 +246,7 @@ def make_home(home: str) -> None:
             trust.Way().refuse_untrusted(home)  # a neighbour may have been there first, a moment ago
 
 
-@contextlib.contextmanager
+@contexts.contextmanager
 def refusals_told(path: str) -> Iterator[None]:
     """Turn what the system says about *path* into one line that helps."""
     try:

@@ -7,8 +7,9 @@ the call, and nothing was done. From the commit on it is only noted, until what 
 
 from __future__ import annotations
 
-import contextlib
 import os
+
+from queuectl_lib import contexts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def keep_until_told() -> None:
     KEPT[:] = [True]
 
 
-@contextlib.contextmanager
+@contexts.contextmanager
 def held() -> Iterator[None]:
     """Commit in this block. Raises KeyboardInterrupt behind it, where nobody asked to keep_until_told."""
     hold()
@@ -50,7 +51,7 @@ def hold() -> None:
         number = int(getattr(signal, name, 0))
         handler = signal.getsignal(number) if number and number not in HELD else None
         if handler is signal.default_int_handler or handler == signal.SIG_DFL:
-            with contextlib.suppress(ValueError):  # not in the main thread: there it is nobody's to hold
+            with contexts.suppress(ValueError):  # not in the main thread: there it is nobody's to hold
                 signal.signal(number, note)
                 HELD[number] = handler
 

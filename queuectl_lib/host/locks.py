@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import _thread
-import contextlib
 import os
 import sys
 import time
 
+from queuectl_lib import contexts
 from queuectl_lib.errors import HostError
 from queuectl_lib.host import files
 
@@ -74,7 +74,7 @@ def lock_apart(fd: int) -> bool:
 def is_locked_apart(fd: int) -> bool:
     """True where somebody else holds that second lock of an open file."""
     if sys.platform == "linux":
-        with contextlib.suppress(OSError):
+        with contexts.suppress(OSError):
             return not fcntl.fcntl(fd, ASK_APART, WHOLE).startswith(fcntl.F_UNLCK.to_bytes(2, sys.byteorder))
     return False
 
@@ -96,7 +96,7 @@ def wait_for_lock(fd: int, seconds: float) -> bool:
         if left <= 0:
             return False
         if pause > IN_LINE_AFTER and sys.platform != "win32":
-            with contextlib.suppress(RuntimeError):  # no thread can be started: ask on
+            with contexts.suppress(RuntimeError):  # no thread can be started: ask on
                 return lock_in_line(fd, left)
         time.sleep(min(pause, left))
         pause = min(pause * 1.5, 0.01)
@@ -196,7 +196,7 @@ def remove_held_file(path: str, fd: int) -> None:
             os.close(fd)
 
 
-@contextlib.contextmanager
+@contexts.contextmanager
 def not_paused() -> Iterator[None]:
     """Put Ctrl+Z off while the gate is held: one paused process must not stop the queue."""
     if sys.platform == "win32":

@@ -8,7 +8,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterable, Optional
+    from typing import Dict, Iterable, Optional
 
 NETWORK_FILE_SYSTEMS = (
     *("nfs", "cifs", "smb", "9p", "afs", "ceph", "gluster", "lustre", "ncpfs", "beegfs", "gpfs", "ocfs2", "gfs2"),
@@ -25,16 +25,25 @@ def network_file_system(path: str, mountinfo: str = "/proc/self/mountinfo") -> O
     return kind if bare.startswith(NETWORK_FILE_SYSTEMS) else None
 
 
+LAST_READ: Dict[str, bytes] = {}  # of that file, between two questions that are asked together
+
+
+def contents(mountinfo: str) -> bytes:
+    """What the file says, b"" where there is none (not Linux)."""
+    try:
+        fd = os.open(mountinfo, os.O_RDONLY)
+    except OSError:
+        return b""
+    with open(fd, "rb", buffering=0) as file:
+        return file.read()
+
+
 def mounted_alone(paths: Iterable[str], mountinfo: str = "/proc/self/mountinfo") -> Optional[str]:
     """The first of the files *paths* that is a mount point by itself: the same file has another name elsewhere.
 
     None where there is none, or where the system does not tell (not Linux).
     """
-    try:
-        with open(mountinfo, "rb") as file:
-            text = file.read()
-    except OSError:
-        return None
+    text = LAST_READ[mountinfo] = contents(mountinfo)
     for path in paths:
         place = os.fsencode(path)
         for blank in b"\\ \t\n":  # proc(5): they stand there in octal digits
@@ -46,13 +55,10 @@ def mounted_alone(paths: Iterable[str], mountinfo: str = "/proc/self/mountinfo")
 
 def file_system(path: str, mountinfo: str = "/proc/self/mountinfo") -> str:
     """The kind of file system that holds *path*, "" where the system does not tell (not Linux)."""
-    try:
-        with open(mountinfo, encoding="utf-8", errors="surrogateescape") as file:
-            mounts = [line.split() for line in file]
-    except OSError:
-        return ""
+    text = LAST_READ.pop(mountinfo, b"") or contents(mountinfo)
     best, kind = "", ""
-    for words in mounts:  # proc(5): the fifth word is the place, the kind follows the lone -
+    for line in text.decode("utf-8", "surrogateescape").strip("\n").split("\n") if text else ():
+        words = line.split()  # proc(5): the fifth word is the place, the kind follows the lone -
         place = words[4]
         if "\\" in place:  # a space, say, in three octal digits
             place = re.sub(r"\\(\d{3})", lambda match: chr(int(match.group(1), 8)), place)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import re
@@ -10,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+
+from queuectl_lib import contexts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ def send_signal(pid: int, start: str, number: int) -> None:
     if sys.platform == "win32":
         raise NotImplementedError
     handle = pidfd(pid)  # holds the identity between the look and the signal, where the kernel has that
-    with contextlib.suppress(OSError):
+    with contexts.suppress(OSError):
         process = process_table().get(pid) if handle is None else linux_process(str(pid))
         if process and process.start == start:
             if sys.platform == "linux" and handle is not None and hasattr(signal, "pidfd_send_signal"):
@@ -213,7 +214,7 @@ def send_signal(pid: int, start: str, number: int) -> None:
 def pidfd(pid: int) -> Optional[int]:
     """A handle on *pid*; None where the system has none (before Linux 5.3), or refuses it (old containers)."""
     if sys.platform == "linux" and hasattr(os, "pidfd_open"):
-        with contextlib.suppress(OSError):
+        with contexts.suppress(OSError):
             return int(os.pidfd_open(pid))
     return None
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
+
+from queuectl_lib import contexts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def free_signals() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
-@contextlib.contextmanager
+@contexts.contextmanager
 def signals_held_back() -> Iterator[None]:
     """Start a child that gets no signal before it can handle one (it unblocks them itself)."""
     if sys.platform == "win32":
@@ -61,7 +62,7 @@ def reset_signals(wake: WakeUp) -> None:
         wake.ignore(signal.SIGBREAK)
         return
     for number in range(1, signal.NSIG):
-        with contextlib.suppress(OSError, ValueError):
+        with contexts.suppress(OSError, ValueError):
             kept = (signal.SIGPIPE, getattr(signal, "SIGXFSZ", 0), signal.SIGTTOU)  # Python's, ours; spawn resets them
             if signal.getsignal(number) == signal.SIG_IGN and number not in kept:
                 signal.signal(number, signal.SIG_DFL)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -10,6 +9,8 @@ import sys
 
 if sys.platform != "win32":
     import fcntl
+
+from queuectl_lib import contexts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,7 +86,10 @@ def spawn(arguments: List[str], cwd: str, environment: Dict[str, str], streams: 
 
 
 # A job is freed from what a worker ignores. All of them: of any other, the C library asks the kernel first.
-ALL_SIGNALS = [] if sys.platform == "win32" else sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
+if sys.platform == "win32":
+    ALL_SIGNALS: List[int] = []
+else:
+    ALL_SIGNALS = sorted(set(map(int, signal.valid_signals())) - {signal.SIGKILL, signal.SIGSTOP})
 HERE: List[int] = []  # the directory of a process that starts many, and stays in it
 
 
@@ -98,7 +102,7 @@ def prepare() -> None:
         HERE.append(os.open(".", os.O_RDONLY))
     for entry in os.listdir("/dev/fd") if os.path.isdir("/dev/fd") else range(256):
         if int(entry) > 2:
-            with contextlib.suppress(OSError):
+            with contexts.suppress(OSError):
                 os.set_inheritable(int(entry), False)
 
 
@@ -138,7 +142,7 @@ class Child:
     def _peek(self) -> Optional[int]:
         """The same, and it stays to be reaped."""
         if sys.platform == "linux":
-            with contextlib.suppress(ChildProcessError):
+            with contexts.suppress(ChildProcessError):
                 found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
                 if found is None:
                     return None
@@ -171,7 +175,7 @@ def detached(command: List[str], environment: Dict[str, str], log: int) -> subpr
     )
 
 
-@contextlib.contextmanager
+@contexts.contextmanager
 def unheard(wanted: bool = True) -> Iterator[None]:
     """What is started meanwhile says nothing, where that is *wanted*: its standard error is lost. Raises OSError."""
     if not wanted:

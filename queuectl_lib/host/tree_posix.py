@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
 import time
 
+from queuectl_lib import contexts
 from queuectl_lib.host import processes
 from queuectl_lib.host.spawn import Child
 
@@ -86,7 +86,7 @@ class Tree:
         group = (self.child.pid, "")
         for number in (signal.SIGTERM, signal.SIGCONT) if gently else (signal.SIGKILL,):
             if not gently or group not in self.asked:
-                with contextlib.suppress(OSError):
+                with contexts.suppress(OSError):
                     os.killpg(self.child.pid, number)
         self.asked.add(group)
 
@@ -198,7 +198,7 @@ class Tree:
         carries = self._carries(pid)
         if carries or os.geteuid() == 0:
             return carries
-        with contextlib.suppress(OSError):
+        with contexts.suppress(OSError):
             if os.stat(self.run_path).st_uid == os.geteuid():
                 return carries
         return None

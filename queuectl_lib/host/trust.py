@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 import sys
 
-from queuectl_lib import errors
+from queuectl_lib import contexts, errors
 from queuectl_lib.errors import HostError
 
 TYPE_CHECKING = False
@@ -56,7 +55,7 @@ class Way:
                     raise HostError("%s is a symbolic link: put what it leads to there" % errors.printable(path))
                 self.refuse(path, info, advice)
                 if info.st_mode & 0o077 and info.st_uid == user:
-                    with contextlib.suppress(OSError):  # what a restore has left open; the disk may be read-only
+                    with contexts.suppress(OSError):  # what a restore has left open; the disk may be read-only
                         os.chmod(path, info.st_mode & 0o700)
 
     def refuse_untrusted_file(self, path: str, advice: str = "") -> None:
@@ -83,7 +82,7 @@ class Way:
             for one in (path, cached) if cached else (path,):
                 for step in (one.rpartition("/")[0], one):
                     if step not in self.known:
-                        with contextlib.suppress(OSError):  # not there, or not to be seen
+                        with contexts.suppress(OSError):  # not there, or not to be seen
                             info = self.known[step] = os.lstat(step)
                             if stat.S_ISLNK(info.st_mode):
                                 self.walk(step)
@@ -169,7 +168,7 @@ def owner_to_become(path: str) -> Optional[os.stat_result]:
     if sys.platform == "win32" or os.geteuid() != 0:
         return None
     while True:
-        with contextlib.suppress(OSError):
+        with contexts.suppress(OSError):
             info = os.stat(path)
             return info if info.st_uid else None
         if os.path.dirname(path) == path:
@@ -205,7 +204,7 @@ def has_access_list(path: str) -> bool:
     if sys.platform == "win32" or not hasattr(os, "getxattr"):
         return True
     for name in ACCESS_LISTS:
-        with contextlib.suppress(OSError):
+        with contexts.suppress(OSError):
             os.getxattr(path, name)
             return True
     return False

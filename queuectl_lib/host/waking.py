@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import signal
@@ -11,6 +10,8 @@ import stat
 import subprocess
 import sys
 import time
+
+from queuectl_lib import contexts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class WakeUp:
 
         if not handles:
             time.sleep(seconds)
-        with contextlib.suppress(InterruptedError):  # by Ctrl+C
+        with contexts.suppress(InterruptedError):  # by Ctrl+C
             multiprocessing.connection.wait(list(handles), seconds)
         self.clear()
 
@@ -114,7 +115,7 @@ class WakeUp:
         if not children:
             time.sleep(seconds)
         elif len(children) == 1:
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            with contexts.suppress(subprocess.TimeoutExpired):
                 children[0].wait(seconds)
         else:
             self._wait_for_handles([int(child._handle) for child in children], seconds)
@@ -150,7 +151,7 @@ class Bell:
         self.rung = False  # since whoever listens has heeded it
         self.parent = sentinel_of_parent()
         if sys.platform != "win32":
-            with contextlib.suppress(OSError):  # without it, polling remains
+            with contexts.suppress(OSError):  # without it, polling remains
                 fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW)
                 if stat.S_ISFIFO(os.fstat(fd).st_mode):  # anything else would always be ready
                     self.fd = fd
@@ -189,7 +190,7 @@ class Bell:
 
     def _take(self) -> bool:
         """True for the one worker that gets what the bell holds."""
-        with contextlib.suppress(BlockingIOError):
+        with contexts.suppress(BlockingIOError):
             return bool(os.read(self.fd, 65536))
         return False
 

@@ -46,9 +46,12 @@ class IdMaker:
         self.random: Iterator[int] = iter(())
 
     def __call__(self, now: float) -> MadeId:
+        is_first = not self.last
+        self.last = micros = max(self.last + 1, int((now - ID_EPOCH) * 1000000))
+        if is_first:
+            return MadeId(digits(micros << 10 | self._random() & 1023))
         if not ID_PAIRS:
             ID_PAIRS.extend(one + two for one in ID_DIGITS for two in ID_DIGITS)
-        self.last = micros = max(self.last + 1, int((now - ID_EPOCH) * 1000000))
         if micros >> 20 != self.second:
             self.second = micros >> 20
             self.start = "".join([ID_PAIRS[self.second >> shift & 1023] for shift in (20, 10, 0)])
@@ -61,6 +64,11 @@ class IdMaker:
             return number
         self.random = iter(memoryview(os.urandom(256)).cast("H"))
         return next(self.random)
+
+
+def digits(number: int) -> str:
+    """The last sixty bits of *number*: for one id alone the pairs of digits need not be made."""
+    return "".join([ID_DIGITS[number >> shift & 31] for shift in range(55, -1, -5)])
 
 
 make_id = IdMaker()

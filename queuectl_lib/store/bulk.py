@@ -7,11 +7,11 @@ has no index.
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 import sys
 import time
 
+from queuectl_lib import contexts
 from queuectl_lib.errors import QueueError
 from queuectl_lib.host import failpoints, interrupts
 from queuectl_lib.jobs import fields, ids
@@ -43,7 +43,7 @@ def take_in(connection: sqlite3.Connection, rows: Iterable[Tuple[object, Sequenc
         return fill(connection, rows)
 
 
-@contextlib.contextmanager
+@contexts.contextmanager
 def numbered_parameters() -> Iterator[None]:
     """The first Python 3.12 take ?1 for a name, and warn (https://github.com/python/cpython/issues/117995)."""
     if sys.version_info[:2] != (3, 12):
@@ -194,7 +194,7 @@ DROP_COUNTING = "DROP TRIGGER jobs_added"
 COUNT_ADDED = "UPDATE counts SET jobs = jobs + ? WHERE state = 'pending'"
 
 
-@contextlib.contextmanager
+@contexts.contextmanager
 def counted_at_once(connection: sqlite3.Connection) -> Iterator[None]:
     """Count the jobs of a large private table in one go, in the transaction that moves them into the queue.
 

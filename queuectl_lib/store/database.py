@@ -10,12 +10,11 @@ the sqlite3 shell, knows no gate.)
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
 import stat
 
-from queuectl_lib import errors, values
+from queuectl_lib import contexts, errors, values
 from queuectl_lib.errors import HostError, Locked, NoDatabase
 from queuectl_lib.host import failpoints, files, interrupts, locks, places, system
 from queuectl_lib.store import opening, schema
@@ -46,7 +45,7 @@ class Database:
         """Create the database and its folder where they are missing; True if it was new."""
         self.refuse_unsafe_place()
         with opening.told(self.path):
-            with contextlib.suppress(FileNotFoundError):
+            with contexts.suppress(FileNotFoundError):
                 self._refuse_no_file(os.stat(self.path))
             self.folder.make()
             with self.gate():
@@ -130,9 +129,15 @@ class Database:
             if opened.execute("PRAGMA application_id").fetchone()[0] != schema.APPLICATION_ID:
                 raise HostError("%s is a database of another program: choose another db_path" % self.path)
             if schema.version_of(opened, self.path) < len(schema.MIGRATIONS):
-                with contextlib.nullcontext() if gated else self.gate():
-                    schema.migrate(opened, self.path, self.busy_seconds)
+                self._upgrade(opened, gated)
         return opened
+
+    def _upgrade(self, opened: sqlite3.Connection, gated: bool) -> None:
+        if gated:
+            schema.migrate(opened, self.path, self.busy_seconds)
+        else:
+            with self.gate():
+                self._upgrade(opened, gated=True)
 
     def _open_for_reading(self) -> sqlite3.Connection:
         """The same as open; also where nothing can be written, if all is in the database itself.
@@ -159,7 +164,7 @@ class Database:
 
     # -------------------------------------------------------- transactions
 
-    @contextlib.contextmanager
+    @contexts.contextmanager
     def gate(self, name: str = "gate") -> Iterator[None]:
         """Hold the write gate (or another). Waits its turn for busy_seconds, then raises HostError."""
         path = os.path.join(self.folder.path, name)
@@ -176,7 +181,7 @@ class Database:
         finally:
             os.close(fd)
 
-    @contextlib.contextmanager
+    @contexts.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         with opening.told(self.path):
             opened = self._open_for_reading()
@@ -185,7 +190,7 @@ class Database:
             finally:
                 opened.close()
 
-    @contextlib.contextmanager
+    @contexts.contextmanager
     def writing(self, synced: bool = True) -> Iterator[sqlite3.Connection]:
         """One write transaction: all of it is on the disk afterwards, or none of it.
 

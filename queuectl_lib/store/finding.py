@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 
-from queuectl_lib import errors
+from queuectl_lib import contexts, errors
 from queuectl_lib.errors import NoDatabase, QueueError
 from queuectl_lib.jobs import states
 from queuectl_lib.jobs.ids import Holder
@@ -58,7 +57,7 @@ def running_token(database: Database, identifier: str) -> Optional[str]:
         return token
 
 
-@contextlib.contextmanager
+@contexts.contextmanager
 def no_job_without_database(ids: Sequence[str]) -> Iterator[None]:
     """Where no database exists, neither does a job with the first of *ids*."""
     try:

@@ -6,7 +6,7 @@ import contextlib
 import sqlite3
 import time
 
-from queuectl_lib import times
+from queuectl_lib import contexts, times
 from queuectl_lib.errors import NoDatabase
 from queuectl_lib.store import looking, opening
 
@@ -52,7 +52,7 @@ LAST_SUCCESS = "SELECT finished_at FROM successes WHERE unique_key = ?"
 def last_success(database: Database, key: str) -> Optional[str]:
     """When a job with *key* last completed, also one that was pruned since."""
     row = None
-    with contextlib.suppress(NoDatabase), database.reading() as connection:
+    with contexts.suppress(NoDatabase), database.reading() as connection:
         found = opening.rows(connection, LAST_SUCCESS, (key,))
         row = found[0] if found else None
     return opening.as_text(row["finished_at"]) if row else None
@@ -61,7 +61,7 @@ def last_success(database: Database, key: str) -> Optional[str]:
 DEATHS_TOLD = "UPDATE counts SET told = ? WHERE state = 'dead'"
 
 
-@contextlib.contextmanager
+@contexts.contextmanager
 def untold_deaths(database: Database, newest: int) -> Iterator[Tuple[int, List[Fields]]]:
     """How many jobs died since the last time, and the *newest* that are still dead.
 

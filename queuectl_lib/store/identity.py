@@ -27,10 +27,10 @@ a copy that is taken back after a restart of the host counts as a copy.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
 
+from queuectl_lib import contexts
 from queuectl_lib.host import processes
 from queuectl_lib.jobs import attempts, states
 from queuectl_lib.jobs.attempts import Claim, Outcome
@@ -143,7 +143,7 @@ def part_from(
     for job in jobs:
         claim = Claim(attempts.mended(dict(EMPTY, **job)), job["token"], job["attempt_id"], job["number"])
         text = "lost: it ran in %s when this copy was taken" % os.path.dirname(original["path"])
-        with contextlib.suppress(sqlite3.IntegrityError), opening.undone_alone(connection):
+        with contexts.suppress(sqlite3.IntegrityError), opening.undone_alone(connection):
             settle(connection, Outcome(claim, states.LOST, now, text))  # else a worker will, as an orphan
     connection.execute(FORGET_LEFTOVERS)
     return len(jobs)

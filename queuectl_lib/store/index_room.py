@@ -8,11 +8,11 @@ statvfs for each Database. https://www.sqlite.org/wal.html#implementation_of_sha
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import sqlite3
 
+from queuectl_lib import contexts
 from queuectl_lib.errors import HostError
 from queuectl_lib.host import files
 from queuectl_lib.store import opening
@@ -73,7 +73,7 @@ class IndexRoom:
         finally:
             os.close(fd)
 
-    @contextlib.contextmanager
+    @contexts.contextmanager
     def allocated(self, connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         """For who is going to write: see that no page that *connection* may write is a hole; close it at the end.
 

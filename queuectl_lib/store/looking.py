@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 
-from queuectl_lib import times
+from queuectl_lib import contexts, times
 from queuectl_lib.errors import HostError, NoDatabase
 from queuectl_lib.jobs import states
 from queuectl_lib.store import opening
@@ -24,7 +23,7 @@ COUNT_JOBS = "SELECT state, count(*) FROM jobs GROUP BY state"
 def counts(database: Database) -> Dict[str, int]:
     """How many jobs are in each state, zeros too; all zero where no database exists yet."""
     found = dict.fromkeys(states.STATES, 0)
-    with contextlib.suppress(NoDatabase), database.reading() as connection:
+    with contexts.suppress(NoDatabase), database.reading() as connection:
         found.update(kept_counts(connection))
     return found
 
@@ -55,7 +54,7 @@ def overview(database: Database) -> Tuple[Dict[str, int], Optional[Tuple[str, st
     """Counts per state; when the oldest waiting job was created, its id, and when it is due."""
     counts = dict.fromkeys(states.STATES, 0)
     oldest: List[Tuple[str, ...]] = []
-    with contextlib.suppress(NoDatabase), database.reading() as connection:
+    with contexts.suppress(NoDatabase), database.reading() as connection:
         counts.update(kept_counts(connection))
         for state in states.WAITING:
             oldest += [tuple(map(opening.as_text, row)) for row in opening.rows(connection, OLDEST_WAITING, (state,))]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 
-from queuectl_lib import errors
+from queuectl_lib import contexts, errors
 from queuectl_lib.errors import HostError, Locked
 from queuectl_lib.host import files, places, system
 
@@ -43,7 +42,7 @@ def uri(path: str, options: str) -> str:
     return "file:%s?%s" % (path, options)
 
 
-@contextlib.contextmanager
+@contexts.contextmanager
 def closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
     """Python 3.13 warns of a connection that is dropped unclosed."""
     try:
@@ -55,7 +54,7 @@ def closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
 
 def roll_back(connection: sqlite3.Connection) -> None:
     """End a transaction, which SQLite may have ended already by itself."""
-    with contextlib.suppress(sqlite3.Error):
+    with contexts.suppress(sqlite3.Error):
         connection.execute("ROLLBACK")
 
 
@@ -69,7 +68,7 @@ def refuse_ignored(missing: int) -> None:
         raise sqlite3.IntegrityError("a trigger ignores it")
 
 
-@contextlib.contextmanager
+@contexts.contextmanager
 def undone_alone(connection: sqlite3.Connection) -> Iterator[None]:
     """A part of a transaction, of which nothing is left where it fails, while the transaction may go on."""
     connection.execute("SAVEPOINT part")
@@ -111,7 +110,7 @@ def without_bytes(row: sqlite3.Row) -> Fields:
     return {key: as_text(value) if isinstance(value, bytes) else value for key, value in dict(row).items()}
 
 
-@contextlib.contextmanager
+@contexts.contextmanager
 def told(path: str) -> Iterator[None]:
     """Turn what SQLite and the system say about *path* into one line that helps."""
     try:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 
-from queuectl_lib import errors
+from queuectl_lib import contexts, errors
 from queuectl_lib.host import files, system
 from queuectl_lib.jobs import states
 from queuectl_lib.store import folder, opening, showing
@@ -40,7 +39,7 @@ class Output:
         self.size: int = size if type(size) is int else len(self._kept()) if self.is_kept else 0
         if not self.is_kept and folder.is_token(attempt["token"]):
             path = database.folder.attempt_path(attempt["token"], stream[3:])
-            with contextlib.suppress(OSError):
+            with contexts.suppress(OSError):
                 info = os.lstat(path)
                 if stat.S_ISREG(info.st_mode):
                     self.path, self.size = path, info.st_size

@@ -5,13 +5,12 @@ A lock is the kernel's word, not a clock's: it falls when its holder dies, howev
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
 import time
 
-from queuectl_lib import times
+from queuectl_lib import contexts, times
 from queuectl_lib.host import files, locks
 from queuectl_lib.store.folder import REQUESTS
 
@@ -53,7 +52,7 @@ class Presence:
         """Let whoever looks know something of us; "" takes it back."""
         if self.details.get(key, "") != text:
             self.details[key] = text
-            with contextlib.suppress(OSError):
+            with contexts.suppress(OSError):
                 self._write()
 
     def is_shown(self, least_bytes: int = 1) -> bool:
@@ -143,5 +142,5 @@ def has_begun(folder: Folder, name: str) -> bool:
 def remove_requests(folder: Folder, supervisor: str) -> None:
     """What was asked of a supervisor that is gone or leaves."""
     for request in REQUESTS + ("ready",):
-        with contextlib.suppress(OSError):
+        with contexts.suppress(OSError):
             files.remove(folder.request_path(supervisor, request))

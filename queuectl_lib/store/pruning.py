@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 
-from queuectl_lib import times
+from queuectl_lib import contexts, times
 from queuectl_lib.errors import NoDatabase
 from queuectl_lib.host import interrupts
 from queuectl_lib.store import opening
@@ -30,7 +30,7 @@ def prune(database: Database, states: Sequence[str], before: float, progress: Ca
     """
     deleted = 0
     database.folder.refuse_links()
-    with contextlib.suppress(NoDatabase):
+    with contexts.suppress(NoDatabase):
         for state in states:
             last_seq = 0
             while True:

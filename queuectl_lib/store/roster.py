@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 
+from queuectl_lib import contexts
 from queuectl_lib.errors import BadInput, HostError, NoDatabase, QueueError
 from queuectl_lib.host import files, locks
 from queuectl_lib.store import looking
@@ -51,7 +51,7 @@ def members_and_jobs(database: Database) -> List[Fields]:
     """The members, and the ids of the jobs that each holds as "jobs", of which the first (or None) is "job"."""
     alive = members(database.folder)
     held: Dict[object, List[str]] = {}
-    with contextlib.suppress(NoDatabase):
+    with contexts.suppress(NoDatabase):
         for job in looking.processing(database) if alive else ():
             held.setdefault(job["worker"], []).append(job["id"])
     found = [(member, held.get(member["name"], [])) for member in alive]

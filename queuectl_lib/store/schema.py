@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import sqlite3
@@ -181,6 +180,8 @@ def back_up(path: str, version: int, busy_seconds: float) -> None:
     Called with the write lock held, so only one does it; read through a connection
     of its own, which sees the old format.
     """
+    import contextlib  # needed only here
+
     backup = "%s.v%d.backup" % (path, version)
     partial = backup + ".partial"
     files.remove(partial)
@@ -193,6 +194,8 @@ def back_up(path: str, version: int, busy_seconds: float) -> None:
 
 def create(path: str, busy_seconds: float) -> None:
     """Make the database under another name: nobody ever sees it half done. Raises HostError."""
+    import contextlib  # needed only here
+
     partial = path + ".partial"
     for ending in ("", "-wal", "-shm", "-journal"):
         files.remove(partial + ending)

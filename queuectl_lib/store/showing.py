@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sqlite3
 
-from queuectl_lib import errors
+from queuectl_lib import contexts, errors
 from queuectl_lib.errors import NoDatabase
 from queuectl_lib.jobs import fields
 from queuectl_lib.store import opening
@@ -29,7 +28,7 @@ LIST_OPEN = (
 def jobs(database: Database, states: Sequence[str], limit: int) -> Tuple[List[Fields], bool]:
     """The newest *limit* jobs (in *states*, or all), newest last, and whether there are more."""
     rows: List[sqlite3.Row] = []
-    with contextlib.suppress(NoDatabase), database.reading() as connection:
+    with contexts.suppress(NoDatabase), database.reading() as connection:
         if not states:
             rows = opening.rows(connection, LIST_JOBS, (limit + 1,))
         for state in states:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 
+from queuectl_lib import contexts
 from queuectl_lib.errors import HostError, NoDatabase
 from queuectl_lib.store import looking, presence
 
@@ -26,7 +26,7 @@ def told_to_stop(folder: Folder, supervisor: str) -> List[float]:
     """When a supervisor was asked to stop, and to do so now (seconds since 1970), as far as it was."""
     found = []
     for request in ("stop", "now"):
-        with contextlib.suppress(OSError):
+        with contexts.suppress(OSError):
             found.append(os.stat(folder.request_path(supervisor, request)).st_mtime)
     return found
 
@@ -36,9 +36,9 @@ def forget_requests(database: Database, supervisor: str) -> None:
 
     For these the requests tell whether they were interrupted. Whoever settles the last of them comes here again.
     """
-    with contextlib.suppress(HostError):
+    with contexts.suppress(HostError):
         jobs: List[Fields] = []
-        with contextlib.suppress(NoDatabase):
+        with contexts.suppress(NoDatabase):
             jobs = looking.processing(database)
         if all(supervisor_of(job["worker"]) != supervisor for job in jobs):
             presence.remove_requests(database.folder, supervisor)

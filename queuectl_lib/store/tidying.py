@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 
+from queuectl_lib import contexts
 from queuectl_lib.host import files, locks
 from queuectl_lib.store import folder, looking, presence, roster, stops
 
@@ -71,7 +71,7 @@ def remove_stale_requests(folder: Folder, held: Set[str]) -> None:
     for entry in entries:
         name, _, kind = entry.rpartition(".")
         if kind != "life" and name not in wanted:
-            with contextlib.suppress(OSError):
+            with contexts.suppress(OSError):
                 files.remove(os.path.join(folder.workers, entry))
 
 

@@ -667,8 +667,8 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/store/database.py",
-                "contextlib.nullcontext() if gated else self.gate()",
-                "contextlib.nullcontext()",
+                "        if gated:\n            schema.migrate",
+                "        if True:\n            schema.migrate",
             )
         ],
         "store/test_migrating.py::test_an_upgrade_waits_for_the_gate",

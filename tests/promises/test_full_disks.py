@@ -108,6 +108,7 @@ def test_workers_outlive_a_full_disk_and_go_on_by_themselves(home, disk, tmp_pat
         subprocess.run(home.command("add", "true"), capture_output=True, env=home.environment())
     assert process.poll() is None
     filler.end()
+    wait_until(lambda: not subprocess.call(home.command("status"), stdout=subprocess.DEVNULL), "space to return")
     for job in jobs:
         home.wait_for_state(job, "completed", 40)
     assert sorted(worker["pid"] for worker in home.workers()) == pids, "none of them died"
