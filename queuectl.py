@@ -14,15 +14,16 @@ import os
 
 VERSION = "0.1.0"
 LIBRARY = os.path.dirname(os.path.realpath(__file__))  # or the archive, queuectl.pyz
-FIRST = {  # to be looked at here; for all others see host/bundle
+FIRST = {  # all others: host/loading
     ("queuectl_lib" + name).replace("/__init__", "").replace("/", "."): "%s/queuectl_lib%s.py" % (LIBRARY, name)
-    for name in ("/__init__", "/contexts", "/errors", "/host/__init__", "/host/trust", "/host/bundle", "/lacking")
+    for name in ("/__init__", "/contexts", "/errors", "/lacking", "/host/__init__", "/host/trust", "/host/loading",
+                 "/host/bundle")
 }
 
 if __name__ == "__main__":
     import gc
     gc.disable()  # until all is loaded
-    # In place of a traceback at Ctrl+C before main sees to it.
+    # No traceback at Ctrl+C before main sees to it.
     sys.excepthook = lambda *told: os._exit(130) if told[0] is KeyboardInterrupt else sys.__excepthook__(*told)
     umask = os.umask(0o022)
     os.umask(umask & 0o077 | 0o022)  # what Python caches of our files is for nobody else to write

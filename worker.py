@@ -46,7 +46,7 @@ import time
 
 import storage
 from queuectl_lib.errors import HostError, QueueError
-from queuectl_lib.host import bell, bundle, failpoints, processes, signals, spawn, stream, tree
+from queuectl_lib.host import bell, failpoints, loading, processes, signals, spawn, stream, tree
 from queuectl_lib.host.waking import Bell, WakeUp
 from queuectl_lib.jobs import attempts, retrying, states  # noqa: F401 - retrying is for storage.settle
 from queuectl_lib.jobs.attempts import Outcome
@@ -243,7 +243,7 @@ class Supervisor:
             slots = min(replacing.next_share(self.options, self.workers), most - self.slots())
             given = replacing.given(self.options, slots)
             arguments = (VERSION, self.queue.path, name, self.name, given, self.config.home, self.replacing.rehearses())
-            process = multiprocessing.get_context("spawn").Process(name=name, **bundle.in_child(work, arguments))
+            process = multiprocessing.get_context("spawn").Process(name=name, **loading.in_child(work, arguments))
             worker = replacing.WorkerProcess(name, process, slots, rehearses=bool(arguments[-1]))
             try:
                 worker.start()

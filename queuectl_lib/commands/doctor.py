@@ -7,7 +7,7 @@ import time
 from queuectl_lib import errors
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.errors import QueueError
-from queuectl_lib.host import bundle
+from queuectl_lib.host import bundle, loading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def doctor(call: Call) -> int:
     from queuectl_lib.doctor import course  # with the worker and all that it stands on
 
     began, found = time.monotonic(), []
-    findings: Any = course.examine(call.home, call.config, call.way, bundle.SCRIPT, bundle.LIBRARY)
+    findings: Any = course.examine(call.home, call.config, call.way, bundle.SCRIPT, loading.LIBRARY)
     try:
         for finding in findings:
             found.append(finding)

@@ -11,7 +11,7 @@ from queuectl_lib import errors
 from queuectl_lib.commands import COMMANDS, frame, terminal
 from queuectl_lib.commands.frame import Call
 from queuectl_lib.errors import BadInput, QueueError
-from queuectl_lib.host import bundle, system
+from queuectl_lib.host import loading, system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def main(argv: Optional[List[str]] = None) -> int:
                 raise
             from queuectl_lib import lacking  # needed only here
 
-            return complain(lacking.told(error, bundle.LIBRARY), 3)
+            return complain(lacking.told(error, loading.LIBRARY), 3)
     except KeyboardInterrupt:
         return terminal.quiet_end(INTERRUPTED)
 

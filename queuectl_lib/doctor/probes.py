@@ -12,7 +12,7 @@ import sys
 import time
 
 from queuectl_lib.errors import NoDatabase, QueueError
-from queuectl_lib.host import bundle, bytecode, files, places, system
+from queuectl_lib.host import bytecode, files, loading, places, system
 from queuectl_lib.jobs import ids
 from queuectl_lib.store import health, looking, opening, roster
 
@@ -63,17 +63,17 @@ def probe_sqlite() -> Finding:
 def probe_bytecode() -> Finding:
     """Whether Python can keep what it has compiled of our files, and what each call costs where it cannot."""
     cost = "each call compiles anew what it needs, some %d ms" % round(compile_seconds() * 1000)
-    if bundle.IS_ARCHIVE:
+    if loading.IS_ARCHIVE:
         return Finding("bytecode", None, "none is kept for an archive: " + cost, "copy the files where that matters")
     if not list(bytecode.uncached()):
-        return Finding("bytecode", True, "is kept beside our files in %s" % bundle.LIBRARY)
+        return Finding("bytecode", True, "is kept beside our files in %s" % loading.LIBRARY)
     if not bytecode.is_ours():
         advice = "have its owner run `initdb` there once, or copy the files to a folder of yours"
-        return Finding("bytecode", None, "none can be kept in %s: %s" % (bundle.LIBRARY, cost), advice)
+        return Finding("bytecode", None, "none can be kept in %s: %s" % (loading.LIBRARY, cost), advice)
     if sys.dont_write_bytecode:
         text = "PYTHONDONTWRITEBYTECODE is set, and not all of it is there: " + cost
         return Finding("bytecode", None, text, "`initdb` and `worker start` write it all the same")
-    return Finding("bytecode", True, "Python keeps it beside our files in %s" % bundle.LIBRARY)
+    return Finding("bytecode", True, "Python keeps it beside our files in %s" % loading.LIBRARY)
 
 
 def compile_seconds() -> float:

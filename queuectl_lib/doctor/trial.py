@@ -15,7 +15,7 @@ from queuectl_lib import times
 from queuectl_lib.doctor import probes
 from queuectl_lib.doctor.probes import Finding
 from queuectl_lib.errors import HostError, QueueError
-from queuectl_lib.host import bundle, files, locks, processes, signals
+from queuectl_lib.host import bundle, files, loading, locks, processes, signals
 from queuectl_lib.run import launching, starting
 from queuectl_lib.store import looking, roster, showing
 from storage import Queue
@@ -209,7 +209,7 @@ def probe_locks(folder: str) -> Finding:
     path = os.path.join(folder, "lock.probe")
     fd = files.open_private(path, os.O_RDWR | os.O_CREAT)
     here, there = multiprocessing.Pipe()
-    holding = bundle.in_child(hold_lock, (path, there))
+    holding = loading.in_child(hold_lock, (path, there))
     child = multiprocessing.get_context("spawn").Process(daemon=True, **holding)
     try:
         with bundle.found_by_child():

@@ -7,8 +7,8 @@ import sys
 
 import queuectl_lib
 from queuectl_lib import contexts
-from queuectl_lib.host import bundle
-from queuectl_lib.host.bundle import IS_ARCHIVE, LIBRARY
+from queuectl_lib.host import loading
+from queuectl_lib.host.loading import IS_ARCHIVE, LIBRARY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,17 +24,17 @@ def sources() -> List[str]:
 
 
 def lean_cache_of(path: str) -> str:
-    return bundle.lean(bundle.cache_of(path))
+    return loading.lean(loading.cache_of(path))
 
 
-def uncached(cache_of: Callable[[str], str] = bundle.cache_of) -> Iterator[str]:
+def uncached(cache_of: Callable[[str], str] = loading.cache_of) -> Iterator[str]:
     """The sources that have no bytecode, or one that is not theirs any more (of another time or size)."""
     for path in sources():
         if os.path.basename(path) == "queuectl.py":
             continue  # Python compiles it at each call, whatever there is
         try:
             with open(cache_of(path), "rb") as file:
-                is_current = file.read(bundle.HEADER_BYTES) == bundle.header_of(os.stat(path))
+                is_current = file.read(loading.HEADER_BYTES) == loading.header_of(os.stat(path))
         except OSError:
             is_current = False
         if not is_current:
@@ -55,9 +55,9 @@ def write_bytecode() -> None:
     compiled, not to use what is there. What a worker loads is there without docstrings and annotations, too. Raises
     HostError where somebody else could have written that.
     """
-    if bundle.Finder.way:
+    if loading.Finder.way:
         for path in sources():
-            bundle.Finder.way.refuse_code(lean_cache_of(path))
+            loading.Finder.way.refuse_code(lean_cache_of(path))
     missing = list(uncached()) if is_ours() else []
     lean = [path for path in uncached(lean_cache_of) if not is_for_calls(path)] if is_ours() else []
     if missing or lean:
@@ -89,14 +89,14 @@ def write_lean(path: str) -> str:
         for part in ("body", "orelse", "finalbody"):
             statements = getattr(node, part, None)
             if isinstance(statements, list):
-                statements[:] = [plain_assignment(one) if isinstance(one, ast.AnnAssign) else one for one in statements]
+                statements[:] = [without_types(one) for one in statements]
     code = lines_only(compile(tree, path, "exec", dont_inherit=True, optimize=2))
     cache = lean_cache_of(path)
     os.makedirs(os.path.dirname(cache), exist_ok=True)
     partial = "%s.%d" % (cache, os.getpid())
     try:
         with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, info.st_mode & 0o666 | 0o200), "wb") as file:
-            file.write(bundle.header_of(info) + marshal.dumps(code))
+            file.write(loading.header_of(info) + marshal.dumps(code))
         os.replace(partial, cache)
     except OSError:
         with contexts.suppress(OSError):
@@ -105,13 +105,18 @@ def write_lean(path: str) -> str:
     return cache
 
 
-def plain_assignment(statement: Any) -> Any:
-    """The statement NAME: TYPE = VALUE without the type; one that does nothing where there is no value."""
+def without_types(statement: Any) -> Any:
+    """A statement that needs nothing which is there for annotations: NAME: TYPE = VALUE, and what lets Python 3.8 read.
+
+    One that does nothing stands for what had no other meaning.
+    """
     import ast  # needed only here
 
-    if statement.value is None:
+    if isinstance(statement, ast.AnnAssign) and statement.value is not None:
+        return ast.copy_location(ast.Assign([statement.target], statement.value, lineno=statement.lineno), statement)
+    if isinstance(statement, ast.AnnAssign) or getattr(statement, "module", None) == "__future__":
         return ast.copy_location(ast.Pass(), statement)
-    return ast.copy_location(ast.Assign([statement.target], statement.value, lineno=statement.lineno), statement)
+    return statement
 
 
 def lines_only(code: Any) -> Any:
@@ -161,7 +166,7 @@ def keep_only_whole(cache: Optional[str]) -> None:
 
     if cache:
         with open(cache, "rb") as file:
-            code = file.read()[bundle.HEADER_BYTES :]
+            code = file.read()[loading.HEADER_BYTES :]
         try:
             marshal.loads(code)
         except (EOFError, ValueError, TypeError):

@@ -335,10 +335,10 @@ def test_the_bytecode_is_written_where_it_is_missing_although_python_may_not(cop
 SPAWN = """
 import multiprocessing, sys
 sys.path.insert(0, sys.argv[1])
-from queuectl_lib.host import bundle
+from queuectl_lib.host import bundle, loading
 code = "import storage, worker; print(worker.__doc__ is None, storage.Queue.__doc__ is None, hasattr(storage, 'NEW'))"
 with bundle.found_by_child():
-    process = multiprocessing.get_context("spawn").Process(**bundle.in_child(exec, (code, {})))
+    process = multiprocessing.get_context("spawn").Process(**loading.in_child(exec, (code, {})))
     process.start()
 process.join()
 """

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from queuectl_lib.host import bundle
+from queuectl_lib.host import loading
 
 TEXT = "VALUE = %d\n\n\ndef fails():\n    return 1 / 0\n"
 
@@ -24,18 +24,18 @@ def room(tmp_path):
 def slow_ways(monkeypatch):
     """The sources that were left to Python."""
     left = []
-    ours = bundle.SourceFileLoader.get_code
+    ours = loading.SourceFileLoader.get_code
 
     def counted(self, name):
-        if isinstance(self, bundle.Loader):
+        if isinstance(self, loading.Loader):
             left.append(self.path)
         return ours(self, name)
 
-    monkeypatch.setattr(bundle.SourceFileLoader, "get_code", counted)
+    monkeypatch.setattr(loading.SourceFileLoader, "get_code", counted)
     return left
 
 
-def loaded(path, kind=bundle.Loader):
+def loaded(path, kind=loading.Loader):
     names = {}
     exec(kind("room", str(path)).get_code("room"), names)
     return names
@@ -121,31 +121,32 @@ def test_a_worker_takes_what_it_can_get(room, slow_ways):
     other = room.parent / "other.py"
     other.write_text(TEXT % 3)
     os.utime(str(other), (os.stat(str(room)).st_mtime,) * 2)
-    lean = bundle.lean(cache(room))
+    lean = loading.lean(cache(room))
     py_compile.compile(str(other), lean, doraise=True)
-    assert loaded(room, bundle.LeanLoader)["VALUE"] == 3
+    assert loaded(room, loading.LeanLoader)["VALUE"] == 3
     os.utime(str(room), (5, 5))
     py_compile.compile(str(room), doraise=True)
-    assert loaded(room, bundle.LeanLoader)["VALUE"] == 1
+    assert loaded(room, loading.LeanLoader)["VALUE"] == 1
     assert slow_ways == []
 
 
 def test_the_bytecode_is_where_python_keeps_it(room, monkeypatch, tmp_path):
-    assert bundle.cache_of(str(room)) == cache(room)
+    assert loading.cache_of(str(room)) == cache(room)
     monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path / "elsewhere"))
-    assert bundle.cache_of(str(room)) == cache(room)
+    assert loading.cache_of(str(room)) == cache(room)
 
 
 def test_a_module_is_what_python_would_have_made_of_it():
     """Its spec: the traceback, pickle and `-m` ask for these."""
     import queuectl_lib.store.folder as made
 
-    path = os.path.join(bundle.LIBRARY, "queuectl_lib", "store", "folder.py")
+    path = os.path.join(loading.LIBRARY, "queuectl_lib", "store", "folder.py")
     theirs = importlib.util.spec_from_file_location("queuectl_lib.store.folder", path)
-    ours = bundle.spec_of("queuectl_lib.store.folder", bundle.Loader("queuectl_lib.store.folder", path), None)
+    ours = loading.spec_of("queuectl_lib.store.folder", loading.Loader("queuectl_lib.store.folder", path), None)
     for name in ("name", "origin", "cached", "has_location", "parent", "submodule_search_locations"):
         assert getattr(ours, name) == getattr(theirs, name), name
     place = os.path.dirname(path)
-    package = bundle.spec_of("queuectl_lib.store", bundle.Loader("queuectl_lib.store", place + "/__init__.py"), [place])
+    loader = loading.Loader("queuectl_lib.store", place + "/__init__.py")
+    package = loading.spec_of("queuectl_lib.store", loader, [place])
     assert package.submodule_search_locations == [place] and package.parent == "queuectl_lib.store"
     assert made.__file__ == path

@@ -122,12 +122,12 @@ def test_no_command_loads_what_others_can_write(copy):
 @posix_only
 def test_the_rooms_that_came_before_the_finder_are_looked_at_by_it_too(copy):
     """The door does not ask who is in a group; and of these no later look is taken."""
-    script = "import sys; sys.path.insert(0, %r); import queuectl; from queuectl_lib.host import bundle; "
-    script += "print([name for name in bundle.Finder.way.known if name.endswith('.py')])"
+    script = "import sys; sys.path.insert(0, %r); import queuectl; from queuectl_lib.host import loading; "
+    script += "print([name for name in loading.Finder.way.known if name.endswith('.py')])"
     seen = subprocess.check_output(copy.python + ["-c", script % copy.path], env=copy.environment()).decode()
     for name in ("queuectl", "queuectl_lib/__init__", "queuectl_lib/errors", "queuectl_lib/host/__init__"):
         assert name + ".py'" in seen
-    assert "host/trust.py'" in seen and "host/bundle.py'" in seen
+    assert "host/trust.py'" in seen and "host/loading.py'" in seen and "host/bundle.py'" in seen
 
 
 @posix_only
@@ -245,7 +245,7 @@ def test_what_lies_beside_a_room_is_not_taken_for_it(copy, name):
     assert done.stderr == "" and copy.job(done.id)["state"] == "pending"
 
 
-@pytest.mark.parametrize("room", ["commands/list", "errors", "host/trust", "host/bundle", "__init__"])
+@pytest.mark.parametrize("room", ["commands/list", "errors", "host/trust", "host/loading", "host/bundle", "__init__"])
 @pytest.mark.parametrize("left", [".pyc", EXTENSION_SUFFIXES[0], "/__init__.py"])
 def test_where_a_room_is_missing_nothing_else_is_taken_for_it(copy, room, left):
     os.remove(os.path.join(copy.path, "queuectl_lib", room + ".py"))

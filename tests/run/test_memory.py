@@ -14,7 +14,7 @@ from helpers.marks import posix_only
 from helpers.queue import SETTINGS, enqueue
 from helpers.waiting import wait_until
 
-from queuectl_lib.host import bundle
+from queuectl_lib.host import bundle, loading
 from queuectl_lib.run.options import Options
 from queuectl_lib.store import looking
 from queuectl_lib.store.folder import Folder
@@ -38,9 +38,9 @@ with open(%r, "w") as file:
 def test_a_spawned_process_gives_back_what_only_its_start_needs(tmp_path):
     """And can pickle all the same: it is not in the middle of that when it forgets how."""
     found = str(tmp_path / "found")
-    code = LOOK % (bundle.TABLES, found)
+    code = LOOK % (loading.TABLES, found)
     with bundle.found_by_child():
-        process = multiprocessing.get_context("spawn").Process(**bundle.in_child(exec, (code, {})))
+        process = multiprocessing.get_context("spawn").Process(**loading.in_child(exec, (code, {})))
         process.start()
     process.join(60)
     with open(found) as file:

@@ -1,0 +1,180 @@
+"""How Python finds and loads our rooms, in a call and in a process that multiprocessing has spawned, and nothing else.
+
+A worker loads this room as Python does it, all others without what nobody reads there: so it is short, imports
+little, and has its types in quotes.
+"""
+
+import os
+import sys
+from _frozen_importlib import ModuleSpec  # these two are of importlib, which need not be loaded for it
+from _frozen_importlib_external import (  # type: ignore[attr-defined]
+    MAGIC_NUMBER,
+    PathFinder,
+    SourceFileLoader,
+    _compile_bytecode,
+    cache_from_source,
+)
+
+import queuectl_lib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
+    from typing import Any, Callable, Dict, List, Optional, Tuple
+
+    from queuectl_lib.host.trust import Way
+
+LIBRARY = os.path.dirname(os.path.dirname(os.path.abspath(queuectl_lib.__file__)))  # what modules are loaded from
+IS_ARCHIVE = os.path.isfile(LIBRARY)  # queuectl.pyz
+
+
+def lean(cache: str) -> str:
+    """Where bytecode.write_bytecode keeps beside the bytecode *cache* that of workers, as Python calls it."""
+    return cache[: -len("pyc")] + "opt-2.pyc"
+
+
+class Loader(SourceFileLoader):
+    """Takes the bytecode at one go where it is as it should be, which saves a call of thirty rooms a millisecond.
+
+    All else is left to Python, which knows more kinds of it, and writes what is missing.
+    """
+
+    def caches(self) -> "Tuple[str, ...]":
+        """Where bytecode may be, the best first."""
+        return (cache_of(self.path),)
+
+    def get_code(self, fullname: str) -> "Optional[CodeType]":
+        for path in self.caches():
+            try:
+                data, info = read(path), os.stat(self.path)
+                if data.startswith(header_of(info)):
+                    found: "CodeType" = _compile_bytecode(memoryview(data)[HEADER_BYTES:], fullname, path, self.path)
+                    return found
+            except (OSError, EOFError, ValueError, TypeError, ImportError):
+                pass
+        return super().get_code(fullname)
+
+
+class LeanLoader(Loader):
+    """Takes the bytecode without docstrings and annotations, where it is: a worker reads none, and keeps all it has."""
+
+    def caches(self) -> "Tuple[str, ...]":
+        cache = cache_of(self.path)
+        return lean(cache), cache
+
+
+HEADER_BYTES = 16  # PEP 552: magic, flags, time, size
+
+
+def header_of(info: "os.stat_result") -> bytes:
+    """What the bytecode of a source begins with, of which *info* is known."""
+    numbers = (0, int(info.st_mtime) & 0xFFFFFFFF, info.st_size & 0xFFFFFFFF)
+    return MAGIC_NUMBER + b"".join([number.to_bytes(4, "little") for number in numbers])
+
+
+def cache_of(path: str) -> str:
+    """Where Python keeps the bytecode of the source *path*."""
+    if sys.pycache_prefix:
+        return cache_from_source(path)
+    folder, _, name = path.rpartition(os.sep)
+    return "%s%s__pycache__%s%s%s" % (folder, os.sep, os.sep, name[:-3], ENDING)
+
+
+ENDING = os.path.basename(cache_from_source("x.py"))[1:]
+
+
+def read(path: str) -> bytes:
+    """All that is in a file, asking no more than its size; less where it is cut meanwhile."""
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        return os.read(fd, os.fstat(fd).st_size)
+    finally:
+        os.close(fd)
+
+
+class Finder:
+    """Finds what is ours: beside queuectl_lib, whose folder is not on sys.path, where a json.py would count.
+
+    It knows where that is, so it lists no folder and takes nothing else that lies beside a room, as Python would. In a
+    call it looks at each file and folder before Python loads from it. For a worker its supervisor has looked.
+    """
+
+    way: "Optional[Way]" = None
+    loader = Loader
+
+    @classmethod
+    def find_spec(cls, name: str, path: "Any" = None, target: "Any" = None) -> "Optional[ModuleSpec]":
+        if name.partition(".")[0] not in ("queuectl_lib", "storage", "worker"):
+            return None
+        if IS_ARCHIVE:
+            return PathFinder.find_spec(name, path or [LIBRARY])
+        place = LIBRARY + os.sep + name.replace(".", os.sep)
+        for file, inside in ((place + ".py", None), (place + os.sep + "__init__.py", [place])):
+            if os.path.exists(file) and not (inside and name.count(".") > 1):  # a floor, and no room
+                if cls.way:
+                    cls.way.refuse_code(file, cache_of(file))
+                return spec_of(name, cls.loader(name, file), inside)
+        raise ModuleNotFoundError("No module named %r" % name, name=name)
+
+    def __reduce__(self) -> "Tuple[Callable[[], Finder], Tuple[()]]":
+        return find_in_child, ()  # before what is handed over together with it
+
+
+def spec_of(name: str, loader: "Loader", inside: "Optional[List[str]]") -> "ModuleSpec":
+    """What Python is to know of one of ours before it is loaded; *inside* is where more of it lies."""
+    spec = ModuleSpec(name, loader, origin=loader.path, is_package=bool(inside))
+    spec.has_location = True
+    spec.cached = cache_of(loader.path)
+    if inside:
+        spec.submodule_search_locations = inside
+    return spec
+
+
+def find_ours() -> None:
+    if not any(isinstance(finder, Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, Finder())
+
+
+def find_in_child() -> "Finder":
+    """The same in a process that multiprocessing has spawned, which found this room at the end of sys.path."""
+    find_ours()
+    while LIBRARY in sys.path:
+        sys.path.remove(LIBRARY)
+    forget_the_start()
+    Finder.loader = LeanLoader
+    return Finder()
+
+
+# Of modules that multiprocessing loads: what stands for C where there is none, and tables of names, which we look up in
+# none of: other names of locales, those of Python 2.
+IN_PLACE_OF_C = {"_Pickler": "Pickler", "_Unpickler": "Unpickler"}
+TABLES = {
+    "locale": ("locale_alias", "windows_locale"),
+    "_compat_pickle": ("IMPORT_MAPPING", "NAME_MAPPING", "REVERSE_IMPORT_MAPPING", "REVERSE_NAME_MAPPING"),
+}
+
+
+def forget_the_start() -> None:
+    """Give back what Python has loaded for the start alone, before our rooms are: they come to stand in its place."""
+    import datetime  # noqa: F401 - as the rooms will, and json: they leave much behind that can be collected
+    import gc
+    import json  # noqa: F401
+    import pickle
+
+    for name, of_c in IN_PLACE_OF_C.items():
+        if vars(pickle).get(name) is not vars(pickle)[of_c]:
+            vars(pickle).pop(name, None)
+    for module, tables in TABLES.items():
+        for table in tables:
+            vars(sys.modules.get(module, sys)).get(table, {}).clear()
+    sys.path_importer_cache.clear()
+    gc.collect()
+
+
+def in_child(target: "Callable[..., None]", arguments: "Tuple[Any, ...]") -> "Dict[str, Any]":
+    """What multiprocessing is to do in a spawned process: find what is ours, then call *target*, which is."""
+    return {"target": call_in_child, "args": (Finder(), target) + arguments}
+
+
+def call_in_child(finder: "Finder", target: "Callable[..., None]", *arguments: "Any") -> None:
+    target(*arguments)
