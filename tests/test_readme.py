@@ -24,7 +24,7 @@ with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
 
 @pytest.mark.parametrize("name", sorted(queuectl_lib.commands.COMMANDS))
 def test_every_command_is_in_the_table(name):
-    assert re.search(r"^\|.*`%s\b" % re.escape(name), README, re.M)
+    assert re.search(r"^\|.*`%s\b" % re.escape(name), README, re.M), "run `make readme`"
 
 
 @pytest.mark.parametrize("name", sorted(queuectl_lib.commands.COMMANDS))
@@ -32,7 +32,7 @@ def test_every_option_of_a_command_is_mentioned(name):
     for names, details in frame.load(name).arguments:
         options = [one for one in names if one.startswith("--")]
         if options and details.get("help") != argparse.SUPPRESS:
-            assert any(re.search(re.escape(one) + r"\b", README) for one in options), options
+            assert any(re.search(re.escape(one) + r"\b", README) for one in options), "run `make readme` (%s)" % options
 
 
 def test_the_table_of_commands_is_what_make_readme_writes():
@@ -55,7 +55,7 @@ def test_every_setting_is_in_the_table_with_its_default():
 
 
 def test_every_job_key_is_named():
-    assert "`%s`" % " ".join(fields.JOB_KEYS) in README
+    assert "`%s`" % " ".join(fields.JOB_KEYS) in README, "run `make readme`"
 
 
 def test_the_shipped_configuration_states_the_defaults():

@@ -45,7 +45,7 @@ CRONTAB = """\
 @reboot       {line} worker start --ensure --background --quiet --count {count}
 * * * * *     {line} worker start --ensure --background --quiet --count {count}
 
-# Where no process may stay, in place of these two (jobs that run longer than a minute may then add up):
+# Where no process may stay, in place of these two (jobs that run longer than a minute count as some of the {count}):
 # * * * * *   {line} worker start --drain --max-time 55s --background --quiet --count {count}
 
 # Every ten minutes: look whether all is well. cron mails what it says.
