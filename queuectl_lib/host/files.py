@@ -90,6 +90,19 @@ def make_private(fd: int) -> None:
         os.fchmod(fd, PRIVATE_FILE)
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def becomes(old: str, new: str) -> bool:
+    """Whether the file *old*, as one that was written just now, could be given the name *new*."""
+    try:
+        os.utime(old)
+        os.replace(old, new)
+    except OSError:
+        return False
+    return True
+
+
 def make_private_folder(path: str) -> None:
     """Make a directory with mode 0700 whatever the umask, and its entry durable; nothing where it is there."""
     try:

@@ -76,14 +76,18 @@ def full_temporary_folder(path: str) -> str:
 
     It takes the first of these that it may write (https://www.sqlite.org/tempfiles.html).
     """
-    import shutil  # needed only to explain
-
     named = [os.environ.get(name) for name in ("SQLITE_TMPDIR", "TMPDIR")]
     for folder in [*named, "/var/tmp", "/usr/tmp", "/tmp"]:
         if folder and os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK):
-            try:
-                full = shutil.disk_usage(folder).free < LITTLE_BYTES
-                return folder if full and shutil.disk_usage(os.path.dirname(path)).free >= LITTLE_BYTES else ""
-            except OSError:
-                return ""
+            return folder if is_full(folder) and is_full(os.path.dirname(path)) is False else ""
     return ""
+
+
+def is_full(folder: str) -> Optional[bool]:
+    """Whether so little is left there that no file can be made on some file systems; None where that is not told."""
+    import shutil  # needed only to explain
+
+    try:
+        return shutil.disk_usage(folder).free < LITTLE_BYTES
+    except OSError:
+        return None

@@ -87,8 +87,18 @@ class Folder:
         return found
 
     def put_request(self, supervisor: str, request: str) -> None:
-        """Leave that file; "ready" is what a supervisor says of itself. Raises OSError."""
-        os.close(files.open_private(self.request_path(supervisor, request), os.O_WRONLY | os.O_CREAT))
+        """Leave that file; "ready" is what a supervisor says of itself. Raises OSError.
+
+        On a full disk one that says less becomes it: a new name may need space, another one does not.
+        """
+        path = self.request_path(supervisor, request)
+        try:
+            os.close(files.open_private(path, os.O_WRONLY | os.O_CREAT))
+        except OSError as error:
+            less = ("ready",) + REQUESTS[: REQUESTS.index(request)] if request in REQUESTS else ()
+            is_full = error.errno in files.FULL
+            if not is_full or not any(files.becomes(self.request_path(supervisor, one), path) for one in less):
+                raise
 
     def is_asked(self, supervisor: str, request: str) -> bool:
         return os.path.exists(self.request_path(supervisor, request))

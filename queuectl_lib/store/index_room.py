@@ -8,7 +8,6 @@ statvfs for each Database. https://www.sqlite.org/wal.html#implementation_of_sha
 
 from __future__ import annotations
 
-import errno
 import os
 import sqlite3
 
@@ -27,7 +26,6 @@ SEGMENT_FRAMES = 4096  # of the WAL that it has room for
 PLENTY = 64 * 1024 * 1024  # where so much is free nothing is looked at
 NEW_INDEX = 4 * SEGMENT  # what must be free for one that does not exist
 WRITTEN_ELSEWHERE = 4 * 1024 * 1024  # what must be free for each transaction where nothing is written in place
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class IndexRoom:
@@ -65,7 +63,7 @@ class IndexRoom:
         try:
             fd = files.open_nameless(os.path.dirname(self.path))
         except OSError as error:
-            if error.errno in FULL:
+            if error.errno in files.FULL:
                 raise self._full() from None
             return  # there is no such file here
         try:
@@ -101,7 +99,7 @@ class IndexRoom:
         try:
             files.allocate(fd, size)
         except OSError as error:
-            if error.errno in FULL:
+            if error.errno in files.FULL:
                 raise self._full() from None
 
     def _full(self) -> HostError:

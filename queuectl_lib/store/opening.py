@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 
 from queuectl_lib import contexts, errors
@@ -167,6 +168,8 @@ def explanation(path: str, message: str) -> str:
     meant = explained(message)
     if "unable to open" in lowered and files.lacks_descriptors():
         meant = "cannot be opened: this process has as many files open as it may have (ulimit -n)"
+    elif "unable to open" in lowered and places.is_full(os.path.dirname(path)):
+        meant = explained("full")
     return "%s%s" % (errors.printable(path), " " + meant if meant else ": " + errors.printable(message))
 
 

@@ -1,18 +1,22 @@
 """Disks on which the WAL index itself needs space when it is written: a full one is told, and kills nobody."""
 
+import errno
+import glob
 import os
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 from helpers.home import contents
 from helpers.waiting import wait_until
 
 from queuectl_lib.errors import HostError
-from queuectl_lib.host import files
-from queuectl_lib.store import looking
+from queuectl_lib.host import files, places
+from queuectl_lib.store import looking, opening
 from queuectl_lib.store.index_room import PLENTY, SEGMENT, IndexRoom
+from storage import Queue
 
 KINDS = {
     "ext4 with blocks of 1 KiB": (["mkfs.ext4", "-q", "-F", "-m", "0", "-b", "1024"], 60 << 20),
@@ -114,6 +118,68 @@ def test_workers_outlive_a_full_disk_and_go_on_by_themselves(home, disk, tmp_pat
     assert sorted(worker["pid"] for worker in home.workers()) == pids, "none of them died"
     assert [home.job(job)["attempts"] for job in jobs] == [1, 1, 1]
     home.run("worker", "stop")
+
+
+def small_disk(place, words):
+    """Mount a disk at *place*, by *words* for `mount`; only root can."""
+    if not sys.platform.startswith("linux") or os.geteuid():
+        pytest.skip("needs root on Linux")
+    os.mkdir(place)
+    if subprocess.call(["mount", *words, place], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        pytest.skip("such a disk cannot be mounted here")
+
+
+@pytest.mark.parametrize("words", [["stop"], ["stop", "--now"], ["stop", "--leave-running"]], ids=" ".join)
+def test_workers_stop_where_no_further_file_can_be_made(home, tmp_path, words):
+    """As on a full XFS, or where a disk has no inodes left: what asks for the stop is a file."""
+    disk = str(tmp_path / "disk")
+    small_disk(disk, ["-t", "tmpfs", "-o", "nr_inodes=200", "tmpfs"])
+    try:
+        home.path = os.path.join(disk, "home")
+        home.start("--count", "2")
+        job = home.add("echo begun; exec sleep 60" if len(words) > 1 else "echo begun; sleep 1")
+        home.wait_for_state(job, "processing")
+        wait_until(lambda: glob.glob(home.db + ".d/workers/*.ready"), "the supervisor to say that its workers are up")
+        number = 0
+        with pytest.raises(OSError, match="No space"):
+            for number in range(1000):
+                open(os.path.join(disk, "filler%d" % number), "w").close()
+        done = home.run("worker", *words)
+        assert home.workers() == []
+        for entry in range(number):
+            os.unlink(os.path.join(disk, "filler%d" % entry))
+        assert home.state(job) == {"stop": "completed", "--now": "pending", "--leave-running": "processing"}[words[-1]]
+        assert "Traceback" not in done.stderr
+        if words != ["stop"]:
+            home.queue.cancel([job], time.time())
+            home.drain()
+    finally:
+        subprocess.call(["umount", "-l", disk])
+
+
+@pytest.mark.parametrize("is_full, told", [(True, "the disk is full"), (False, "permissions"), (None, "permissions")])
+def test_a_file_that_cannot_be_made_is_told_as_what_it_is(tmp_path, monkeypatch, is_full, told):
+    monkeypatch.setattr(places, "is_full", lambda folder: is_full)
+    assert told in opening.explanation(str(tmp_path / "q.db"), "unable to open database file")
+
+
+def test_a_second_stop_that_asks_for_more_takes_the_name_of_the_first(tmp_path, monkeypatch):
+    folder = Queue(str(tmp_path / "q.db")).folder
+    folder.make()
+    folder.put_request("s1", "ready")
+
+    def full(path, flags):
+        raise OSError(errno.ENOSPC, "No space left on device", path)
+
+    monkeypatch.setattr(files, "open_private", full)
+    os.utime(folder.request_path("s1", "ready"), (5, 5))
+    folder.put_request("s1", "stop")
+    assert os.stat(folder.request_path("s1", "stop")).st_mtime > 5, "it tells when that was asked"
+    folder.put_request("s1", "now")
+    assert folder.is_asked("s1", "now")
+    with pytest.raises(OSError, match="No space"):
+        folder.put_request("s1", "stop")
+    assert folder.is_asked("s1", "now"), "what asks for more stays"
 
 
 # ---------------------------------------------------------------- where it costs
