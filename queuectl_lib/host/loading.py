@@ -52,7 +52,10 @@ class Loader(SourceFileLoader):
                     return found
             except (OSError, EOFError, ValueError, TypeError, ImportError):
                 pass
-        return super().get_code(fullname)
+        try:
+            return super().get_code(fullname)
+        except (EOFError, ValueError, TypeError):  # a full disk has cut the bytecode short: the source is there
+            return self.source_to_code(read(self.path), self.path)
 
 
 class LeanLoader(Loader):
@@ -80,7 +83,8 @@ def cache_of(path: str) -> str:
     return "%s%s__pycache__%s%s%s" % (folder, os.sep, os.sep, name[:-3], ENDING)
 
 
-ENDING = os.path.basename(cache_from_source("x.py"))[1:]
+# Asked of an absolute path: of another one it would need the directory where this process is (PYTHONPYCACHEPREFIX).
+ENDING = os.path.basename(cache_from_source(os.path.join(LIBRARY, "x.py")))[1:]
 
 
 def read(path: str) -> bytes:

@@ -2,6 +2,8 @@
 
 life file at its path, and ours          all is well
 gone, the folder still ours              made anew: a cleaner of temporary files took it
+the folder deleted, the database still
+the one that it was                      made anew with it: what runs goes on, its notes and output are lost
 the folder gone or another, and the
 life file has a name somewhere (MOVED)   renamed, or covered by a mount: let go; the jobs go on, and whoever
                                          starts a worker where the folder is now adopts them
@@ -45,6 +47,7 @@ class Standing:
         self.presence = Presence(folder, name, dict(details, folder=folder.path))
         self.sightings = Sightings(folder)
         self.place = identity_of(folder.path)
+        self.database = identity_of(folder.database)
         self.lost = ""  # or MOVED, or DELETED
         self.looked_at = 0.0
         self.shown_at = 0.0  # monotonic: when our life file was last seen before a start
@@ -86,7 +89,7 @@ class Standing:
         return False
 
     def _look(self, now: float) -> None:
-        if identity_of(self.folder.path) != self.place:
+        if identity_of(self.folder.path) != self.place and not self._is_swept():
             self.lost = MOVED if self.presence.has_a_name() else DELETED
             self.folder.is_deleted = self.lost == DELETED
             self.say(self.why())
@@ -97,10 +100,16 @@ class Standing:
         elif now - self.missed_at >= pace.STANDING_SECONDS / 2:
             self._show_again()
 
+    def _is_swept(self) -> bool:
+        """True where the folder was deleted, and perhaps made anew by another of us, beside the database of ours."""
+        ours = self.database is not None and identity_of(self.folder.database) == self.database
+        return ours and not self.presence.has_a_name()
+
     def _show_again(self) -> None:
         try:
             self.folder.make()
             self.presence.show_again()
+            self.place = identity_of(self.folder.path)
         except OSError as error:
             text = "its life file was deleted or emptied and cannot be made anew: %s" % error.strerror
         else:

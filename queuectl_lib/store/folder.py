@@ -48,6 +48,7 @@ class Folder:
     """Where each file beside one database lies, and who holds those of an attempt."""
 
     def __init__(self, db_path: str) -> None:
+        self.database = db_path
         self.path = db_path + ".d"
         self.identity = ""  # of the queue (store/identity), once a supervisor or worker has asked
         self.is_deleted = False  # with all evidence that was in it (run/standing)

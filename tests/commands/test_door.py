@@ -421,9 +421,9 @@ def test_no_worker_starts_from_files_of_another_user_but_of_root(copy, tmp_path)
 
 def test_compiled_code_that_was_cut_short_is_told_with_its_cure_and_not_written_by_us(copy, monkeypatch):
     copy.run("initdb")  # which writes it
-    folder = os.path.join(copy.path, "queuectl_lib", "jobs", "__pycache__")
+    folder = os.path.join(copy.path, "queuectl_lib", "__pycache__")  # of the rooms that Python's own loader loads
     path = next(
-        os.path.join(folder, name) for name in os.listdir(folder) if name.startswith("states.") and ".opt-" not in name
+        os.path.join(folder, name) for name in os.listdir(folder) if name.startswith("errors.") and ".opt-" not in name
     )
     with open(path, "r+b") as file:
         file.truncate(os.path.getsize(path) // 2)

@@ -116,6 +116,32 @@ def test_the_folder_of_life_files_is_made_anew_with_them(home):
     assert process.wait(timeout=10) == 0
 
 
+@pytest.mark.parametrize("processes", [1, 3])
+def test_the_folder_beside_the_database_is_made_anew_under_running_jobs(home, tmp_path, processes):
+    """All evidence is gone, but who runs them has seen them begin, and sees them end."""
+    process = start(home, "--count", "4", "--processes", str(processes), "--poll-interval", "0.2")
+    for number, code in enumerate((0, 0, 3)):
+        text = "echo begun >> %d; until [ -e go ]; do sleep 0.05; done; echo done >> %d; exit %d"
+        text %= (number, number, code)
+        home.run("add", "--id", "j%d" % number, "--max-retries", "0", text, cwd=str(tmp_path))
+    wait_until(lambda: all(contents(tmp_path / str(number)) for number in range(3)), "three jobs to begin")
+    shutil.rmtree(home.db + ".d")
+    wait_until(lambda: len(home.workers()) == processes, "the workers to be seen again", NOTICED_SECONDS)
+    (tmp_path / "go").touch()
+    for number, state in enumerate(("completed", "completed", "dead")):
+        home.wait_for_state("j%d" % number, state)
+        job = home.job("j%d" % number)
+        assert (job["attempts"], job["exit_code"]) == (1, 3 if number == 2 else 0)
+    home.run("add", "--id", "later", "echo later >> later", cwd=str(tmp_path))
+    home.wait_for_state("later", "completed")
+    home.run("worker", "stop")
+    assert process.wait(20) == 0
+    home.drain()
+    for number in range(3):
+        assert contents(tmp_path / str(number)).split() == ["begun", "done"]
+    assert contents(tmp_path / "later").split() == ["later"]
+
+
 def test_a_swept_life_file_gives_no_running_job_away(home, where):
     """Another worker looks on, to whom a life file that is not there proves nothing."""
     start(home, "--count", "2")
