@@ -486,7 +486,7 @@ class Worker:
 
     def keep_going(self) -> None:
         """Start the next job where there is room for one, after recording and claiming where that is due."""
-        if self.trouble.is_in_the_way() or not self.slots.have_room():
+        if self.trouble.is_in_the_way(self.stage) or not self.slots.have_room():
             return
         if not self.ahead or self.stage:
             self.trade(claim=True)
@@ -562,7 +562,7 @@ class Worker:
         """Sleep until something can have changed."""
         if self.running:
             self.watch_running()
-        elif not (self.ended or self.ahead or self.stage) or self.trouble.is_in_the_way():
+        elif not (self.ended or self.ahead or self.stage) or self.trouble.is_in_the_way(self.stage):
             self.idle()
 
     def watch_running(self) -> None:
@@ -573,7 +573,7 @@ class Worker:
                 return
             self.pace.follow(pace.AHEAD_SECONDS)  # so it is a long one
         self.trouble.tell_starts(self.running)
-        if (self.ended or self.ahead) and not self.trouble.is_in_the_way():
+        if (self.ended or self.ahead) and not self.trouble.is_in_the_way(self.stage):
             self.trade(claim=self.slots.have_room())
             if self.ahead:
                 return
@@ -595,7 +595,7 @@ class Worker:
     def due_within(self, pause: float) -> float:
         """How long to wait, *pause* seconds at the most, where something may fall due; 0.0: ask the database first."""
         if self.trouble.is_in_the_way():
-            return max(0.01, self.trouble.retry_at - time.monotonic())
+            return self.trouble.rest()
         return pause if self.refusals.are_many() else self.glance.due_within(pause)
 
     def only_waits(self) -> bool:

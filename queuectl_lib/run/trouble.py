@@ -25,6 +25,7 @@ class Trouble:
         self.pause = 0.0  # seconds between two tries while the database refuses
         self.since = 0.0  # monotonic; when that began
         self.shortage_pause = 0.0  # while no process can be started
+        self.shortage, self.shortage_at = "", 0.0  # what was told of it, and when it was met last (monotonic)
         self.retry_at = 0.0  # monotonic
         self.write_refused = False  # the last time
         self.starts: Dict[str, str] = {}  # of jobs, by token: told once they have begun
@@ -70,10 +71,12 @@ class Trouble:
 
     def meet_shortage(self, text: str) -> None:
         """The host cannot start a process now: wait, ever longer until one starts again."""
-        if not self.shortage_pause:
+        now = time.monotonic()
+        if text != self.shortage or now - self.shortage_at > pace.NO_START_SECONDS:  # others may start in between
             self.say("%s; trying again" % text)
+        self.shortage, self.shortage_at = text, now
         self.shortage_pause = min(max(0.1, self.shortage_pause * 2), pace.TROUBLE_SECONDS)
-        self.retry_at = time.monotonic() + self.shortage_pause
+        self.retry_at = now + self.shortage_pause
 
     def over(self, in_writing: bool = False) -> None:
         """The database has answered; where a write was refused only a write tells: reading may have gone on."""
@@ -87,9 +90,14 @@ class Trouble:
         """True where nothing is refused or short, as far as was tried."""
         return not (self.pause or self.shortage_pause)
 
-    def is_in_the_way(self) -> bool:
-        """True until the next try is due."""
-        return time.monotonic() < self.retry_at
+    def is_in_the_way(self, stage: str = "") -> bool:
+        """True until the next try is due. In a *stage* of stopping nothing starts, so no shortage is in the way."""
+        return time.monotonic() < self.retry_at and not (stage and not self.pause)
+
+    def rest(self) -> float:
+        """How many seconds until then; in a shortage fewer, for requests and cancels are heeded as ever."""
+        left = max(0.01, self.retry_at - time.monotonic())
+        return left if self.pause else min(left, pace.STANDING_SECONDS)
 
     def outlasts(self, stage: str) -> bool:
         """True where the database has refused for so long that a worker in this *stage* leaves without it."""

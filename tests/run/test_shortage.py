@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 from helpers.home import contents
@@ -19,6 +20,7 @@ from queuectl_lib.run import launching, run_file, trouble
 from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.run.options import Options
 from queuectl_lib.run.spare_files import SpareFiles
+from queuectl_lib.store import looking
 from worker import Worker
 
 resource = pytest.importorskip("resource")
@@ -209,3 +211,47 @@ def test_a_shortage_is_told_once_and_tried_ever_more_slowly_until_a_job_begins(q
     assert pauses == sorted(pauses) and pauses[0] < 1 and pauses[-1] == trouble.pace.TROUBLE_SECONDS
     said = capfd.readouterr().err
     assert said.count("\n") == 1 and "/dev/null cannot be used: Permission denied); trying again" in said
+
+
+def short(one, claimed=()):
+    """*one*, a worker that waits because a job of those *claimed* could not be started."""
+    one.ahead.extend(claimed)
+    for _ in range(8):
+        one.trouble.meet_shortage("cannot start a job (no process)")
+    return one
+
+
+def test_a_stop_during_a_shortage_gives_back_at_once_what_waits_for_it(queue):
+    queue.enqueue(JobMaker(0, "/", 0o022, NOW).row({"command": "true"}))
+    one = short(Worker(queue, "w-1", "s", Options(1, False), lambda: SETTINGS), claim(queue, worker="w-1"))
+    one.keep_going()
+    assert len(one.ahead) == 1, "it waits"
+    one.stage = "stop"
+    one.keep_going()
+    assert not one.ahead
+    assert looking.counts(queue.database)["pending"] == 1
+
+
+def test_a_worker_that_waits_for_the_end_of_a_shortage_heeds_requests_meanwhile(queue):
+    one = short(Worker(queue, "w-1", "s", Options(1, False), lambda: SETTINGS))
+    assert one.trouble.retry_at > time.monotonic() + 3
+    assert one.due_within(60.0) <= trouble.pace.STANDING_SECONDS
+    for _ in range(8):
+        one.trouble.meet("it is read-only")
+    assert one.due_within(60.0) > 3, "a database that refuses is asked ever more rarely"
+    one.stage = "stop"
+    assert one.trouble.is_in_the_way(one.stage), "what is given back goes there"
+
+
+def test_a_shortage_that_lets_some_jobs_begin_is_told_once_all_the_same(monkeypatch):
+    now, said = [1000.0], []
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    one = trouble.Trouble(said.append)
+    for _ in range(20):
+        one.note_start("token", "no process")
+        one.note_start("token", None)
+        now[0] += 2
+    assert said == ["cannot start a job (no process); trying again"]
+    now[0] += trouble.pace.NO_START_SECONDS
+    one.note_start("token", "no process")
+    assert len(said) == 2, "this is another one"
