@@ -749,8 +749,14 @@ MUTANTS = [
     Mutant(
         "a supervisor does not notice that its home was renamed",
         25,
-        [("queuectl_lib/run/standing.py", "if identity_of(self.folder.path) != self.place:", "if False:")],
+        [("queuectl_lib/run/standing.py", "if identity_of(self.folder.path) != self.place and", "if False and")],
         "promises/test_vanishing.py::test_workers_of_a_renamed_home_let_go_and_the_next_one_adopts",
+    ),
+    Mutant(
+        "a swept folder counts as a deleted queue",
+        25,
+        [("queuectl_lib/run/standing.py", " and not self._is_swept():", ":")],
+        "promises/test_vanishing.py::test_the_folder_beside_the_database_is_made_anew_under_running_jobs",
     ),
     Mutant(
         "a swept life file stays away",
