@@ -7,7 +7,7 @@ import sys
 
 from queuectl_lib import errors
 from queuectl_lib.errors import HostError
-from queuectl_lib.host import bundle
+from queuectl_lib.host import bundle, system
 
 
 def become_owner(home: str, info: os.stat_result, command: str, may_become: bool) -> None:
@@ -41,7 +41,9 @@ def become_owner(home: str, info: os.stat_result, command: str, may_become: bool
             problem, python = "that user cannot read %s" % sys.executable, "python3"
         except OSError as error:
             problem = "root cannot act as that user here (%s)" % error.strerror
-    quoted = "'%s'" % name if name[0] == "#" else name
-    line = "sudo -u %s %s %s %s ..." % (quoted, python, bundle.SCRIPT, command)
+    words = ["sudo", "-u", name, python, bundle.SCRIPT, *command.split()]
+    if home != bundle.HERE:  # sudo hands on no QUEUECTL_HOME
+        words += ["--home", home]
+    line = "%s ..." % system.typed(words)
     text = "%s belongs to %s: %s: call `%s`"
     raise HostError(text % (errors.printable(home), name, errors.printable(problem), errors.printable(line)))

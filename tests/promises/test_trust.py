@@ -8,6 +8,7 @@ import sys
 import tempfile
 
 import pytest
+from helpers.bundle import copy_bundle
 from helpers.marks import posix_only
 from helpers.neighbours import NEIGHBOUR, User, needs_root
 from helpers.users import python_of_nobody
@@ -324,8 +325,24 @@ def test_root_starts_no_workers_for_others_and_says_what_to_type(alice):
     for words in (["worker", "start"], ["worker", "start", "--background"], ["worker"]):
         said = alice.as_root("--home", alice.home, *words, code=3)
         assert "%s belongs to " % alice.home in said and "call `sudo -u " in said
-        assert said.endswith("%s %s ...`\n" % (os.path.join(alice.app, "queuectl.py"), " ".join(words[:2])))
+        typed = (os.path.join(alice.app, "queuectl.py"), " ".join(words[:2]), alice.home)
+        assert said.endswith("%s %s --home %s ...`\n" % typed)
     assert alice.owners() == {alice.uid}
+
+
+def test_what_root_is_to_type_names_the_home_but_where_it_lies_beside_the_program(alice):
+    home = os.path.join(alice.home, "my queue")
+    os.mkdir(home)
+    alice.own(home)
+    for words, env in ((["--home", home], {}), ([], {"QUEUECTL_HOME": home})):
+        said = alice.as_root(*words, "worker", "start", code=3, env=env)
+        assert said.endswith(" worker start --home '%s' ...`\n" % home)
+    copy_bundle(home)
+    for folder, folders, files in os.walk(home):
+        for name in folders + files:
+            alice.own(os.path.join(folder, name))
+    said = alice.as_root("worker", "start", code=3, app=home)
+    assert said.endswith(" '%s' worker start ...`\n" % os.path.join(home, "queuectl.py"))
 
 
 def test_root_that_cannot_become_the_owner_touches_nothing(alice):
@@ -355,7 +372,8 @@ def test_root_whose_python_the_owner_cannot_read_touches_nothing_and_says_what_t
         assert (done.returncode, done.stdout, os.listdir(alice.home)) == (3, b"", []), said
         assert said.startswith("queuectl: error: %s belongs to " % alice.home) and said.count("\n") == 1
         assert "that user cannot read " in said and "call `sudo -u " in said
-        assert said.endswith(" python3 %s %s ...`\n" % (script, " ".join(words[: 1 + (words[0] == "config")])))
+        command = " ".join(words[: 1 + (words[0] == "config")])
+        assert said.endswith(" python3 %s %s --home %s ...`\n" % (script, command, alice.home))
 
 
 def test_a_python_that_only_root_can_read_is_told_where_root_calls_it(alice):
