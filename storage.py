@@ -298,6 +298,7 @@ def final_kind(connection: sqlite3.Connection, outcome: Outcome) -> str:
     if outcome.kind == states.GIVEN_BACK:
         outcome.kind = states.CANCELLED
         outcome.error = "cancelled before it ran" if outcome.unstarted else "cancelled while it was given back"
+    outcome.counts_as_cancelled = True
     return states.CANCELLED
 
 

@@ -146,6 +146,8 @@ class Outcome:
     Outputs are bytes, or None with a size where the file stays.
     """
 
+    counts_as_cancelled = False  # set by who records it: a cancel was asked for meanwhile
+
     def __init__(self, claim: Claim, kind: str, finished: float, error: Optional[str] = None) -> None:
         self.claim = claim
         self.kind = kind

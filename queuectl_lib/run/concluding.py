@@ -193,7 +193,9 @@ def sentence(outcome: Outcome) -> str:
     if outcome.started is not None:
         wall = max(0.0, outcome.finished - outcome.started)
         text += " (after %s)" % times.seconds_text(wall if outcome.seconds is None else outcome.seconds)
-    if states.ENDINGS[outcome.kind] == "fail":
+    if outcome.counts_as_cancelled:
+        text += "" if outcome.kind == states.CANCELLED else "; cancelled"
+    elif states.ENDINGS[outcome.kind] == "fail":
         left = claim.max_retries + 1 - claim.attempts
         text += "; retries left: %d" % left if left > 0 else "; dead, no retries left"
     return text

@@ -9,7 +9,7 @@ import pytest
 from helpers.home import contents
 from helpers.marks import posix_only
 from helpers.processes import is_running
-from helpers.queue import SETTINGS, claim, enqueue
+from helpers.queue import NOW, SETTINGS, claim, enqueue
 from helpers.waiting import wait_until
 
 from queuectl_lib.host import processes
@@ -286,6 +286,19 @@ def test_a_duration_in_the_log_does_not_follow_the_wall_clock(queue, monkeypatch
     monkeypatch.setattr(time, "time", lambda: wall() + 86400)
     outcome = wait_until(attempt.poll, "its end")
     assert "(after 0." in concluding.sentence(outcome)
+
+
+@pytest.mark.parametrize("kind, error", [("timed out", "timed out after 2 s"), ("failed", "exit code 1")])
+def test_the_log_tells_of_a_cancel_that_came_while_it_was_ended(queue, kind, error):
+    """And of no retries: list and show say cancelled."""
+    enqueue(queue, max_retries=0)
+    (held,) = claim(queue)
+    queue.cancel([held.id], NOW)
+    outcome = Outcome(held, kind, NOW, error)
+    queue.exchange("w-1", [outcome], 0, NOW, SETTINGS)
+    assert finding.states_of(queue.database, [held.id]) == ["cancelled"]
+    said = concluding.sentence(outcome)
+    assert said.endswith(error + "; cancelled") and "dead" not in said
 
 
 @posix_only
