@@ -42,9 +42,9 @@ def dlq_retry(call: Call) -> int:
         return 0
     left: List[str] = []
     count = call.queue().requeue_dead(call.now, left)
-    terminal.tell("requeued %d jobs" % count)
+    terminal.tell("requeued %s" % terminal.jobs_text(count))
     if left:
-        terminal.tell("left %d jobs dead: another job with the same key waits or runs" % len(left))
+        terminal.tell("left %s dead: another job with the same key waits or runs" % terminal.jobs_text(len(left)))
     return 0
 
 
@@ -74,7 +74,7 @@ def delete_jobs(call: Call, states: Sequence[str], age: float, quiet: bool) -> i
 
     def show(count: int) -> None:
         so_far[0] = count
-        progress.show("deleted %d jobs" % count)
+        progress.show("deleted %s" % terminal.jobs_text(count))
 
     try:
         try:
@@ -84,9 +84,10 @@ def delete_jobs(call: Call, states: Sequence[str], age: float, quiet: bool) -> i
         if call.options.json:
             terminal.acknowledge(terminal.json_text({"deleted": deleted}), "the jobs were deleted, but their number")
         elif not quiet:
-            terminal.tell("deleted %d jobs" % deleted)
+            terminal.tell("deleted %s" % terminal.jobs_text(deleted))
     except KeyboardInterrupt:
         if not so_far[0]:
             raise
-        raise Interrupted("interrupted after %d jobs were deleted" % so_far[0]) from None
+        were = "was" if so_far[0] == 1 else "were"
+        raise Interrupted("interrupted after %s %s deleted" % (terminal.jobs_text(so_far[0]), were)) from None
     return 0

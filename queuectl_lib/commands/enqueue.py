@@ -47,7 +47,7 @@ def enqueue(call: Call) -> int:
         finally:
             progress.end()
     if given > 1 and not (options.json or options.quiet):
-        terminal.tell("enqueued %d jobs" % added)
+        terminal.tell("enqueued %s" % terminal.jobs_text(added))
     return 0
 
 

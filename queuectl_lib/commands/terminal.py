@@ -108,6 +108,10 @@ def acknowledge(text: str, what: str, flush: bool = True) -> None:
         raise Interrupted("%s could not be printed: interrupted" % what) from None
 
 
+def jobs_text(count: int) -> str:
+    return "1 job" if count == 1 else "%d jobs" % count
+
+
 def is_terminal(stream: Any) -> bool:
     return bool(stream.isatty())
 
@@ -178,7 +182,7 @@ class Progress:
             self.show(what)
 
     def jobs_read(self, done: int, total: int, lines: int) -> None:
-        self.bar(done, total, "%d jobs" % lines)
+        self.bar(done, total, jobs_text(lines))
 
     def end(self) -> None:
         if self.width and can_tell():

@@ -108,7 +108,7 @@ def test_a_move_that_was_made_exits_0_and_one_that_was_not_130(home, words, befo
     assert interrupted(home, BEFORE, *words) == (130, "", "")
     assert home.state(subject) == before
     code, _, said = interrupted(home, BEHIND, *words)
-    assert code == 0 and ("requeued 1 jobs" in said) == ("--all" in words)
+    assert code == 0 and ("requeued 1 job\n" in said) == ("--all" in words)
     assert home.state(subject) == behind
 
 

@@ -276,6 +276,15 @@ def test_a_job_whose_key_is_held_is_not_requeued(home, words):
     assert home.state("dead") == "pending"
 
 
+def test_one_job_is_no_jobs_in_what_is_said(home):
+    job = '{"command": "false", "max_retries": 0, "unique": "k"}'
+    assert home.run("enqueue", "[%s, %s]" % (job, job)).stderr == "enqueued 1 job\n"
+    home.drain()
+    assert home.run("dlq", "retry", "--all").stderr == "requeued 1 job\n"
+    home.drain()
+    assert home.run("dlq", "purge").stderr == "deleted 1 job\n"
+
+
 def test_two_jobs_with_the_same_key_are_not_requeued_together(home):
     make_dead(home.queue, "a", "b")
     assert 'jobs a and b have the same key "k"' in home.run("requeue", "a", "b", code=1).stderr
@@ -287,7 +296,7 @@ def test_dlq_retry_all_leaves_those_whose_key_is_held_and_counts_them(home):
     home.queue.enqueue(row(id="plain"))
     assert settle(home.queue, claim(home.queue)[0], "failed", settings=AT_ONCE)
     done = home.run("dlq", "retry", "--all")
-    assert done.stderr == "requeued 2 jobs\nleft 1 jobs dead: another job with the same key waits or runs\n"
+    assert done.stderr == "requeued 2 jobs\nleft 1 job dead: another job with the same key waits or runs\n"
     assert finding.states_of(home.queue.database, ["a", "b", "plain"]) == ["pending", "dead", "pending"]
 
 
