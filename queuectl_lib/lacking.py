@@ -15,7 +15,8 @@ def told(error: Exception, library: str) -> str:
     if isinstance(error, OSError):
         return "cannot read %s: %s" % (error.filename, error.strerror)
     if isinstance(error, EOFError):  # a disk that was full when Python kept it; it does not look (before 3.13)
-        return "a file of compiled code is cut short: `find %s -name __pycache__ | xargs rm -r` removes them" % library
+        cure = "find %s -name __pycache__ -exec rm -r {} +" % quoted(library)
+        return "a file of compiled code is cut short: `%s` removes them" % cure
     if isinstance(error, AttributeError):
         name = said.split("'")[1]
     elif said.startswith("cannot import name '"):
@@ -28,6 +29,12 @@ def told(error: Exception, library: str) -> str:
     if isinstance(error, AttributeError) or said.startswith(("No module", "cannot import")):
         said = place_of(name, library)
     return "%s: %s" % (said, TOGETHER)
+
+
+def quoted(path: str) -> str:
+    """As host/system.quoted, which may be what is cut short."""
+    is_plain = all(character.isalnum() or character in "/._-" for character in path)
+    return path if is_plain else "'%s'" % path.replace("'", "'\"'\"'")
 
 
 def place_of(name: str, library: str) -> str:

@@ -428,7 +428,22 @@ def test_compiled_code_that_was_cut_short_is_told_with_its_cure_and_not_written_
     with open(path, "r+b") as file:
         file.truncate(os.path.getsize(path) // 2)
     said = copy.run("list", code=3).stderr
-    assert "cut short" in said and "__pycache__" in said
+    cure = re.search("cut short: `(.*)` removes them", said).group(1)
+    assert "__pycache__" in cure
     bytecode.keep_only_whole(path)
     assert not os.path.exists(path)
     copy.run("list")
+
+
+@posix_only
+@pytest.mark.parametrize("folder", ["plain", "with a blank", "don't"])
+def test_the_cure_of_compiled_code_that_was_cut_short_removes_it_and_nothing_else(tmp_path, folder):
+    kept, gone = tmp_path / "with", tmp_path / folder / "queuectl_lib" / "__pycache__"
+    kept.mkdir()
+    gone.mkdir(parents=True)
+    (gone / "states.pyc").write_bytes(b"")
+    said = lacking.told(EOFError("marshal data too short"), str(tmp_path / folder))
+    cure = re.search("cut short: `(.*)` removes them", said).group(1)
+    assert ("'" in cure) == (folder != "plain" or " " in str(tmp_path))
+    subprocess.run(["/bin/sh", "-c", cure], cwd=str(tmp_path), check=True)
+    assert kept.is_dir() and gone.parent.is_dir() and not gone.exists()
