@@ -12,6 +12,14 @@ if __name__ == "__main__" and not (getattr(sys.flags, "isolated", 0) or getattr(
     del sys.path[0]  # the folder of this file: a json.py in it is not Python's
 import os
 
+if __name__ == "__main__":
+    # No traceback at Ctrl+C before main sees to it.
+    sys.excepthook = lambda *told: os._exit(130) if told[0] is KeyboardInterrupt else sys.__excepthook__(*told)
+    import gc
+    gc.disable()  # until all is loaded
+    umask = os.umask(0o022)
+    os.umask(umask & 0o077 | 0o022)  # what Python caches of our files is for nobody else to write
+
 VERSION = "0.1.0"
 LIBRARY = os.path.dirname(os.path.realpath(__file__))  # or the archive, queuectl.pyz
 FIRST = {  # all others: host/loading
@@ -19,14 +27,6 @@ FIRST = {  # all others: host/loading
     for name in ("/__init__", "/contexts", "/errors", "/lacking", "/host/__init__", "/host/trust", "/host/loading",
                  "/host/bundle")
 }
-
-if __name__ == "__main__":
-    import gc
-    gc.disable()  # until all is loaded
-    # No traceback at Ctrl+C before main sees to it.
-    sys.excepthook = lambda *told: os._exit(130) if told[0] is KeyboardInterrupt else sys.__excepthook__(*told)
-    umask = os.umask(0o022)
-    os.umask(umask & 0o077 | 0o022)  # what Python caches of our files is for nobody else to write
 
 if sys.version_info < (3, 8):
     told = "queuectl: error: this is Python %d.%d, and 3.8 or newer is needed: call queuectl.py with such a python3\n"

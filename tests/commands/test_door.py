@@ -447,3 +447,30 @@ def test_the_cure_of_compiled_code_that_was_cut_short_removes_it_and_nothing_els
     assert ("'" in cure) == (folder != "plain" or " " in str(tmp_path))
     subprocess.run(["/bin/sh", "-c", cure], cwd=str(tmp_path), check=True)
     assert kept.is_dir() and gone.parent.is_dir() and not gone.exists()
+
+
+# ---------------------------------------------------------------- Ctrl+C while it is loaded
+
+INTERRUPTED = """
+import runpy, sys
+script, line = sys.argv[1], int(sys.argv[2])
+def interrupt(frame, event, argument):
+    if frame.f_code.co_filename == script and frame.f_lineno >= line:
+        sys.settrace(None)
+        raise KeyboardInterrupt
+    return interrupt
+sys.argv = [script, "--version"]
+sys.settrace(interrupt)
+runpy.run_path(script, run_name="__main__")
+"""
+
+
+def test_an_interrupt_behind_the_first_lines_of_the_door_is_quiet():
+    """At each of its steps but `import os` and the one that sees to it."""
+    steps = ast.parse(source("queuectl.py")).body
+    first = next(
+        place for place, step in enumerate(steps) if isinstance(step, ast.Import) and step.names[0].name == "os"
+    )
+    for step in steps[first + 2 :]:
+        done = python("-c", INTERRUPTED, SCRIPT, str(step.lineno))
+        assert (step.lineno, done.returncode, done.stdout, done.stderr) == (step.lineno, 130, b"", b"")
