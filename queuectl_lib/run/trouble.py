@@ -72,7 +72,8 @@ class Trouble:
     def meet_shortage(self, text: str) -> None:
         """The host cannot start a process now: wait, ever longer until one starts again."""
         now = time.monotonic()
-        if text != self.shortage or now - self.shortage_at > pace.NO_START_SECONDS:  # others may start in between
+        is_new = text != self.shortage or now - self.shortage_at > pace.NO_START_SECONDS  # else some began in between
+        if is_new and not self.shortage_pause:
             self.say("%s; trying again" % text)
         self.shortage, self.shortage_at = text, now
         self.shortage_pause = min(max(0.1, self.shortage_pause * 2), pace.TROUBLE_SECONDS)
