@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -29,6 +30,15 @@ def everything(home):
         except OSError:
             continue
     return found
+
+
+def ended(process):
+    """Its exit code once it has ended; who does not end in time is told of with its log and all that runs."""
+    try:
+        return process.wait(20)
+    except subprocess.TimeoutExpired:
+        running = subprocess.run(["ps", "-eo", "pid,ppid,stat,etimes,args"], capture_output=True, text=True).stdout
+        raise AssertionError("%d has not ended\n%s\n%s" % (process.pid, contents(process.log), running)) from None
 
 
 def signal_all(pids, number):
@@ -59,7 +69,7 @@ def given_back(home):
 def test_what_a_signal_to_everything_at_once_ends_is_given_back(home, name, order):
     process, pids = begin(home, "exec sleep 60")
     signal_all(pids[::order], getattr(signal, name))
-    assert process.wait(20) == 0
+    assert ended(process) == 0
     assert given_back(home)[0], (given_back(home), contents(process.log))
     assert "SIG" in given_back(home)[1][0][1]
     assert os.listdir(home.queue.folder.workers) == []
@@ -72,7 +82,7 @@ def test_a_job_whose_death_is_seen_well_before_the_stop_is_given_back(home):
     )
     time.sleep(0.2)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
+    assert ended(process) == 0
     assert given_back(home)[0], (given_back(home), contents(process.log))
 
 
@@ -84,7 +94,7 @@ def test_what_is_killed_together_with_everything_after_a_stop_is_given_back_by_t
     signal_all(pids, signal.SIGTERM)
     time.sleep(1)
     signal_all(sorted(set(everything(home) + pids)), signal.SIGKILL)
-    process.wait(20)
+    ended(process)
     wait_until(lambda: not any(is_running(pid) for pid in everything(home)), "all to be gone")
     home.run("add", "true", "--id", "other")
     second = home.start()
@@ -93,7 +103,7 @@ def test_what_is_killed_together_with_everything_after_a_stop_is_given_back_by_t
         "the first attempt to be given back",
     )
     home.run("worker", "stop", "--now")
-    second.wait(20)
+    ended(second)
     assert showing.job(home.queue.database, "job")["attempts"] == 0
     assert [name for name in os.listdir(home.queue.folder.workers) if not name.endswith(".life")] == []
 
@@ -122,7 +132,7 @@ def test_a_failure_of_its_own_and_a_success_count_also_beside_a_stop(home):
     wait_until(lambda: os.path.exists(os.path.join(home.path, "begun")), "the job to run")
     pids = sorted(set(everything(home)))
     signal_all(pids, signal.SIGTERM)
-    assert process.wait(20) == 0
+    assert ended(process) == 0
     assert finding.states_of(home.queue.database, ["job"]) == ["dead"]
 
 
@@ -133,14 +143,14 @@ def test_a_death_long_after_the_stop_is_a_failure(home):
     wait_until(lambda: "stopping:" in contents(process.log), "the stop")
     time.sleep(1.5)
     open(os.path.join(home.path, "go"), "w").close()
-    assert process.wait(20) == 0
+    assert ended(process) == 0
     assert finding.states_of(home.queue.database, ["job"]) == ["dead"]
 
 
 def test_a_command_that_exits_0_within_the_grace_time_of_stop_now_is_completed(home):
     process, pids = begin(home, "trap 'echo saved; exit 0' TERM; while :; do sleep 0.05; done")
     home.run("worker", "stop", "--now")
-    process.wait(20)
+    ended(process)
     job = showing.job(home.queue.database, "job")
     assert (job["state"], job["attempts"]) == ("completed", 1)
 
