@@ -121,7 +121,8 @@ def test_the_folder_beside_the_database_is_made_anew_under_running_jobs(home, tm
     """All evidence is gone, but who runs them has seen them begin, and sees them end."""
     process = start(home, "--count", "4", "--processes", str(processes), "--poll-interval", "0.2")
     for number, code in enumerate((0, 0, 3)):
-        text = "echo begun >> %d; until [ -e go ]; do sleep 0.05; done; echo done >> %d; exit %d"
+        text = "echo begun >> %d; for n in $(seq 600); do [ -e go ] && break; sleep 0.05; done; echo done >> %d;"
+        text += " exit %d"
         text %= (number, number, code)
         home.run("add", "--id", "j%d" % number, "--max-retries", "0", text, cwd=str(tmp_path))
     wait_until(lambda: all(contents(tmp_path / str(number)) for number in range(3)), "three jobs to begin")
