@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import errno
+import glob
 import json
 import os
 import random
@@ -431,6 +432,8 @@ def test_what_keeps_workers_from_starting_once_all_were_up_is_told_once_and_wait
     process = start(home, "--count", "2")
     wait_for_entries(home, "begun-job")
     home.wait_for_workers(2)
+    # Before all were up once, workers that cannot start are the end of their supervisor.
+    wait_until(lambda: glob.glob(home.db + ".d/workers/*.ready"), "the supervisor to know that all are up")
     busy = holder(home, "job")
     settings = os.path.join(home.path, "config.json")
     with open(settings, "w") as file:
