@@ -16,7 +16,7 @@ from queuectl_lib.store import looking, roster
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, List, Optional, Sequence
+    from typing import Callable, List, Optional, Sequence, Set
 
     from queuectl_lib.commands.frame import Call
     from queuectl_lib.values import Fields
@@ -124,6 +124,9 @@ def worker_stop(call: Call) -> int:
     return 0
 
 
+ENDING_SECONDS = 2.0  # within which who has given up its life file ends, so its disk can be unmounted
+
+
 def await_end(
     queue: Queue, supervisors: Sequence[str], limit: Optional[float], progress: Optional[Progress] = None
 ) -> bool:
@@ -134,11 +137,16 @@ def await_end(
     """
     began = changed = time.monotonic()
     before: object = None
+    pids: Set[int] = set()
     try:
         while True:
             left = roster.members_of(queue.folder, supervisors)
             if not left:
+                from queuectl_lib.host import processes  # which only a stop needs
+
+                processes.await_death(pids, ENDING_SECONDS)
                 return True
+            pids.update(roster.pids_here(left))
             now, seen = time.monotonic(), [(member["name"], roster.has_heard(member)) for member in left]
             before, changed = seen, changed if seen == before else now
             if now - changed > roster.patience_with(left):

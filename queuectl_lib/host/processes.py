@@ -14,7 +14,7 @@ from queuectl_lib import contexts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Dict, Optional, Set
+    from typing import Callable, Dict, Iterable, Optional, Set
 
 KILL_SECONDS = 5.0  # how long SIGKILL may take before a process counts as unkillable
 PS_TIMEOUT_SECONDS = 10.0
@@ -124,6 +124,15 @@ def linux_process(pid: str) -> Optional[Process]:
     if words[0] in "ZX":
         return None
     return Process(int(words[1]), int(words[3]), words[19], name)
+
+
+def await_death(pids: Iterable[int], seconds: float) -> None:
+    """Wait until none of *pids* is a process any more, at most so long; where /proc cannot tell, not at all."""
+    deadline = time.monotonic() + seconds
+    left = set(pids) if has_proc() else set()
+    while left and time.monotonic() < deadline:
+        time.sleep(0.005)
+        left = {pid for pid in left if linux_process(str(pid))}
 
 
 def ticks_of(monotonic: float) -> int:

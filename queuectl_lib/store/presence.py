@@ -42,7 +42,7 @@ class Presence:
             raise OSError(error.errno, error.strerror, self.path) from None
 
     def _write(self) -> None:
-        text = json.dumps(self.details).encode("ascii")
+        text = json.dumps(dict(self.details, inode=os.fstat(self.fd).st_ino)).encode("ascii")
         os.lseek(self.fd, 0, os.SEEK_SET)
         if os.write(self.fd, text) < len(text):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
@@ -97,7 +97,8 @@ class Sightings:
     """Who lives, to one who looks again and again.
 
     A life file that is not there proves nothing at once: the dead leave theirs, unlocked, and who lives makes
-    it anew when it was deleted. Only one that stays away for MISSING_SECONDS has nobody any more.
+    it anew when it was deleted. Only one that stays away for MISSING_SECONDS has nobody any more. The copy of one,
+    which nobody can hold, is none: the folder was deleted and put back.
     """
 
     def __init__(self, folder: Folder) -> None:
@@ -107,13 +108,22 @@ class Sightings:
     def is_alive(self, name: str) -> bool:
         """True while the supervisor or worker *name* lives, or where that cannot be told."""
         held = locks.is_held(self.folder.life_path(name), missing=None)
-        if held is not None:
+        if held or held is False and not is_copied(self.folder, name):
             self.missed.pop(name, None)
             return held
         if self.folder.is_alive(name):  # there again, or out of sight
             return True
         now = time.monotonic()
         return now - self.missed.setdefault(name, now) < MISSING_SECONDS
+
+
+def is_copied(folder: Folder, name: str) -> bool:
+    """True where the life file of *name* is not the one that its owner made; False where that cannot be told."""
+    inode = folder.details_of(name).get("inode")
+    try:
+        return inode not in (None, os.stat(folder.life_path(name)).st_ino)
+    except OSError:
+        return False
 
 
 def member_details(kind: str, supervisor: str, limited: bool, slots: int = 0) -> Fields:

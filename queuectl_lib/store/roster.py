@@ -29,7 +29,9 @@ def members(folder: Folder) -> List[Fields]:
     found = []
     for name in life_names(folder):
         if folder.is_alive(name):
-            found.append(folder.details_of(name))
+            details = folder.details_of(name)
+            details.pop("inode", None)  # which tells nobody anything (store/presence.is_copied)
+            found.append(details)
     return sorted(found, key=lambda member: (str(member["since"]), str(member["name"])))
 
 
@@ -45,6 +47,13 @@ def life_names(folder: Folder) -> List[str]:
 def members_of(folder: Folder, supervisors: Sequence[str]) -> List[Fields]:
     """Those of the members that are one of these supervisors or a worker of one."""
     return [member for member in members(folder) if (member["supervisor"] or member["name"]) in supervisors]
+
+
+def pids_here(members: Sequence[Fields]) -> List[int]:
+    """The pids of those of *members* that live on this host."""
+    import socket  # needed only then
+
+    return [int(member["pid"]) for member in members if member["host"] == socket.gethostname()]
 
 
 def members_and_jobs(database: Database) -> List[Fields]:
@@ -115,11 +124,7 @@ def is_served(folder: Folder) -> bool:
 
 def is_of_another_path(folder: Folder, member: Fields) -> bool:
     """True where *member*, of this host, knows this folder by another path than we do."""
-    if member.get("folder", folder.path) == folder.path:
-        return False
-    import socket  # needed only then
-
-    return bool(member["host"] == socket.gethostname())
+    return member.get("folder", folder.path) != folder.path and bool(pids_here([member]))
 
 
 def is_asked_to_stop(folder: Folder, supervisor: str) -> bool:

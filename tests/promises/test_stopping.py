@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import time
 
@@ -9,10 +10,11 @@ import pytest
 from helpers.bundle import copy_bundle
 from helpers.home import PATIENT, Home, contents, ledger, let_go, wait_for_log
 from helpers.installed import Installed, newer
-from helpers.marks import posix_only
+from helpers.marks import needs_proc, posix_only
 from helpers.processes import is_running
 from helpers.waiting import wait_until
 
+from queuectl_lib.commands import worker as commands_worker
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.store import finding, looking, roster, showing
 
@@ -124,6 +126,26 @@ def test_a_stop_in_the_middle_of_many_short_jobs_leaves_each_done_once_or_waitin
     assert counts["completed"] + counts["pending"] == 400
     assert counts["pending"] > 0, "the stop came too late to show anything"
     assert_nothing_is_left(home)
+
+
+@needs_proc
+def test_a_stop_waits_for_the_end_of_the_processes_themselves(home, monkeypatch):
+    """Who has given up its life file still holds the disk busy for a moment: `worker stop && umount` has to work."""
+    with subprocess.Popen(["sleep", "0.5"]) as process:
+        member = dict(home.queue.folder.details_of("s-1"), pid=process.pid, host=socket.gethostname(), supervisor="s")
+        seen = iter([[member], []])
+        monkeypatch.setattr(roster, "members_of", lambda folder, supervisors: next(seen))
+        assert commands_worker.await_end(home.queue, ["s"], None)
+        assert not is_running(process.pid)
+
+
+@needs_proc
+def test_after_a_stop_no_process_of_the_queue_is_left(home):
+    home.start("--count", "3")
+    home.wait_for_workers(3)
+    pids = [member["pid"] for member in roster.members(home.queue.folder)]
+    home.run("worker", "stop")
+    assert len(pids) == 4 and not any(is_running(pid) for pid in pids)
 
 
 def test_stop_reaches_only_the_supervisors_of_this_queue(home, tmp_path):

@@ -143,6 +143,32 @@ def test_the_folder_beside_the_database_is_made_anew_under_running_jobs(home, tm
     assert contents(tmp_path / "later").split() == ["later"]
 
 
+def test_a_folder_that_was_put_back_as_a_copy_gives_no_running_job_away(home, tmp_path):
+    """In a copy no life file is locked; who looks takes nobody for dead by that, and who lives makes his anew."""
+    process = start(home, "--count", "2", "--poll-interval", "0.2")
+    for number, code in enumerate((0, 3)):
+        text = (
+            "echo begun >> %d; for n in $(seq 600); do [ -e go ] && break; sleep 0.05; done; echo done >> %d; exit %d"
+        )
+        home.run("add", "--id", "j%d" % number, "--max-retries", "0", text % (number, number, code), cwd=str(tmp_path))
+    wait_until(lambda: all(contents(tmp_path / str(number)) for number in range(2)), "two jobs to begin")
+    shutil.copytree(home.db + ".d", home.db + ".copy", ignore=lambda folder, names: ["bell"])
+    shutil.rmtree(home.db + ".d")
+    os.rename(home.db + ".copy", home.db + ".d")
+    other = start(home, "--count", "2", "--poll-interval", "0.2")
+    wait_until(lambda: len(home.workers()) == 4, "all workers to be seen", NOTICED_SECONDS)
+    time.sleep(presence.MISSING_SECONDS + 1)  # by then those whose life files are missing count as dead
+    (tmp_path / "go").touch()
+    for number, state in enumerate(("completed", "dead")):
+        home.wait_for_state("j%d" % number, state)
+        job = home.job("j%d" % number)
+        assert (job["attempts"], job["exit_code"]) == (1, 3 * number)
+        assert contents(tmp_path / str(number)).split() == ["begun", "done"]
+    home.run("worker", "stop")
+    assert (process.wait(20), other.wait(20)) == (0, 0)
+    assert "adopted" not in contents(home.started[0].log) + contents(home.started[1].log)
+
+
 def test_a_swept_life_file_gives_no_running_job_away(home, where):
     """Another worker looks on, to whom a life file that is not there proves nothing."""
     start(home, "--count", "2")
