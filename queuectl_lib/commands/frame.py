@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
@@ -164,7 +163,7 @@ class Call:
     def print_json(self, value: object) -> None:
         """One JSON value. Jobs come one per line, so that a list stays greppable."""
         if isinstance(value, list):
-            rows = ",\n".join(json.dumps(row) for row in value)
+            rows = ",\n".join(terminal.json_of(row) for row in value)
             terminal.print_text(terminal.json_safe("[\n%s\n]" % rows if rows else "[]"))
         else:
             terminal.print_text(terminal.json_text(value))

@@ -202,7 +202,13 @@ def terminal_text(data: bytes) -> str:
 
 
 def json_text(value: object) -> str:
-    return json_safe(json.dumps(value, indent=2))
+    return json_safe(json_of(value, indent=2))
+
+
+def json_of(value: object, indent: Optional[int] = None) -> str:
+    """*value* as JSON, which has no infinity: one that was written by hand is told in words."""
+    text = json.dumps(value, indent=indent)
+    return text if "Infinity" not in text else json.dumps(json.loads(text, parse_constant=str), indent=indent)
 
 
 def json_safe(text: str) -> str:

@@ -1,5 +1,6 @@
 """One row, file or job that is not as it should be stops none of the others."""
 
+import json
 import os
 import shutil
 import time
@@ -156,6 +157,18 @@ def test_a_number_that_is_as_large_as_can_be_stops_nobody(home, column):
     assert "Traceback" not in log
     assert home.state(ids[1]) == "completed"
     assert home.state("huge") in ("completed", "dead")
+
+
+def test_json_stays_json_where_a_number_is_infinite(home):
+    home.add("echo Infinity", "--id", "endless")
+    damage(home.queue, "endless", "timeout = 9e999, exit_code = -9e999", check=False)
+
+    def refuse(word):
+        raise AssertionError("%s is no JSON" % word)
+
+    for words, pick in ((("list", "--json"), lambda told: told[0]), (("show", "endless", "--json"), lambda told: told)):
+        job = pick(json.loads(home.run(*words).stdout, parse_constant=refuse))
+        assert (job["command"], job["timeout"], job["exit_code"]) == ("echo Infinity", "Infinity", "-Infinity")
 
 
 @pytest.mark.parametrize("words", [["cancel", "job"], ["dlq", "retry", "--all"], ["prune", "--state", "dead"]])
