@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from queuectl_lib.run.attempt import Attempt
 
+NO_MEMORY = "no memory"
+
 
 class Trouble:
     """What keeps one worker from going on now, and when it may try again."""
@@ -84,7 +86,7 @@ class Trouble:
         self.write_refused = self.write_refused and not in_writing
         if self.pause and not self.write_refused:
             if self.text:
-                self.say("the database answers again")
+                self.say("there is memory again" if self.text == NO_MEMORY else "the database answers again")
             self.text, self.pause, self.retry_at = "", 0.0, 0.0
 
     def is_over(self) -> bool:
@@ -110,7 +112,7 @@ class Trouble:
 def in_words(error: Exception) -> str:
     """What the disk, its permissions or a lack of memory are told as."""
     if isinstance(error, MemoryError):
-        return "no memory"
+        return NO_MEMORY
     return "%s: %s" % (getattr(error, "filename", None), getattr(error, "strerror", None))
 
 

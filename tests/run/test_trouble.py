@@ -20,6 +20,7 @@ from queuectl_lib.host.waking import Bell
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.run import pace
 from queuectl_lib.run.options import Options
+from queuectl_lib.run.trouble import in_words
 from queuectl_lib.store import opening
 from worker import Worker
 
@@ -36,14 +37,23 @@ def begin(home, place):
     return process, job
 
 
-def test_a_refused_write_is_told_once_and_tried_ever_more_slowly_although_reading_works(queue, monkeypatch, capfd):
+@pytest.mark.parametrize(
+    "error, told",
+    [
+        (HostError("it is read-only"), ["it is read-only; trying again", "the database answers again"]),
+        (HostError(in_words(MemoryError())), ["no memory; trying again", "there is memory again"]),
+    ],
+)
+def test_a_refused_write_is_told_once_and_tried_ever_more_slowly_although_reading_works(
+    queue, monkeypatch, capfd, error, told
+):
     """As on a database that a worker may read but not write."""
     queue.enqueue(JobMaker(0, "/", 0o022, NOW).row({"command": "true"}))
     one = Worker(queue, "w-1", "s", Options(1, False), lambda: SETTINGS)
     one.bell = Bell(queue.folder.bell, queue.path)
 
     def refuse(*values):
-        raise HostError("it is read-only")
+        raise error
 
     monkeypatch.setattr(queue, "exchange", refuse)
     for _ in range(10):
@@ -55,7 +65,7 @@ def test_a_refused_write_is_told_once_and_tried_ever_more_slowly_although_readin
     one.keep_going()
     one.bell.close()
     said = [line.split(": ", 1)[1] for line in capfd.readouterr().err.splitlines()]
-    assert said == ["it is read-only; trying again", "the database answers again"]
+    assert said == told
 
 
 def test_a_stop_does_not_wait_for_ever_for_a_database_that_refuses_and_the_result_is_recorded_by_the_next(tmp_path):
