@@ -379,6 +379,37 @@ def test_a_file_parses_by_the_grammar_of_python_3_8(name):
     ast.parse(text_of(name), feature_version=(3, 8))
 
 
+# Modules, and names of os, signal, socket and time, that are not there on Windows.
+NOT_ON_WINDOWS = {"fcntl", "grp", "pty", "pwd", "resource", "termios", "tty", "AF_UNIX", "tzset", "wait4"}
+NOT_ON_WINDOWS |= {"geteuid", "getuid", "getgid", "getpgid", "fork", "killpg", "mkfifo", "setsid", "sched_getaffinity"}
+NOT_ON_WINDOWS |= {"SIGALRM", "SIGCHLD", "SIGCONT", "SIGHUP", "SIGKILL", "SIGPIPE", "SIGQUIT", "SIGSTOP", "SIGUSR1"}
+
+
+def at_loading(node):
+    """The nodes below *node* that run when its file is loaded: but not where the system is asked first."""
+    if isinstance(node, (ast.BoolOp, ast.If, ast.IfExp)):
+        asked = ast.dump(node.values[0] if isinstance(node, ast.BoolOp) else node.test)
+        if any(word in asked for word in ("WINDOWS", "platform", "'nt'", "hasattr")):
+            return
+    for field, value in ast.iter_fields(node):
+        if field == "body" and isinstance(node, (ast.FunctionDef, ast.Lambda)):
+            continue
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST):
+                yield child
+                yield from at_loading(child)
+
+
+@pytest.mark.parametrize("name", [os.path.relpath(path, ROOT) for path in TESTS if "instruments" not in path])
+def test_a_test_can_be_loaded_on_windows(name):
+    """Even where all of it is skipped there: a file that cannot be loaded stops the run of all others."""
+    found = set()
+    for node in at_loading(ast.parse(text_of(name))):
+        names = {alias.name for alias in node.names} if isinstance(node, ast.Import) else {getattr(node, "attr", "")}
+        found |= {"%d: %s" % (node.lineno, one) for one in names & NOT_ON_WINDOWS}
+    assert found == set()
+
+
 def test_annotations_are_in_place_everywhere_but_in_the_door():
     """The door alone must be read by Python 2.7, so types stand in comments there."""
     comments = re.compile(r"#\s*type:(?!\s*ignore)")

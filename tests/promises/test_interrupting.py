@@ -59,9 +59,9 @@ BEFORE, BEHIND = "write.before-commit", "write.committed"
 THREE = json.dumps([{"command": "true"}] * 3)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_add_interrupted_behind_its_commit_prints_its_id(home, number):
-    code, out, said = interrupted(home, BEHIND, "add", "true", number=number)
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_an_add_interrupted_behind_its_commit_prints_its_id(home, name):
+    code, out, said = interrupted(home, BEHIND, "add", "true", number=getattr(signal, name))
     assert (code, said) == (0, "")
     assert home.state(out.strip()) == "pending"
 
@@ -229,8 +229,8 @@ def test_ctrl_c_during_the_sync_of_the_commit_does_not_deny_what_was_done(home):
         keeper.close()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_whatever_interrupts_the_printing_of_ids_is_told_that_the_jobs_are_there(home, number):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_whatever_interrupts_the_printing_of_ids_is_told_that_the_jobs_are_there(home, name):
     process = subprocess.Popen(
         home.command("enqueue", "-"),
         stdin=subprocess.PIPE,
@@ -242,7 +242,7 @@ def test_whatever_interrupts_the_printing_of_ids_is_told_that_the_jobs_are_there
     process.stdin.close()
     wait_until(lambda: count(home) == 20000, "the commit")
     select.select([process.stdout], [], [], 60)  # it prints, and is going to be held up
-    process.send_signal(number)
+    process.send_signal(getattr(signal, name))
     with process.stderr, process.stdout:
         said = process.stderr.read().decode()
     assert (process.wait(60), said.count("the jobs were added, but")) == (130, 1), said

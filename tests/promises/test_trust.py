@@ -1,7 +1,6 @@
 """Trust: nothing is read, written or run on what another user owns, can write, or has put in our way."""
 
 import os
-import pwd
 import struct
 import subprocess
 import sys
@@ -17,6 +16,8 @@ from queuectl_lib.errors import HostError
 from queuectl_lib.host import trust
 from queuectl_lib.store import roster
 from storage import Queue
+
+pwd = pytest.importorskip("pwd")
 
 pytestmark = [posix_only, needs_root]
 SOMEBODY = 12345

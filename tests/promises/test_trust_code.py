@@ -282,7 +282,7 @@ def test_a_worker_is_not_replaced_while_others_can_write_what_it_would_load(copy
     copy.wait_for_workers(1)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another group")
+@needs_root
 def test_code_that_another_group_can_write_is_refused_before_it_runs(copy):
     path = os.path.join(copy.path, "queuectl_lib", "host", "bundle.py")
     with open(path, "a") as file:

@@ -76,7 +76,7 @@ def test_only_whole_lines_that_say_exactly_what_they_should_are_notes(told, text
     assert told(text) == expected
 
 
-@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: os.symlink("/etc/passwd", path)])
+@pytest.mark.parametrize("make", [os.mkdir, lambda path: os.mkfifo(path), lambda path: os.symlink("/etc/passwd", path)])
 def test_what_is_no_file_tells_nothing_and_holds_nobody_up(queue, make):
     path = queue.folder.attempt_path(TOKEN, "run")
     make(path)

@@ -199,8 +199,8 @@ def test_workers_in_the_background_of_a_terminal_with_tostop_work(home):
 
 
 NO_FILE = {
-    "a pipe": os.mkfifo,
-    "a pipe that somebody reads": os.mkfifo,
+    "a pipe": lambda path: os.mkfifo(path),
+    "a pipe that somebody reads": lambda path: os.mkfifo(path),
     "a folder": os.mkdir,
     "a link": lambda path: os.symlink(os.path.join(os.path.dirname(path), "elsewhere"), path),
     "a link to a device": lambda path: os.symlink("/dev/null", path),

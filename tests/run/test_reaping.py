@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from helpers.home import contents, wait_for_log
+from helpers.neighbours import needs_root
 from helpers.waiting import wait_until
 
 from queuectl_lib.host import processes
@@ -77,7 +78,7 @@ def test_a_supervisor_that_is_a_subreaper_reaps_what_jobs_leave_and_its_workers_
     assert process.wait(20) == 0
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a PID namespace here")
+@needs_root
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
 def test_a_supervisor_that_is_pid_1_reaps_what_jobs_leave_and_heeds_signals(home, name):
     if subprocess.call(AS_PID_1 + ["true"], stderr=subprocess.DEVNULL) != 0:
