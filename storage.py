@@ -32,7 +32,7 @@ from queuectl_lib.store.database import Database
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterable, Iterator, List, Optional, Sequence, Tuple
+    from typing import Any, Generator, Iterable, List, Optional, Sequence, Tuple
 
     from queuectl_lib.jobs.attempts import Claim, Outcome
     from queuectl_lib.jobs.ids import Holder
@@ -84,7 +84,7 @@ class Queue:
         bell.ring(self.folder.bell)
         return str(row[0])
 
-    def enqueue_each(self, rows: Iterable[Tuple[object, Sequence[Any]]]) -> Iterator[str]:
+    def enqueue_each(self, rows: Iterable[Tuple[object, Sequence[Any]]]) -> Generator[str, None, None]:
         """Add many jobs, all or none. *rows* are (line number or "LINE, job N", JobMaker row).
 
         Gives the ids in order, the first one when all are safe on the disk; a Holder where

@@ -137,6 +137,7 @@ STANDARD = {
         "grp",
         "importlib",
         "io",
+        "itertools",
         "json",
         "marshal",
         "msvcrt",

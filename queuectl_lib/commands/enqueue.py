@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from queuectl_lib.commands import add, frame, terminal
 from queuectl_lib.commands.terminal import Progress
 from queuectl_lib.errors import BadInput, Interrupted
@@ -42,8 +44,9 @@ def enqueue(call: Call) -> int:
             first = [next(rows)]  # what begins with a mistake does not even make a home
             files.make_home(call.home)
             interrupts.keep_until_told()
-            ids = queue.enqueue_each(row for part in (first, rows) for row in part)
+            ids = queue.enqueue_each(itertools.chain(first, rows))
             given, added = print_ids(call, ids, progress)
+            ids.close()
         finally:
             progress.end()
     if given > 1 and not (options.json or options.quiet):
@@ -55,8 +58,9 @@ def print_ids(call: Call, ids: Iterator[str], progress: Progress) -> Tuple[int, 
     """Take up the ids as they come, and print them; returns how many came, and how many of them are new."""
     options, found = call.options, []
     given = held = 0
+    is_silent = options.quiet and not (options.verbose or options.json)
     try:
-        for identifier in ids:
+        for identifier in itertools.islice(ids, 1) if is_silent else ids:  # with the first one all are safe
             if not given:
                 progress.end()
             given += 1

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import sys
 
-from queuectl_lib import values
 from queuectl_lib.errors import BadInput
-from queuectl_lib.jobs import sources
+from queuectl_lib.jobs import decoding, sources
 from queuectl_lib.jobs.fields import NotNew
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Iterable, Iterator, List, Pattern, Sequence, Tuple
+    from typing import Any, Callable, Iterable, Iterator, Pattern, Sequence, Tuple
 
     from queuectl_lib.jobs.fields import JobMaker
 
 VALUE_CHARACTERS = 16 * 1024 * 1024  # longest value of JSON over several lines; of an array, each of its values
-JSON_LEVELS = 900  # of lists and objects in each other: what every Python can read
 
 
 def read_jobs(source: Any, report: Callable[[int, int, int], None]) -> Iterator[Tuple[object, object]]:
@@ -28,52 +27,24 @@ def read_jobs(source: Any, report: Callable[[int, int, int], None]) -> Iterator[
     and lines. Raises BadInput that names the line, HostError where the source cannot be read.
     """
     reader = sources.LineReader(source, report)
-    lines = reader.lines()
-    for begin, first in lines:
-        if not first.strip():
-            continue
-        if first.lstrip()[:1] == "{" and is_json(first):
-            yield begin, read_line(first, begin)
-            for number, line in lines:
-                if line and not line.isspace():
-                    yield number, read_line(line, number)
-        elif first.lstrip()[:1] not in ("{", "["):
-            yield from read_values([first], begin)  # no job at all: what comes behind it is not waited for
-        else:
-            yield from read_values(reader.text(first, lines), begin)
+    blocks = reader.blocks()
+    for number, lines in blocks:
+        for begin, first in enumerate(lines, number):
+            if not first.strip():
+                continue
+            rest = itertools.islice(lines, begin - number + 1, None)
+            if first.lstrip()[:1] == "{" and decoding.is_json(first):
+                yield begin, decoding.read_line(first, begin)
+                yield from decoding.read_lines(list(rest), begin + 1)
+                for number, lines in blocks:
+                    yield from decoding.read_lines(lines, number)
+            elif first.lstrip()[:1] not in ("{", "["):
+                yield from read_values([first], begin)  # no job at all: what comes behind it is not waited for
+            else:
+                yield from read_values(reader.text(first, rest, blocks), begin)
+            break
     if reader.has_begun_array:
-        yield from read_values(reader.text("", iter(())), reader.number + 1)
-
-
-def read_line(line: str, number: int) -> object:
-    """What one line of JSON Lines says."""
-    try:
-        value = plain_object(line)
-        if value is None:
-            value = DECODER.decode(line)
-        check_depth(value, line)
-    except JSON_MISTAKES as error:
-        raise json_refusal(error, number) from None
-    return value
-
-
-def plain_object(line: str) -> object:
-    """The object that *line* is, read in the quickest way; None where only DECODER can tell.
-
-    A key that comes twice is not seen in this way. But each key in the line, at whatever depth,
-    has a colon behind it: where there are no more colons than keys in the object, none came
-    twice. Those in its values do not count, unless escapes hide how many they are in the line.
-    """
-    try:
-        value, end = PLAIN_DECODER.raw_decode(line)
-    except JSON_MISTAKES:
-        return None
-    if type(value) is not dict or line[end:] not in ("", "\r"):
-        return None
-    colons = line.count(":")
-    if colons != len(value) and "\\" not in line:
-        colons -= sum(text.count(":") for text in value.values() if type(text) is str)
-    return value if colons == len(value) else None
+        yield from read_values(reader.text("", (), ()), reader.number + 1)
 
 
 def read_values(parts: Iterable[str], begin: int) -> Iterator[Tuple[object, object]]:
@@ -160,15 +131,15 @@ class Window:
         """The value that is next, whole. Raises BadInput."""
         while True:
             try:
-                value, end = DECODER.raw_decode(self.text, self.place)
-                check_depth([value] if in_array else value, self.text[self.place : end])
+                value, end = decoding.DECODER.raw_decode(self.text, self.place)
+                decoding.check_depth([value] if in_array else value, self.text[self.place : end])
             except json.JSONDecodeError as error:
                 is_cut = error.msg.startswith("Unterminated") or error.pos > len(self.text) - LONGEST_WORD
                 if is_cut and self.more():
                     continue
                 raise self.mistake(error.msg, error.pos) from None
-            except JSON_MISTAKES as error:
-                raise json_refusal(error, self.line) from None
+            except decoding.JSON_MISTAKES as error:
+                raise decoding.json_refusal(error, self.line) from None
             if end == len(self.text) and self.more():  # of a number there may be more
                 continue
             self.place = end
@@ -186,54 +157,9 @@ class Window:
         return BadInput("line %d, column %d: %s: nothing was added" % (line, column + 1, what))
 
 
-DECODER = json.JSONDecoder(
-    object_pairs_hook=values.unique_keys, parse_constant=values.refuse_constant, parse_int=values.SHORT_INTEGER
-)  # json.loads makes one a call
-PLAIN_DECODER = json.JSONDecoder(parse_constant=values.refuse_constant, parse_int=values.SHORT_INTEGER)
 WHITE_SPACE, JSON_SPACE = re.compile(r"\s*"), re.compile(r"[ \t\n\r]*")  # between values, and within an array
 TRAILING_COMMA = "Illegal trailing comma before end of array" if sys.version_info >= (3, 13) else ""
 LONGEST_WORD = 16  # what is cut off in the middle of an escape or a word is told as wrong within so many characters
-JSON_MISTAKES = (ValueError, RecursionError, BadInput)
-
-
-def json_refusal(error: BaseException, begin: int) -> BadInput:
-    """What to say of a broken piece of JSON that began in line *begin* of the source."""
-    place = "line %d" % begin
-    if isinstance(error, json.JSONDecodeError):
-        place = "line %d, column %d" % (begin + error.lineno - 1, error.colno)
-        what = error.msg
-    elif isinstance(error, RecursionError):
-        what = "JSON is nested too deeply"
-    elif isinstance(error, BadInput):
-        what = str(error)
-    else:
-        what = "a number is too long"
-    return BadInput("%s: %s: nothing was added" % (place, what))
-
-
-def check_depth(value: object, text: str) -> None:
-    """Raise RecursionError for JSON that is nested too deeply: Python 3.14 reads what others refuse."""
-    if len(text) <= JSON_LEVELS:
-        return
-    if text.count("[") + text.count("{") <= JSON_LEVELS:
-        return
-    level: List[Any] = [value]
-    for _ in range(JSON_LEVELS):
-        parts = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, (dict, list))]
-        level = [inner for part in parts for inner in part]
-    if level:
-        raise RecursionError
-
-
-def is_json(line: str) -> bool:
-    """True where one line is a whole JSON value, so that the source is JSON Lines."""
-    try:
-        json.loads(line, parse_int=values.SHORT_INTEGER)
-    except json.JSONDecodeError as error:
-        return error.pos < len(line.rstrip())  # broken rather than unfinished: say so for this line
-    except (ValueError, RecursionError):
-        pass
-    return True
 
 
 def checked_rows(maker: JobMaker, jobs: Iterable[Tuple[object, object]]) -> Iterator[Tuple[object, Sequence[Any]]]:

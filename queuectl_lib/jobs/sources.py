@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 
 from queuectl_lib import errors, values
@@ -9,7 +10,7 @@ from queuectl_lib.errors import BadInput, HostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Iterator, List, Optional, Tuple
+    from typing import Any, Callable, Iterable, Iterator, List, Optional, Tuple
 
 LINE_BYTES = 16 * 1024 * 1024  # longest line of JSON Lines (an array may be longer)
 BLOCK_BYTES = 64 * 1024  # of lines, read and decoded at once
@@ -40,16 +41,22 @@ class LineReader:
         elif start == codecs.BOM_UTF8:
             source.read(3)
 
-    def lines(self) -> Iterator[Tuple[int, str]]:
-        """Each line with its number, without its end. Of what is wrong, those before it come first."""
+    def blocks(self) -> Iterator[Tuple[int, List[str]]]:
+        """Lines without their ends, as many as come at once, and the number of the first.
+
+        Of what is wrong, those before it come first.
+        """
         block = self._next_block()
         while block:
-            text, whole = decoded_lines(block)
-            may_be_long, next_number = len(block) > LINE_BYTES, self.number + 1
-            for self.number, line in enumerate(text, next_number):
-                if may_be_long:
-                    self._refuse_long(self.number, line.encode("utf-8"))
-                yield self.number, line
+            lines, whole = decoded_lines(block)
+            first = self.number + 1
+            self.number += len(lines)
+            if len(block) > LINE_BYTES:
+                for number, line in enumerate(lines, first):
+                    self._refuse_long(number, line.encode("utf-8"))
+                    yield number, [line]
+            else:
+                yield first, lines
             if not whole:
                 raise BadInput("line %d: not valid UTF-8: nothing was added" % (self.number + 1))
             self.begun = self.begun or not block.isspace()
@@ -57,14 +64,15 @@ class LineReader:
             self.report(self.done, self.total, self.number)
             block = b"" if self.is_text else self._next_block()
 
-    def text(self, first: str, lines: Iterator[Tuple[int, str]]) -> Iterator[str]:
-        """All the text from the line *first* on, a part at a time; *lines* are those behind it in its block."""
+    def text(self, first: str, lines: Iterable[str], blocks: Iterable[Tuple[int, List[str]]]) -> Iterator[str]:
+        """All the text from the line *first* on, a part at a time; *lines* and *blocks* are what comes behind it."""
         import codecs  # loaded already
 
         self.is_text, self.line_bytes = True, None
         yield first
-        for _, line in lines:
-            yield "\n" + line
+        for part in itertools.chain([lines], (block for _, block in blocks)):
+            for line in part:
+                yield "\n" + line
         decoder = codecs.getincrementaldecoder("utf-8")()
         end = "" if self.has_begun_array else "\n"  # of a line, held back: the last is no part of the text
         data = self.behind or self._read(BLOCK_BYTES)

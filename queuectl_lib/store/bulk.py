@@ -1,8 +1,8 @@
 """Many jobs at once, all or none, in flat memory.
 
 Between reading input and holding the write lock stands a private table: a slow or wrong input
-costs nobody else anything. It is filled by many rows at once that share most of their values, and
-has no index.
+costs nobody else anything. It holds what each row has of its own, and which of the rows of a second
+one has the rest; it is filled by many rows at once, and has no index.
 """
 
 from __future__ import annotations
@@ -22,10 +22,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Iterable, Iterator, List, Sequence, Tuple
 
-CREATE_INCOMING = "CREATE TEMP TABLE incoming (%s, line INTEGER, made INTEGER, %s)" % (
-    fields.SHARED_COLUMNS,
-    fields.OWN_COLUMNS,
-)
+CREATE_INCOMING = "CREATE TEMP TABLE incoming (shared INTEGER, %s, line INTEGER, made INTEGER)" % fields.OWN_COLUMNS
+CREATE_SHARED = "CREATE TEMP TABLE incoming_shared (number INTEGER PRIMARY KEY, %s)" % fields.SHARED_COLUMNS
+INSERT_SHARED = "INSERT INTO incoming_shared VALUES (%s)" % ", ".join("?" * (1 + fields.SHARED))
 
 # The keys among them: the first row with a key leads, those behind it lose their id; so does
 # the leader when a job of the queue holds the key. What has no id is not added.
@@ -57,55 +56,57 @@ def numbered_parameters() -> Iterator[None]:
 
 
 def fill(connection: sqlite3.Connection, rows: Iterable[Tuple[object, Sequence[Any]]]) -> bool:
-    connection.execute(CREATE_INCOMING)
-    connection.execute(CREATE_KEYS)
+    for statement in (CREATE_INCOMING, CREATE_SHARED, CREATE_KEYS, "BEGIN"):
+        connection.execute(statement)
     many = ""
-    connection.execute("BEGIN")
-    shared: Tuple[Any, ...] = ()
+    shared, sets = None, 0
     own: List[Any] = []  # of rows that share the rest, one after the other
     for number, (line, row) in enumerate(rows, 1):
-        row = tuple(row)
         key = row[fields.KEY]
         if key is not None and not connection.execute(INSERT_KEY, (key, number)).rowcount:
-            row = (None,) + row[1:]  # an earlier one has the key
+            row = (None,) + tuple(row[1:])  # an earlier one has the key
         if row[fields.OWN :] != shared:
-            insert_few(connection, shared, own)
-            shared, own = row[fields.OWN :], []
-        own += (line, isinstance(row[0], MadeId)) + row[: fields.OWN]
-        if len(own) == INCOMING_AT_ONCE * (fields.OWN + 2):
+            insert_few(connection, sets, own)
+            shared, sets, own = row[fields.OWN :], sets + 1, []
+            connection.execute(INSERT_SHARED, (sets,) + tuple(shared))
+        own += row[: fields.OWN]
+        own += line, type(row[0]) is MadeId
+        if len(own) == INCOMING_AT_ONCE * WIDTH:
             many = many or insert_incoming(INCOMING_AT_ONCE)
-            connection.execute(many, shared + tuple(own))
+            connection.execute(many, [sets] + own)
             own = []
-    insert_few(connection, shared, own)
+    insert_few(connection, sets, own)
     connection.execute("COMMIT")
     return connection.execute(ANY_KEY).fetchone() is not None
 
 
+WIDTH = fields.OWN + 2  # values of a row in the private table, less the number of those that it shares
+
+
 def insert_incoming(rows: int) -> str:
-    """The statement for *rows* of the same SHARED_COLUMNS: these first, then what each has of its own."""
-    shared = ["?%d" % (number + 1) for number in range(fields.SHARED)]
-    own = [
-        ["?%d" % (fields.SHARED + row * (fields.OWN + 2) + number + 1) for number in range(fields.OWN + 2)]
-        for row in range(rows)
-    ]
-    return "INSERT INTO incoming VALUES " + ", ".join("(%s)" % ", ".join(shared + one) for one in own)
+    """The statement for *rows* that share the rest: its number first, then what each has of its own."""
+    own = [["?1"] + ["?%d" % (2 + row * WIDTH + place) for place in range(WIDTH)] for row in range(rows)]
+    return "INSERT INTO incoming VALUES " + ", ".join("(%s)" % ", ".join(one) for one in own)
 
 
 INSERT_INCOMING = insert_incoming(1)
 
 
-def insert_few(connection: sqlite3.Connection, shared: Sequence[Any], own: Sequence[Any]) -> None:
+def insert_few(connection: sqlite3.Connection, shared: int, own: Sequence[Any]) -> None:
     """Rows for the private table that are too few to go at once."""
-    size = fields.OWN + 2
-    connection.executemany(
-        INSERT_INCOMING, (tuple(shared) + tuple(own[place : place + size]) for place in range(0, len(own), size))
-    )
+    places = range(0, len(own), WIDTH)
+    connection.executemany(INSERT_INCOMING, ([shared] + list(own[place : place + WIDTH]) for place in places))
+
+
+SHARED_BYTES = "SELECT total(%s) FROM incoming i CROSS JOIN incoming_shared s ON s.number = i.shared" % " + ".join(
+    "coalesce(length(CAST(s.%s AS BLOB)), 0)" % column for column in fields.SHARED_COLUMNS.split(", ")
+)
 
 
 def most_bytes(connection: sqlite3.Connection) -> int:
     """What all in the private table may add to the log, with its indexes."""
     pages, size = (connection.execute("PRAGMA temp.%s" % name).fetchone()[0] for name in ("page_count", "page_size"))
-    return 3 * int(pages) * int(size)
+    return 3 * (int(pages) * int(size) + int(connection.execute(SHARED_BYTES).fetchone()[0]))
 
 
 FIND_HOLDERS = (
@@ -121,6 +122,7 @@ def insert_all(connection: sqlite3.Connection, keyed: bool) -> None:
 
     Raises QueueError for a given id that exists, IntegrityError where one comes twice.
     """
+    connection.execute("PRAGMA ignore_check_constraints = ON")  # a JobMaker has checked each row
     connection.execute("BEGIN IMMEDIATE")
     try:
         if keyed:
@@ -138,10 +140,10 @@ def insert_all(connection: sqlite3.Connection, keyed: bool) -> None:
         raise
 
 
-INSERT_ALL = "INSERT INTO jobs (%s) SELECT %s FROM incoming WHERE id IS NOT NULL ORDER BY rowid" % (
-    fields.INSERT_COLUMNS,
-    fields.INSERT_COLUMNS,
-)
+INSERT_ALL = (
+    "INSERT INTO jobs (%s) SELECT %s FROM incoming i CROSS JOIN incoming_shared s ON s.number = i.shared"
+    " WHERE i.id IS NOT NULL ORDER BY i.rowid"
+) % (fields.INSERT_COLUMNS, fields.INSERT_COLUMNS)
 
 
 def insert_incoming_jobs(connection: sqlite3.Connection) -> bool:

@@ -18,7 +18,7 @@ from helpers.waiting import wait_until
 import queuectl
 from queuectl_lib import times
 from queuectl_lib.errors import BadInput
-from queuectl_lib.jobs import reading, sources
+from queuectl_lib.jobs import decoding, reading, sources
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.store import health, looking, showing
 from storage import Queue
@@ -540,9 +540,9 @@ def test_the_quick_way_to_read_a_line_finds_what_the_careful_way_finds():
     for _ in range(20000):
         pairs = [chance.choice(('"a"', '"b"', '"c:"', '"\\u0061"')) for _ in range(chance.randrange(4))]
         line = "{%s}" % ", ".join("%s%s%s" % (key, chance.choice((":", " : ")), chance.choice(texts)) for key in pairs)
-        quick = reading.plain_object(line)
+        quick = decoding.plain_object(line)
         try:
-            careful = reading.DECODER.decode(line)
+            careful = decoding.DECODER.decode(line)
         except BadInput:
             assert quick is None, line
         else:

@@ -525,7 +525,7 @@ def work_4(bench):
         plain = os.path.join(bench.folder, "plain%d.db" % number)
         pairs.append((ours, timed([sys.executable, "-c", PLAIN_INSERT, plain, path, names])[0]))
     note = "beside json.loads and one executemany"
-    rows = [at_most("4", "enqueue %d lines" % lines, "s", *(columns(pairs) + [2.5, note]))]
+    rows = [at_most("4", "enqueue %d lines" % lines, "s", *(columns(pairs) + [1.8, note]))]
     return rows + [memory_row(bench, few, path, lines)]
 
 

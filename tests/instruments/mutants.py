@@ -676,8 +676,20 @@ MUTANTS = [
     Mutant(
         "a key that comes twice passes on the quick way",
         19,
-        [("queuectl_lib/jobs/reading.py", "return value if colons == len(value) else None", "return value")],
+        [("queuectl_lib/jobs/decoding.py", "    return colons == keys\n", "    return True\n")],
         "commands/test_submitting.py::test_the_quick_way_to_read_a_line_finds_what_the_careful_way_finds",
+    ),
+    Mutant(
+        "two broken lines that are one object together pass for one job",
+        19,
+        [("queuectl_lib/jobs/decoding.py", " and found[1::2].count(MARK) == len(lines) - 1", "")],
+        "jobs/test_decoding.py::test_lines_that_are_not_one_object_each_with_each_key_once_are_not_read_at_once",
+    ),
+    Mutant(
+        "what a batch shares is not counted to what it adds to the log",
+        13,
+        [("queuectl_lib/store/bulk.py", " + int(connection.execute(SHARED_BYTES).fetchone()[0])", "")],
+        "store/test_bulk.py::test_what_a_batch_adds_to_the_log_is_foretold",
     ),
     Mutant(
         "retries wait for a clock that went back while nobody looked",
