@@ -25,7 +25,7 @@ import time
 
 from queuectl_lib import contexts, times
 from queuectl_lib.errors import NoDatabase, QueueError
-from queuectl_lib.host import bell, failpoints, locks
+from queuectl_lib.host import bell, failpoints, locks, system
 from queuectl_lib.jobs import states
 from queuectl_lib.store import opening
 from queuectl_lib.store.database import Database
@@ -117,11 +117,15 @@ class Queue:
         """Record *outcomes* and claim up to *want* due jobs, in one transaction.
 
         Returns the outcomes that were refused because their claim was lost, the new
-        claims, and whether more due jobs are left for others.
+        claims, and whether more due jobs are left for others. Where there are claims alone, the
+        first can begin before they are synced: the caller sees to that (database.catch_up) then.
+        A power cut in between takes the claims back, so what has begun runs again from its
+        beginning, as does whatever had ended and was not recorded, and this costs no attempt.
         """
         from queuectl_lib.store import claiming  # which an enqueue needs not; a worker has it loaded
 
-        with self.database.writing(synced=settings.durability == "full") as connection:
+        is_later = not outcomes and system.SYNCS_LOG_ALONE
+        with self.database.writing(synced=settings.durability == "full" and not is_later) as connection:
             refused = [o for o in outcomes if not settle(connection, o, settings)]
             claims: List[Claim] = []
             more = False
@@ -129,6 +133,7 @@ class Queue:
                 claims, more = claiming.claim_due(
                     connection, worker, want, now, lambda unreadable: settle(connection, unreadable, settings)
                 )
+            self.database.is_behind = is_later and settings.durability == "full"
             failpoints.failpoint("exchange.before-commit")
         failpoints.failpoint("exchange.committed")
         return refused, claims, more

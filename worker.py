@@ -539,10 +539,11 @@ class Worker:
         refused = self.slots.start(Attempt(self.queue, claim, self.stop), self.current.settings, self.spare)
         if refused is None:
             self.trouble.starts[claim.token] = log.start_of(claim)
-            return
-        self.ended.append(refused)
-        if refused.unstarted:
-            self.trouble.note_start(claim.token, refused.error)
+        else:
+            self.ended.append(refused)
+            if refused.unstarted:
+                self.trouble.note_start(claim.token, refused.error)
+        self.queue.database.catch_up()
 
     def report(self, outcome: Outcome, lost: bool) -> None:
         """Log a recorded outcome and remove the files that it made useless."""

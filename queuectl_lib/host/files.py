@@ -241,11 +241,16 @@ def sync_folder(path: str) -> None:
     if sys.platform == "win32":
         return
     with contexts.suppress(OSError):
-        fd = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        sync(path)
+
+
+def sync(path: str) -> None:
+    """Bring to the disk what was written to *path*, by whomever. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def make_home(home: str) -> None:

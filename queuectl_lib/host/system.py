@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Optional, Sequence, Union
 
 WINDOWS = sys.platform == "win32"
+SYNCS_LOG_ALONE = sys.platform == "linux"  # a file that another has open: by one call, and it reaches the disk
 SYNCS_HALF = sys.platform == "darwin"  # where fsync alone does not reach the disk (fcntl(2), F_FULLFSYNC)
 TELLS_FILE_TIMES = not WINDOWS  # which tells the times of an open file late
 

@@ -38,6 +38,7 @@ class Database:
         self.index_room = IndexRoom(self.path)
         self.place_is_safe = False  # until it has been looked at
         self.has_one_name = False  # the same
+        self.is_behind = False  # of ours something is committed that a `catch_up` is to sync
 
     # -------------------------------------------------------- being there
 
@@ -215,7 +216,18 @@ class Database:
                     except BaseException:
                         opening.roll_back(opened)
                         raise
+                    self.is_behind = self.is_behind and not synced
                     self.checkpoint(opened)
+
+    def catch_up(self) -> None:
+        """Sync to disk what `writing` has committed without that, where somebody has said that it is_behind.
+
+        All commits so far are in the log, which is synced as a whole. Raises HostError.
+        """
+        if self.is_behind:
+            self.is_behind = False
+            with opening.told(self.path), contexts.suppress(FileNotFoundError):  # written back, and that is synced
+                files.sync(self.path + "-wal")
 
     def checkpoint(self, opened: sqlite3.Connection, more_than_bytes: int = opening.CHECKPOINT_BYTES) -> None:
         """Write a large WAL back. Behind the gate only, where it cannot race a commit."""

@@ -159,6 +159,12 @@ MUTANTS = [
         "promises/test_damaged_rows.py::test_output_files_that_a_job_has_made_into_something_else_hold_up_nobody",
     ),
     Mutant(
+        "a claim never reaches the disk by itself",
+        6,
+        [("worker.py", "        self.queue.database.catch_up()\n", "")],
+        "run/test_syncing.py::test_a_claim_without_results_is_synced_when_its_job_has_been_started",
+    ),
+    Mutant(
         "a batch is committed in two parts",
         2,
         [

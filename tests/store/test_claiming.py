@@ -19,6 +19,7 @@ from helpers.waiting import wait_until
 from queuectl_lib import times
 from queuectl_lib.errors import HostError
 from queuectl_lib.host import locks
+from queuectl_lib.jobs import attempts
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.store import claiming, finding, looking, schema, showing
@@ -384,6 +385,7 @@ CLAIMER = """
 import contextlib, json, os, sqlite3, sys, time
 sys.path.insert(0, sys.argv[1])
 import storage
+from queuectl_lib.jobs import attempts
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.settings import SETTING_DEFAULTS, Settings
 queue, batch = storage.Queue(sys.argv[2]), int(sys.argv[3])
@@ -429,6 +431,7 @@ sys.path.insert(0, sys.argv[1])
 import storage
 from queuectl_lib.store import looking, showing
 from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs import attempts
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.settings import SETTING_DEFAULTS, Settings
 queue = storage.Queue(sys.argv[2])
@@ -566,8 +569,10 @@ def test_results_are_synced_one_by_one_unless_durability_is_off(queue, monkeypat
         seen.append(connection.execute("PRAGMA synchronous").fetchone()[0])
         return [], False
 
+    enqueue(queue)
+    result = attempts.unstarted(claim(queue)[0])
     monkeypatch.setattr(claiming, "claim_due", claim_nothing)
-    queue.exchange("w", [], 1, NOW, SETTINGS.but(durability=durability))
+    queue.exchange("w", [result], 1, NOW, SETTINGS.but(durability=durability))
     with queue.database.writing() as connection:  # as every other write: an enqueue is always synced
         assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
     assert seen == [mode]
