@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from queuectl_lib.host.trust import Way
 
+FILES = ("", "-wal", "-shm", "-journal")  # a journal is played back even into a database with a log
+
 
 class Database:
     """One database and the folder beside it. Every method that opens it does so anew, and may raise HostError."""
@@ -82,7 +84,7 @@ class Database:
         """
         if self.has_one_name:
             return
-        files = [self.path + ending for ending in ("", "-wal", "-shm")]
+        files = [self.path + ending for ending in FILES]
         path = places.mounted_alone(files + [self.folder.path, self.folder.workers, self.folder.attempts])
         if path:
             what = "as a single file, apart from the log" if path in files else "by itself, apart from the database"
@@ -93,7 +95,7 @@ class Database:
     def refuse_untrusted(self, way: Way) -> None:
         """Raise HostError where another user could change what is kept here, and so make us run something."""
         folder, name = os.path.split(self.path)
-        ours = [name + ending for ending in ("", "-wal", "-shm", ".d", ".d/attempts", ".d/workers")]
+        ours = [name + ending for ending in FILES + (".d", ".d/attempts", ".d/workers")]
         way.refuse_untrusted(folder, ours, "choose a db_path elsewhere")
 
     def _refuse_no_file(self, info: os.stat_result) -> None:
@@ -151,7 +153,8 @@ class Database:
         except sqlite3.OperationalError:
             if os.access(self.path, os.W_OK) and os.access(os.path.dirname(self.path), os.W_OK):
                 raise
-            if os.path.exists(self.path + "-wal") and os.path.getsize(self.path + "-wal"):
+            logs = (self.path + "-wal", self.path + "-journal")
+            if any(os.path.exists(log) and os.path.getsize(log) for log in logs):
                 raise
             return self.open("mode=ro&immutable=1")
 

@@ -1,6 +1,9 @@
 """Trust: nothing is read, written or run on what another user owns, can write, or has put in our way."""
 
+import contextlib
 import os
+import shutil
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -38,18 +41,19 @@ def path_of(home, which):
         "home": home.path,
         "database": home.db,
         "log": home.db + "-wal",
+        "journal": home.db + "-journal",
         "folder": home.db + ".d",
         "config": os.path.join(home.path, "config.json"),
     }
-    if which == "log":
-        with open(home.db + "-wal", "wb"):
+    if which in ("log", "journal"):
+        with open(paths[which], "wb"):
             pass
     if which == "config":
         home.run("config", "set", "grace", "5")
     return paths[which]
 
 
-WHICH = ["database", "log", "folder", "config"]
+WHICH = ["database", "log", "journal", "folder", "config"]
 
 
 @pytest.mark.parametrize("which", WHICH)
@@ -139,14 +143,31 @@ def test_a_folder_of_ours_is_never_a_link(home, tmp_path, name):
         assert "%s is a symbolic link" % place in home.run(*words, code=3).stderr
 
 
+@pytest.mark.parametrize("ending", ["-wal", "-journal"])
+def test_what_sqlite_plays_back_is_never_a_link(home, tmp_path, ending):
+    home.run("initdb")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"precious")
+    if os.path.exists(home.db + ending):
+        os.unlink(home.db + ending)
+    os.symlink(str(elsewhere), home.db + ending)
+    for words in (["add", "true"], ["list"], ["worker", "start", "--drain"]):
+        assert "%s is a symbolic link" % (home.db + ending) in home.run(*words, code=3).stderr
+    assert elsewhere.read_bytes() == b"precious"
+
+
 def test_what_a_restore_has_left_open_is_made_private(home):
     home.add("true")
-    folder = home.db + ".d"
-    os.chmod(home.db, 0o644)
+    folder, journal = home.db + ".d", home.db + "-journal"
+    with open(journal, "wb") as file:
+        file.write(bytes(512))  # one that has been played back
+    for path in (home.db, journal):
+        os.chmod(path, 0o644)
     for path in (folder, folder + "/attempts", folder + "/workers"):
         os.chmod(path, 0o755)
     home.run("list")
-    assert os.stat(home.db).st_mode & 0o777 == 0o600
+    for path in (home.db, journal):
+        assert os.stat(path).st_mode & 0o777 == 0o600
     for path in (folder, folder + "/attempts", folder + "/workers"):
         assert os.stat(path).st_mode & 0o777 == 0o700
 
@@ -233,6 +254,38 @@ def test_a_database_elsewhere_is_judged_with_the_way_to_it(alice):
     os.chmod(shared, 0o777)
     for words in (SECRET, ["list"], ["worker", "start", "--drain"]):
         assert "%s can be written by other users" % shared in alice.run("--home", alice.home, *words, code=3)
+
+
+def journal_of(database, text, folder):
+    """A rollback journal as one leaves who is killed: played back into *database* it puts *text* into its first job."""
+    copy = os.path.join(folder, "copy.db")
+    shutil.copy(database, copy)
+    with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("UPDATE jobs SET command = ?", (text,))
+        connection.execute("PRAGMA synchronous = OFF")  # so that the journal is whole from the beginning
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("UPDATE jobs SET command = 'echo unfinished'")
+        with open(copy + "-journal", "rb") as file:
+            return file.read()
+
+
+def test_a_journal_of_a_neighbour_is_not_played_back(alice):
+    alice.run("--home", alice.home, "add", "echo mine", "--id", "job")
+    database = os.path.join(alice.home, "queuectl.db")
+    alice.run("--home", alice.home, "prune")  # which writes the log back
+    with open(database + "-journal", "wb") as file:
+        file.write(journal_of(database, "echo theirs", alice.folder))
+    os.chown(database + "-journal", NEIGHBOUR, NEIGHBOUR)
+    os.chmod(database + "-journal", 0o644)
+    for words in CALLS:
+        if words[0] not in ("config", "cron"):
+            said = alice.run("--home", alice.home, *words, code=3)
+            assert "%s-journal belongs to another user" % database in said, words
+    alice.own(database + "-journal", 0o622)
+    assert "%s-journal can be written" % database in alice.run("--home", alice.home, "list", code=3)
+    os.chmod(database + "-journal", 0o600)
+    assert "echo theirs" in alice.run("--home", alice.home, "show", "job"), "SQLite would have"
 
 
 def test_the_settings_are_not_read_through_the_link_of_a_neighbour(alice):
