@@ -192,9 +192,11 @@ def is_users_alone(gid: int) -> bool:
     import pwd
 
     try:
-        user, members = pwd.getpwuid(os.geteuid()).pw_name, set(grp.getgrgid(gid).gr_mem)
+        user, lines = pwd.getpwuid(os.geteuid()).pw_name, [grp.getgrgid(gid)]
     except KeyError:
         return False
+    lines += [line for line in grp.getgrall() if line.gr_gid == gid]  # there may be several with that number
+    members = {name for line in lines for name in line.gr_mem}
     members.update(one.pw_name for one in pwd.getpwall() if one.pw_gid == gid)
     return members <= {user, "root"}
 

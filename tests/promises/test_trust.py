@@ -20,6 +20,7 @@ from queuectl_lib.host import trust
 from queuectl_lib.store import roster
 from storage import Queue
 
+grp = pytest.importorskip("grp")
 pwd = pytest.importorskip("pwd")
 
 pytestmark = [posix_only, needs_root]
@@ -343,6 +344,18 @@ def test_a_group_that_is_the_primary_one_of_another_user_is_not_ones_own(tmp_pat
     other = pwd.struct_passwd(("bob", "x", NEIGHBOUR, 0, "", "/", "/bin/sh"))
     everybody = pwd.getpwall()
     monkeypatch.setattr(pwd, "getpwall", lambda: everybody + [other])
+    with pytest.raises(HostError, match="can be written by other users"):
+        trust.Way().refuse_untrusted(str(tmp_path))
+
+
+def test_a_group_of_which_a_further_line_names_another_user_is_not_ones_own(tmp_path, monkeypatch):
+    """The kernel knows its number only, and grp.getgrgid the first line with it."""
+    os.chmod(str(tmp_path), 0o770)
+    everybody, further = grp.getgrall(), []
+    monkeypatch.setattr(grp, "getgrall", lambda: everybody + further)
+    further.append(grp.struct_group(("further", "x", 0, ["root"])))
+    trust.Way().refuse_untrusted(str(tmp_path))
+    further.append(grp.struct_group(("third", "x", 0, ["bob"])))
     with pytest.raises(HostError, match="can be written by other users"):
         trust.Way().refuse_untrusted(str(tmp_path))
 
