@@ -164,9 +164,14 @@ def await_end(
 
 
 def still_alive(members: Sequence[Fields]) -> str:
-    """Who lives, and what to type."""
-    named = ["%s %s (pid %d on %s)" % (one["kind"], one["name"], one["pid"], one["host"]) for one in members]
-    return "still alive: %s; %s" % (", ".join(named), system.how_to_kill([member["pid"] for member in members]))
+    """Who lives, and what to type for those on this host: elsewhere their pids are those of others."""
+    named = ["%s %s (pid %s on %s)" % (one["kind"], one["name"], shown_pid(one), one["host"]) for one in members]
+    how = system.how_to_kill(roster.pids_here(members))
+    return "still alive: " + ", ".join(named) + ("; " + how if how else "")
+
+
+def shown_pid(member: Fields) -> str:
+    return str(member["pid"] or "?")
 
 
 def tell_of_left_jobs(queue: Queue) -> None:
@@ -193,7 +198,7 @@ def worker_list(call: Call) -> int:
         terminal.tell("no worker is running")
     else:
         rows = [
-            (m["name"], m["kind"], str(m["pid"]), m["host"], m["since"][:19] + "Z", str(m.get("slots") or "-"), job)
+            (m["name"], m["kind"], shown_pid(m), m["host"], m["since"][:19] + "Z", str(m.get("slots") or "-"), job)
             for m in members
             for job in m["jobs"] or ["-"]
         ]

@@ -19,6 +19,7 @@ TELLS_FILE_TIMES = not WINDOWS  # which tells the times of an open file late
 
 # Linux refuses one argument of 128 KiB and more; cmd.exe a line over 8191 characters.
 COMMAND_BYTES = 8000 if sys.platform == "win32" else 131000
+MOST_PID = 2**31 - 1  # of a process on any system
 ARGUMENTS_BYTES = 30000 if sys.platform == "win32" else 1000000
 
 
@@ -54,7 +55,13 @@ def output_text(data: bytes) -> str:
 
 
 def how_to_kill(pids: Sequence[int]) -> str:
-    """What to type to end processes that do not react, as the end of a message."""
+    """What to type to end processes that do not react, as the end of a message; "" where there is none to name.
+
+    To `kill` 0 and -1 are everybody, the reader's own shell among them; some cut larger numbers down to such.
+    """
+    pids = [pid for pid in pids if 1 < pid <= MOST_PID]
+    if not pids:
+        return ""
     if sys.platform == "win32":
         return "`taskkill /f%s` ends them" % "".join(" /pid %d" % pid for pid in pids)
     words = " ".join("%d" % pid for pid in pids)

@@ -19,7 +19,7 @@ import os
 
 from queuectl_lib import errors
 from queuectl_lib.errors import HostError
-from queuectl_lib.host import bell, files, locks
+from queuectl_lib.host import bell, files, locks, system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,6 +85,8 @@ class Folder:
             found.update((key, one) for key, one in told.items() if type(one) is type(found.get(key, one)))
         except (OSError, ValueError, AttributeError, RecursionError):
             pass  # it has just begun, or has just gone; or a job has written there what none of ours would
+        if not 0 < found["pid"] <= system.MOST_PID:
+            found["pid"] = 0
         return found
 
     def put_request(self, supervisor: str, request: str) -> None:

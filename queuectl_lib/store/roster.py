@@ -50,7 +50,7 @@ def members_of(folder: Folder, supervisors: Sequence[str]) -> List[Fields]:
 
 
 def pids_here(members: Sequence[Fields]) -> List[int]:
-    """The pids of those of *members* that live on this host."""
+    """The pids of those of *members* that live on this host, 0 where one has not said his."""
     import socket  # needed only then
 
     return [int(member["pid"]) for member in members if member["host"] == socket.gethostname()]

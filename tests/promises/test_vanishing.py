@@ -2,9 +2,11 @@
 
 import errno
 import glob
+import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -16,6 +18,8 @@ from helpers.processes import is_running
 from helpers.queue import SETTINGS, claim, enqueue
 from helpers.waiting import wait_until
 
+from queuectl_lib.commands import worker
+from queuectl_lib.errors import QueueError
 from queuectl_lib.host import locks
 from queuectl_lib.run import pace
 from queuectl_lib.run.options import Options
@@ -437,6 +441,54 @@ def test_a_stop_that_nobody_hears_says_who_is_alive_and_what_to_type(home, monke
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
     assert process.wait(timeout=10) == 0, "it hears of it afterwards"
+
+
+def alive_with(home, *pids, host=None):
+    """What a stop with --timeout says of supervisors in whose life files these stand."""
+    folder, held = home.queue.folder, []
+    try:
+        for number, pid in enumerate(pids, 1):
+            held.append(locks.hold_file(folder.life_path("s%d" % number)))
+            told = {"kind": "supervisor", "host": host or socket.gethostname(), "since": "%d" % number}
+            with open(folder.life_path("s%d" % number), "w") as file:
+                file.write(json.dumps(dict(told, pid="PID")).replace('"PID"', pid))
+        home.run("status")
+        assert len(home.run("worker", "list", "--json").json) == len(pids)
+        shown = [line.split()[2] for line in home.run("worker", "list").stdout.splitlines()[1:]]
+        with pytest.raises(QueueError, match="not ended in time") as caught:
+            worker.await_end(home.queue, ["s%d" % number for number in range(1, len(pids) + 1)], 0.0)
+        return shown, str(caught.value).partition("; ")
+    finally:
+        for fd in held:
+            os.close(fd)
+
+
+NO_PIDS = ["0", "-1", "-2147483648", "true", "1.5", "1e400", "4294967295", "18446744073709551615", "9" * 40]
+NO_PIDS += ["2147483648", '"7"', "[7]", "null"]
+
+
+@pytest.mark.parametrize("pid", NO_PIDS)
+def test_what_is_no_pid_in_a_life_file_is_in_no_line_to_type(home, pid):
+    """`kill -9 0` and `kill -9 -1` end the processes of who types them."""
+    home.run("initdb")
+    host = socket.gethostname()
+    shown, (named, _, how) = alive_with(home, pid)
+    assert (shown, how) == (["?"], "") and named.endswith("still alive: supervisor s1 (pid ? on %s)" % host)
+    shown, (named, _, how) = alive_with(home, pid, "99999")
+    assert shown == ["?", "99999"] and "supervisor s1 (pid ? on %s), supervisor s2 (pid 99999 on " % host in named
+    assert how == "`kill -CONT 99999` wakes who is paused, `kill -9 99999` ends them"
+
+
+def test_the_first_process_of_a_container_is_shown_and_in_no_line_to_type(home):
+    home.run("initdb")
+    shown, (named, _, how) = alive_with(home, "1")
+    assert (shown, how) == (["1"], "") and "(pid 1 on " in named
+
+
+def test_a_pid_of_another_host_is_in_no_line_to_type_here(home):
+    home.run("initdb")
+    shown, (named, _, how) = alive_with(home, "4711", host="elsewhere")
+    assert (shown, how) == (["4711"], "") and named.endswith("supervisor s1 (pid 4711 on elsewhere)")
 
 
 def test_a_stop_waits_for_a_worker_that_has_heard_and_finishes_its_job(home, where, monkeypatch):
