@@ -225,19 +225,28 @@ class Queue:
 
     FIND_DEAD = "SELECT seq, id, unique_key FROM jobs WHERE state = 'dead' AND state <> 'completed' ORDER BY seq"
 
-    def requeue_dead(self, now: float, left: Optional[List[str]] = None) -> int:
-        """Move every dead job back to pending; returns how many.
+    def requeue_dead(self, now: float, held: Optional[List[str]] = None) -> Tuple[int, List[Tuple[str, str]]]:
+        """Move every dead job back to pending; how many, and (id, why) of those that the database refuses to change.
 
-        Those whose key is held stay, and their ids are put into *left*.
+        Those whose key is held stay as well, and their ids are put into *held*.
         """
-        found, stay = [], []
+        count, stay = 0, []
+        refused: List[Tuple[str, str]] = []
         with contexts.suppress(NoDatabase), self.database.writing() as connection:
-            found = connection.execute(self.FIND_DEAD).fetchall()
-            stay = [head["id"] for head in found if requeue_one(connection, head, now) is not None]
-        if left is not None:
-            left += stay
+            for head in opening.rows(connection, self.FIND_DEAD):
+                try:
+                    if requeue_one(connection, head, now) is None:
+                        count += 1
+                    else:
+                        stay.append(opening.as_text(head["id"]))
+                except sqlite3.IntegrityError as error:
+                    if not connection.in_transaction:  # a trigger has ended it
+                        raise
+                    refused.append((opening.as_text(head["id"]), str(error)))
+        if held is not None:
+            held += stay
         bell.ring(self.folder.bell)
-        return len(found) - len(stay)
+        return count, refused
 
 
 FINISH_ATTEMPT = (

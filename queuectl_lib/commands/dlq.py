@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from queuectl_lib import times, values
+from queuectl_lib import errors, times, values
 from queuectl_lib.commands import frame, tables, terminal
 from queuectl_lib.commands.terminal import Progress
-from queuectl_lib.errors import BadInput, Interrupted
+from queuectl_lib.errors import BadInput, HostError, Interrupted
 from queuectl_lib.host import interrupts
 from queuectl_lib.jobs import states
 from queuectl_lib.store import pruning
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Sequence
+    from typing import List, Sequence, Tuple
 
     from queuectl_lib.commands.frame import Call
 
@@ -40,12 +40,29 @@ def dlq_retry(call: Call) -> int:
     if call.options.ids:
         call.queue().requeue(values.unique(call.options.ids), ("dead",), call.now)
         return 0
-    left: List[str] = []
-    count = call.queue().requeue_dead(call.now, left)
-    terminal.tell("requeued %s" % terminal.jobs_text(count))
-    if left:
-        terminal.tell("left %s dead: another job with the same key waits or runs" % terminal.jobs_text(len(left)))
+    queue = call.queue()
+    held: List[str] = []
+    count, refused = queue.requeue_dead(call.now, held)
+    said = ["requeued %s" % terminal.jobs_text(count)]
+    if held:
+        said.append("left %s dead: another job with the same key waits or runs" % terminal.jobs_text(len(held)))
+    if refused:
+        raise HostError("; ".join(said + [refusal_of(queue.path, refused)]))
+    for text in said:
+        terminal.tell(text)
     return 0
+
+
+NAMED = 5  # of the jobs that are left, each with its reason
+
+
+def refusal_of(path: str, refused: Sequence[Tuple[str, str]]) -> str:
+    """Which jobs stay dead although they should not, and why."""
+    named = ["%s: %s" % (errors.printable(identifier), errors.printable(why)) for identifier, why in refused[:NAMED]]
+    if refused[NAMED:]:
+        named.append("and %d more" % len(refused[NAMED:]))
+    text = "left %s dead, which %s refuses to change (%s): look at its constraints and triggers"
+    return text % (terminal.jobs_text(len(refused)), errors.printable(path), "; ".join(named))
 
 
 @frame.command("dlq purge", shows=True)

@@ -73,8 +73,8 @@ FIND_HOLDER = "SELECT id, state FROM jobs WHERE unique_key = ? AND unique_key IS
 
 def find_holder(connection: sqlite3.Connection, key: Optional[str]) -> Optional[Holder]:
     """The job that waits or runs with *key*."""
-    row = None if key is None else connection.execute(FIND_HOLDER, (key,)).fetchone()
-    return None if key is None or row is None else Holder.of(row["id"], key, row["state"])
+    found = [] if key is None else opening.rows(connection, FIND_HOLDER, (key,))
+    return Holder.of(opening.as_text(found[0]["id"]), key, found[0]["state"]) if key is not None and found else None
 
 
 def key_is_held(identifier: str, holder: Holder, same_call: bool) -> QueueError:

@@ -119,7 +119,7 @@ FUNCTIONS = {
     "cancel": lambda queue, job, held: not refused(lambda: queue.cancel([job], LATER)),
     "requeue": lambda queue, job, held: not refused(lambda: queue.requeue([job], ("dead", "cancelled"), LATER)),
     "dlq retry": lambda queue, job, held: not refused(lambda: queue.requeue([job], ("dead",), LATER)),
-    "dlq retry --all": lambda queue, job, held: queue.requeue_dead(LATER),
+    "dlq retry --all": lambda queue, job, held: queue.requeue_dead(LATER)[0],
     "forgive clock": lambda queue, job, held: queue.forgive_clock(LATER),
 }
 

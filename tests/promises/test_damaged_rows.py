@@ -343,7 +343,6 @@ MOVES = {
     "cancel of a running one": (["cancel", "job", "other"], "processing"),
     "requeue": (["requeue", "job", "other"], "dead"),
     "dlq retry": (["dlq", "retry", "job", "other"], "dead"),
-    "dlq retry of all": (["dlq", "retry", "--all"], "dead"),
     "prune": (["prune", "--state", "dead"], "dead"),
 }
 
@@ -364,6 +363,67 @@ def test_a_move_that_a_trigger_ignores_for_one_is_told_and_made_for_none(home, k
     before = rows(home.queue)
     said = home.run(*words, code=3).stderr
     assert "a trigger ignores it" in said and rows(home.queue) == before
+
+
+KEEPING = "CREATE TRIGGER keeping BEFORE UPDATE ON jobs WHEN OLD.id = 'kept' BEGIN SELECT RAISE(%s); END"
+# What keeps one dead job where it is, and a word of what is said of it.
+STAYS = {
+    "a token left on it": ("UPDATE jobs SET token = 'x' WHERE id = 'kept'", "CHECK"),
+    "a trigger that refuses": (KEEPING % "ABORT, 'not today'", "not today"),
+    "a trigger that ignores": (KEEPING % "IGNORE", "ignores"),
+}
+
+
+def let_die(home, *names):
+    for name in names:
+        home.add("true", "--id", name, "--max-retries", "0")
+    for held in claim(home.queue, time.time(), len(names)):
+        settle(home.queue, held, "failed", time.time() - 9)
+
+
+@pytest.mark.parametrize("kind", STAYS)
+def test_a_dead_job_that_cannot_be_moved_is_named_and_all_others_are_retried(home, kind):
+    let_die(home, "first", "kept", "last")
+    statement, word = STAYS[kind]
+    with raw(home.queue) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = 1")
+        connection.execute(statement)
+    said = home.run("dlq", "retry", "--all", code=3).stderr
+    assert "requeued 2 jobs; left 1 job dead, which %s refuses to change (kept: " % home.db in said and word in said
+    assert [one["state"] for one in rows(home.queue)] == ["pending", "dead", "pending"]
+
+
+def test_of_many_dead_jobs_that_cannot_be_moved_some_are_named(home):
+    let_die(home, *["job%d" % number for number in range(8)])
+    forbid(home.queue, "UPDATE")
+    said = home.run("dlq", "retry", "--all", code=3).stderr
+    assert "requeued 0 jobs; left 8 jobs dead" in said and "job4: not today; and 3 more)" in said and "job5" not in said
+
+
+def test_a_trigger_that_ends_the_whole_retry_leaves_all_where_they_are(home):
+    let_die(home, "first", "kept")
+    with raw(home.queue) as connection:
+        connection.execute(KEEPING % "ROLLBACK, 'no more'")
+    assert "no more" in home.run("dlq", "retry", "--all", code=3).stderr
+    assert [one["state"] for one in rows(home.queue)] == ["dead", "dead"]
+
+
+@pytest.mark.parametrize("column", ["unique_key", "id"])
+def test_a_dead_job_with_text_that_is_no_utf_8_keeps_no_other_from_being_retried(home, column):
+    let_die(home, "first", "odd", "last")
+    damage(home.queue, "odd", "%s = CAST(x'fffe' AS TEXT)" % column)
+    assert home.run("dlq", "retry", "--all").stderr == "requeued 3 jobs\n"
+    home.drain()
+    assert finding.states_of(home.queue.database, ["first", "last"]) == ["completed", "completed"]
+    if column == "unique_key":
+        assert "cannot be read: unique_key" in home.job("odd")["last_error"]
+
+
+def test_a_holder_whose_id_is_no_utf_8_holds_its_key(home):
+    home.add("true", "--id", "odd", "--unique", "k")
+    damage(home.queue, "odd", "id = CAST(x'fffe' AS TEXT)")
+    assert "\\xff" in home.run("add", "--unique", "k", "--verbose", "true").stderr
+    assert len(rows(home.queue, "SELECT seq FROM jobs")) == 1
 
 
 def test_an_adoption_that_a_trigger_ignores_is_refused(queue):
