@@ -93,9 +93,10 @@ def deaths_to_tell(database: Database, newest: int) -> Tuple[int, int, List[Fiel
     """Deaths ever, those nobody was told of, and the newest jobs of these."""
     try:
         with database.reading() as connection:
-            row = connection.execute(UNTOLD_DEATHS).fetchone()
-            if row is None or not all(isinstance(number, int) for number in row):
+            found = opening.rows(connection, UNTOLD_DEATHS)
+            if not found or not all(isinstance(number, int) for number in found[0]):
                 return 0, 0, []  # somebody has changed it: nothing is known
+            row = found[0]
             jobs = opening.rows(connection, NEWEST_DEATHS, (row["told"], newest if row["untold"] else 0))
     except NoDatabase:
         return 0, 0, []

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from queuectl_lib.values import Fields
 
 COUNT_STATES = "SELECT state, jobs FROM counts"
-COUNT_JOBS = "SELECT state, count(*) FROM jobs GROUP BY state"
+COUNT_JOBS = "SELECT state, count(*) AS jobs FROM jobs GROUP BY state"
 
 
 def counts(database: Database) -> Dict[str, int]:
@@ -30,10 +30,10 @@ def counts(database: Database) -> Dict[str, int]:
 
 def kept_counts(connection: sqlite3.Connection) -> Dict[str, int]:
     """How many jobs are in each state, as it is kept; counted anew where somebody has made it what it cannot be."""
-    kept = {row["state"]: row["jobs"] for row in connection.execute(COUNT_STATES)}
-    if all(isinstance(kept.get(state), int) and kept[state] >= 0 for state in states.STATES):
-        return kept
-    return dict(dict.fromkeys(states.STATES, 0), **dict(connection.execute(COUNT_JOBS).fetchall()))
+    kept = {row["state"]: row["jobs"] for row in opening.rows(connection, COUNT_STATES)}
+    if not all(isinstance(kept.get(state), int) and kept[state] >= 0 for state in states.STATES):
+        kept = {row["state"]: row["jobs"] for row in opening.rows(connection, COUNT_JOBS)}
+    return {state: kept.get(state, 0) for state in states.STATES}
 
 
 def nothing_left(database: Database) -> bool:

@@ -478,14 +478,21 @@ def test_a_stop_keeps_its_time_beside_a_running_job_with_such_files(home):
     assert home.state(job) == "pending"
 
 
-@pytest.mark.parametrize(
-    "change", ["UPDATE counts SET jobs = 'x', deaths = 'y'", "DELETE FROM counts", "UPDATE counts SET jobs = -5"]
-)
+COUNTS = ("state", "jobs", "deaths", "told")
+CHANGED_COUNTS = ["UPDATE counts SET jobs = 'x', deaths = 'y'", "DELETE FROM counts", "UPDATE counts SET jobs = -5"]
+CHANGED_COUNTS += ["UPDATE counts SET %s = CAST(x'fffe' AS TEXT) WHERE state = 'dead'" % column for column in COUNTS]
+CHANGED_COUNTS += ["INSERT INTO counts (state, jobs) VALUES (CAST(x'fffe' AS TEXT), 7)"]
+CHANGED_COUNTS += ["INSERT INTO counts (state, jobs) VALUES (NULL, 7)"]
+
+
+@pytest.mark.parametrize("change", CHANGED_COUNTS)
 def test_counts_that_somebody_has_changed_are_counted_anew(home, change):
     home.add("true")
     with raw(home.queue) as connection:
         connection.execute(change)
-    assert home.run("status", "--json").json["pending"] == 1
+    told = home.run("status", "--json").json
+    assert told["pending"] == 1 and 7 not in told.values()
+    home.run("status")
     home.run("check", code=1)  # nobody works
     home.drain()
     home.run("check")
