@@ -166,10 +166,8 @@ class Supervisor:
             self.say("%s received" % signals.signal_name(self.signals.pop(0)))
             request = "now" if self.stage else "stop"
             self.request(request)
-            self.advance(request)
         if self.time_is_over() and not self.stage:
             self.request("stop")
-            self.advance("stop")
         for request in folder.REQUESTS:
             if self.queue.folder.is_asked(self.name, request):
                 self.advance(request)
@@ -183,6 +181,7 @@ class Supervisor:
             self.queue.folder.put_request(self.name, request)
         except OSError as error:
             self.say("cannot pass the stop on as a file (%s): workers are signalled" % error.strerror)
+        self.advance(request)
 
     def wake_workers(self) -> None:
         """Say it by signal too: that ends an idle worker's sleep, and works without the folder."""
@@ -285,7 +284,6 @@ class Supervisor:
         """See the workers off, also when the supervisor itself has failed."""
         if self.workers and not self.stage:
             self.request("stop")
-            self.advance("stop")
         while self.workers:
             self.heed_requests()
             self.bury_dead_workers()
@@ -293,6 +291,7 @@ class Supervisor:
         if self.chores:
             self.chores.close()
         self.wake.close()
+        signals.end_helper_of_spawn()
         stops.forget_requests(self.queue.database, self.name)
         self.standing.leave(holds_jobs=False)
         self.say("supervisor stopped")
@@ -619,6 +618,7 @@ class Worker:
                 self.say("the clock went back: retries that would wait for it are due now")
                 self.queue.forgive_clock(time.time())
             self.glance.refresh()
+            self.slots.keep_notes()
             mine = {attempt.claim.token: attempt for attempt in self.running}
             for job in self.glance.processing:
                 if job["token"] in mine and job["cancel_requested"]:
@@ -626,7 +626,7 @@ class Worker:
             for outcome, lost in self.refusals.try_again(self.current.settings):
                 self.report(outcome, lost)
             ours = self.running + self.ended + self.refusals.apart
-            held = {claim.token for claim in [*self.ahead, *[one.claim for one in ours]]}
+            held = {claim.seq for claim in [*self.ahead, *[one.claim for one in ours]]}
             free = 0 if self.ahead or self.stage else self.slots.free()
             self.orphans.look_after(self.glance.processing, held, self.running, free)
             self.collect_ended()  # those that had ended

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 
 from queuectl_lib import contexts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterator, List
+    from typing import Any, Iterator, List
 
     from queuectl_lib.host.waking import WakeUp
 
@@ -83,6 +84,23 @@ def start_helper_of_spawn() -> None:
         resource_tracker.ensure_running()
 
 
+def end_helper_of_spawn(seconds: float = 1.0) -> None:
+    """See it off before us, at most so long: it would hold our log, and with it the disk, a moment longer than we."""
+    if sys.platform != "win32":
+        from multiprocessing import resource_tracker  # loaded already
+
+        tracker: "Any" = getattr(resource_tracker, "_resource_tracker", None)
+        fd, pid = getattr(tracker, "_fd", None), getattr(tracker, "_pid", None)
+        if fd is None or pid is None:
+            return
+        tracker._fd = tracker._pid = None
+        os.close(fd)  # at the end of which it ends
+        deadline = time.monotonic() + seconds
+        with contexts.suppress(OSError):
+            while not os.waitpid(pid, os.WNOHANG)[0] and time.monotonic() < deadline:
+                time.sleep(0.002)
+
+
 def ask_worker(pid: int, now: bool) -> None:
     """Tell a worker by signal that it is to stop: that ends an idle one's sleep. (Windows has only the files.)"""
     if sys.platform != "win32":
@@ -98,5 +116,6 @@ def hold_back_late_ones() -> None:
 def that_a_group_may_get() -> List[str]:
     """The numbers, as text, of the signals that programs send to their group or get at a limit, and may heed."""
     names = ["HUP", "INT", "QUIT", "ABRT", "USR1", "USR2", "PIPE", "ALRM", "TERM", "XCPU", "XFSZ", "VTALRM", "PROF"]
+    names += ["IO", "PWR"]
     found = {int(getattr(signal, "SIG" + name)) for name in names if hasattr(signal, "SIG" + name)}
     return [str(number) for number in sorted(found)]

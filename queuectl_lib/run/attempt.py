@@ -121,6 +121,11 @@ class Attempt:
 
     # -------------------------------------------------------- going on
 
+    def keep_notes(self) -> None:
+        """Leave the notes of a command of ours anew where they were swept away, for whoever comes after us."""
+        if self.child is not None and self.code is None and not os.path.exists(self.run_path):
+            run_file.leave_anew(self.run_path, self.claim.token, self.began, self.child.pid)
+
     def has_begun(self) -> bool:
         """True once its watcher has come to the command itself."""
         return not run_file.never_began(self.status())

@@ -86,11 +86,26 @@ def brief(command: Union[str, Sequence[str]]) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def goes_to(path: str) -> bool:
+    """True where standard error is the file *path*; False where that cannot be told."""
+    try:
+        return os.path.samestat(os.fstat(2), os.stat(path))
+    except OSError:
+        return False
+
+
+def begin_anew(path: str) -> None:
+    """Go on in a new file at *path*: ours was deleted, or renamed with its folder. Raises OSError."""
+    fd = files.open_appending(path)
+    for stream_fd in (1, 2):
+        os.dup2(fd, stream_fd)
+    os.close(fd)
+
+
 def trim_log(path: str) -> None:
     """Rotate the log when standard error is that file and it has grown large."""
     try:
-        info = os.fstat(2)
-        if info.st_size > LOG_BYTES and os.path.samestat(info, os.stat(path)):
+        if os.fstat(2).st_size > LOG_BYTES and goes_to(path):
             import shutil  # needed only then
 
             files.remove(path + ".1")  # it may be a link, or no file

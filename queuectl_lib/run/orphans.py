@@ -59,15 +59,15 @@ class Orphans:
         self.free = 0  # slots, for those that go on
         self.puzzles: Set[str] = set()  # tokens of those whose files cannot be read
 
-    def look_after(self, jobs: Sequence[Fields], held: Set[str], running: List[Attempt], free: int) -> None:
-        """Find out what became of those of *jobs* (under way) whose worker is dead. *held* are tokens known to be ours.
+    def look_after(self, jobs: Sequence[Fields], held: Set[int], running: List[Attempt], free: int) -> None:
+        """Find out what became of those of *jobs* (under way) whose worker is dead; *held*, by seq, are known as ours.
 
         What has ended or has to be ended is adopted into *running*; so are, where so many slots are *free*, those that
         go on. Raises QueueError.
         """
         self.free = free
         ours = ("", self.name)  # what has no worker any more may be ours all the same
-        for job in self.among([job for job in jobs if job["worker"] not in ours or job["token"] not in held]):
+        for job in self.among([job for job in jobs if job["worker"] not in ours or job["seq"] not in held]):
             try:
                 self.decide(job, running)
             except opening.Refused as error:  # a trigger, say: the others are taken up

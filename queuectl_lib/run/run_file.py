@@ -11,6 +11,7 @@ notes; all else is nothing, and no error.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
@@ -40,6 +41,17 @@ def start_line(token: str, monotonic: float) -> bytes:
     """The first note of the attempt *token*, which begins now."""
     words = (processes.boot_id(), monotonic, token, processes.pid_namespace())
     return ("start %s %.6f %s %s\n" % words).encode("ascii")
+
+
+def leave_anew(run_path: str, token: str, began: float, watcher: int) -> None:
+    """Note that the attempt *token* runs, where its run file is gone: since *began* (monotonic), watched by that pid.
+
+    Its exit stands nowhere then, but in the memory of its worker; and its lock is held by nobody.
+    """
+    with contextlib.suppress(OSError):
+        fd = files.open_private(run_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        os.write(fd, start_line(token, began) + b"pid %d\n" % watcher)
+        os.close(fd)
 
 
 def read_status(run_path: str) -> Dict[str, str]:

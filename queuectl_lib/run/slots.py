@@ -77,6 +77,11 @@ class Slots:
         attempt.forget()
         self.running.remove(attempt)
 
+    def keep_notes(self) -> None:
+        """See that what runs has left its notes, for whoever comes after us."""
+        for attempt in self.running:
+            attempt.keep_notes()
+
     def wait(self, seconds: float, wake: WakeUp, bell: Optional[Bell] = None) -> bool:
         """Wait until a command's own process ends or the *bell* rings (True), a signal, a deadline, or *seconds*."""
         children = []

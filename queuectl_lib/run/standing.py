@@ -2,8 +2,8 @@
 
 life file at its path, and ours          all is well
 gone, the folder still ours              made anew: a cleaner of temporary files took it
-the folder deleted, the database still
-the one that it was                      made anew with it: what runs goes on, its notes and output are lost
+the folder deleted or renamed, the
+database still the one that it was       made anew with it: what runs goes on, its output is lost
 the folder gone or another, and the
 life file has a name somewhere (MOVED)   renamed, or covered by a mount: let go; the jobs go on, and whoever
                                          starts a worker where the folder is now adopts them
@@ -18,7 +18,7 @@ import contextlib
 import os
 import time
 
-from queuectl_lib.run import pace
+from queuectl_lib.run import log, pace
 from queuectl_lib.store import identity
 from queuectl_lib.store.presence import Presence, Sightings
 
@@ -53,6 +53,7 @@ class Standing:
         self.shown_at = 0.0  # monotonic: when our life file was last seen before a start
         self.missed_at = 0.0  # monotonic: when our life file was first seen to be gone
         self.told = ""
+        self.logs = log.goes_to(folder.log)
 
     def recognise(self, database: Database, settle: Callable[..., bool], settings: Settings) -> None:
         """Know the queue for what it is before anything is done about its jobs; that it is a copy is told once.
@@ -95,19 +96,25 @@ class Standing:
             self.say(self.why())
         elif self.presence.is_shown():
             self.missed_at = 0.0
+            self._see_to_log()
         elif not self.missed_at:  # all may be about to be deleted: in that nobody is to be disturbed
             self.missed_at = now
         elif now - self.missed_at >= pace.STANDING_SECONDS / 2:
             self._show_again()
 
     def _is_swept(self) -> bool:
-        """True where the folder was deleted, and perhaps made anew by another of us, beside the database of ours."""
-        ours = self.database is not None and identity_of(self.folder.database) == self.database
-        return ours and not self.presence.has_a_name()
+        """True where the folder is gone, or was made anew by another of us, beside the database of ours."""
+        return self.database is not None and identity_of(self.folder.database) == self.database
+
+    def _see_to_log(self) -> None:
+        """Go on in a log that others find, where ours was deleted, or renamed with the folder. Raises OSError."""
+        if self.logs and not log.goes_to(self.folder.log):
+            log.begin_anew(self.folder.log)
 
     def _show_again(self) -> None:
         try:
             self.folder.make()
+            self._see_to_log()
             self.presence.show_again()
             self.place = identity_of(self.folder.path)
         except OSError as error:

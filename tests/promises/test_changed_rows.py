@@ -13,6 +13,7 @@ from helpers.waiting import wait_until
 
 import storage
 from queuectl_lib.jobs.attempts import Outcome
+from queuectl_lib.run import pace
 from queuectl_lib.store import identity, looking, output
 
 # What somebody does to the row of a running job, and whether its result can be recorded all the same.
@@ -89,6 +90,24 @@ def test_a_result_stands_whatever_was_made_of_the_row_of_its_job(home):
 
 
 @posix_only
+@posix_only
+def test_a_running_job_whose_token_was_changed_is_not_begun_beside_itself(home, tmp_path):
+    """By hand, in its row: its worker still knows what it runs."""
+    text = "mkdir lock || echo twice >> ledger; echo begun >> ledger; while [ ! -e go ]; do sleep 0.05; done"
+    text += "; rmdir lock"
+    home.run("add", "--id", "j", text, cwd=str(tmp_path))
+    home.start("--count", "2", "--poll-interval", "0.2", "--backoff-base", "0")
+    wait_until(lambda: contents(tmp_path / "ledger"), "the job to begin")
+    with raw(home.queue) as connection:
+        connection.execute("UPDATE jobs SET token = '0123456789abcdef' WHERE id = 'j'")
+    home.add("true", "--id", "other")
+    home.wait_for_state("other", "completed")
+    time.sleep(2 * pace.STANDING_SECONDS + 1)  # some looks at the jobs under way
+    (tmp_path / "go").touch()
+    home.wait_for_state("j", "completed")
+    assert "twice" not in contents(tmp_path / "ledger")
+
+
 def test_a_worker_does_not_adopt_what_it_runs_itself(home):
     process = changed_while_it_runs(home, "while [ ! -e go ]; do sleep 0.03; done", "worker = NULL")
     home.add("true", "--id", "other")

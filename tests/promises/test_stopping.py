@@ -1,5 +1,7 @@
 """Stopping: running jobs finish or are given back, nothing new starts, and nothing stays behind."""
 
+import contextlib
+import glob
 import os
 import signal
 import socket
@@ -15,6 +17,7 @@ from helpers.processes import is_running
 from helpers.waiting import wait_until
 
 from queuectl_lib.commands import worker as commands_worker
+from queuectl_lib.host import processes
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.store import finding, looking, roster, showing
 
@@ -137,6 +140,39 @@ def test_a_stop_waits_for_the_end_of_the_processes_themselves(home, monkeypatch)
         monkeypatch.setattr(roster, "members_of", lambda folder, supervisors: next(seen))
         assert commands_worker.await_end(home.queue, ["s"], None)
         assert not is_running(process.pid)
+
+
+def children_of(pid):
+    table = processes.process_table()
+    return [one for one, process in table.items() if process.parent == pid]
+
+
+@needs_proc
+def test_a_supervisor_sees_multiprocessings_helper_off_but_does_not_wait_for_ever(home):
+    process = home.start("--count", "1")
+    home.wait_for_workers(1)
+    (helper,) = [pid for pid in children_of(process.pid) if "resource_tracker" in contents("/proc/%d/cmdline" % pid)]
+    os.kill(helper, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        home.run("worker", "stop")
+        assert 0.9 < time.monotonic() - began < 10
+    finally:
+        os.kill(helper, signal.SIGCONT)
+    wait_until(lambda: not is_running(helper), "it to end")
+
+
+@needs_proc
+def test_after_a_stop_nobody_has_the_log_open(home):
+    """As multiprocessing's helper did, which ends after the supervisor: so its disk could not be unmounted."""
+    home.run("worker", "start", "--background", "--count", "2")
+    home.wait_for_workers(2)
+    home.run("worker", "stop")
+    log, found = home.db + ".d/worker.log", []
+    for path in glob.glob("/proc/[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            found += [path] if os.readlink(path) == log else []
+    assert found == []
 
 
 @needs_proc

@@ -120,8 +120,9 @@ def test_the_folder_of_life_files_is_made_anew_with_them(home):
     assert process.wait(timeout=10) == 0
 
 
+@pytest.mark.parametrize("way", ["deleted", "renamed"])
 @pytest.mark.parametrize("processes", [1, 3])
-def test_the_folder_beside_the_database_is_made_anew_under_running_jobs(home, tmp_path, processes):
+def test_the_folder_beside_the_database_is_made_anew_under_running_jobs(home, tmp_path, processes, way):
     """All evidence is gone, but who runs them has seen them begin, and sees them end."""
     process = start(home, "--count", "4", "--processes", str(processes), "--poll-interval", "0.2")
     for number, code in enumerate((0, 0, 3)):
@@ -130,7 +131,10 @@ def test_the_folder_beside_the_database_is_made_anew_under_running_jobs(home, tm
         text %= (number, number, code)
         home.run("add", "--id", "j%d" % number, "--max-retries", "0", text, cwd=str(tmp_path))
     wait_until(lambda: all(contents(tmp_path / str(number)) for number in range(3)), "three jobs to begin")
-    shutil.rmtree(home.db + ".d")
+    if way == "deleted":
+        shutil.rmtree(home.db + ".d")
+    else:
+        os.rename(home.db + ".d", home.db + ".elsewhere")
     wait_until(lambda: len(home.workers()) == processes, "the workers to be seen again", NOTICED_SECONDS)
     (tmp_path / "go").touch()
     for number, state in enumerate(("completed", "completed", "dead")):
@@ -145,6 +149,47 @@ def test_the_folder_beside_the_database_is_made_anew_under_running_jobs(home, tm
     for number in range(3):
         assert contents(tmp_path / str(number)).split() == ["begun", "done"]
     assert contents(tmp_path / "later").split() == ["later"]
+
+
+@pytest.mark.parametrize("first", ["a worker", "everybody"])
+def test_a_job_whose_files_were_swept_counts_as_lost_once_its_worker_is_killed_too(home, where, first):
+    """Not as one that never began: it did, what it came to is known to nobody, and that costs an attempt."""
+    process = start(home, "--poll-interval", "0.2")
+    begin_job(where, "--max-retries", "0")
+    shutil.rmtree(home.db + ".d")
+    wait_until(lambda: glob.glob(home.db + ".d/attempts/*.run"), "its notes to be there again", NOTICED_SECONDS)
+    wait_until(home.workers, "the worker to be seen again", NOTICED_SECONDS)
+    os.kill(home.workers()[0]["pid"], signal.SIGKILL)
+    if first == "everybody":
+        process.kill()
+        process.wait(20)
+        start(home, "--poll-interval", "0.2")
+    time.sleep(presence.MISSING_SECONDS + 1)  # now it counts as dead to everybody, and its job is still there
+    assert home.state("j") == "processing"
+    open(os.path.join(where.path, "go"), "w").close()
+    home.wait_for_state("j", "dead")
+    assert home.job("j")["attempts"] == 1 and home.job("j")["last_error"].startswith("lost: ")
+    assert contents(os.path.join(where.path, "ledger")).split() == ["begun", "done"]
+
+
+@pytest.mark.parametrize("way", ["deleted", "renamed", "log"])
+def test_the_log_goes_on_where_it_belongs(home, way):
+    """Lines that go to a file without a name are read by nobody."""
+    home.run("worker", "start", "--background", "--poll-interval", "0.2")
+    log = home.db + ".d/worker.log"
+    assert "supervisor started" in contents(log)
+    if way == "deleted":
+        shutil.rmtree(home.db + ".d")
+    elif way == "renamed":
+        os.rename(home.db + ".d", home.db + ".elsewhere")
+    else:
+        os.unlink(log)
+    wait_until(lambda: os.path.exists(log), "the log to be there again", NOTICED_SECONDS)
+    wait_until(home.workers, "the worker to be seen again", NOTICED_SECONDS)
+    home.add("true", "--id", "j")
+    wait_until(lambda: "job j completed" in contents(log), "the worker to write there")
+    home.run("worker", "stop")
+    assert "supervisor stopped" in contents(log)
 
 
 def test_a_folder_that_was_put_back_as_a_copy_gives_no_running_job_away(home, tmp_path):

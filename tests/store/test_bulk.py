@@ -60,7 +60,7 @@ def test_what_a_batch_adds_to_the_log_is_foretold(queue):
     """A disk that is about to be full is told before anything is written."""
     queue.database.create()
     maker = JobMaker(3, "/", 0o022, NOW)
-    large = {name: "x" * 5000 for name in "ABCD"}  # one of 20000 is refused on Windows
+    large = dict.fromkeys("ABCD", "x" * 5000)  # one of 20000 is refused on Windows
     jobs = [{"command": "true", "env": large if n < 400 else {"A": "xxx"}} for n in range(800)]
     with opening.told(queue.path), queue.database.index_room.allocated(queue.database.open()) as opened:
         bulk.take_in(opened, ((number, maker.row(job)) for number, job in enumerate(jobs)))
