@@ -30,7 +30,8 @@ def show_jobs(call: Call, wanted: Sequence[str], limit: int) -> None:
         headings = ["ID", "STATE", "ATTEMPTS", "WHEN"] + [field.heading for field in headed] + ["COMMAND"]
         rows = []
         for job in jobs:
-            row = [str(job["id"]), job["state"], "%s/%s" % (job["attempts"], one_more(job["max_retries"]))]
+            row = [as_it_stands(job["id"]), as_it_stands(job["state"])]
+            row.append("%s/%s" % (as_it_stands(job["attempts"]), as_it_stands(one_more(job["max_retries"]))))
             row.append(time_that_matters(job, call.now))
             row += [cell_of(field, job[field.key]) for field in headed]
             rows.append(row + [fields.shown(system.typed, job["command"])])
@@ -39,6 +40,10 @@ def show_jobs(call: Call, wanted: Sequence[str], limit: int) -> None:
         terminal.tell("no jobs" if not wanted else "no jobs are %s" % " or ".join(wanted))
     if more:
         terminal.tell("there are more: these are the newest %d (--limit N shows more)" % limit)
+
+
+def as_it_stands(value: Any) -> str:
+    return "-" if value is None else str(value)
 
 
 def one_more(retries: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import time
 
@@ -111,6 +112,28 @@ def test_an_attempt_whose_number_is_taken_gets_the_next(queue):
     assert held.number == 2
     settle(queue, held, "completed", NOW + 101)
     assert [one["number"] for one in rows(queue, "SELECT number FROM attempts ORDER BY number")] == [1, 2]
+
+
+@pytest.mark.parametrize("column", ["id", "state", "attempts", "max_retries", "command", "cwd", "created_at"])
+def test_where_nothing_stands_a_list_shows_that(home, column):
+    """A database from elsewhere may lack each NOT NULL of ours."""
+    home.add("true", "--id", "odd")
+    home.add("echo fine", "--id", "whole")
+    with raw(home.queue) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = 1")
+        found = "SELECT sql FROM sqlite_master WHERE tbl_name = 'jobs' AND type IN ('table', 'index') AND sql <> ''"
+        statements = [row["sql"] for row in connection.execute(found + " ORDER BY type = 'index'")]
+        connection.execute("CREATE TABLE before AS SELECT * FROM jobs")
+        connection.execute("DROP TABLE jobs")
+        for statement in statements:
+            connection.execute(re.sub("(TEXT|INTEGER) NOT NULL", r"\1", statement))
+        connection.execute("INSERT INTO jobs SELECT * FROM before")
+        connection.execute("UPDATE jobs SET %s = NULL WHERE id = 'odd'" % column)
+    lines = home.run("list").stdout.splitlines()
+    assert len(lines) == 3 and lines[2].startswith("whole  pending")
+    assert column != "state" or lines[1].split()[:2] == ["odd", "-"]
+    listed = home.run("list", "--json").json
+    assert listed[0][column] is None and listed[1]["command"] == "echo fine"
 
 
 # ---------------------------------------------------------------- triggers and constraints of somebody else
