@@ -159,6 +159,24 @@ MUTANTS = [
         "promises/test_damaged_rows.py::test_output_files_that_a_job_has_made_into_something_else_hold_up_nobody",
     ),
     Mutant(
+        "the copy of a life file, which nobody can hold, proves a death",
+        25,
+        [("queuectl_lib/store/presence.py", " and not is_copied(self.folder, name):", ":")],
+        "promises/test_vanishing.py::test_a_folder_that_was_put_back_as_a_copy_gives_no_running_job_away",
+    ),
+    Mutant(
+        "what runs leaves no notes anew where they were swept away",
+        25,
+        [("queuectl_lib/run/slots.py", "            attempt.keep_notes()", "            pass")],
+        "promises/test_vanishing.py::test_a_job_whose_files_were_swept_counts_as_lost_once_its_worker_is_killed_too",
+    ),
+    Mutant(
+        "another user's rollback journal is not looked at",
+        17,
+        [("queuectl_lib/store/database.py", '"-shm", "-journal")', '"-shm")')],
+        "promises/test_trust.py::test_a_journal_of_a_neighbour_is_not_played_back",
+    ),
+    Mutant(
         "a claim never reaches the disk by itself",
         6,
         [("worker.py", "        self.queue.database.catch_up()\n", "")],
