@@ -591,7 +591,7 @@ MUTANTS = [
     Mutant(
         "a claim is forgotten when memory runs out",
         22,
-        [("queuectl_lib/run/orphans.py", ' or job["token"] not in held]', "]")],
+        [("queuectl_lib/run/orphans.py", ' or job["seq"] not in held]', "]")],
         "run/test_memory.py::test_a_claim_that_was_made_when_memory_ran_out_is_found_again",
     ),
     Mutant(

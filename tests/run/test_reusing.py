@@ -322,6 +322,7 @@ def test_a_job_starts_the_same_where_the_system_cannot_spawn_into_a_session(queu
 
 def test_a_start_leaves_the_directory_of_the_worker_as_it_was(queue, spare, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(spawn, "HERE", [])  # what another test prepared
     _, outcome = finished(queue, "pwd", spare, cwd="/")
     assert (outcome.stdout, os.getcwd()) == (b"/\n", str(tmp_path))
 
