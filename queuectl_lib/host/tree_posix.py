@@ -42,6 +42,7 @@ class Tree:
         self.first: Optional[int] = None  # when that began, as /proc counts, once seen there
         self.child: Optional[ChildProcess] = None
         self.known: Dict[int, str] = {}
+        self.was_seen = False  # something of it lived, once we looked
         self.strangers: Dict[int, str] = {}  # the names of these
         self.asked: Set[Tuple[int, str]] = set()  # pid and start of who has been sent TERM
         self.is_blind = False  # nothing showed us any process, the last time
@@ -120,6 +121,7 @@ class Tree:
             found |= self._group_of_watcher(table)
         found = processes.with_descendants(found, table) - {os.getpid()}
         self.known = {pid: table[pid].start for pid in found}
+        self.was_seen = self.was_seen or bool(found)
         return table
 
     def _holders(self, table: Dict[int, Process], found: Set[int]) -> Set[int]:

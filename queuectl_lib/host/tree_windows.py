@@ -29,6 +29,7 @@ class Tree:
     ) -> None:
         self.name = "queuectl-" + token
         self.handle: Any = None
+        self.was_seen = False  # of no use here: no job outlives its worker
 
     def hold(self, child: subprocess.Popen[bytes]) -> None:
         """Raises OSError, and *child* is gone, where Windows refuses."""

@@ -11,7 +11,7 @@ from queuectl_lib.errors import HostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Iterable, List, Optional, Set, Tuple
+    from typing import Callable, Dict, Iterable, List, Optional, Set, Tuple
 
 LINKS_MOST = 40  # on one way, as in Linux
 ACCESS_LISTS = ("system.posix_acl_access", "system.nfs4_acl", "system.richacl")
@@ -31,11 +31,13 @@ class Way:
         self.groups: Dict[int, bool] = {}  # whether they are this user's alone
         self.owners: Tuple[int, ...] = ()
 
-    def refuse_untrusted(self, folder: str, names: Iterable[str] = (), advice: str = "") -> None:
+    def refuse_untrusted(
+        self, folder: str, names: Iterable[str] = (), advice: str = "", are_ours: Callable[[], bool] = lambda: False
+    ) -> None:
         """Raise HostError where another user can change what stands in *folder*, or the *names* in it.
 
         A name that is a link is refused, too: nothing of ours is one. What others could only read is made
-        private. *advice* is what to do where the folder itself is everybody's.
+        private where all *are_ours*. *advice* is what to do where the folder itself is everybody's.
         """
         if sys.platform == "win32":
             return
@@ -54,7 +56,7 @@ class Way:
                 if stat.S_ISLNK(info.st_mode):
                     raise HostError("%s is a symbolic link: put what it leads to there" % errors.printable(path))
                 self.refuse(path, info, advice)
-                if info.st_mode & 0o077 and info.st_uid == user:
+                if info.st_mode & 0o077 and info.st_uid == user and are_ours():
                     with contexts.suppress(OSError):  # what a restore has left open; the disk may be read-only
                         os.chmod(path, info.st_mode & 0o700)
 

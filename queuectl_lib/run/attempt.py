@@ -121,11 +121,6 @@ class Attempt:
 
     # -------------------------------------------------------- going on
 
-    def keep_notes(self) -> None:
-        """Leave the notes of a command of ours anew where they were swept away, for whoever comes after us."""
-        if self.child is not None and self.code is None and not os.path.exists(self.run_path):
-            run_file.leave_anew(self.run_path, self.claim.token, self.began, self.child.pid)
-
     def has_begun(self) -> bool:
         """True once its watcher has come to the command itself."""
         return not run_file.never_began(self.status())
@@ -208,6 +203,8 @@ class Attempt:
         if self.is_unwatched() and not self.ending and self._tree_lives():
             if interruption.has_ended(self) is None or not os.path.exists(self.run_path):
                 return False  # without its notes nobody knows of its watcher: what lives is waited for
+            if self.adopted and not self._orphan_ended():
+                return False  # its worker lives, and has left them anew since we looked for them
             self._begin_to_end(*concluding.without_watcher(self))  # which was killed; the command was not
         if self.ending:
             patient = self.killed_at is None or time.monotonic() < self.killed_at + processes.KILL_SECONDS

@@ -97,7 +97,8 @@ def was_launched(attempt: Attempt) -> bool:
 def gone(attempt: Attempt) -> Outcome:
     """An orphan that no longer runs and left no exit code (the table of run/orphans)."""
     status = attempt.status()
-    if "start" not in status and (attempt.started < processes.booted_at() or not was_launched(attempt)):
+    may_not_have_begun = attempt.started < processes.booted_at() or not was_launched(attempt)
+    if "start" not in status and may_not_have_begun and not attempt.tree.was_seen:
         return attempts.unstarted(attempt.claim)
     if interruption.has_ended(attempt):
         return interrupted(attempt)

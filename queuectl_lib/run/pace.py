@@ -20,6 +20,7 @@ ADOPTED_TICK_SECONDS = 0.1  # how often a job that is nobody's child is looked a
 LOOK_AROUND_SECONDS = 1.0  # how often cancels and orphans are looked for
 LOOKS_PER_SECOND = 4  # that all workers of a supervisor together take at the most, while their jobs are short
 STANDING_SECONDS = 0.5  # how often supervisors and workers look whether the queue is still at its path
+GONE_SECONDS = 3.0  # a database that is away for so long, beside its folder, was moved or deleted
 SETTLED_SECONDS = 3.0  # how long files must have been at rest before their times are trusted
 FRESH_SECONDS = 10.0  # how long an answer of the database counts at the most; that of many workers, in turn, longer
 FRESH_TURNS = 4  # of how many at the most

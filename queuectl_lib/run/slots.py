@@ -15,12 +15,13 @@ adopted is long.
 
 from __future__ import annotations
 
+import os
 import time
 
 from queuectl_lib.errors import QueueError
 from queuectl_lib.jobs import attempts, states
 from queuectl_lib.jobs.attempts import Outcome
-from queuectl_lib.run import launching, pace
+from queuectl_lib.run import launching, pace, run_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,9 +79,10 @@ class Slots:
         self.running.remove(attempt)
 
     def keep_notes(self) -> None:
-        """See that what runs has left its notes, for whoever comes after us."""
-        for attempt in self.running:
-            attempt.keep_notes()
+        """Leave the notes of what runs anew where they were swept away, for whoever comes after us."""
+        for one in self.running:
+            if one.child is not None and one.code is None and not os.path.exists(one.run_path):
+                run_file.leave_anew(one.run_path, one.claim.token, one.began, one.child.pid)
 
     def wait(self, seconds: float, wake: WakeUp, bell: Optional[Bell] = None) -> bool:
         """Wait until a command's own process ends or the *bell* rings (True), a signal, a deadline, or *seconds*."""

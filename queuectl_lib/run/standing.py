@@ -9,6 +9,8 @@ life file has a name somewhere (MOVED)   renamed, or covered by a mount: let go;
                                          starts a worker where the folder is now adopts them
 ... and no name any more (DELETED)       nothing is left that anybody could adopt: the jobs go on to their
                                          end with their workers, and nothing of them can be recorded
+the folder there, the database away for
+so long that it was moved or deleted     let go, too
 cannot be told (no permission, no disk)  no evidence: as before
 """
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 MOVED, DELETED = "moved", "deleted"
 WHY = {
-    MOVED: "the queue is no longer in %s: that was renamed, or something is mounted over it",
+    MOVED: "the queue is no longer in %s: it was moved or renamed, or something is mounted over it",
     DELETED: "the queue in %s was deleted, so what its jobs come to can be recorded nowhere",
 }
 
@@ -52,6 +54,7 @@ class Standing:
         self.looked_at = 0.0
         self.shown_at = 0.0  # monotonic: when our life file was last seen before a start
         self.missed_at = 0.0  # monotonic: when our life file was first seen to be gone
+        self.gone_at = 0.0  # monotonic: the same of the database
         self.told = ""
         self.logs = log.goes_to(folder.log)
 
@@ -94,6 +97,9 @@ class Standing:
             self.lost = MOVED if self.presence.has_a_name() else DELETED
             self.folder.is_deleted = self.lost == DELETED
             self.say(self.why())
+        elif self._is_database_gone(now):
+            self.lost = MOVED
+            self.say(self.why())
         elif self.presence.is_shown():
             self.missed_at = 0.0
             self._see_to_log()
@@ -105,6 +111,14 @@ class Standing:
     def _is_swept(self) -> bool:
         """True where the folder is gone, or was made anew by another of us, beside the database of ours."""
         return self.database is not None and identity_of(self.folder.database) == self.database
+
+    def _is_database_gone(self, now: float) -> bool:
+        """True once it has been away for so long that nobody is just putting another one there."""
+        if self.database is None or identity_of(self.folder.database) is not None:
+            self.gone_at = 0.0
+            return False
+        self.gone_at = self.gone_at or now
+        return now - self.gone_at >= pace.GONE_SECONDS
 
     def _see_to_log(self) -> None:
         """Go on in a log that others find, where ours was deleted, or renamed with the folder. Raises OSError."""

@@ -96,7 +96,15 @@ class Database:
         """Raise HostError where another user could change what is kept here, and so make us run something."""
         folder, name = os.path.split(self.path)
         ours = [name + ending for ending in FILES + (".d", ".d/attempts", ".d/workers")]
-        way.refuse_untrusted(folder, ours, "choose a db_path elsewhere")
+        way.refuse_untrusted(folder, ours, "choose a db_path elsewhere", self._is_a_queue)
+
+    def _is_a_queue(self) -> bool:
+        """True where the file at our path says so: a mistyped db_path changes nothing of what it names."""
+        with contexts.suppress(OSError):
+            if not files.is_irregular(self.path):  # which to open might never return
+                with open(self.path, "rb") as file:
+                    return schema.is_head_of_queue(file.read(schema.HEAD_BYTES))
+        return False
 
     def _refuse_no_file(self, info: os.stat_result) -> None:
         if not stat.S_ISREG(info.st_mode):

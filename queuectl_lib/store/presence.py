@@ -16,7 +16,7 @@ from queuectl_lib.store.folder import REQUESTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict
+    from typing import Dict, List
 
     from queuectl_lib.store.folder import Folder
     from queuectl_lib.values import Fields
@@ -35,6 +35,7 @@ class Presence:
         self.details = dict(details, name=name)
         self.fd = locks.hold_file(self.path)
         self.file = os.fstat(self.fd)
+        self.former: List[int] = []  # life files that have a name elsewhere: they may be put back, and are held still
         try:
             self._write()
         except OSError as error:  # of which a disk that is full names no file
@@ -83,10 +84,15 @@ class Presence:
             self.fd = old
             raise
         self.file = os.fstat(self.fd)
-        os.close(old)
+        if os.fstat(old).st_nlink:
+            self.former.append(old)
+        else:
+            os.close(old)
 
     def end(self, stays: bool = False) -> None:
         """Give the lock up and take the file away, where it does not stay as that of one that is dead."""
+        for fd in self.former:
+            os.close(fd)
         if stays or not self.is_shown(0):
             os.close(self.fd)
         else:

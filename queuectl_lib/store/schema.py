@@ -12,6 +12,7 @@ from queuectl_lib.host import files
 from queuectl_lib.store import opening
 
 APPLICATION_ID = 0x71756575  # "queu"
+HEAD_BYTES = 100  # of an SQLite database (https://www.sqlite.org/fileformat.html#the_database_header)
 
 # Append only. {where:...} becomes WHERE ... where this SQLite has partial indexes (3.8);
 # where it has none, {plain:...} stands instead, so that a plain index serves as well.
@@ -190,6 +191,11 @@ def back_up(path: str, version: int, busy_seconds: float) -> None:
     with contextlib.closing(source), contextlib.closing(copy):
         source.backup(copy)
     os.replace(partial, backup)
+
+
+def is_head_of_queue(head: bytes) -> bool:
+    """True where a file begins as a database of ours does."""
+    return head.startswith(b"SQLite format 3\0") and head[68:72] == APPLICATION_ID.to_bytes(4, "big")
 
 
 def create(path: str, busy_seconds: float) -> None:

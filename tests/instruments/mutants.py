@@ -167,7 +167,7 @@ MUTANTS = [
     Mutant(
         "what runs leaves no notes anew where they were swept away",
         25,
-        [("queuectl_lib/run/slots.py", "            attempt.keep_notes()", "            pass")],
+        [("worker.py", "            self.slots.keep_notes()\n", "")],
         "promises/test_vanishing.py::test_a_job_whose_files_were_swept_counts_as_lost_once_its_worker_is_killed_too",
     ),
     Mutant(

@@ -157,6 +157,20 @@ def test_what_sqlite_plays_back_is_never_a_link(home, tmp_path, ending):
     assert elsewhere.read_bytes() == b"precious"
 
 
+@pytest.mark.parametrize("words", [("list",), ("add", "true"), ("worker", "start", "--drain"), ("doctor",)])
+def test_what_a_mistyped_db_path_names_keeps_its_mode(home, tmp_path, words):
+    """As root that might be any file of the host."""
+    path = tmp_path / "hosts"
+    path.write_text("127.0.0.1 localhost\n")
+    path.chmod(0o644)
+    (tmp_path / "hosts-wal").write_text("")
+    (tmp_path / "hosts-wal").chmod(0o644)
+    home.run("config", "set", "db_path", str(path))
+    home.run(*words, code=1 if words == ("doctor",) else 3)
+    assert [os.stat(str(path) + ending).st_mode & 0o777 for ending in ("", "-wal")] == [0o644, 0o644]
+    assert path.read_text() == "127.0.0.1 localhost\n"
+
+
 def test_what_a_restore_has_left_open_is_made_private(home):
     home.add("true")
     folder, journal = home.db + ".d", home.db + "-journal"

@@ -172,6 +172,64 @@ def test_a_job_whose_files_were_swept_counts_as_lost_once_its_worker_is_killed_t
     assert contents(os.path.join(where.path, "ledger")).split() == ["begun", "done"]
 
 
+def test_a_folder_that_was_made_anew_and_then_put_back_gives_no_running_job_away(home, tmp_path):
+    """The life files that it holds are those of the living, who keep them locked."""
+    processes = [start(home, "--count", "3", "--processes", "1", "--poll-interval", "0.2") for _ in range(2)]
+    os.rename(home.db + ".d", home.db + ".away")
+    wait_until(lambda: len(home.workers()) == 2, "the workers to be seen again", NOTICED_SECONDS)
+    text = "echo begun >> %d; for n in $(seq 600); do [ -e go ] && break; sleep 0.05; done; echo done >> %d; exit %d"
+    for number in range(4):
+        words = ("add", "--id", "j%d" % number, "--max-retries", "0", text % (number, number, number))
+        home.run(*words, cwd=str(tmp_path))
+    wait_until(lambda: all(contents(tmp_path / str(number)) for number in range(4)), "four jobs to begin")
+    os.rename(home.db + ".d", home.db + ".anew")
+    os.rename(home.db + ".away", home.db + ".d")
+    wait_until(lambda: len(home.workers()) == 2, "the workers to be seen again", NOTICED_SECONDS)
+    time.sleep(presence.MISSING_SECONDS + 1)  # by then those whose life files are missing count as dead
+    (tmp_path / "go").touch()
+    for number in range(4):
+        home.wait_for_state("j%d" % number, "dead" if number else "completed")
+        assert home.job("j%d" % number)["exit_code"] == number
+        assert contents(tmp_path / str(number)).split() == ["begun", "done"]
+    home.run("worker", "stop")
+    assert [process.wait(20) for process in processes] == [0, 0]
+    assert "adopted" not in "".join(contents(process.log) for process in processes)
+
+
+def test_an_orphan_that_was_seen_to_run_is_none_that_never_began(home, where):
+    """Nothing is left of it but its processes."""
+    process = start(home)
+    begin_job(where, "--max-retries", "0")
+    for pid in [home.workers()[0]["pid"], process.pid]:
+        os.kill(pid, signal.SIGKILL)
+    process.wait(20)
+    shutil.rmtree(home.db + ".d")
+    start(home, "--poll-interval", "0.2")
+    wait_until(lambda: "adopted" in contents(home.started[1].log), "it to be found", NOTICED_SECONDS)
+    open(os.path.join(where.path, "go"), "w").close()
+    home.wait_for_state("j", "dead")
+    assert home.job("j")["last_error"] == "lost: what its run file told is gone"
+    assert contents(os.path.join(where.path, "ledger")).split() == ["begun", "done"]
+
+
+def test_a_database_that_was_moved_away_from_its_folder_is_let_go_of(home, where, renamed):
+    process = start(home, "--poll-interval", "0.2")
+    begin_job(where, "--max-retries", "0")
+    os.makedirs(renamed.path, exist_ok=True)
+    for ending in ("-wal", "-shm", ""):
+        os.rename(home.db + ending, renamed.db + ending)
+    assert process.wait(20) == 3
+    assert "the queue is no longer in %s" % home.path in contents(process.log)
+    other = start(renamed, "--poll-interval", "0.2")
+    wait_until(lambda: "adopted" in contents(other.log), "it to be found", NOTICED_SECONDS)
+    open(os.path.join(where.path, "go"), "w").close()
+    renamed.wait_for_state("j", "dead")
+    assert "lost" in renamed.job("j")["last_error"]
+    assert contents(os.path.join(where.path, "ledger")).split() == ["begun", "done"]
+    renamed.run("worker", "stop")
+    assert other.wait(20) == 0
+
+
 @pytest.mark.parametrize("way", ["deleted", "renamed", "log"])
 def test_the_log_goes_on_where_it_belongs(home, way):
     """Lines that go to a file without a name are read by nobody."""

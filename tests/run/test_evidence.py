@@ -17,6 +17,7 @@ from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.run import concluding, launching, run_file
 from queuectl_lib.run.attempt import Attempt
+from queuectl_lib.run.interruption import Stop
 from queuectl_lib.run.options import Options
 from queuectl_lib.run.spare_files import SpareFiles
 from queuectl_lib.store import finding, looking, showing
@@ -359,3 +360,22 @@ def test_the_death_of_the_watching_shell_is_never_the_command_s_whenever_it_is_s
     outcome = wait_until(attempt.poll, "the end of the attempt")
     assert (outcome.kind, outcome.exit_code, outcome.signal) == ("lost", None, None)
     assert outcome.error == "lost: its shell was killed by SIGKILL, and no exit code was noted"
+
+
+def test_notes_that_come_back_between_two_looks_keep_an_orphan_from_being_ended(queue):
+    """Its worker lives, and leaves them anew where they were swept away; without them its watcher was none."""
+    enqueue(queue, command="sleep 60")
+    held = claim(queue, now=NOW + 1)[0]
+    owner, looks_on = (Attempt(queue, held, Stop(queue.folder, "s")) for _ in range(2))
+    owner.start(SETTINGS, SpareFiles(queue))
+    try:
+        os.unlink(owner.run_path)
+        looks_on.adopt(time.time(), SETTINGS)
+        assert looks_on._leader_ended() and not looks_on._is_over() and not looks_on.ending
+        run_file.leave_anew(owner.run_path, held.token, owner.began, owner.child.pid)
+        assert not looks_on._is_over() and not looks_on.ending
+        assert not looks_on._leader_ended() and looks_on.poll() is None
+        assert owner.child.poll() is None
+    finally:
+        owner.tree.end(0)
+        wait_until(lambda: owner.child.poll() is not None, "it to end")
