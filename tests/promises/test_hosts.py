@@ -127,9 +127,10 @@ def test_every_shell_tells_the_signal_that_ended_a_command_and_adds_no_word_to_i
 
 @long
 def test_every_shell_outlives_the_signals_that_end_its_command(shell, queue):
-    for command, codes in (("sleep 60", [143]), ("trap '' TERM HUP; while :; do sleep 0.05; done", [137, -9])):
+    deaf = "trap '' TERM HUP; echo up; while :; do sleep 0.05; done"
+    for command, codes in (("echo up; sleep 60", [143]), (deaf, [137, -9])):
         attempt = started(queue, command)
-        wait_until(lambda attempt=attempt: len(attempt.tree.members()) > 1, "the command to begin")
+        wait_until(lambda path=attempt.paths["out"]: contents(path) == "up\n", "the command to be up")
         attempt.end("cancelled", "cancelled while it ran")
         outcome = finished(attempt)
         assert (outcome.kind, outcome.leftovers, attempt.tree.members()) == ("cancelled", None, [])
