@@ -785,7 +785,10 @@ MUTANTS = [
     Mutant(
         "a supervisor does not notice that its home was renamed",
         25,
-        [("queuectl_lib/run/standing.py", "if identity_of(self.folder.path) != self.place and", "if False and")],
+        [
+            ("queuectl_lib/run/standing.py", "if identity_of(self.folder.path) != self.place and", "if False and"),
+            ("queuectl_lib/run/standing.py", "elif self._is_database_gone(now):", "elif False:"),
+        ],
         "promises/test_vanishing.py::test_workers_of_a_renamed_home_let_go_and_the_next_one_adopts",
     ),
     Mutant(
