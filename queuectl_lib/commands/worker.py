@@ -10,7 +10,7 @@ from queuectl_lib import errors, settings, times, values
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.commands.terminal import Progress
 from queuectl_lib.errors import BadInput, HostError, NoDatabase, QueueError
-from queuectl_lib.host import bundle, bytecode, files, system
+from queuectl_lib.host import bundle, bytecode, files, processes, system
 from queuectl_lib.run import wording
 from queuectl_lib.store import looking, roster
 
@@ -142,8 +142,6 @@ def await_end(
         while True:
             left = roster.members_of(queue.folder, supervisors)
             if not left:
-                from queuectl_lib.host import processes  # which only a stop needs
-
                 processes.await_death(pids, ENDING_SECONDS)
                 return True
             pids.update(roster.pids_here(left))

@@ -11,7 +11,7 @@ import time
 import pytest
 from helpers.bundle import copy_bundle
 from helpers.home import PATIENT, Home, contents, ledger, let_go, wait_for_log
-from helpers.installed import Installed, newer
+from helpers.installed import Copy, Installed, broken, newer
 from helpers.marks import needs_proc, posix_only
 from helpers.processes import is_running
 from helpers.waiting import wait_until
@@ -129,6 +129,25 @@ def test_a_stop_in_the_middle_of_many_short_jobs_leaves_each_done_once_or_waitin
     assert counts["completed"] + counts["pending"] == 400
     assert counts["pending"] > 0, "the stop came too late to show anything"
     assert_nothing_is_left(home)
+
+
+def test_a_stop_that_waits_loads_nothing_more(tmp_path):
+    """It may wait for hours, and the files may be replaced meanwhile."""
+    home = Copy(tmp_path / "installed")
+    try:
+        process = home.start("--poll-interval", "0.2")
+        add(home, PATIENT)
+        wait_for_entry(home, "begun")
+        with subprocess.Popen(
+            home.command("worker", "stop"), stderr=subprocess.PIPE, env=home.environment(), cwd=home.path
+        ) as stop:
+            wait_until(lambda: "stopping" in contents(process.log), "the stop to be heard")
+            home.replace(broken)
+            let_go(home)
+            said = stop.communicate(timeout=20)[1].decode()
+        assert (stop.returncode, said) == (0, "stopped\n")
+    finally:
+        home.clean_up()
 
 
 @needs_proc
