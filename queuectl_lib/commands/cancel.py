@@ -40,9 +40,21 @@ def cancel(call: Call) -> int:
     if missed:
         raise QueueError("before the cancel reached it, job %s" % ", job ".join(missed))
     if late:
-        hope = "its worker goes on trying" if roster.has_worker(queue.folder) else "the next worker that starts ends it"
-        raise QueueError("not ended yet: %s: %s" % (", ".join(late), hope))
+        raise QueueError("not ended yet: %s: %s" % (", ".join(late), who_ends_it(queue)))
     return 0
+
+
+def who_ends_it(queue: Queue) -> str:
+    """Who will, for people."""
+    if roster.has_worker(queue.folder):
+        return "its worker goes on trying"
+    from queuectl_lib.store import identity  # needed only then
+
+    place = identity.copied_from(queue.database)
+    if place:
+        text = "this is a copy of the queue %s, where it is left alone: the next worker that starts here cancels it"
+        return text % place
+    return "the next worker that starts ends it"
 
 
 def await_cancel(

@@ -182,6 +182,13 @@ def tell_of_left_jobs(queue: Queue) -> None:
     except HostError as error:  # the stop is done all the same
         terminal.tell("what was left cannot be told, and is up to the next `worker start`: %s" % error)
     if left and not roster.members(queue.folder):
+        from queuectl_lib.store import identity  # needed only then
+
+        place = identity.copied_from(queue.database)
+        if place:
+            text = "this is a copy of the queue %s: what runs there is left alone, and the next `worker start` here %s"
+            terminal.tell(text % (place, "counts %s as interrupted" % ("1 job" if left == 1 else "%d jobs" % left)))
+            return
         jobs = "1 job goes" if left == 1 else "%d jobs go" % left
         terminal.tell("%s on without a worker: the next `worker start` adopts what runs" % jobs)
 

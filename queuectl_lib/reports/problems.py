@@ -65,8 +65,12 @@ def work_problems(queue: Queue, now: float, limit: float) -> List[Fields]:
         text = text % (identifier, since, times.age_text(now - times.seconds_or(since, now)), due)
         found.append(problem("waiting", text, id=identifier, since=since, due=due))
     if (due or running) and not roster.has_worker_soon(queue.folder):
-        text = "no worker is alive; jobs due: %d, left running: %d; `queuectl.py worker start` starts one"
-        found.append(problem("workers", text % (due, running), due=due, running=running))
+        from queuectl_lib.store import identity  # needed only then
+
+        is_copy = running and identity.copied_from(queue.database)
+        left = "interrupted when this copy was taken" if is_copy else "left running"
+        text = "no worker is alive; jobs due: %d, %s: %d; `queuectl.py worker start` starts one"
+        found.append(problem("workers", text % (due, left, running), due=due, running=running))
     return found + worker_problems(queue)
 
 

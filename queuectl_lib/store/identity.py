@@ -31,6 +31,7 @@ import os
 import sqlite3
 
 from queuectl_lib import contexts
+from queuectl_lib.errors import QueueError
 from queuectl_lib.host import processes
 from queuectl_lib.jobs import attempts, states
 from queuectl_lib.jobs.attempts import Claim, Outcome
@@ -151,9 +152,25 @@ def part_from(
 
 def sentence(original: Fields, path: str, interrupted: int) -> str:
     """What is said of a copy, once."""
-    where = os.path.dirname(original["path"])
-    place = "that was in %s before" % where if original["path"] == path else "in %s" % where
-    text = "this is a copy of the queue %s: what was running there is left alone" % place
+    text = "this is a copy of the queue %s: what was running there is left alone" % place_of(original, path)
     if interrupted:
         text += ", %s as interrupted" % ("1 job counts" if interrupted == 1 else "%d jobs count" % interrupted)
     return text
+
+
+def place_of(original: Fields, path: str) -> str:
+    """Where the original of the copy at *path* is, or was."""
+    where = os.path.dirname(original["path"])
+    return "that was in %s before" % where if original["path"] == path else "in %s" % where
+
+
+def copied_from(database: Database) -> str:
+    """Where what is under way here runs, until the first worker of a copy settles it; "" in one that is none.
+
+    For calls that tell what becomes of it; also "" where it cannot be told.
+    """
+    with contexts.suppress(QueueError, OSError), database.reading() as connection:
+        original = noted(connection)
+        if original and verdict(original, look_here(database)) == COPY:
+            return place_of(original, database.path)
+    return ""

@@ -200,6 +200,25 @@ def test_what_was_under_way_in_the_original_counts_as_an_attempt_of_the_copy(hom
     home.wait_for_state("j", "completed")
 
 
+def test_what_a_copy_promises_of_a_job_that_ran_in_its_original_is_what_its_first_worker_does(home, tmp_path, copies):
+    """It ends nothing of the original's and adopts nothing, so neither is said."""
+    start_once(home)
+    copy = copy_of(home, tmp_path / "copy")
+    copies.append(copy)
+    place = "this is a copy of the queue in %s" % home.path
+    stop = copy.run("worker", "stop", "--now").stderr
+    left = "%s: what runs there is left alone, and the next `worker start` here counts 1 job as interrupted" % place
+    assert left in stop and "adopts" not in stop
+    assert "interrupted when this copy was taken: 1" in copy.run("check", code=1).stdout
+    cancel = copy.run("cancel", "j", code=1).stderr
+    assert "%s, where it is left alone: the next worker that starts here cancels it" % place in cancel
+    copy.drain()
+    assert copy.state("j") == "cancelled" and len(copy.job("j")["history"]) == 1
+    assert ledger(home) == ["begun"] and is_running(int(contents(os.path.join(home.path, "pid"))))
+    let_go(home)
+    home.wait_for_state("j", "completed")
+
+
 @needs_proc
 def test_a_copy_leaves_alone_what_a_finished_job_of_the_original_left_running(home, tmp_path, copies):
     command = "[ -e pid ] && exit 0; setsid sleep 1000 & echo $! > pid; exit 1"
