@@ -291,7 +291,6 @@ class Supervisor:
         if self.chores:
             self.chores.close()
         self.wake.close()
-        signals.end_helper_of_spawn()
         stops.forget_requests(self.queue.database, self.name)
         self.standing.leave(holds_jobs=False)
         self.say("supervisor stopped")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 
 from queuectl_lib import contexts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterator, List
+    from typing import Iterator, List
 
     from queuectl_lib.host.waking import WakeUp
 
@@ -74,31 +73,6 @@ def reset_signals(wake: WakeUp) -> None:
     wake.ignore(signal.SIGCHLD)
     wake.ignore(signal.SIGIO)  # somebody opened a file while SpareFiles asked whether anybody has it open
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-
-
-def start_helper_of_spawn() -> None:
-    """See that multiprocessing's resource tracker runs: to start it unblocks SIGINT and SIGTERM (3.8 to 3.12)."""
-    if sys.platform != "win32":
-        from multiprocessing import resource_tracker  # which only a supervisor has
-
-        resource_tracker.ensure_running()
-
-
-def end_helper_of_spawn(seconds: float = 1.0) -> None:
-    """See it off before us, at most so long: it would hold our log, and with it the disk, a moment longer than we."""
-    if sys.platform != "win32":
-        from multiprocessing import resource_tracker  # loaded already
-
-        tracker: "Any" = getattr(resource_tracker, "_resource_tracker", None)
-        fd, pid = getattr(tracker, "_fd", None), getattr(tracker, "_pid", None)
-        if fd is None or pid is None:
-            return
-        tracker._fd = tracker._pid = None
-        os.close(fd)  # at the end of which it ends
-        deadline = time.monotonic() + seconds
-        with contexts.suppress(OSError):
-            while not os.waitpid(pid, os.WNOHANG)[0] and time.monotonic() < deadline:
-                time.sleep(0.002)
 
 
 def ask_worker(pid: int, now: bool) -> None:

@@ -29,7 +29,7 @@ class WorkerProcess:
 
     def start(self) -> None:
         """Start it; one that rehearses is not heard. Raises OSError, and HostError for files not to be trusted."""
-        signals.start_helper_of_spawn()
+        spawn.without_resource_tracker()
         with signals.signals_held_back(), bundle.found_by_child(), spawn.unheard(self.rehearses):
             self.process.start()
 
