@@ -62,7 +62,8 @@ class Attempt:
     def start(self, settings: Settings, spare: SpareFiles) -> None:
         """Start the command. Raises CannotStart (its fault) or OSError (the host's)."""
         claim = self.claim
-        concluding.end_leftovers(self.queue.folder, claim)
+        if claim.leftovers:
+            concluding.end_leftovers(self.queue.folder, claim)
         environment = launching.job_environment(claim, self.queue.folder.identity)
         launching.check_startable(claim, environment)
         ends: List[int] = []
@@ -233,8 +234,10 @@ class Attempt:
         """
         if has_ended and tree.JOBS_OUTLIVE_WORKERS and self.notes_fd >= 0:
             self.is_free = locks.try_lock(self.notes_fd, shared=True)
-        for fd in {self.run_fd, self.notes_fd} - {-1}:
-            os.close(fd)
+        if self.run_fd >= 0 and self.run_fd != self.notes_fd:
+            os.close(self.run_fd)
+        if self.notes_fd >= 0:
+            os.close(self.notes_fd)
         self.run_fd = self.notes_fd = -1
 
     def status(self) -> Dict[str, str]:

@@ -46,8 +46,12 @@ def outcome(attempt: Attempt) -> Outcome:
 
 def ended_by_itself(attempt: Attempt, code: int) -> Outcome:
     """The command exited with *code* (negative: a signal)."""
+    if code == 0:
+        found = outcome_of(attempt, states.COMPLETED, None)
+        found.exit_code = 0
+        return found
     error, name = run_file.how_it_ended(code)
-    found = outcome_of(attempt, states.COMPLETED if code == 0 else states.FAILED, None if code == 0 else error)
+    found = outcome_of(attempt, states.FAILED, error)
     found.exit_code = code if code >= 0 else 128 - code
     found.signal = name
     return found

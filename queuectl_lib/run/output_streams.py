@@ -34,7 +34,7 @@ def wants_pipes(claim: Claim) -> bool:
     if system.WINDOWS:
         return False
     text = claim.command if isinstance(claim.command, str) else "\0".join(claim.command)
-    return bool(claim.pipe_output) or BY_NAME.search(text) is not None
+    return bool(claim.pipe_output) or (("/dev/" in text or "/proc/" in text) and BY_NAME.search(text) is not None)
 
 
 class OutputStreams:

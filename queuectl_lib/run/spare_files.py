@@ -34,22 +34,23 @@ class SpareFiles:
 
     def __init__(self, queue: Queue) -> None:
         self.queue = queue
-        self.tokens: Dict[str, List[str]] = {kind: [] for kind in folder.FILES}  # of recorded attempts
+        self.paths: Dict[str, List[str]] = {kind: [] for kind in folder.FILES}  # of recorded attempts
 
     def put_away(self, outcome: Outcome) -> None:
         """Of the files of a recorded attempt, keep what can serve again and remove what is useless."""
-        token, sizes = outcome.claim.token, {"out": outcome.stdout_bytes, "err": outcome.stderr_bytes}
+        start = self.queue.folder.attempt_path(outcome.claim.token, "")
+        sizes = {"out": outcome.stdout_bytes, "err": outcome.stderr_bytes}
         for kind in outcome.useless_files():
-            if files.HAS_LEASES and not sizes.get(kind) and len(self.tokens[kind]) < pace.BATCH_MOST:
-                self.tokens[kind].append(token)
+            if files.HAS_LEASES and not sizes.get(kind) and len(self.paths[kind]) < pace.BATCH_MOST:
+                self.paths[kind].append(start + kind)
             else:
                 with contextlib.suppress(OSError):  # the next tidying will
-                    files.remove(self.queue.folder.attempt_path(token, kind))
+                    files.remove(start + kind)
 
     def open(self, path: str, kind: str, start: bytes = b"") -> int:
         """The file *path* of an attempt, to append to, which holds nothing but *start*. Raises OSError."""
-        while self.tokens[kind]:
-            fd = self._use_again(self.queue.folder.attempt_path(self.tokens[kind].pop(), kind), path, start)
+        while self.paths[kind]:
+            fd = self._use_again(self.paths[kind].pop(), path, start)
             if fd >= 0:
                 return fd
         if system.WINDOWS and kind in folder.OUTPUTS:
@@ -92,7 +93,7 @@ class SpareFiles:
 
     def clear(self) -> None:
         """Remove what is kept."""
-        for kind, tokens in self.tokens.items():
-            while tokens:
+        for paths in self.paths.values():
+            while paths:
                 with contextlib.suppress(OSError):
-                    files.remove(self.queue.folder.attempt_path(tokens.pop(), kind))
+                    files.remove(paths.pop())

@@ -42,7 +42,8 @@ def finished(queue, command, spare, **fields):
 def kept(spare, outcome):
     """Which files of a recorded attempt are kept for the next."""
     spare.put_away(outcome)
-    return [kind for kind, tokens in spare.tokens.items() if outcome.claim.token in tokens]
+    paths = spare.queue.folder.attempt_paths(outcome.claim.token)
+    return [kind for kind, kept in spare.paths.items() if paths[kind] in kept]
 
 
 def inodes(attempt):
@@ -192,7 +193,7 @@ def test_no_more_is_kept_than_a_worker_claims_at_once_and_what_it_keeps_it_can_c
     ended = [finished(queue, "true", spare)[1] for _ in range(3)]
     for outcome in ended * pace.BATCH_MOST:
         spare.put_away(outcome)
-    assert len(spare.tokens["run"]) == pace.BATCH_MOST
+    assert len(spare.paths["run"]) == pace.BATCH_MOST
     spare.clear()
     assert files_of(queue) == []
 
