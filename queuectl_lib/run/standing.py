@@ -11,6 +11,7 @@ life file has a name somewhere (MOVED)   renamed, or covered by a mount: let go;
                                          end with their workers, and nothing of them can be recorded
 the folder there, the database away for
 so long that it was moved or deleted     let go, too
+another queue's database in its place    the same (one of ours that was restored is followed: it has our id)
 cannot be told (no permission, no disk)  no evidence: as before
 """
 
@@ -20,6 +21,7 @@ import contextlib
 import os
 import time
 
+from queuectl_lib.errors import QueueError
 from queuectl_lib.run import log, pace
 from queuectl_lib.store import identity
 from queuectl_lib.store.presence import Presence, Sightings
@@ -33,10 +35,11 @@ if TYPE_CHECKING:
     from queuectl_lib.store.folder import Folder
     from queuectl_lib.values import Fields
 
-MOVED, DELETED = "moved", "deleted"
+MOVED, DELETED, REPLACED = "moved", "deleted", "replaced"
 WHY = {
     MOVED: "the queue is no longer in %s: it was moved or renamed, or something is mounted over it",
     DELETED: "the queue in %s was deleted, so what its jobs come to can be recorded nowhere",
+    REPLACED: "the database of another queue was put in the place of that in %s",
 }
 
 
@@ -50,7 +53,9 @@ class Standing:
         self.sightings = Sightings(folder)
         self.place = identity_of(folder.path)
         self.database = identity_of(folder.database)
-        self.lost = ""  # or MOVED, or DELETED
+        self.lost = ""  # or MOVED (replaced, too), or DELETED
+        self.reason = ""
+        self.queue: Optional[Database] = None  # once it was known for what it is
         self.looked_at = 0.0
         self.shown_at = 0.0  # monotonic: when our life file was last seen before a start
         self.missed_at = 0.0  # monotonic: when our life file was first seen to be gone
@@ -66,6 +71,7 @@ class Standing:
         told = identity.recognise(
             database, lambda connection, outcome: settle(connection, outcome, settings), time.time()
         )
+        self.queue = database
         if told:
             self.say(told)
 
@@ -93,13 +99,14 @@ class Standing:
         return False
 
     def _look(self, now: float) -> None:
-        if identity_of(self.folder.path) != self.place and not self._is_swept():
-            self.lost = MOVED if self.presence.has_a_name() else DELETED
+        database = identity_of(self.folder.database)
+        if identity_of(self.folder.path) != self.place and not self._is_swept(database):
+            self._lose(MOVED if self.presence.has_a_name() else DELETED)
             self.folder.is_deleted = self.lost == DELETED
-            self.say(self.why())
-        elif self._is_database_gone(now):
-            self.lost = MOVED
-            self.say(self.why())
+        elif self._is_database_gone(database, now):
+            self._lose(MOVED)
+        elif self._is_another(database):
+            self._lose(REPLACED)
         elif self.presence.is_shown():
             self.missed_at = 0.0
             self._see_to_log()
@@ -108,13 +115,29 @@ class Standing:
         elif now - self.missed_at >= pace.STANDING_SECONDS / 2:
             self._show_again()
 
-    def _is_swept(self) -> bool:
-        """True where the folder is gone, or was made anew by another of us, beside the database of ours."""
-        return self.database is not None and identity_of(self.folder.database) == self.database
+    def _lose(self, what: str) -> None:
+        """Know, and say, what became of the queue."""
+        self.lost = MOVED if what == REPLACED else what
+        self.reason = WHY[what] % os.path.dirname(self.folder.path)
+        self.say(self.reason)
 
-    def _is_database_gone(self, now: float) -> bool:
+    def _is_swept(self, database: Optional[Tuple[int, int]]) -> bool:
+        """True where the folder is gone, or was made anew by another of us, beside the *database* of ours."""
+        return self.database is not None and database == self.database
+
+    def _is_another(self, database: Optional[Tuple[int, int]]) -> bool:
+        """True where what was put at its path is that of another queue; False where that cannot be told."""
+        if database in (None, self.database) or self.queue is None:
+            return False
+        with contextlib.suppress(QueueError):
+            if identity.noted_id(self.queue) != self.folder.identity:
+                return True
+            self.database = database
+        return False
+
+    def _is_database_gone(self, database: Optional[Tuple[int, int]], now: float) -> bool:
         """True once it has been away for so long that nobody is just putting another one there."""
-        if self.database is None or identity_of(self.folder.database) is not None:
+        if self.database is None or database is not None:
             self.gone_at = 0.0
             return False
         self.gone_at = self.gone_at or now
@@ -141,7 +164,7 @@ class Standing:
 
     def why(self) -> str:
         """What became of the queue, for people."""
-        return WHY[self.lost] % os.path.dirname(self.folder.path)
+        return self.reason
 
     def sees(self, name: str) -> bool:
         """True while the supervisor or worker *name* lives, or where that cannot be told."""

@@ -111,6 +111,13 @@ def noted(connection: sqlite3.Connection) -> Optional[Fields]:
     return found[0] if found and all(type(value) is str for value in found[0].values()) else None
 
 
+def noted_id(database: Database) -> str:
+    """The id of the queue whose *database* is at its path now, "" where none was noted. Raises QueueError."""
+    with database.reading() as connection:
+        found = noted(connection)
+    return str(found["id"]) if found else ""
+
+
 FORGET_NOTE = "DELETE FROM identity"
 NOTE = "INSERT INTO identity (id, folder, file, path, boot) VALUES (?, ?, ?, ?, ?)"
 

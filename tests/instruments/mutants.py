@@ -787,14 +787,14 @@ MUTANTS = [
         25,
         [
             ("queuectl_lib/run/standing.py", "if identity_of(self.folder.path) != self.place and", "if False and"),
-            ("queuectl_lib/run/standing.py", "elif self._is_database_gone(now):", "elif False:"),
+            ("queuectl_lib/run/standing.py", "elif self._is_database_gone(database, now):", "elif False:"),
         ],
         "promises/test_vanishing.py::test_workers_of_a_renamed_home_let_go_and_the_next_one_adopts",
     ),
     Mutant(
         "a swept folder counts as a deleted queue",
         25,
-        [("queuectl_lib/run/standing.py", " and not self._is_swept():", ":")],
+        [("queuectl_lib/run/standing.py", " and not self._is_swept(database):", ":")],
         "promises/test_vanishing.py::test_the_folder_beside_the_database_is_made_anew_under_running_jobs",
     ),
     Mutant(

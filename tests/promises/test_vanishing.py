@@ -15,9 +15,10 @@ from helpers.home import Home, contents, ledger, wait_for_log
 from helpers.installed import Copy
 from helpers.marks import needs_proc, posix_only
 from helpers.processes import is_running
-from helpers.queue import SETTINGS, claim, enqueue
+from helpers.queue import SETTINGS, claim, enqueue, raw_file
 from helpers.waiting import wait_until
 
+import storage
 from queuectl_lib.commands import worker
 from queuectl_lib.errors import QueueError
 from queuectl_lib.host import locks
@@ -228,6 +229,58 @@ def test_a_database_that_was_moved_away_from_its_folder_is_let_go_of(home, where
     assert contents(os.path.join(where.path, "ledger")).split() == ["begun", "done"]
     renamed.run("worker", "stop")
     assert other.wait(20) == 0
+
+
+def replace_database(home, by):
+    """Put the database of the home *by* in the place of that of *home*, which is called old.db from then on."""
+    for source, target in ((home.db, os.path.join(home.path, "old.db")), (by.db, home.db)):
+        for ending in ("-wal", "-shm", ""):
+            if os.path.exists(source + ending):
+                os.rename(source + ending, target + ending)
+
+
+@pytest.mark.parametrize("has_worked", [True, False], ids=["one that has run", "a new one"])
+def test_another_queue_that_is_put_in_the_place_of_the_database_gets_no_worker_of_the_old_one(
+    home, where, renamed, has_worked
+):
+    """Its jobs would run as those of another queue, beside whatever of them still runs."""
+    process = start(home, "--poll-interval", "0.2")
+    begin_job(where)
+    renamed.run("initdb")
+    if has_worked:
+        renamed.drain()
+    renamed.run("add", "--id", "later", "--delay", "4s", "true")
+    replace_database(home, renamed)
+    assert process.wait(timeout=NOTICED_SECONDS) == 3
+    said = contents(process.log)
+    assert "the database of another queue was put in the place of that in %s" % home.path in said
+    assert "job j left running" in said
+    assert home.job("later")["state"] == "pending", "it was begun by the worker of another queue"
+    open(os.path.join(where.path, "go"), "w").close()
+    home.drain()
+    assert home.state("later") == "completed"
+    wait_until(lambda: contents(os.path.join(where.path, "ledger")).split() == ["begun", "done"], "the job to end")
+
+
+def test_a_database_that_was_restored_from_a_backup_of_its_own_is_followed(home, renamed):
+    said, queue = [], home.queue
+    home.run("initdb")
+    standing = Standing(queue.folder, "w", {"kind": "worker"}, said.append)
+    standing.recognise(queue.database, storage.settle, SETTINGS)
+    os.makedirs(renamed.path, exist_ok=True)
+    with raw_file(home.db) as connection:
+        connection.execute("VACUUM INTO '%s'" % renamed.db)
+    replace_database(home, renamed)
+    assert not standing.is_lost(at_once=True)
+    os.rename(home.db, renamed.db)
+    for text in (b"", b"SQLite format 3"):  # being copied: nothing can be told of it yet
+        with open(home.db, "wb") as file:
+            file.write(text)
+        assert not standing.is_lost(at_once=True) and said == []
+    os.unlink(home.db)
+    home.run("initdb")
+    assert standing.is_lost(at_once=True) and "the database of another queue" in said[0]
+    standing.leave(holds_jobs=False)
 
 
 @pytest.mark.parametrize("way", ["deleted", "renamed", "log"])
