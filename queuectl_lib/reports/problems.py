@@ -75,7 +75,7 @@ def work_problems(queue: Queue, now: float, limit: float) -> List[Fields]:
 
 
 def worker_problems(queue: Queue) -> List[Fields]:
-    """Supervisors whose workers cannot start, or die as soon as they have."""
+    """Supervisors whose workers cannot start, or die soon after they have."""
     text = "supervisor %s: %s; its log says more"
     troubled = [member for member in roster.members(queue.folder) if member.get("trouble")]
     return [

@@ -27,6 +27,7 @@ FRESH_TURNS = 4  # of how many at the most
 LOOK_AT_ALL_SECONDS = 8.0  # how often who is idle looks at all there is where no file changed: before a stop gives up
 CLOCK_SET_SECONDS = 0.5  # a clock that moved so far against the monotonic one was set
 SHORT_LIFE_SECONDS = 1.0  # a worker that dies sooner is replaced after a pause, not in a spin
+EARLY_DEATH_SECONDS = 10.0  # one that dies within this was killed by what may kill the next one, too: told if it does
 BOOT_FAILURES = 3  # workers that die before they began, in a row, that stop a supervisor that was never ready
 NO_START_SECONDS = 30.0  # longest pause between two tries while no worker can start
 OTHER_VERSION = 4  # the exit code of a worker whose files are of another version than its supervisor

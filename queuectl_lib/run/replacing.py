@@ -71,15 +71,16 @@ class Replacing:
         self.noticed = 0.0  # monotonic: the last short life; those that began before belong to it
         self.is_told = False  # that they cannot start
         self.rehearsed = False  # well, since
-        self.short_lives = 0  # in a row
+        self.early_deaths = 0  # in a row, whatever the pause between them
+        self.died_at = 0.0  # monotonic: the last of these
         self.why = ""  # the last one left
 
     def trouble(self) -> str:
         """What `check` is to say of it, "" while workers start and stay."""
         if self.is_told:
             return "no worker can start (%s)" % self.why
-        lately = time.monotonic() - self.noticed < 10 * pace.SHORT_LIFE_SECONDS
-        return "workers die as soon as they have begun (%s)" % self.why if lately and self.short_lives > 2 else ""
+        dying = self.early_deaths > 2 and self._died_lately()
+        return "workers die soon after they have begun (%s)" % self.why if dying else ""
 
     def rehearses(self) -> bool:
         """True where the next start is to be a rehearsal."""
@@ -102,6 +103,7 @@ class Replacing:
         if code == pace.OTHER_VERSION:
             raise HostError("workers cannot start: the files here are of another version than this supervisor")
         if booted:
+            self._count(code, began)
             self._put_off(began, pace.SHORT_LIFE_SECONDS if code == -9 else pace.TROUBLE_SECONDS)
             return
         if self.was_ready:
@@ -140,8 +142,19 @@ class Replacing:
         """The next start comes later each time, by *most* seconds at the most; many that leave at once are one time."""
         now = time.monotonic()
         if now - began >= pace.SHORT_LIFE_SECONDS and not self.is_told:
-            self.pause, self.short_lives = 0.0, 0
+            self.pause = 0.0
         elif began >= self.noticed:
             self.pause = min(max(pace.SHORT_LIFE_SECONDS / 2, self.pause * 2), most)
             self.noticed, self.not_before = now, now + self.pause
-            self.short_lives += 1
+
+    def _count(self, code: int, began: float) -> None:
+        """A worker that was up has left: was it early, as the one before it? Many that leave at once are one time."""
+        if began < self.died_at:
+            return
+        now = time.monotonic()
+        limit = pace.EARLY_DEATH_SECONDS if code else pace.SHORT_LIFE_SECONDS
+        before = self.early_deaths if self._died_lately() else 0
+        self.early_deaths, self.died_at = (before + 1 if now - began < limit else 0), now
+
+    def _died_lately(self) -> bool:
+        return time.monotonic() - self.died_at < 2 * pace.EARLY_DEATH_SECONDS

@@ -70,6 +70,38 @@ def test_workers_that_leave_at_once_count_as_one_and_a_long_life_ends_the_row(cl
     assert pauses(replacing, clock, -7, 0.1, True, 1) == pytest.approx([0.5])
 
 
+@pytest.mark.parametrize(
+    "code, lived, is_told",
+    [(-9, 0.1, True), (-9, 1.2, True), (3, 9.0, True), (-9, 11.0, False), (0, 0.1, True), (0, 1.2, False)],
+)
+def test_three_that_die_early_one_after_the_other_are_told_of_for_a_while(clock, code, lived, is_told):
+    """Also where each lived for a second, say for what kills it to look around; one that was asked to go is none."""
+    replacing = Replacing(lambda text: None)
+    replacing.was_ready = True
+    pauses(replacing, clock, code, lived, True, 2)
+    assert not replacing.trouble()
+    pauses(replacing, clock, code, lived, True, 1)
+    assert replacing.trouble().startswith("workers die soon after they have begun (") == is_told
+    clock[0] += 2 * pace.EARLY_DEATH_SECONDS
+    assert not replacing.trouble(), "they stay"
+    pauses(replacing, clock, code, lived, True, 1)
+    assert not replacing.trouble(), "a new row"
+
+
+def test_workers_that_all_die_in_one_moment_are_no_row(clock):
+    replacing = Replacing(lambda text: None)
+    replacing.was_ready = True
+    began = clock[0]
+    clock[0] += 2.0
+    for _ in range(20):
+        replacing.has_left(-9, began, True)
+    assert not replacing.trouble()
+    pauses(replacing, clock, -9, 1.5, True, 2)
+    assert "killed by SIGKILL" in replacing.trouble()
+    pauses(replacing, clock, -9, 60.0, True, 1)
+    assert not replacing.trouble(), "one has lived for long since"
+
+
 def test_before_all_were_up_three_that_cannot_begin_are_the_end_and_later_they_are_waited_for(clock):
     said = []
     replacing = Replacing(said.append)
