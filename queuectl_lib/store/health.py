@@ -63,7 +63,9 @@ DEATHS_TOLD = "UPDATE counts SET told = ? WHERE state = 'dead'"
 
 @contexts.contextmanager
 def untold_deaths(database: Database, newest: int) -> Iterator[Tuple[int, List[Fields]]]:
-    """How many jobs died since the last time, and the *newest* that are still dead.
+    """How many jobs that died since the last time are still dead, and the *newest* of them.
+
+    Who has retried or purged one knows of it.
 
     They count as told when the block ends without an error. Each is told once: where
     there are any, only one process at a time is in the block.
@@ -81,26 +83,27 @@ def untold_deaths(database: Database, newest: int) -> Iterator[Tuple[int, List[F
                 opened.execute(DEATHS_TOLD, (deaths,))
 
 
-UNTOLD_DEATHS = "SELECT deaths, told, deaths - told AS untold FROM counts WHERE state = 'dead'"
-NEWEST_DEATHS = (
-    "SELECT id, last_error, finished_at FROM jobs"
-    " WHERE state = 'dead' AND state <> 'completed' AND death > ?"
-    " ORDER BY death DESC, seq DESC LIMIT ?"
-)
+KNOWN_DEATHS = "SELECT deaths, told FROM counts WHERE state = 'dead'"
+UNTOLD = " FROM jobs WHERE state = 'dead' AND state <> 'completed' AND death > ?"
+COUNT_UNTOLD = "SELECT count(*)" + UNTOLD
+NEWEST_UNTOLD = "SELECT id, last_error, finished_at" + UNTOLD + " ORDER BY death DESC, seq DESC LIMIT ?"
 
 
 def deaths_to_tell(database: Database, newest: int) -> Tuple[int, int, List[Fields]]:
-    """Deaths ever, those nobody was told of, and the newest jobs of these."""
+    """Deaths ever, how many jobs are dead that nobody was told of, and the newest of these."""
     try:
         with database.reading() as connection:
-            found = opening.rows(connection, UNTOLD_DEATHS)
+            found = opening.rows(connection, KNOWN_DEATHS)
             if not found or not all(isinstance(number, int) for number in found[0]):
                 return 0, 0, []  # somebody has changed it: nothing is known
-            row = found[0]
-            jobs = opening.rows(connection, NEWEST_DEATHS, (row["told"], newest if row["untold"] else 0))
+            deaths, told = found[0]
+            if deaths <= told:
+                return deaths, 0, []
+            untold = connection.execute(COUNT_UNTOLD, (told,)).fetchone()[0]
+            jobs = opening.rows(connection, NEWEST_UNTOLD, (told, newest))
     except NoDatabase:
         return 0, 0, []
-    return row["deaths"], row["untold"], [opening.without_bytes(job) for job in jobs]
+    return deaths, untold, [opening.without_bytes(job) for job in jobs]
 
 
 def damage(database: Database, seconds: float) -> Optional[str]:

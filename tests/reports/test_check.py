@@ -197,10 +197,18 @@ def test_of_many_deaths_the_five_newest_are_named_whatever_the_clock_did(home):
     assert re.findall(r"job\d|last", check(home)[0]) == ["last"]
 
 
-def test_a_death_whose_job_is_gone_is_still_told_of(home):
-    kill_job(home, "a")
-    home.run("dlq", "purge")
-    assert check(home) == ["new dead letters: 1"]
+@pytest.mark.parametrize("by", [["dlq", "purge"], ["dlq", "retry", "--all"]], ids=" ".join)
+def test_a_dead_letter_that_was_dealt_with_before_the_check_is_none(home, by):
+    for name in "ab":
+        kill_job(home, name)
+    home.run(*by)
+    with present_worker(home):
+        assert check(home, code=0) == []
+    for _ in range(home.run("status", "--json").json["pending"]):
+        settle_next(home, "completed")
+    kill_job(home, "c", "exit code 3")
+    assert check(home) == ["new dead letters: 1; c (exit code 3)"], "and those that are gone are not counted with it"
+    assert check(home, code=0) == []
 
 
 def test_the_text_of_a_job_cannot_drive_the_terminal(home):
