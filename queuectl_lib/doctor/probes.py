@@ -183,6 +183,7 @@ def probe_clock(wall: float, monotonic: float) -> Finding:
 
 def probe_database(queue: Queue) -> Finding:
     """Whether the database at hand is ours, of a version that we know, and whole."""
+    queue.database.refuse_in_the_way()
     try:
         damage = health.damage(queue.database, CHECK_SECONDS)
     except NoDatabase:

@@ -246,7 +246,7 @@ def sync_folder(path: str) -> None:
 
 def sync(path: str) -> None:
     """Bring to the disk what was written to *path*, by whomever. Raises OSError."""
-    fd = os.open(path, os.O_RDONLY)
+    fd = os.open(path, os.O_RDONLY | WITHOUT_WAITING)
     try:
         os.fsync(fd)
     finally:

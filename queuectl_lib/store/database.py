@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from queuectl_lib.host.trust import Way
 
-FILES = ("", "-wal", "-shm", "-journal")  # a journal is played back even into a database with a log
+FILES = ("", *opening.BESIDE)  # a journal is played back even into a database with a log
 
 
 class Database:
@@ -50,6 +50,7 @@ class Database:
         with opening.told(self.path):
             with contexts.suppress(FileNotFoundError):
                 self._refuse_no_file(os.stat(self.path))
+            self.refuse_in_the_way()
             self.folder.make()
             with self.gate():
                 new = not os.path.exists(self.path) or not os.path.getsize(self.path)
@@ -105,6 +106,12 @@ class Database:
                 with open(self.path, "rb") as file:
                     return schema.is_head_of_queue(file.read(schema.HEAD_BYTES))
         return False
+
+    def refuse_in_the_way(self) -> None:
+        """Raise HostError where something else has the name of a file of SQLite's, which could not write then."""
+        wrong = opening.in_the_way(self.path)
+        if wrong:
+            raise HostError(wrong)
 
     def _refuse_no_file(self, info: os.stat_result) -> None:
         if not stat.S_ISREG(info.st_mode):

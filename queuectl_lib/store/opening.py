@@ -157,9 +157,23 @@ def is_for_want_of_memory(error: sqlite3.Error) -> bool:
         return True
 
 
+BESIDE = ("-wal", "-shm", "-journal")  # files of SQLite's own
+
+
+def in_the_way(path: str) -> str:
+    """What keeps SQLite from its own files beside the database *path*, for people; "" where nothing does."""
+    for ending in BESIDE:
+        if files.is_irregular(path + ending):
+            return "%s is no file, so SQLite cannot use it: move it away" % errors.printable(path + ending)
+    return ""
+
+
 def explanation(path: str, message: str) -> str:
     """One line about a database that refuses."""
     lowered = message.lower()
+    wrong = in_the_way(path) if explained(message) else ""
+    if wrong:
+        return wrong
     if "full" in lowered:
         elsewhere = places.full_temporary_folder(path)
         if elsewhere:

@@ -510,6 +510,35 @@ def test_a_directory_in_the_place_of_a_database_is_refused_and_nothing_is_made_b
     assert os.listdir(str(tmp_path)) == ["q.db"]
 
 
+@pytest.mark.parametrize("ending", ["-wal", "-shm", "-journal"])
+@pytest.mark.parametrize("make", [os.mkdir, getattr(os, "mkfifo", None)], ids=["a directory", "a pipe"])
+def test_what_stands_in_the_place_of_a_file_of_sqlite_is_named_and_no_worker_starts(home, ending, make):
+    """A worker that could only read would wait for it to go away, for ever."""
+    if make is None:
+        pytest.skip("no pipes with a name here")
+    home.run("add", "true")
+    path = home.db + ending
+    make(path)
+    named = "%s is no file, so SQLite cannot use it: move it away" % path
+    for words in (["worker", "start", "--drain"], ["worker", "start", "--background"], ["initdb"]):
+        assert named in home.run(*words, code=3).stderr
+    if make is os.mkdir and ending != "-journal":  # which SQLite heeds not; a pipe it takes away
+        assert named in home.run("add", "true", code=3).stderr
+    assert named in home.run("doctor", code=1).stdout
+    assert not stat.S_ISREG(os.stat(path).st_mode)
+    os.rmdir(path) if os.path.isdir(path) else os.unlink(path)
+    home.drain()
+
+
+@posix_only
+def test_a_pipe_in_the_place_of_a_log_is_not_waited_for(queue):
+    queue.database.create()
+    os.mkfifo(queue.path + "-wal")
+    queue.database.is_behind = True
+    with pytest.raises(HostError):
+        queue.database.catch_up()
+
+
 def test_an_upgrade_waits_for_the_gate(queue, monkeypatch):
     """Else its commit could race a checkpoint."""
     monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS + [NEW_STEP])
