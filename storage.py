@@ -256,6 +256,7 @@ FINISH_ATTEMPT = (
     " WHERE id = ? AND outcome = 'running'"
 )
 OWN_CLAIM_LEFT = "SELECT 1 FROM jobs" + OWN_CLAIM
+UNFINISHED = "SELECT 1 FROM attempts WHERE id = ? AND outcome = 'running'"
 DELETE_ATTEMPT = "DELETE FROM attempts WHERE id = ? AND outcome = 'running'"
 
 
@@ -277,7 +278,7 @@ def settle(connection: sqlite3.Connection, outcome: Outcome, settings: Settings)
     if outcome.unstarted:
         connection.execute(DELETE_ATTEMPT, (claim.attempt_id,))
         return True
-    connection.execute(
+    finished = connection.execute(
         FINISH_ATTEMPT,
         (
             outcome.kind,
@@ -296,6 +297,8 @@ def settle(connection: sqlite3.Connection, outcome: Outcome, settings: Settings)
             claim.attempt_id,
         ),
     )
+    if finished.rowcount != 1:  # somebody has deleted it, or a trigger keeps it
+        opening.refuse_ignored(len(connection.execute(UNFINISHED, (claim.attempt_id,)).fetchall()))
     return True
 
 

@@ -112,10 +112,10 @@ def claim_one(connection: sqlite3.Connection, worker: str, row: Fields, now_text
     token = os.urandom(8).hex()
     number = min(row["runs"], MOST_RUNS) + 1
     try:
-        attempt = connection.execute(INSERT_ATTEMPT, (row["seq"], number, now_text, worker, token)).lastrowid
+        attempt = insert_attempt(connection, (row["seq"], number, now_text, worker, token))
     except sqlite3.IntegrityError:  # somebody set runs back
         number = 1 + int(connection.execute(LAST_NUMBER, (row["seq"],)).fetchone()[0] or 0)
-        attempt = connection.execute(INSERT_ATTEMPT, (row["seq"], number, now_text, worker, token)).lastrowid
+        attempt = insert_attempt(connection, (row["seq"], number, now_text, worker, token))
     try:
         moved = connection.execute(CLAIM_JOB, (number, worker, token, now_text, now_text, row["seq"]))
         opening.refuse_ignored(1 - moved.rowcount)
@@ -123,10 +123,17 @@ def claim_one(connection: sqlite3.Connection, worker: str, row: Fields, now_text
         connection.execute(DELETE_ATTEMPT, (attempt,))
         raise
     row["attempts"] += 1  # counted before it starts: what kills its worker ends up dead
-    claim = Claim(row, token, attempt or 0, number)
+    claim = Claim(row, token, attempt, number)
     if number > 1:
         claim.leftovers = [left["token"] for left in opening.rows(connection, FIND_LEFTOVERS, (row["seq"],))]
     return claim
+
+
+def insert_attempt(connection: sqlite3.Connection, values: Tuple[int, int, str, str, str]) -> int:
+    """Its id. Raises IntegrityError, also where a trigger ignores it: what it comes to could be recorded nowhere."""
+    inserted = connection.execute(INSERT_ATTEMPT, values)
+    opening.refuse_ignored(1 - inserted.rowcount)
+    return inserted.lastrowid or 0
 
 
 RUNNING_ATTEMPT = (

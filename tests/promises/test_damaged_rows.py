@@ -459,6 +459,30 @@ def test_an_adoption_that_a_trigger_ignores_is_refused(queue):
         queue.adopt(held, "w-1", "w-3", NOW)
 
 
+@posix_only
+@pytest.mark.parametrize("event", ["INSERT", "UPDATE"])
+def test_a_job_whose_attempt_a_trigger_ignores_is_neither_begun_nor_completed_without_one(home, event):
+    """What it came to would stand nowhere. And the id of an attempt that was not made is that of another."""
+    jobs = [home.add("echo $QUEUECTL_JOB_ID >> ledger", "--id", one, "--cwd", home.path) for one in ("a", "kept", "b")]
+    with raw(home.queue) as connection:
+        connection.execute(
+            "CREATE TRIGGER forbidden BEFORE %s ON attempts"
+            " WHEN NEW.job = (SELECT seq FROM jobs WHERE id = 'kept') BEGIN SELECT RAISE(IGNORE); END" % event
+        )
+    process = home.start("--poll-interval", "0.1")
+    wait_for_log(process, "a trigger ignores it")
+    for job in ("a", "b"):
+        home.wait_for_state(job, "completed")
+    assert home.state("kept") == ("pending" if event == "INSERT" else "processing")
+    assert ("kept" in ledger(home)) == (event == "UPDATE")
+    take_out_of_the_way(home)
+    home.wait_for_state("kept", "completed")
+    home.run("worker", "stop")
+    assert process.wait(20) == 0
+    assert sorted(ledger(home)) == sorted(jobs)
+    assert [[one["outcome"] for one in home.job(job)["history"]] for job in jobs] == [["completed"]] * 3
+
+
 # ---------------------------------------------------------------- files
 
 
