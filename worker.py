@@ -465,22 +465,23 @@ class Worker:
 
     def stop_now(self) -> None:
         self.stage = "now"
-        for attempt in self.running:
-            attempt.end(states.GIVEN_BACK, "ended by a stop")
+        self.slots.end_all(states.GIVEN_BACK, "ended by a stop")
 
     # -------------------------------------------------------- one round
 
     def collect_ended(self) -> None:
-        for attempt in self.running[:]:
-            outcome = attempt.poll()
-            if attempt.defies_news():
-                self.say("job %s cannot be ended: still alive: %s" % (attempt.claim.id, concluding.survivors(attempt)))
-            if outcome:
-                failpoints.failpoint("attempt.ended")
-                self.running.remove(attempt)
-                self.ended.append(outcome)
-                self.trouble.note_start(attempt.claim.token, outcome.error if outcome.unstarted else None)
-                self.pace.follow(time.monotonic() - attempt.began)
+        with self.slots.looking():
+            for attempt in self.running[:]:
+                outcome = attempt.poll()
+                if attempt.defies_news():
+                    survivors = concluding.survivors(attempt)
+                    self.say("job %s cannot be ended: still alive: %s" % (attempt.claim.id, survivors))
+                if outcome:
+                    failpoints.failpoint("attempt.ended")
+                    self.running.remove(attempt)
+                    self.ended.append(outcome)
+                    self.trouble.note_start(attempt.claim.token, outcome.error if outcome.unstarted else None)
+                    self.pace.follow(time.monotonic() - attempt.began)
 
     def keep_going(self) -> None:
         """Start the next job where there is room for one, after recording and claiming where that is due."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -174,43 +173,13 @@ def seconds_of_ps(lstart: str) -> float:
     return calendar.timegm(time.strptime(lstart, "%a %b %d %H:%M:%S %Y"))
 
 
-def holders(path: str, table: Dict[int, Process]) -> Set[int]:
-    """The processes that inherited the lock on *path*."""
-    return {pid for pid in table if holds_lock(pid, path)}
-
-
-def holds_lock(pid: int, path: str) -> bool:
-    """True when *pid* has the locked description itself: who only reads the file is a bystander."""
-    try:
-        for fd in os.listdir("/proc/%d/fd" % pid):
-            link = "/proc/%d/fd/%s" % (pid, fd)
-            if os.readlink(link) == path and os.path.samefile(
-                link, path
-            ):  # it may be a path of another mount namespace
-                with open("/proc/%d/fdinfo/%s" % (pid, fd), encoding="ascii") as file:
-                    if re.search(r"^lock:.*FLOCK.*WRITE", file.read(), re.M):
-                        return True
-    except OSError:
-        pass
-    return False
-
-
-def with_descendants(found: Set[int], table: Dict[int, Process]) -> Set[int]:
-    """*found* and everything that descends from it."""
-    result, fresh = set(found), set(found)
-    while fresh:
-        fresh = {pid for pid, process in table.items() if process.parent in fresh} - result
-        result |= fresh
-    return result
-
-
 def send_signal(pid: int, start: str, number: int) -> None:
     """Signal *pid* if it is still the process that began at *start*, and nobody else."""
     if sys.platform == "win32":
         raise NotImplementedError
     handle = pidfd(pid)  # holds the identity between the look and the signal, where the kernel has that
     with contexts.suppress(OSError):
-        process = process_table().get(pid) if handle is None else linux_process(str(pid))
+        process = linux_process(str(pid)) if handle is not None or has_proc() else process_table().get(pid)
         if process and process.start == start:
             if sys.platform == "linux" and handle is not None and hasattr(signal, "pidfd_send_signal"):
                 signal.pidfd_send_signal(handle, number)

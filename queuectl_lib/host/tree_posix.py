@@ -8,7 +8,7 @@ import sys
 import time
 
 from queuectl_lib import contexts
-from queuectl_lib.host import processes
+from queuectl_lib.host import processes, sight
 from queuectl_lib.host.spawn import Child
 
 TYPE_CHECKING = False
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Callable, Dict, List, Optional, Set, Tuple
 
     from queuectl_lib.host.processes import Process
+    from queuectl_lib.host.sight import Look
     from queuectl_lib.host.spawn import ChildProcess
 
 assert sys.platform != "win32"
@@ -35,8 +36,9 @@ class Tree:
     def __init__(
         self, token: str, run_path: str, watcher: Callable[[], Optional[Tuple[Optional[int], float]]], queue: str = ""
     ) -> None:
-        self.cookie = ("QUEUECTL_TOKEN=%s" % token).encode("ascii")
-        self.queue = queue.encode("ascii")  # its identity, "" where that is not known
+        self.token = token
+        self.queue = queue  # its identity, "" where that is not known
+        self.since = 0.0  # monotonic: what was seen of its processes before does not count
         self.run_path = run_path
         self.watcher = watcher  # its pid, and when it was launched on the monotonic clock, as far as its run file tells
         self.first: Optional[int] = None  # when that began, as /proc counts, once seen there
@@ -67,7 +69,7 @@ class Tree:
         Asked again, it is for those that have come since; what a process that was asked and lives has started
         since may be its cleaning up, and is left to it.
         """
-        table = self._look()
+        table = self._look().table
         busy = {pid for pid, start in self.known.items() if (pid, start) in self.asked}
         for pid in sorted(self.known):
             start = self.known[pid]
@@ -106,33 +108,34 @@ class Tree:
         self._look()
         return sorted(self.known)
 
-    def _look(self) -> Dict[int, Process]:
-        """See who lives now (known); the process table."""
-        table = processes.process_table()
+    def _look(self) -> Look:
+        """See who lives now (known)."""
+        look = sight.look(self.since)
+        table = look.table
         self.is_blind = not processes.can_be_seen(table)
         found = {pid for pid, start in self.known.items() if pid in table and table[pid].start == start}
         if self.child is not None and self.child.returncode is None:
-            leader = self.child.pid  # not reaped, so nobody else has this pid or session
-            found |= {pid for pid, process in table.items() if leader in (pid, process.session)}
+            found |= look.session(self.child.pid)  # not reaped, so nobody else has this pid or session
         if processes.has_proc():
-            found |= {pid for pid in table if self._carries(pid)}
-            found |= self._holders(table, found)
+            found |= look.carriers(self.token, self.queue)
+            found |= self._holders(look, found)
         elif self.child is None:
             found |= self._group_of_watcher(table)
-        found = processes.with_descendants(found, table) - {os.getpid()}
+        found = look.with_descendants(found) - {os.getpid()}
         self.known = {pid: table[pid].start for pid in found}
         self.was_seen = self.was_seen or bool(found)
-        return table
+        return look
 
-    def _holders(self, table: Dict[int, Process], found: Set[int]) -> Set[int]:
+    def _holders(self, look: Look, found: Set[int]) -> Set[int]:
         """Who has the lock of the run file and is no stranger: not older than the attempt, nor started by one who is.
 
         Those *found* by another mark belong to it anyway.
         """
-        holders = processes.holders(self.run_path, table) - found - {os.getpid()}
+        table = look.table
+        holders = look.holders(self.run_path) - found - {os.getpid()}
         first = self._first(table) if holders else 0
         older = {pid for pid in holders if int(table[pid].start) < first}
-        others = holders & processes.with_descendants(older, table)
+        others = holders & look.with_descendants(older)
         self.strangers = {pid: table[pid].name for pid in others}
         return holders - others
 
@@ -157,28 +160,13 @@ class Tree:
         return {one for one, process in table.items() if process.session == leader.session}
 
     def _carries(self, pid: int) -> Optional[bool]:
-        """True when *pid* has our cookie in its environment, and none of another queue (a copy has the same tokens).
-
-        None where that cannot be told.
-        """
-        try:
-            with open("/proc/%d/environ" % pid, "rb") as file:
-                text = file.read()
-        except (FileNotFoundError, ProcessLookupError):
-            return False
-        except OSError:
-            return None
-        if self.cookie not in text:  # as nearly always: spare the splitting
-            return False
-        words = text.split(b"\0")
-        queues = [word[15:] for word in words if word.startswith(b"QUEUECTL_QUEUE=")]  # older versions set none
-        return self.cookie in words and (not self.queue or queues in ([], [self.queue], [b""]))
+        """True when *pid* has our token in its environment now; None where that cannot be told."""
+        return sight.carries(pid, self.token, self.queue)
 
     def description(self) -> str:
         """Who is left, for `show`: pid and name of each."""
-        members = self.members()
-        table = processes.process_table()
-        return ", ".join("pid %d (%s)" % (pid, table[pid].name) for pid in members if pid in table)
+        table = self._look().table
+        return ", ".join("pid %d (%s)" % (pid, table[pid].name) for pid in sorted(self.known))
 
     def others(self) -> str:
         """Who else holds the lock, for people."""

@@ -30,6 +30,7 @@ class Tree:
         self.name = "queuectl-" + token
         self.handle: Any = None
         self.was_seen = False  # of no use here: no job outlives its worker
+        self.since = 0.0  # nor is this: a job object tells who lives now
 
     def hold(self, child: subprocess.Popen[bytes]) -> None:
         """Raises OSError, and *child* is gone, where Windows refuses."""

@@ -140,9 +140,9 @@ class Attempt:
 
     def poll(self) -> Optional[Outcome]:
         """What became of the attempt, or None while it goes on, or is being ended. For who holds the claim."""
-        if self.overdue() and not self.ending and not self._leader_ended():
+        if self.overdue() and not self.ending and not self.leader_ended():
             self.end(states.TIMED_OUT, "timed out after %s" % times.seconds_text(self.timeout or 0))
-        if not self._leader_ended() or not self._is_over():
+        if not self.leader_ended() or not self._is_over():
             self._press_on()
             return None
         if self.output.piped and not (self.ending and self._tree_lives()) and not self.output.drained():
@@ -156,15 +156,15 @@ class Attempt:
 
         None while something of it lives.
         """
-        if not self._leader_ended() or ((self.ending or self.code is None) and self._tree_lives()):
+        if not self.leader_ended() or ((self.ending or self.code is None) and self._tree_lives()):
             return None
         return None if interruption.has_ended(self) is None else concluding.outcome(self)
 
     def must_be_ended(self) -> bool:
         """True for an orphan that lives, but not as it should: overdue, being ended, or without its watcher."""
-        return self.overdue() or bool(self.ending) or self._leader_ended()
+        return self.overdue() or bool(self.ending) or self.leader_ended()
 
-    def _leader_ended(self) -> bool:
+    def leader_ended(self) -> bool:
         """True once the command's own process is gone; sets its exit code if that is known."""
         if self.code is not None:
             return True
@@ -172,16 +172,15 @@ class Attempt:
             code = self.child.poll()
             if code is None:
                 return False
-            self.code, self.ended_at = code, time.monotonic()
+            self.code = code
+            self.ended_at = self.tree.since = time.monotonic()
             if not tree.JOBS_OUTLIVE_WORKERS and not self.ending:  # elsewhere the watcher says so
                 with contextlib.suppress(OSError):
                     os.write(self.run_fd, b"exit %d\n" % code)
             self._let_go(has_ended=True)
             if code < 0:  # else our child, the watcher, has told us the exit code of its own
                 self._read_code()
-        elif self.adopted:
-            return self._orphan_ended()
-        return True
+        return self.child is not None or not self.adopted or self._orphan_ended()
 
     def _orphan_ended(self) -> bool:
         """The same for a command that is nobody's child: by its watcher, its notes, its lock."""
@@ -191,6 +190,7 @@ class Attempt:
         if watcher_lives or (watcher_lives is None and held and "exit" not in status):
             return False
         self._read_code()  # it may have ended between the looks
+        self.tree.since = time.monotonic()
         return True
 
     def _read_code(self) -> None:
@@ -234,10 +234,9 @@ class Attempt:
         """
         if has_ended and tree.JOBS_OUTLIVE_WORKERS and self.notes_fd >= 0:
             self.is_free = locks.try_lock(self.notes_fd, shared=True)
-        if self.run_fd >= 0 and self.run_fd != self.notes_fd:
-            os.close(self.run_fd)
-        if self.notes_fd >= 0:
-            os.close(self.notes_fd)
+        for fd in {self.run_fd, self.notes_fd}:
+            if fd >= 0:
+                os.close(fd)
         self.run_fd = self.notes_fd = -1
 
     def status(self) -> Dict[str, str]:
@@ -250,7 +249,7 @@ class Attempt:
 
         Does nothing where the command has ended by itself: that result stands.
         """
-        if not self.ending and not self._leader_ended():
+        if not self.ending and not self.leader_ended():
             self._begin_to_end(kind, error)
 
     def _begin_to_end(self, kind: str, error: str) -> None:

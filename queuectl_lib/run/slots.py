@@ -19,13 +19,14 @@ import os
 import time
 
 from queuectl_lib.errors import QueueError
+from queuectl_lib.host import sight
 from queuectl_lib.jobs import attempts, states
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.run import launching, pace, run_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, List, Optional
+    from typing import Callable, List, Optional, Union
 
     from queuectl_lib.host.waking import Bell, WakeUp
     from queuectl_lib.run.attempt import Attempt
@@ -71,6 +72,23 @@ class Slots:
             return None
         attempt.discard()
         return refused
+
+    def looking(self) -> Union[sight.Together, sight.Alone]:
+        """What is entered while all are looked at: those that are being ended share what is seen of their processes.
+
+        The ends that can be known by then are noted before, so that one look serves all.
+        """
+        if not [one for one in self.running if one.ending]:
+            return sight.ALONE
+        for one in self.running:
+            one.leader_ended()
+        return sight.TOGETHER
+
+    def end_all(self, kind: str, error: str) -> None:
+        """Begin to end all that run."""
+        with sight.TOGETHER:
+            for one in self.running:
+                one.end(kind, error)
 
     def leave(self, attempt: Attempt, say: Callable[[str], None]) -> None:
         """Let go of one that goes on."""

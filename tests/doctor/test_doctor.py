@@ -234,9 +234,9 @@ def changed(tmp_path):
 def test_a_child_that_outlives_its_job_is_told_and_ended_after_all(changed):
     """As if nothing but the session of a job could be seen."""
     tree = "queuectl_lib/host/tree_posix.py"
-    for search in ("{pid for pid in table if self._carries(pid)}", "self._holders(table, found)"):
+    for search in ("look.carriers(self.token, self.queue)", "self._holders(look, found)"):
         changed.change(tree, "found |= " + search, "pass")
-    changed.change(tree, "found = processes.with_descendants(found, table) - {os.getpid()}", "pass")
+    changed.change(tree, "found = look.with_descendants(found) - {os.getpid()}", "pass")
     found = failures(changed)
     assert list(found) == ["ending"]
     assert "outlived its job" in found["ending"]

@@ -465,7 +465,7 @@ MUTANTS = [
             ),
             (
                 "queuectl_lib/host/tree_posix.py",
-                "        found = processes.with_descendants(found, table) - {os.getpid()}\n",
+                "        found = look.with_descendants(found) - {os.getpid()}\n",
                 "",
             ),
         ],
@@ -812,8 +812,14 @@ MUTANTS = [
     Mutant(
         "a process is known by its token alone",
         23,
-        [("queuectl_lib/host/tree_posix.py", '(not self.queue or queues in ([], [self.queue], [b""]))', "True")],
+        [("queuectl_lib/host/sight.py", '(not queue or queues in ([], [queue.encode("utf-8")], [b""]))', "True")],
         "promises/test_identity.py::test_a_process_is_known_by_the_token_and_the_queue_together",
+    ),
+    Mutant(
+        "an end is judged by what was seen before it",
+        9,
+        [("queuectl_lib/host/sight.py", "TOGETHER.look.began <= since", "False")],
+        "host/test_sight.py::test_what_ends_behind_the_look_of_another_is_not_judged_by_it",
     ),
     Mutant(
         "what a job inherits can write its evidence",

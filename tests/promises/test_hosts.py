@@ -134,7 +134,7 @@ def test_every_shell_outlives_the_signals_that_end_its_command(shell, queue):
         attempt.end("cancelled", "cancelled while it ran")
         outcome = finished(attempt)
         assert (outcome.kind, outcome.leftovers, attempt.tree.members()) == ("cancelled", None, [])
-        assert attempt._leader_ended() and attempt.code in codes
+        assert attempt.leader_ended() and attempt.code in codes
 
 
 @long

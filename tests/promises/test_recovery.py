@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from helpers.home import contents, ledger, let_go, wait_for_log
@@ -604,7 +605,7 @@ def test_a_lock_that_is_held_is_proof_of_life_where_nobody_can_be_found(orphan, 
     """The watcher was killed, the command was not, and nothing shows who it is: no second run beside it."""
     attempt, watcher = orphan
     children = [pid for pid in attempt.tree.members() if pid != watcher.pid]
-    monkeypatch.setattr(Tree, "_look", lambda self: self.known.clear() or {})
+    monkeypatch.setattr(Tree, "_look", lambda self: self.known.clear() or SimpleNamespace(table={}))
     monkeypatch.setattr(processes, "KILL_SECONDS", 0.3)
     attempt.grace = 0.1
     os.kill(watcher.pid, signal.SIGKILL)

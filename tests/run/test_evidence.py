@@ -371,10 +371,10 @@ def test_notes_that_come_back_between_two_looks_keep_an_orphan_from_being_ended(
     try:
         os.unlink(owner.run_path)
         looks_on.adopt(time.time(), SETTINGS)
-        assert looks_on._leader_ended() and not looks_on._is_over() and not looks_on.ending
+        assert looks_on.leader_ended() and not looks_on._is_over() and not looks_on.ending
         run_file.leave_anew(owner.run_path, held.token, owner.began, owner.child.pid)
         assert not looks_on._is_over() and not looks_on.ending
-        assert not looks_on._leader_ended() and looks_on.poll() is None
+        assert not looks_on.leader_ended() and looks_on.poll() is None
         assert owner.child.poll() is None
     finally:
         owner.tree.end(0)
