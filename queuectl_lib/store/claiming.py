@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from queuectl_lib.values import Fields
 
 # Each index is named: after an ANALYZE, SQLite up to 3.25 would rather read or sort the whole table.
+FALLEN_DUE = "FROM jobs INDEXED BY jobs_later WHERE lane = 1 AND next_run_at <= ?"
+SOME_FALLEN_DUE = "SELECT seq %s LIMIT ?" % FALLEN_DUE
 PROMOTE_DUE = "UPDATE jobs INDEXED BY jobs_later SET lane = 0 WHERE lane = 1 AND next_run_at <= ?"
 PROMOTE_NO_TIMES = "UPDATE jobs INDEXED BY jobs_later SET lane = 0 WHERE lane = 1 AND next_run_at > '9999-12-32'"
 FIND_DUE = "SELECT seq, runs, next_run_at, %s %s LIMIT ?" % (", ".join(attempts.CLAIMED_COLUMNS), looking.DUE_IN_ORDER)
@@ -37,7 +39,7 @@ def claim_due(
     it is, is passed over. Raises IntegrityError where there is nothing else.
     """
     now_text = times.utc_text(now)
-    connection.execute(PROMOTE_DUE, (now_text,))
+    promote(connection, now_text)
     due = opening.rows(connection, FIND_DUE, (want + 1,))
     if not due and connection.execute(PROMOTE_NO_TIMES).rowcount > 0:
         due = opening.rows(connection, FIND_DUE, (want + 1,))
@@ -48,6 +50,44 @@ def claim_due(
         if not moved:
             raise refusal
     return claims, len(due) > want and not refusal
+
+
+CROWD = 1000  # how many are promoted in one transaction: while it lasts, claims of others wait
+MANY_PRIORITIES = 1000  # so many are asked for one by one
+
+
+def promote(connection: sqlite3.Connection, now_text: str) -> None:
+    """Put what has fallen due in the line of claims; of a crowd those whose turn it is, so that the order holds."""
+    fallen = len(connection.execute(SOME_FALLEN_DUE, (now_text, CROWD + 1)).fetchall())
+    if fallen > CROWD:
+        promote_best(connection, now_text)
+    elif fallen:
+        connection.execute(PROMOTE_DUE, (now_text,))
+
+
+TOP_PRIORITY = "SELECT priority FROM jobs INDEXED BY jobs_crowd WHERE lane = 1 ORDER BY priority DESC LIMIT 1"
+NEXT_PRIORITY = TOP_PRIORITY.replace("lane = 1", "lane = 1 AND priority < ?")
+FIRST_OF_PRIORITY = (
+    "SELECT seq FROM jobs INDEXED BY jobs_crowd WHERE lane = 1 AND priority = ? AND next_run_at <= ?"
+    " ORDER BY next_run_at, seq LIMIT ?"
+)
+FIRST_OF_ALL = "SELECT seq %s ORDER BY priority DESC, next_run_at, seq LIMIT ?" % FALLEN_DUE  # looks at each
+PROMOTE_ONE = "UPDATE jobs SET lane = 0 WHERE seq = ? AND lane = 1"
+
+
+def promote_best(connection: sqlite3.Connection, now_text: str) -> None:
+    """Promote the first CROWD of those that have fallen due, in the order of claims."""
+    best: List[sqlite3.Row] = []
+    visited = 0
+    found = opening.rows(connection, TOP_PRIORITY)
+    while found and len(best) < CROWD and visited < MANY_PRIORITIES:
+        priority = found[0]["priority"]
+        best += opening.rows(connection, FIRST_OF_PRIORITY, (priority, now_text, CROWD - len(best)))
+        found = opening.rows(connection, NEXT_PRIORITY, (priority,))
+        visited += 1
+    if len(best) < CROWD:
+        best = opening.rows(connection, FIRST_OF_ALL, (now_text, CROWD))
+    connection.executemany(PROMOTE_ONE, [(row["seq"],) for row in best])
 
 
 BEHIND = 100  # how many jobs that cannot be moved do not hide those behind them

@@ -136,6 +136,10 @@ MIGRATIONS = [
         "ALTER TABLE jobs ADD COLUMN pipe_output INTEGER",
         "ALTER TABLE attempts ADD COLUMN erased TEXT",  # which of its streams a job erased a part of
     ],
+    [
+        # The first in the order of claims of a hundred thousand that fall due at once.
+        "CREATE INDEX jobs_crowd ON jobs ({plain:lane, }priority DESC, next_run_at) {where:lane = 1}",
+    ],
 ]
 
 

@@ -526,11 +526,14 @@ def test_the_claim_walks_the_index_of_due_jobs_without_sorting(filled):
 @pytest.mark.parametrize(
     "statement, values, index",
     [
+        (claiming.SOME_FALLEN_DUE, (times.utc_text(NOW), 2), "jobs_later"),
         (claiming.PROMOTE_DUE, (times.utc_text(NOW),), "jobs_later"),
+        (claiming.TOP_PRIORITY, (), "jobs_crowd"),
+        (claiming.NEXT_PRIORITY, (0,), "jobs_crowd"),
         (looking.NEXT_DUE, (), "jobs_later"),
         (looking.PROCESSING, (), "jobs_open"),
     ],
-    ids=["promote", "next due", "processing"],
+    ids=["fallen due", "promote", "top priority", "next priority", "next due", "processing"],
 )
 def test_what_a_worker_asks_all_the_time_uses_an_index(filled, statement, values, index):
     detail = plan(filled, statement, values)[0]  # old ones tell the plan of every trigger, too
@@ -540,7 +543,7 @@ def test_what_a_worker_asks_all_the_time_uses_an_index(filled, statement, values
 @pytest.mark.parametrize(
     "ask",
     [
-        [(claiming.PROMOTE_DUE, (times.utc_text(NOW),)), (claiming.FIND_DUE, (2,))],
+        [(claiming.SOME_FALLEN_DUE, (times.utc_text(NOW), 2)), (claiming.FIND_DUE, (2,))],
         [(looking.ANY_DUE, ())],
         [(looking.NEXT_DUE, ())],
         [(looking.PROCESSING, ())],
