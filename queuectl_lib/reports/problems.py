@@ -59,18 +59,20 @@ def work_problems(queue: Queue, now: float, limit: float) -> List[Fields]:
     """A job that waits too long; nobody there to run it."""
     found = []
     due, running, oldest = health.due_work(queue.database, now, now - limit)
+    facts = {"due": min(due, health.MANY_DUE), "more_due": due > health.MANY_DUE}
+    due_text = "more than {:,}".format(health.MANY_DUE) if facts["more_due"] else str(due)
     if oldest:
         since, identifier = oldest
-        text = "job %s has been due since %s (%s); jobs due: %d"
-        text = text % (identifier, since, times.age_text(now - times.seconds_or(since, now)), due)
-        found.append(problem("waiting", text, id=identifier, since=since, due=due))
+        text = "job %s has been due since %s (%s); jobs due: %s"
+        text = text % (identifier, since, times.age_text(now - times.seconds_or(since, now)), due_text)
+        found.append(problem("waiting", text, id=identifier, since=since, **facts))
     if (due or running) and not roster.has_worker_soon(queue.folder):
         from queuectl_lib.store import identity  # needed only then
 
         is_copy = running and identity.copied_from(queue.database)
         left = "interrupted when this copy was taken" if is_copy else "left running"
-        text = "no worker is alive; jobs due: %d, %s: %d; `queuectl.py worker start` starts one"
-        found.append(problem("workers", text % (due, left, running), due=due, running=running))
+        text = "no worker is alive; jobs due: %s, %s: %d; `queuectl.py worker start` starts one"
+        found.append(problem("workers", text % (due_text, left, running), running=running, **facts))
     return found + worker_problems(queue)
 
 

@@ -65,8 +65,6 @@ def promote(connection: sqlite3.Connection, now_text: str) -> None:
         connection.execute(PROMOTE_DUE, (now_text,))
 
 
-TOP_PRIORITY = "SELECT priority FROM jobs INDEXED BY jobs_crowd WHERE lane = 1 ORDER BY priority DESC LIMIT 1"
-NEXT_PRIORITY = TOP_PRIORITY.replace("lane = 1", "lane = 1 AND priority < ?")
 FIRST_OF_PRIORITY = (
     "SELECT seq FROM jobs INDEXED BY jobs_crowd WHERE lane = 1 AND priority = ? AND next_run_at <= ?"
     " ORDER BY next_run_at, seq LIMIT ?"
@@ -78,13 +76,10 @@ PROMOTE_ONE = "UPDATE jobs SET lane = 0 WHERE seq = ? AND lane = 1"
 def promote_best(connection: sqlite3.Connection, now_text: str) -> None:
     """Promote the first CROWD of those that have fallen due, in the order of claims."""
     best: List[sqlite3.Row] = []
-    visited = 0
-    found = opening.rows(connection, TOP_PRIORITY)
-    while found and len(best) < CROWD and visited < MANY_PRIORITIES:
-        priority = found[0]["priority"]
+    for visited, priority in enumerate(looking.priorities(connection, 1)):
+        if len(best) >= CROWD or visited >= MANY_PRIORITIES:
+            break
         best += opening.rows(connection, FIRST_OF_PRIORITY, (priority, now_text, CROWD - len(best)))
-        found = opening.rows(connection, NEXT_PRIORITY, (priority,))
-        visited += 1
     if len(best) < CROWD:
         best = opening.rows(connection, FIRST_OF_ALL, (now_text, CROWD))
     connection.executemany(PROMOTE_ONE, [(row["seq"],) for row in best])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sqlite3
 import time
 
@@ -12,38 +13,65 @@ from queuectl_lib.store import looking, opening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterator, List, Optional, Tuple
+    from typing import Any, Iterable, Iterator, List, Optional, Tuple
 
     from queuectl_lib.store.database import Database
     from queuectl_lib.values import Fields
 
-COUNT_DUE = (
-    "SELECT (SELECT count(*) FROM jobs WHERE lane = 0)"
-    " + (SELECT count(*) FROM jobs WHERE lane = 1 AND next_run_at <= ?)"
-)
-# Waiting since: what was given back keeps its old next_run_at, and has waited only since it was touched.
-OVERDUE = (
-    "SELECT id, max(next_run_at, updated_at) AS since FROM jobs"
-    " WHERE lane = %d AND next_run_at < ? AND updated_at < ?"
-    " ORDER BY since LIMIT 1"
-)
-OVERDUE_IN_LANE = (OVERDUE % 0, OVERDUE % 1)
+MANY_DUE = 10000  # due jobs are counted so far: of a million nobody wants to wait for the number
+SOME_DUE = "SELECT 1 %s LIMIT ?" % looking.DUE_IN_ORDER
+SOME_FALLEN_DUE = "SELECT 1 FROM jobs INDEXED BY jobs_later WHERE lane = 1 AND next_run_at <= ? LIMIT ?"
+OVERDUE = "SELECT id, next_run_at, updated_at FROM jobs INDEXED BY %s AND next_run_at < ? ORDER BY next_run_at"
+OVERDUE_OF_PRIORITY = OVERDUE % "jobs_due WHERE lane = 0 AND priority = ?"
+OVERDUE_IN_LANE = (OVERDUE % "jobs_due WHERE lane = 0", OVERDUE % "jobs_later WHERE lane = 1")
+MANY_PRIORITIES = 1000  # so many are asked for one by one
 
 
 def due_work(database: Database, now: float, before: float) -> Tuple[int, int, Optional[Tuple[str, str]]]:
-    """How many jobs are due, how many are under way; which has been due longest, since before *before*."""
+    """How many jobs are due, how many are under way; which has been due longest, since before *before*.
+
+    More than MANY_DUE that are due are not counted on.
+    """
     limit = times.utc_text(max(times.FIRST_TIME, before))
-    waiting: List[Tuple[str, str]] = []
     try:
         with database.reading() as connection:
-            due = connection.execute(COUNT_DUE, (times.utc_text(now),)).fetchone()[0]
+            connection.text_factory = opening.text_or_bytes
+            due = len(connection.execute(SOME_DUE, (MANY_DUE + 1,)).fetchall())
+            due += len(connection.execute(SOME_FALLEN_DUE, (times.utc_text(now), MANY_DUE + 1)).fetchall())
             running = looking.kept_counts(connection)["processing"]
-            for statement in OVERDUE_IN_LANE:
-                found = opening.rows(connection, statement, (limit, limit))
-                waiting += [(opening.as_text(row["since"]), opening.as_text(row["id"])) for row in found]
+            waiting = list(overdue(connection, limit))
     except NoDatabase:
         return 0, 0, None
     return due, running, min(waiting) if waiting else None
+
+
+def overdue(connection: sqlite3.Connection, limit: str) -> Iterator[Tuple[str, str]]:
+    """Since when, and which: of those that wait since before *limit* the one of each priority that waits longest."""
+    asked: List[Tuple[str, Tuple[Any, ...]]] = [(OVERDUE_IN_LANE[1], (limit,))]
+    found = list(itertools.islice(looking.priorities(connection, 0), MANY_PRIORITIES))
+    if len(found) < MANY_PRIORITIES:
+        asked += [(OVERDUE_OF_PRIORITY, (priority, limit)) for priority in found]
+    else:
+        asked.append((OVERDUE_IN_LANE[0], (limit,)))
+    for statement, values in asked:
+        one = longest_of(connection.execute(statement, values), limit)
+        if one:
+            yield one
+
+
+def longest_of(rows: Iterable[sqlite3.Row], limit: str) -> Optional[Tuple[str, str]]:
+    """Of *rows* in the order of next_run_at: the one that waits longest.
+
+    Waiting since: what was given back keeps its old next_run_at, and has waited only since it was touched.
+    """
+    found = None
+    for row in rows:
+        due, touched = opening.as_text(row["next_run_at"]), opening.as_text(row["updated_at"])
+        if found and found[0] <= due:
+            break
+        if touched < limit and not (found and found[0] <= touched):
+            found = (max(due, touched), opening.as_text(row["id"]))
+    return found
 
 
 LAST_SUCCESS = "SELECT finished_at FROM successes WHERE unique_key = ?"

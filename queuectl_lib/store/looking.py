@@ -11,7 +11,7 @@ from queuectl_lib.store import opening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Optional, Tuple
+    from typing import Any, Dict, Iterator, List, Optional, Tuple
 
     from queuectl_lib.store.database import Database
     from queuectl_lib.values import Fields
@@ -84,6 +84,22 @@ def all_processing(connection: sqlite3.Connection) -> List[Fields]:
         if type(job["id"]) is not str:
             job["id"] = opening.as_text(job["id"])
     return jobs
+
+
+PRIORITY = "SELECT priority FROM jobs INDEXED BY %s WHERE lane = %d%s ORDER BY priority DESC LIMIT 1"
+PRIORITIES = (  # of what is due, of what waits: the first, and the next one
+    (PRIORITY % ("jobs_due", 0, ""), PRIORITY % ("jobs_due", 0, " AND priority < ?")),
+    (PRIORITY % ("jobs_crowd", 1, ""), PRIORITY % ("jobs_crowd", 1, " AND priority < ?")),
+)
+
+
+def priorities(connection: sqlite3.Connection, lane: int) -> Iterator[Any]:
+    """The priorities that occur in a lane, highest first, each found by itself: there are few of them, as a rule."""
+    first, following = PRIORITIES[lane]
+    found = opening.rows(connection, first)
+    while found:
+        yield found[0]["priority"]
+        found = opening.rows(connection, following, (found[0]["priority"],))
 
 
 DUE_IN_ORDER = "FROM jobs INDEXED BY jobs_due WHERE lane = 0 ORDER BY priority DESC, next_run_at, seq"

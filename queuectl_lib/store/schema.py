@@ -139,6 +139,8 @@ MIGRATIONS = [
     [
         # The first in the order of claims of a hundred thousand that fall due at once.
         "CREATE INDEX jobs_crowd ON jobs ({plain:lane, }priority DESC, next_run_at) {where:lane = 1}",
+        # The newest completed behind a million that wait: 8 bytes a job, 2 microseconds. (Lane is null in all of them.)
+        "CREATE INDEX jobs_completed ON jobs ({plain:state, }lane) {where:state = 'completed'}",
     ],
 ]
 

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from queuectl_lib.values import Fields
 
 LIST_JOBS = "SELECT seq, %s FROM jobs ORDER BY seq DESC LIMIT ?" % fields.SHOWN_COLUMNS
-LIST_COMPLETED = "SELECT seq, %s FROM jobs WHERE state = 'completed' ORDER BY seq DESC LIMIT ?" % fields.SHOWN_COLUMNS
+LIST_COMPLETED = (
+    "SELECT seq, %s FROM jobs INDEXED BY jobs_completed WHERE state = 'completed' AND lane IS NULL"
+    " ORDER BY seq DESC LIMIT ?" % fields.SHOWN_COLUMNS
+)
 LIST_OPEN = (
     "SELECT seq, %s FROM jobs INDEXED BY jobs_open WHERE state = ? AND state <> 'completed'"
     " ORDER BY seq DESC LIMIT ?" % fields.SHOWN_COLUMNS

@@ -528,8 +528,8 @@ def test_the_claim_walks_the_index_of_due_jobs_without_sorting(filled):
     [
         (claiming.SOME_FALLEN_DUE, (times.utc_text(NOW), 2), "jobs_later"),
         (claiming.PROMOTE_DUE, (times.utc_text(NOW),), "jobs_later"),
-        (claiming.TOP_PRIORITY, (), "jobs_crowd"),
-        (claiming.NEXT_PRIORITY, (0,), "jobs_crowd"),
+        (looking.PRIORITIES[1][0], (), "jobs_crowd"),
+        (looking.PRIORITIES[1][1], (0,), "jobs_crowd"),
         (looking.NEXT_DUE, (), "jobs_later"),
         (looking.PROCESSING, (), "jobs_open"),
     ],
