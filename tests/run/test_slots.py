@@ -1,5 +1,6 @@
 """Several jobs at once in one worker: when one more begins, and that each is followed by itself."""
 
+import json
 import os
 import signal
 import subprocess
@@ -366,6 +367,25 @@ def test_of_a_row_of_orphans_a_worker_adopts_as_many_as_it_has_slots(home):
     assert [home.state(job) for job in jobs] == ["completed"] * 5
     assert sorted(ledger(home)) == ["begun"] * 5 + ["done"] * 5
     assert roster.members(home.queue.folder) == []
+
+
+@posix_only
+def test_a_hundred_jobs_outlive_all_workers_twice_and_each_runs_once(home):
+    os.mkfifo(os.path.join(home.path, "gate"))
+    waits = {"command": "echo begun >> ledger; read line < gate; echo done >> ledger", "cwd": home.path}
+    home.run("enqueue", "-", input=(json.dumps(waits) + "\n") * 100)
+    process = home.start("--count", "100", "--processes", "4")
+    begun(home, 100)
+    for adopted in (100, 200):
+        for worker in home.workers():
+            os.kill(worker["pid"], signal.SIGKILL)
+        wait_until(lambda n=adopted: contents(process.log).count(" adopted from ") == n, "%d adoptions" % adopted, 60)
+    with open(os.path.join(home.path, "gate"), "w") as gate:
+        gate.write("go\n" * 100)
+        gate.flush()
+        wait_until(lambda: home.run("status", "--json").json["completed"] == 100, "all to end", 60)
+    assert sorted(ledger(home)) == ["begun"] * 100 + ["done"] * 100
+    assert {job["attempts"] for job in home.run("list", "--json", "--limit", "100").json} == {1}
 
 
 # ---------------------------------------------------------------- what a row must not cost
