@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import time
 
 from queuectl_lib.errors import QueueError
 from queuectl_lib.host import processes
@@ -13,9 +14,12 @@ from queuectl_lib.store import looking, tidying
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Optional, Set, Tuple, Type
+    from typing import Any, Iterator, Optional, Set, Tuple, Type
 
     from queuectl_lib.store.database import Database
+
+
+TIDY_SECONDS = 0.05  # of each turn: nobody waits longer for it to start, or to heed a stop
 
 
 class Chore:
@@ -70,18 +74,29 @@ class Keeper(Chore):
 class Tidier(Chore):
     """Removes what the dead left in the folder: at the start, and whenever a worker has died.
 
-    Once for all workers, for it may have to read of every attempt there is.
+    Once for all workers, and a little at each turn, for it may have to read of every attempt there is.
     """
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self.is_wanted = True
+        self.parts: Optional[Iterator[None]] = None  # of what is under way
 
     def turn(self) -> None:
-        if self.is_wanted:
-            self.is_wanted = False
-            with contextlib.suppress(QueueError, OSError):
-                tidying.tidy(self.database)
+        began = time.monotonic()
+        while self.parts or self.is_wanted:
+            if not self.parts:
+                self.is_wanted = False
+                self.parts = tidying.in_parts(self.database)
+            self._go_on()
+            if time.monotonic() - began >= TIDY_SECONDS:
+                break
+
+    def _go_on(self) -> None:
+        with contextlib.suppress(QueueError, OSError):
+            for _ in self.parts or ():
+                return
+        self.parts = None
 
     def mourn(self) -> None:
         self.is_wanted = True

@@ -9,7 +9,7 @@ from queuectl_lib.store import tidying
 @pytest.fixture
 def tidied(monkeypatch):
     found = []
-    monkeypatch.setattr(tidying, "tidy", found.append)
+    monkeypatch.setattr(tidying, "in_parts", lambda database: found.append(database) or iter(()))
     return found
 
 
@@ -24,6 +24,45 @@ def test_a_supervisor_tidies_when_it_begins_and_whenever_a_worker_has_died_and_e
     all_of_them.turn()
     assert len(tidied) == 2
     all_of_them.close()
+
+
+def test_a_turn_that_has_used_its_time_leaves_the_rest_of_the_tidying_to_the_next(queue, monkeypatch):
+    done = []
+
+    def three_parts(database):
+        for part in range(3):
+            done.append(part)
+            yield
+        done.append("removed")
+
+    monkeypatch.setattr(chores, "TIDY_SECONDS", 0)
+    monkeypatch.setattr(tidying, "in_parts", three_parts)
+    tidier = chores.Tidier(queue.database)
+    for count in range(1, 3):
+        tidier.turn()
+        assert len(done) == count
+    tidier.mourn()  # from the beginning, once this is done
+    for _ in range(2):
+        tidier.turn()
+    assert done == [0, 1, 2, "removed"]
+    for _ in range(5):
+        tidier.turn()
+    assert done == [0, 1, 2, "removed"] * 2
+
+
+def test_a_tidying_that_fails_is_not_begun_again(queue, monkeypatch):
+    begun = []
+
+    def refused(database):
+        begun.append(database)
+        raise OSError
+        yield
+
+    monkeypatch.setattr(tidying, "in_parts", refused)
+    tidier = chores.Tidier(queue.database)
+    tidier.turn()
+    tidier.turn()
+    assert len(begun) == 1
 
 
 def test_the_keeper_keeps_a_connection_open_until_the_supervisor_leaves(queue):
