@@ -30,6 +30,11 @@ def boot_id() -> str:
         return UNKNOWN_BOOT
 
 
+def is_another_boot(before: str, now: str) -> bool:
+    """True where the host is known to have been started again between the two: what is unknown proves nothing."""
+    return before != now and UNKNOWN_BOOT not in (before, now)
+
+
 def cores() -> int:
     """How many processors this process may use, at least 1."""
     if sys.platform == "linux":

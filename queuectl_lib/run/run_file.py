@@ -106,15 +106,15 @@ def never_began(status: Dict[str, str]) -> bool:
 
 
 def began_monotonic(status: Dict[str, str]) -> Optional[float]:
-    """When an attempt began on the monotonic clock of this boot, None for one of another boot."""
+    """When an attempt began on the monotonic clock of this boot, None for one that is known to be of another."""
     words = status.get("start", "").split()
-    return float(words[1]) if words and words[0] == processes.boot_id() else None
+    return float(words[1]) if words and not is_of_another_boot(status) else None
 
 
 def is_of_another_boot(status: Dict[str, str]) -> bool:
     """True where the host is known to have been started again since."""
-    before, now = status.get("start", "").split(" ")[0], processes.boot_id()
-    return before not in ("", now, processes.UNKNOWN_BOOT) and now != processes.UNKNOWN_BOOT
+    before = status.get("start", "").split(" ")[0]
+    return before != "" and processes.is_another_boot(before, processes.boot_id())
 
 
 def watcher_seen_from_here(status: Dict[str, str]) -> Optional[int]:

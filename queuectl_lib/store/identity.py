@@ -10,7 +10,7 @@
 
     folder or file as noted           the same queue. `mv` within a file system changes only the path,
                                       as does another mount of the same disk: the inode stays.
-    else, another boot than noted     nothing that ran then lives: noted anew, whatever it is.
+    else, known for another boot      nothing that ran then lives: noted anew, whatever it is.
     else, path and inodes as noted    mounted again, so nothing that ran then lives; or the image of a disk, copied
                                       whole, whose original may live on elsewhere: noted anew, quietly.
     else                              a copy: cp, tar and rsync make new inodes, a snapshot is another
@@ -21,8 +21,8 @@ original counts as interrupted, what earlier attempts left running there is forg
 The id stands in the environment of each job (QUEUECTL_QUEUE), beside its token: both must be right for a
 process to be one of ours. A database without a note (from before, or never worked on) is noted quietly.
 
-*Limits:* a move to another file system is a copy and a deletion; where the boot has no id (macOS, Windows)
-a copy that is taken back after a restart of the host counts as a copy.
+*Limits:* a move to another file system is a copy and a deletion; where the boot has no id (macOS, Windows, a
+/proc that hides it) a copy that is taken back after a restart of the host counts as a copy.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def verdict(noted: Optional[Fields], here: Fields) -> str:
         return NEW
     if noted["folder"] == here["folder"] or noted["file"] == here["file"]:
         return SAME
-    if noted["boot"] != here["boot"]:
+    if processes.is_another_boot(noted["boot"], here["boot"]):
         return NEW
     is_there_again = all(inode(noted[key]) == inode(here[key]) for key in ("folder", "file"))
     return NEW if noted["path"] == here["path"] and is_there_again else COPY

@@ -302,12 +302,15 @@ HERE = {"id": "", "folder": "8:100", "file": "8:101", "path": "/a/q.db", "boot":
         ({"folder": "8:200", "file": "8:201"}, "copy"),  # the original was moved away, or restored over
         ({"folder": "8:200", "file": "8:201", "path": "/b/q.db"}, "copy"),
         ({"folder": "8:200", "file": "8:201", "path": "/b/q.db", "boot": "before"}, "new"),
+        ({"folder": "8:200", "file": "8:201", "path": "/b/q.db", "boot": "unknown"}, "copy"),  # that proves no restart
     ],
     ids=str,
 )
 def test_what_is_noted_and_what_is_here_tell_a_move_from_a_copy(changed, expected):
     noted = None if changed is None else dict(HERE, **changed)
     assert identity.verdict(noted, HERE) == expected
+    if changed and changed.get("boot") == "unknown":  # and the other way round
+        assert identity.verdict(dict(noted, boot="now"), dict(HERE, boot="unknown")) == expected
 
 
 def test_a_queue_on_which_nothing_ever_ran_is_noted_quietly(home, tmp_path, copies):

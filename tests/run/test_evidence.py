@@ -96,6 +96,27 @@ def test_the_process_of_another_namespace_or_boot_is_not_looked_for_by_its_numbe
         assert watcher(START.replace(processes.boot_id(), "another-boot")) is None
 
 
+@pytest.mark.parametrize(
+    "noted, now, began",
+    [
+        ("one", "one", 12.5),
+        ("one", "two", None),
+        ("unknown", "one", 12.5),  # begun behind a /proc that hides it
+        ("one", "unknown", 12.5),  # looked at from there
+        ("unknown", "unknown", 12.5),
+    ],
+)
+def test_a_boot_that_is_not_known_proves_no_restart(told, tmp_path, monkeypatch, noted, now, began):
+    """Else an orphan would lose its age, and with it who was there before it, and is not to be ended with it."""
+    monkeypatch.setattr(processes, "boot_id", lambda: now)
+    path = str(tmp_path / (TOKEN + ".run"))
+    told(START.replace(START.split()[1], noted, 1) + "pid 7\n")
+    status = run_file.read_status(path)
+    assert run_file.began_monotonic(status) == began
+    assert run_file.is_of_another_boot(status) == (began is None)
+    assert run_file.watcher_of(path) == (None if began is None else (7, began))
+
+
 # ---------------------------------------------------------------- orphans by what is there
 
 
