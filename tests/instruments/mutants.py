@@ -173,7 +173,7 @@ MUTANTS = [
     Mutant(
         "another user's rollback journal is not looked at",
         17,
-        [("queuectl_lib/store/database.py", '"-shm", "-journal")', '"-shm")')],
+        [("queuectl_lib/store/database.py", '("", *opening.BESIDE)', '("", "-wal", "-shm")')],
         "promises/test_trust.py::test_a_journal_of_a_neighbour_is_not_played_back",
     ),
     Mutant(
