@@ -1,6 +1,7 @@
 """Users who share a host: each has a home of his own, and the program where he may only read it."""
 
 import os
+import struct
 import subprocess
 
 import pytest
@@ -68,3 +69,17 @@ class User:
         for folder, folders, files in os.walk(self.home):
             found |= {os.lstat(os.path.join(folder, name)).st_uid for name in folders + files}
         return found
+
+
+def share(path, which="access"):
+    """Let NEIGHBOUR do all to *path*, as `setfacl -m u:UID:rwx` does: the mask shows as the bits of its group.
+
+    As "default" list it is for all that is made in it. Skips the test where there are no such lists.
+    """
+    nobody, own = 0xFFFFFFFF, os.stat(path).st_mode >> 6 & 7
+    entries = [(0x01, own, nobody), (0x02, 7, NEIGHBOUR), (0x04, 0, nobody), (0x10, 7, nobody), (0x20, 0, nobody)]
+    text = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    try:
+        os.setxattr(path, "system.posix_acl_" + which, text)
+    except (OSError, AttributeError):
+        pytest.skip("no access lists on this file system")

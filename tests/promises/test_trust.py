@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import sqlite3
-import struct
 import subprocess
 import sys
 import tempfile
@@ -12,7 +11,7 @@ import tempfile
 import pytest
 from helpers.bundle import copy_bundle
 from helpers.marks import posix_only
-from helpers.neighbours import NEIGHBOUR, User, needs_root
+from helpers.neighbours import NEIGHBOUR, User, needs_root, share
 from helpers.users import python_of_nobody
 
 from queuectl_lib.errors import HostError
@@ -332,24 +331,42 @@ def test_settings_may_be_kept_elsewhere_behind_a_link_of_ones_own(alice):
 # ---------------------------------------------------------------- what a group can write
 
 
-def access_list(uid):
-    """The list that gives *uid* all rights, as `setfacl -m u:UID:rwx` does: the mask shows as the group's bits."""
-    nobody = 0xFFFFFFFF
-    entries = [(0x01, 7, nobody), (0x02, 7, uid), (0x04, 0, nobody), (0x10, 7, nobody), (0x20, 0, nobody)]
-    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
-
-
 def test_a_list_of_further_users_is_no_private_group(home):
     home.add("true")
     os.chmod(home.path, 0o770)  # of the group root, which has no other member
     home.run("list")
-    try:
-        os.setxattr(home.path, "system.posix_acl_access", access_list(NEIGHBOUR))
-    except (OSError, AttributeError):
-        pytest.skip("no access lists on this file system")
+    share(home.path)
     assert os.stat(home.path).st_mode & 0o777 == 0o770
     for words in (["list"], ["add", "true"], ["worker", "start", "--drain"]):
         assert "%s can be written by other users" % home.path in home.run(*words, code=3).stderr
+
+
+@pytest.mark.parametrize("name", ["queuectl.db", "queuectl.db.d", "queuectl.db.d/attempts", "config.json"])
+def test_a_list_that_lets_another_user_write_a_file_of_the_home_is_noticed(home, name):
+    home.run("config", "set", "grace", "5")
+    home.add("true")
+    path = os.path.join(home.path, name)
+    share(path)
+    for words in (["list"], ["add", "true"], ["worker", "start", "--drain"]):
+        assert "%s can be written by other users" % path in home.run(*words, code=3).stderr
+    os.chmod(path, os.stat(path).st_mode & 0o755)  # the mask, so whoever is on the list may only read
+    home.run("list")
+    assert name == "config.json" or os.stat(path).st_mode & 0o077 == 0, "nor that"
+
+
+def test_what_is_made_in_a_home_whose_list_is_handed_down_is_private(home):
+    """Where a folder has defaults (`setfacl -d`) no umask counts, but the mode that is asked for does."""
+    os.makedirs(home.path, mode=0o700, exist_ok=True)
+    share(home.path, "default")
+    home.run("config", "set", "grace", "5")
+    home.add("echo hello; exit 1", "--max-retries", "0")
+    home.drain()
+    home.run("worker", "start", "--background")
+    found = [os.path.join(folder, name) for folder, _, names in os.walk(home.db + ".d") for name in names + ["."]]
+    found += [os.path.join(home.path, name) for name in os.listdir(home.path)]
+    assert len(found) > 8
+    assert [path for path in found if os.stat(path).st_mode & 0o070] == [], "the mask"
+    home.run("worker", "stop")
 
 
 def test_a_group_that_is_the_primary_one_of_another_user_is_not_ones_own(tmp_path, monkeypatch):

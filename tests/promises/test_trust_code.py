@@ -14,7 +14,7 @@ from helpers.bundle import ROOT, copy_bundle
 from helpers.home import contents
 from helpers.installed import Copy
 from helpers.marks import posix_only
-from helpers.neighbours import NEIGHBOUR, User, needs_root
+from helpers.neighbours import NEIGHBOUR, User, needs_root, share
 from helpers.users import python_of_nobody
 from helpers.waiting import wait_until
 
@@ -121,6 +121,19 @@ def test_no_command_loads_what_others_can_write(copy):
             assert said == "queuectl: error: %s can be written by other users: chmod go-w it first\n" % path
         os.chmod(path, mode)
     assert copy.run("list").stdout == ""
+
+
+@needs_root
+@pytest.mark.parametrize(
+    "name", [".", "queuectl.py", "storage.py", "queuectl_lib", "queuectl_lib/__init__.py", "queuectl_lib/store"]
+)
+def test_code_that_a_list_of_further_users_lets_another_user_write_is_refused(copy, name):
+    """The mask of the list shows as what the group may do; of root's group there is nobody else."""
+    copy.run("initdb")
+    path = os.path.join(copy.path, name)
+    share(path)
+    for words in (["list"], ["add", "true"], ["worker", "start", "--drain"]):
+        assert " can be written by other users" in copy.run(*words, code=3).stderr
 
 
 @posix_only
