@@ -792,6 +792,19 @@ MUTANTS = [
         "promises/test_vanishing.py::test_workers_of_a_renamed_home_let_go_and_the_next_one_adopts",
     ),
     Mutant(
+        "workers go on with the database of another queue",
+        23,
+        [("queuectl_lib/run/standing.py", "elif self._is_another(database):", "elif False:")],
+        "promises/test_vanishing.py::test_a_database_that_was_restored_from_a_backup_of_its_own_is_followed",
+    ),
+    Mutant(
+        "an attempt that a trigger ignores is recorded nowhere",
+        4,
+        [("queuectl_lib/store/claiming.py", "    opening.refuse_ignored(1 - inserted.rowcount)\n", "")],
+        "promises/test_damaged_rows.py::"
+        "test_a_job_whose_attempt_a_trigger_ignores_is_neither_begun_nor_completed_without_one[INSERT]",
+    ),
+    Mutant(
         "a swept folder counts as a deleted queue",
         25,
         [("queuectl_lib/run/standing.py", " and not self._is_swept(database):", ":")],
