@@ -61,7 +61,7 @@ from queuectl_lib.run.quiet import Quiet
 from queuectl_lib.run.slots import Slots
 from queuectl_lib.run.spare_files import SpareFiles
 from queuectl_lib.settings import ConfigFile
-from queuectl_lib.store import aftermath, claiming, folder, looking, opening, presence, stops  # noqa: F401 - of storage
+from queuectl_lib.store import aftermath, claiming, folder, looking, opening, presence, steps, stops  # noqa: F401
 from storage import Queue
 
 TYPE_CHECKING = False

@@ -146,7 +146,7 @@ class Database:
         with opening.closed_on_error(opened):
             if opened.execute("PRAGMA application_id").fetchone()[0] != schema.APPLICATION_ID:
                 raise HostError("%s is a database of another program: choose another db_path" % self.path)
-            if schema.version_of(opened, self.path) < len(schema.MIGRATIONS):
+            if schema.version_of(opened, self.path) < schema.FORMAT:
                 self._upgrade(opened, gated)
         return opened
 

@@ -7,7 +7,7 @@ from queuectl_lib import settings
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.settings import Settings
-from queuectl_lib.store import looking, showing
+from queuectl_lib.store import looking, schema, showing, steps
 from queuectl_lib.store.output import Output
 
 NOW = 1800000000.0
@@ -73,3 +73,9 @@ def in_full(queue, identifier):
             kept = Output(queue.database, attempt, stream)
             attempt[stream] = kept.read(0, kept.size) if attempt[stream] else None
     return job
+
+
+def know_steps(monkeypatch, known):
+    """This program, as if the steps of the schema were these."""
+    monkeypatch.setattr(steps, "MIGRATIONS", known)
+    monkeypatch.setattr(schema, "FORMAT", len(known))

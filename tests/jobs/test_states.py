@@ -18,7 +18,7 @@ from queuectl_lib.jobs import states
 from queuectl_lib.jobs.attempts import Claim
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.jobs.ids import MadeId
-from queuectl_lib.store import bulk, finding, looking, pruning, schema
+from queuectl_lib.store import bulk, finding, looking, pruning, schema, steps
 
 PAIRS = list(itertools.product(states.STATES, states.STATES))
 
@@ -200,7 +200,7 @@ def newest():
     """The newest schema in memory, by the same statements."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
     connection.row_factory = sqlite3.Row
-    for statements in schema.MIGRATIONS:
+    for statements in steps.MIGRATIONS:
         for statement in statements:
             connection.execute(schema.fitting(statement))
     yield connection

@@ -22,7 +22,7 @@ from queuectl_lib.host import locks
 from queuectl_lib.jobs import attempts
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
-from queuectl_lib.store import claiming, finding, looking, schema, showing
+from queuectl_lib.store import claiming, finding, looking, schema, showing, steps
 from storage import Queue
 
 # ---------------------------------------------------------------- order
@@ -164,7 +164,7 @@ def test_no_statement_needs_a_newer_sqlite(pattern):
 
 def test_only_where_it_is_known_does_an_index_become_partial(monkeypatch):
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 7, 17))
-    newest = [schema.fitting(statement) for steps in schema.MIGRATIONS for statement in steps]
+    newest = [schema.fitting(statement) for steps in steps.MIGRATIONS for statement in steps]
     assert not [one for one in newest if "INDEX" in one and "WHERE" in one]
     connection = sqlite3.connect(":memory:")
     for statement in newest:

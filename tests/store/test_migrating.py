@@ -12,17 +12,17 @@ import pytest
 from helpers.bundle import ROOT
 from helpers.marks import posix_only
 from helpers.processes import all_at_once
-from helpers.queue import NOW, raw_file
+from helpers.queue import NOW, know_steps, raw_file
 
 import queuectl
 from queuectl_lib.errors import HostError
 from queuectl_lib.host import files
 from queuectl_lib.jobs.fields import JobMaker
-from queuectl_lib.store import looking, opening, schema, showing
+from queuectl_lib.store import looking, opening, schema, showing, steps
 from queuectl_lib.store.database import Database
 from storage import Queue
 
-KNOWN = len(schema.MIGRATIONS)
+KNOWN = schema.FORMAT
 NEW_STEP = ["ALTER TABLE jobs ADD COLUMN colour TEXT", "UPDATE jobs SET colour = 'red'"]
 
 # Every command that opens the database, reading or writing.
@@ -198,10 +198,14 @@ def test_an_empty_file_is_filled_like_a_missing_one(home):
 # ---------------------------------------------------------------- upgrading
 
 
+def test_the_format_is_the_number_of_the_last_step():
+    assert schema.FORMAT == len(steps.MIGRATIONS)
+
+
 @pytest.fixture
 def newer_program(monkeypatch):
     """This program, one version further on."""
-    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS + [NEW_STEP])
+    know_steps(monkeypatch, steps.MIGRATIONS + [NEW_STEP])
 
 
 def backups(queue):
@@ -244,7 +248,7 @@ def test_an_older_database_is_backed_up_beside_itself_before_it_is_upgraded(queu
 
 
 def test_a_backup_can_be_put_back_and_used_by_the_older_program(queue, monkeypatch):
-    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS + [NEW_STEP])
+    know_steps(monkeypatch, steps.MIGRATIONS + [NEW_STEP])
     queue.enqueue(row_for("made by the newer one".replace(" ", "-")))
     monkeypatch.undo()
     with pytest.raises(HostError, match="newer"):
@@ -276,7 +280,7 @@ def test_a_backup_is_private_whatever_the_umask(queue, newer_program):
 def test_a_failing_step_leaves_the_old_version_intact(queue, monkeypatch, broken):
     with raw_file(queue.path) as connection:
         before = list(connection.iterdump())
-    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS + [NEW_STEP + [broken]])
+    know_steps(monkeypatch, steps.MIGRATIONS + [NEW_STEP + [broken]])
     for _ in range(2):
         with pytest.raises((HostError, sqlite3.IntegrityError)):
             looking.counts(queue.database)
@@ -290,7 +294,7 @@ def test_a_failing_step_leaves_the_old_version_intact(queue, monkeypatch, broken
 
 def test_two_steps_are_one_upgrade(queue, monkeypatch):
     second = ["ALTER TABLE jobs ADD COLUMN size INTEGER"]
-    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS + [NEW_STEP, second])
+    know_steps(monkeypatch, steps.MIGRATIONS + [NEW_STEP, second])
     looking.counts(queue.database)
     assert version_of(queue.path) == KNOWN + 2
     assert backups(queue) == ["q.db.v%d.backup" % KNOWN]
@@ -322,8 +326,9 @@ UPGRADER = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import storage
-from queuectl_lib.store import looking, schema
-schema.MIGRATIONS.append(%r)
+from queuectl_lib.store import looking, schema, steps
+steps.MIGRATIONS.append(%r)
+schema.FORMAT += 1
 queue = storage.Queue(sys.argv[2])
 print("ready", flush=True)
 sys.stdin.readline()
@@ -541,7 +546,7 @@ def test_a_pipe_in_the_place_of_a_log_is_not_waited_for(queue):
 
 def test_an_upgrade_waits_for_the_gate(queue, monkeypatch):
     """Else its commit could race a checkpoint."""
-    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS + [NEW_STEP])
+    know_steps(monkeypatch, steps.MIGRATIONS + [NEW_STEP])
     late = Queue(queue.path, busy_seconds=0.1)
     with queue.database.gate():
         with pytest.raises(HostError, match="locked by another queuectl"):

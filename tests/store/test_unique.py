@@ -12,7 +12,7 @@ import pytest
 from helpers.bundle import ROOT
 from helpers.home import Home
 from helpers.marks import WINDOWS, posix_only
-from helpers.queue import NOW, SETTINGS, claim, settle, total
+from helpers.queue import NOW, SETTINGS, claim, know_steps, settle, total
 from helpers.waiting import wait_until
 
 from queuectl_lib import times
@@ -20,7 +20,7 @@ from queuectl_lib.errors import HostError
 from queuectl_lib.jobs import states
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.jobs.ids import MadeId
-from queuectl_lib.store import claiming, finding, health, looking, schema, showing
+from queuectl_lib.store import claiming, finding, health, looking, schema, showing, steps
 from storage import Queue
 
 AT_ONCE = SETTINGS.but(backoff_base=0)
@@ -325,7 +325,7 @@ def test_a_running_job_keeps_a_second_one_out_until_it_ends(home):
 def old(tmp_path, monkeypatch):
     """A queue of format 1 with a job in each state, as the first version wrote it."""
     with monkeypatch.context() as patch:
-        patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+        know_steps(patch, steps.MIGRATIONS[:1])
         queue = Queue(str(tmp_path / "old.db"))
         queue.database.create()
     with contextlib.closing(sqlite3.connect(queue.path)) as connection:
@@ -359,7 +359,7 @@ def test_a_database_without_keys_is_backed_up_and_upgraded_while_an_older_worker
         assert old.enqueue(row(id="new", unique="k")) == "new"
         assert old.enqueue(row(unique="k")) == "new"
         assert keeper.execute("SELECT count(*) FROM jobs").fetchone() == (len(states.STATES) + 1,)
-    assert (version(old.path), version(old.path + ".v1.backup")) == (len(schema.MIGRATIONS), 1)
+    assert (version(old.path), version(old.path + ".v1.backup")) == (schema.FORMAT, 1)
     assert finding.states_of(old.database, states.STATES) == list(states.STATES)
     assert showing.job(old.database, "completed")["unique"] is None
 
@@ -373,7 +373,7 @@ def test_what_an_older_worker_left_running_is_finished_after_the_upgrade(old):
 
 def test_an_older_program_is_refused_after_the_upgrade_and_changes_nothing(old, monkeypatch):
     old.enqueue(row(unique="k"))
-    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+    know_steps(monkeypatch, steps.MIGRATIONS[:1])
     with pytest.raises(HostError, match="newer"):
         old.exchange("w-1", [], 1, NOW, SETTINGS)
     monkeypatch.undo()
@@ -402,5 +402,5 @@ def test_an_upgrade_that_is_killed_before_its_commit_is_done_by_the_next(old):
     assert subprocess.run([sys.executable, "-c", killer, ROOT, old.path]).returncode == -9
     assert version(old.path) == 1
     wait_until(lambda: total(old) == len(states.STATES), "the upgrade", 10)
-    assert version(old.path) == len(schema.MIGRATIONS)
+    assert version(old.path) == schema.FORMAT
     assert old.enqueue(row(unique="k", run_at=times.utc_text(time.time()))) == old.enqueue(row(unique="k"))
