@@ -199,7 +199,7 @@ def test_an_empty_file_is_filled_like_a_missing_one(home):
 
 
 def test_the_format_is_the_number_of_the_last_step():
-    assert schema.FORMAT == len(steps.MIGRATIONS)
+    assert len(steps.MIGRATIONS) == schema.FORMAT
 
 
 @pytest.fixture
