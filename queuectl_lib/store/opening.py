@@ -20,7 +20,9 @@ HAS_TRUNCATE = sqlite3.sqlite_version_info >= (3, 8, 8)  # else the first commit
 
 
 def connect(path: str, busy_seconds: float, options: str = "mode=rw") -> sqlite3.Connection:
-    """A connection to the file *path*; *options* are those of an SQLite URI. Raises sqlite3.Error."""
+    """A connection to the file *path*; *options* are those of an SQLite URI. Raises sqlite3.Error and HostError."""
+    if files.is_irregular(path + "-journal"):  # SQLite would open a pipe, and wait for who writes into it
+        raise HostError(NO_FILE % errors.printable(path + "-journal"))
     connection = sqlite3.connect(uri(path, options), timeout=busy_seconds, isolation_level=None, uri=True)
     with closed_on_error(connection):
         connection.row_factory = sqlite3.Row
@@ -158,13 +160,14 @@ def is_for_want_of_memory(error: sqlite3.Error) -> bool:
 
 
 BESIDE = ("-wal", "-shm", "-journal")  # files of SQLite's own
+NO_FILE = "%s is no file, so SQLite cannot use it: move it away"
 
 
 def in_the_way(path: str) -> str:
     """What keeps SQLite from its own files beside the database *path*, for people; "" where nothing does."""
     for ending in BESIDE:
         if files.is_irregular(path + ending):
-            return "%s is no file, so SQLite cannot use it: move it away" % errors.printable(path + ending)
+            return NO_FILE % errors.printable(path + ending)
     return ""
 
 

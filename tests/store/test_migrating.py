@@ -10,6 +10,7 @@ import sys
 
 import pytest
 from helpers.bundle import ROOT
+from helpers.home import contents, wait_for_log
 from helpers.marks import posix_only
 from helpers.processes import all_at_once
 from helpers.queue import NOW, know_steps, raw_file
@@ -527,12 +528,34 @@ def test_what_stands_in_the_place_of_a_file_of_sqlite_is_named_and_no_worker_sta
     named = "%s is no file, so SQLite cannot use it: move it away" % path
     for words in (["worker", "start", "--drain"], ["worker", "start", "--background"], ["initdb"]):
         assert named in home.run(*words, code=3).stderr
-    if make is os.mkdir and ending != "-journal":  # which SQLite heeds not; a pipe it takes away
+    if make is os.mkdir or ending == "-journal":  # another pipe it takes away
         assert named in home.run("add", "true", code=3).stderr
     assert named in home.run("doctor", code=1).stdout
     assert not stat.S_ISREG(os.stat(path).st_mode)
     os.rmdir(path) if os.path.isdir(path) else os.unlink(path)
     home.drain()
+
+
+@posix_only
+def test_a_pipe_in_the_place_of_the_journal_holds_up_no_call_and_no_worker(home):
+    """SQLite opens a journal for reading, to see whether it is to be played back, and a pipe has nothing to read."""
+    process = home.start("--count", "2")
+    first = home.add("true")
+    home.wait_for_state(first, "completed")
+    pipe = home.db + "-journal"
+    os.mkfifo(pipe, 0o600)
+    named = "%s is no file, so SQLite cannot use it: move it away" % pipe
+    for words in (["add", "true"], ["list"], ["status"], ["check"], ["show", first], ["wait", first], ["prune"]):
+        assert named in home.run(*words, code=3, timeout=20).stderr
+    wait_for_log(process, "%s; trying again" % named)
+    os.unlink(pipe)
+    home.wait_for_state(home.add("true"), "completed")
+    wait_for_log(process, "the database answers again")
+    log = contents(process.log)
+    assert log.count(named) <= 2, "told by each worker once at the most: %s" % log
+    os.mkfifo(pipe, 0o600)
+    home.run("worker", "stop", timeout=60)
+    assert process.wait(timeout=20) == 0
 
 
 @posix_only
