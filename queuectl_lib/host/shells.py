@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Optional
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")  # what every shell hands on to what it starts
+OPTIONS_OF_BASH = frozenset(("SHELLOPTS", "BASHOPTS"))  # which it takes over, and no other shell does
 ODD = "queuectl.odd-name"
 PROBE = "import os, sys; sys.exit(%r not in os.environ)" % ODD
 

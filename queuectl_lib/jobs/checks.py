@@ -119,7 +119,8 @@ def check_handed_on(text: str, env: object) -> None:
     from queuectl_lib.host import shells  # needed only here, in an enqueue
     from queuectl_lib.jobs import command_text
 
-    if not (shells.hands_on("/bin/sh") or shells.bash() or command_text.is_one_program(text)):
+    has_bash = shells.bash() and not shells.OPTIONS_OF_BASH & set(env if isinstance(env, dict) else ())
+    if not (shells.hands_on("/bin/sh") or has_bash or command_text.is_one_program(text)):
         raise BadInput(
             "env: /bin/sh does not hand %s on to what a text starts: give the command as a list, or as one program"
             % errors.shown(odd[0])

@@ -89,12 +89,18 @@ def functions_among(names: Iterable[str]) -> FrozenSet[str]:
 
 def acts_on_shells(names: Iterable[str]) -> bool:
     """True where one of the variables *names* makes a shell do something else."""
-    return any(name in ("SHELLOPTS", "BASHOPTS", "POSIXLY_CORRECT") for name in names)
+    return any(name in shells.OPTIONS_OF_BASH or name == "POSIXLY_CORRECT" for name in names)
 
 
 def text_shell(shell: str, names: Iterable[str]) -> List[str]:
-    """The words before a text that is to hand on the variables *names*: *shell*, or a bash that does as a sh."""
+    """The words before a text that is to hand on the variables *names*: *shell*, or a bash that does as a sh.
+
+    That bash would heed names that mean nothing to *shell*. Functions it leaves alone where it is told to (-p, with
+    which it leaves CDPATH alone, too); beside its own options *shell* has the text, and drops what it always drops.
+    """
+    names = set(names)
     bash = None
-    if not all(map(shells.NAME.match, names)) and not shells.hands_on(shell):
+    if not all(map(shells.NAME.match, names)) and not names & shells.OPTIONS_OF_BASH and not shells.hands_on(shell):
         bash = shells.bash()
-    return [bash, "--posix", "-O", "xpg_echo", "-c"] if bash else [shell, "-c"]
+    apart = ["-p"] if functions_among(names) else []
+    return [bash, "--posix", *apart, "-O", "xpg_echo", "-c"] if bash else [shell, "-c"]

@@ -284,6 +284,40 @@ def test_one_that_is_named_like_what_the_watcher_uses_is_kept_from_it(queue, tmp
     assert ran(queue, "echo x; exit 4") == (4, "x\n", "")
 
 
+@needs_bash
+@pytest.mark.parametrize("options", [{"SHELLOPTS": "noexec"}, {"SHELLOPTS": "braceexpand:errexit"}])
+@pytest.mark.parametrize("odd", [{"a__dot__b": "1"}, {"BASH_FUNC_ml%%": "() { :; }"}, {}], ids=str)
+def test_what_only_bash_heeds_changes_no_text_that_sh_runs(queue, shell, worker_env, options, odd):
+    """As a script with `set -e; export SHELLOPTS` starts the workers, where environment modules export functions."""
+    if shells.hands_on(launching.SHELL):
+        pytest.skip("this sh heeds it as well")
+    worker_env(**options, **odd)
+    assert ran(queue, "false; echo ran; exit 3") == (3, "ran\n", "")
+    assert ran(queue, "false; echo $X; exit 3", env={"X": "own"}) == (3, "own\n", "")
+
+
+@needs_bash
+def test_a_function_of_bash_changes_no_text_that_sh_runs(queue, shell):
+    if shells.hands_on(launching.SHELL):
+        pytest.skip("this sh takes it for a function")
+    env = {"BASH_FUNC_touch%%": "() { echo fake; }", "a.b": "c"}
+    code = "import os; print(os.path.exists('made'), sorted(set(os.environ) & %r))" % set(env)
+    script(queue, "look", "#!%s\n%s\n" % (sys.executable, code))
+    assert ran(queue, "touch made; ./look", env=env) == (0, "True %r\n" % sorted(env), "")
+
+
+def test_what_neither_sh_nor_bash_could_hand_on_is_refused(monkeypatch):
+    monkeypatch.setattr(shells, "hands_on", lambda shell: False)
+    monkeypatch.setattr(shells, "bash", lambda: "/bin/bash")
+    maker = JobMaker(0, "/", 0o022, NOW)
+    for env in ({"a.b": "c"}, {"SHELLOPTS": "errexit"}):
+        maker.row({"command": "x; y", "env": env})
+    both = {"a.b": "c", "SHELLOPTS": "errexit"}
+    maker.row({"command": ["x", "y"], "env": both})
+    with pytest.raises(BadInput, match='env: /bin/sh does not hand "a.b" on'):
+        maker.row({"command": "x; y", "env": both})
+
+
 # ---------------------------------------------------------------- bash as /bin/sh
 
 
