@@ -50,6 +50,10 @@ class Mutant:
                 file.write(text.replace(old, new))
 
 
+PROMOTE_EARLIEST = (
+    "        earliest = [(row[0],) for row in connection.execute(SOME_FALLEN_DUE, (now_text, CROWD))]\n"
+    "        connection.executemany(PROMOTE_ONE, earliest)\n"
+)
 SIMULATION = "store/test_simulation.py::test_workers_that_die_between_any_two_calls_leave_the_queue_as_it_must_be"
 
 MUTANTS = [
@@ -833,6 +837,24 @@ MUTANTS = [
         9,
         [("queuectl_lib/host/sight.py", "TOGETHER.look.began <= since", "False")],
         "host/test_sight.py::test_what_ends_behind_the_look_of_another_is_not_judged_by_it",
+    ),
+    Mutant(
+        "a crowd that falls due is put in line in one go",
+        10,
+        [("queuectl_lib/store/claiming.py", "if fallen > CROWD:", "if False:")],
+        "store/test_crowds.py::test_of_a_crowd_that_falls_due_one_claim_promotes_a_part",
+    ),
+    Mutant(
+        "of a crowd the earliest are put in line, not the best",
+        5,
+        [("queuectl_lib/store/claiming.py", "        promote_best(connection, now_text)\n", PROMOTE_EARLIEST)],
+        "store/test_crowds.py::test_the_order_holds_among_more_than_one_claim_promotes",
+    ),
+    Mutant(
+        "a text is run under options that only bash heeds",
+        22,
+        [("queuectl_lib/run/carrying.py", "and not names & shells.OPTIONS_OF_BASH ", "")],
+        "run/test_carrying.py::test_what_only_bash_heeds_changes_no_text_that_sh_runs",
     ),
     Mutant(
         "what a job inherits can write its evidence",
