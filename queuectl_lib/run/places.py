@@ -26,16 +26,24 @@ class Places:
         self.name = name
         self.is_limited = is_limited
         self.are_taken = False  # by others: some of ours have to wait
+        self.was_counted = False  # once
         self.lock: Optional[int] = None
 
     def most(self, wanted: int, own: int, all_up: bool) -> int:
-        """How many slots there may be now, of as many as are *wanted*; we have *own*, on workers *all_up* or not."""
+        """How many slots there may be now, of as many as are *wanted*; we have *own*, on workers *all_up* or not.
+
+        Raises HostError where that could be told not even once: what is in the way of that would be in that of a start.
+        """
         if not self.is_limited:
             return wanted
         try:
-            return self._counted(wanted, own, all_up)
-        except (HostError, OSError):  # who else is there cannot be told now
-            return own
+            found = self._counted(wanted, own, all_up)
+        except (HostError, OSError) as error:  # who else is there cannot be told now
+            if own or self.was_counted:
+                return own
+            raise HostError("cannot start a worker: %s" % (getattr(error, "strerror", None) or error)) from None
+        self.was_counted = True
+        return found
 
     def _counted(self, wanted: int, own: int, all_up: bool) -> int:
         found = min(own, wanted)

@@ -1,6 +1,7 @@
 """Ensuring: `worker start --ensure` may be called at any time by anybody, and `--max-time` ends what it starts."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -239,6 +240,28 @@ def test_who_has_counted_lets_nobody_count_until_what_it_starts_is_up(home):
     assert one.most(2, 2, True) == 2
     assert two.most(2, 0, True) == 2, "they are up, and those who live are counted now (here nobody)"
     two.let_go()
+
+
+@posix_only
+@pytest.mark.parametrize("limit", [[], ["--max-time", "2s"]], ids=["no end", "a max-time"])
+@pytest.mark.parametrize("descriptors", [9, 11])
+def test_a_supervisor_that_lacks_descriptors_from_the_beginning_says_so(home, descriptors, limit):
+    """What keeps it from counting the workers of others is not that these have taken all places."""
+    home.run("initdb")
+    words = ["/bin/sh", "-c", 'ulimit -n %d; exec "$@"' % descriptors, "sh"] + home.command("worker", "start", *limit)
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=home.environment(), timeout=60)
+    said = done.stderr.decode()
+    wanted = r"\nqueuectl: error: cannot start a worker: .*Too many open files\n$"
+    assert done.returncode == 3 and re.search(wanted, said), said
+
+
+def test_places_that_cannot_be_counted_for_once_are_none(home, monkeypatch):
+    home.run("initdb")
+    places = Places(home.queue.folder, "one", True)
+    assert places.most(2, 0, True) == 2
+    monkeypatch.setattr(places, "_counted", lambda *given: os.stat(home.path + "/none"))
+    assert (places.most(2, 0, True), places.most(2, 1, True)) == (0, 1)
+    places.let_go()
 
 
 @posix_only
