@@ -91,7 +91,7 @@ class Supervisor:
         when_present: Optional[Callable[[], None]] = None,
     ) -> None:
         from queuectl_lib.run.places import Places  # which no worker needs
-        from queuectl_lib.run.replacing import Replacing
+        from queuectl_lib.run.replacing import Pressing, Replacing
 
         self.queue = queue
         self.name = name
@@ -104,6 +104,7 @@ class Supervisor:
         self.signals: List[int] = []
         self.started = 0
         self.replacing = Replacing(self.say)
+        self.pressing = Pressing(self.say, config, options)
         self.places = Places(queue.folder, name, options.max_seconds is not None)
         self.drained = False
         self.announced = False
@@ -164,13 +165,13 @@ class Supervisor:
             self.advance("leave" if self.standing.lost == standing.MOVED else "stop")
         for _ in range(len(self.signals)):
             self.say("%s received" % signals.signal_name(self.signals.pop(0)))
-            request = "now" if self.stage else "stop"
-            self.request(request)
+            self.request("now" if self.stage else "stop")
         if self.time_is_over() and not self.stage:
             self.request("stop")
         for request in folder.REQUESTS:
             if self.queue.folder.is_asked(self.name, request):
                 self.advance(request)
+        self.pressing.turn(self.stage, self.workers)
 
     def time_is_over(self) -> bool:
         limit = self.options.max_seconds

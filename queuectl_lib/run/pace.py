@@ -33,6 +33,7 @@ NO_START_SECONDS = 30.0  # longest pause between two tries while no worker can s
 OTHER_VERSION = 4  # the exit code of a worker whose files are of another version than its supervisor
 LOCK_SECONDS = 0.5  # how long a worker whose jobs run waits for a lock at one go, before it looks at them
 TROUBLE_SECONDS = 5.0  # longest pause between two tries while the database refuses
+DEAF_SECONDS = 20.0  # who has not left so long after a stop that waits for no job, and their grace, hangs: it is killed
 STOP_SECONDS = 30.0  # how long it may refuse a worker that has only to record what has ended, and leave
 
 

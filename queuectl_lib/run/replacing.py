@@ -1,12 +1,12 @@
-"""When the next worker is started: at once, or ever later where they do not stay; and when it is given up."""
+"""When the next worker is started: at once, or ever later where they do not stay; and when one is given up."""
 
 from __future__ import annotations
 
 import contextlib
 import time
 
-from queuectl_lib.errors import HostError
-from queuectl_lib.host import bundle, signals, spawn
+from queuectl_lib.errors import HostError, QueueError
+from queuectl_lib.host import bundle, signals, spawn, tree
 from queuectl_lib.run import pace
 
 TYPE_CHECKING = False
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Iterable, Iterator, List, Tuple
 
     from queuectl_lib.run.options import Options
+    from queuectl_lib.settings import ConfigFile
 
 
 class WorkerProcess:
@@ -26,6 +27,7 @@ class WorkerProcess:
         self.rehearses = rehearses
         self.began = time.monotonic()
         self.booted = False
+        self.is_killed = False  # by us: it did not heed
 
     def start(self) -> None:
         """Start it; one that rehearses is not heard. Raises OSError, and HostError for files not to be trusted."""
@@ -158,3 +160,49 @@ class Replacing:
 
     def _died_lately(self) -> bool:
         return time.monotonic() - self.died_at < 2 * pace.EARLY_DEATH_SECONDS
+
+
+class Pressing:
+    """What becomes of a worker that does not heed a stop in which there is nothing to wait for.
+
+    It hangs in the kernel, say, or is paused. What it holds is evidence on the disk, and what ran under it goes on
+    without it: the next worker decides about both, as if it had died by itself.
+    """
+
+    def __init__(self, say: Callable[[str], None], config: ConfigFile, options: Options) -> None:
+        self.say = say
+        self.config = config
+        self.options = options
+        self.stage = ""
+        self.waited = 0.0  # seconds in which we ran: who was paused with us gets its time
+        self.looked_at = 0.0
+        self.grace = 0.0  # the longest that was set since the start, as far as we know
+
+    def turn(self, stage: str, workers: Iterable[WorkerProcess]) -> None:
+        """Kill those of *workers* that have not left long after they were asked to, in this *stage*.
+
+        Asked to end their jobs, they have the grace of these, too. A "stop" waits for jobs, however long they take.
+        """
+        now = time.monotonic()
+        if stage != self.stage:
+            self.stage, self.waited, self.looked_at = stage, 0.0, now
+        self.waited += min(now - self.looked_at, 2 * pace.SUPERVISOR_TICK_SECONDS)
+        self.looked_at = now
+        has_nothing_to_wait_for = stage == "now" or stage == "leave" and tree.JOBS_OUTLIVE_WORKERS
+        if not has_nothing_to_wait_for or self.waited < pace.DEAF_SECONDS:
+            return
+        if stage == "now" and self.waited < pace.DEAF_SECONDS + self._longest_grace():
+            return
+        for worker in workers:
+            if not worker.is_killed and worker.process.exitcode is None:
+                text = "worker %s (pid %d) does not heed the stop: it is killed, and what it ran is up to the next one"
+                self.say(text % (worker.name, worker.process.pid))
+                worker.is_killed = True
+                worker.process.kill()
+
+    def _longest_grace(self) -> float:
+        known = [self.config.settings] if self.config.settings else []  # that of the start, the first time
+        with contextlib.suppress(QueueError):
+            known.append(self.config())
+        self.grace = max([self.grace] + [one.but(**self.options.overrides).grace for one in known])
+        return self.grace

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from helpers.bundle import copy_bundle
+from helpers.bundle import ROOT, copy_bundle
 from helpers.home import PATIENT, Home, contents, ledger, let_go, wait_for_log
 from helpers.installed import Copy, Installed, broken, newer
 from helpers.marks import needs_proc, posix_only
@@ -19,6 +19,9 @@ from helpers.waiting import wait_until
 from queuectl_lib.commands import worker as commands_worker
 from queuectl_lib.host import processes
 from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.run import pace, replacing
+from queuectl_lib.run.options import Options
+from queuectl_lib.settings import SETTING_DEFAULTS, ConfigFile, Settings
 from queuectl_lib.store import finding, looking, roster, showing
 
 pytestmark = posix_only
@@ -476,6 +479,67 @@ def test_a_supervisor_that_gives_up_still_hears_that_it_should_hurry(tmp_path):
         assert home.state(job) == "pending"
     finally:
         home.clean_up()
+
+
+def start_impatient(home):
+    """The same as home.start() with a supervisor that soon takes a worker for one that hangs."""
+    script = "import sys; sys.path.insert(0, %r); from queuectl_lib.run import pace; import queuectl;" % ROOT
+    script += " pace.DEAF_SECONDS = 0.5; sys.exit(queuectl.main())"
+    log = os.path.join(home.path, "foreground.log")
+    with open(log, "wb") as file:
+        words = [*home.python, "-c", script, "--home", home.path, "worker", "start"]
+        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=home.environment())
+    process.log = log
+    home.started.append(process)
+    return process
+
+
+@pytest.mark.parametrize("how", ["--now", "--leave-running"])
+def test_a_worker_that_hangs_is_killed_by_a_stop_that_waits_for_no_job_and_its_job_runs_once(home, how):
+    job = add(home, PATIENT)
+    home.run("config", "set", "grace", "0.2")
+    process = start_impatient(home)
+    wait_for_entry(home, "begun")
+    pause_worker_of(home)  # as in an open() that never returns
+    said = home.run("worker", "stop", how, timeout=30).stderr
+    assert leave(process) == 0
+    assert "does not heed the stop: it is killed" in contents(process.log)
+    assert home.state(job) == "processing", "it runs on, said: %s" % said
+    let_go(home)
+    home.drain()
+    assert home.state(job) == "completed" and ledger(home) == ["begun", "done"]
+
+
+class Hanging:
+    """A worker process that never ends by itself, as Pressing sees it."""
+
+    pid, exitcode = 1, None
+
+    def __init__(self):
+        self.kills = 0
+
+    def kill(self):
+        self.kills += 1
+
+
+@pytest.mark.parametrize(
+    "stage, seconds", [("", None), ("stop", None), ("leave", pace.DEAF_SECONDS), ("now", pace.DEAF_SECONDS + 7)]
+)
+def test_who_has_jobs_to_wait_for_is_never_pressed_and_who_has_none_after_the_grace(monkeypatch, stage, seconds):
+    now, said = [1000.0], []
+    monkeypatch.setattr(replacing.time, "monotonic", lambda: now[0])
+    config = ConfigFile("/nowhere")
+    config.settings, config.seen = Settings(**dict(SETTING_DEFAULTS, grace=7.0)), ()
+    pressing = replacing.Pressing(said.append, config, Options(1, False))
+    worker = replacing.WorkerProcess("w-1", Hanging())
+    pressing.turn(stage, [worker])
+    now[0] += 3600  # the supervisor was paused, too
+    for _ in range(400):
+        pressing.turn(stage, [worker])
+        waited = now[0] - 4600
+        assert worker.process.kills == (seconds is not None and waited + 1 >= seconds), waited
+        now[0] += 0.25
+    assert len(said) == worker.process.kills
 
 
 def test_of_several_requests_the_strongest_holds_and_is_told_once(home):
