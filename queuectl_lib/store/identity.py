@@ -70,11 +70,11 @@ def recognise(database: Database, settle: Callable[[sqlite3.Connection, Outcome]
     return text
 
 
-def look_here(database: Database) -> Fields:
+def look_here(database: Database, lacks_folder: bool = False) -> Fields:
     """What this host says of the queue, as it would be noted; its id is not known yet. Raises OSError."""
     return {
         "id": "",
-        "folder": device_and_inode(database.folder.path),
+        "folder": "" if lacks_folder else device_and_inode(database.folder.path),
         "file": device_and_inode(database.path),
         "path": database.path,
         "boot": processes.boot_id(),
@@ -178,6 +178,7 @@ def copied_from(database: Database) -> str:
     """
     with contexts.suppress(QueueError, OSError), database.reading() as connection:
         original = noted(connection)
-        if original and verdict(original, look_here(database)) == COPY:
+        lacks_folder = not os.path.exists(database.folder.path)  # a copy of the database alone, until somebody makes it
+        if original and verdict(original, look_here(database, lacks_folder)) == COPY:
             return place_of(original, database.path)
     return ""

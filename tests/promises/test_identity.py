@@ -148,6 +148,13 @@ def copy_of(home, target):
     return Home(target)
 
 
+def copy_database(home, copy):
+    """The same of its database alone."""
+    os.mkdir(copy.path, 0o700)
+    for ending in ("", "-wal"):
+        shutil.copy(home.db + ending, copy.db + ending)
+
+
 @pytest.fixture
 def copies():
     found = []
@@ -173,9 +180,7 @@ def test_a_copy_touches_nothing_of_its_original(home, tmp_path, copies, what):
     if what == "the home":
         copy_of(home, copy.path)
     else:
-        os.mkdir(copy.path, 0o700)
-        for ending in ("", "-wal"):
-            shutil.copy(home.db + ending, copy.db + ending)
+        copy_database(home, copy)
     log = copy.drain("--count", "3")
     assert COPIED.findall(log) == [(home.path, "1 job count")], log
     job = copy.job("j")
@@ -215,6 +220,19 @@ def test_what_a_copy_promises_of_a_job_that_ran_in_its_original_is_what_its_firs
     copy.drain()
     assert copy.state("j") == "cancelled" and len(copy.job("j")["history"]) == 1
     assert ledger(home) == ["begun"] and is_running(int(contents(os.path.join(home.path, "pid"))))
+    let_go(home)
+    home.wait_for_state("j", "completed")
+
+
+@pytest.mark.parametrize("words", [["check"], ["worker", "stop"], ["cancel", "j"]], ids=lambda words: words[0])
+def test_what_is_said_of_a_job_in_a_copy_of_the_database_alone_is_the_same(home, tmp_path, copies, words):
+    """The folder beside it, by which a copy is known, is not there yet."""
+    start_once(home)
+    copy = Home(tmp_path / "copy")
+    copies.append(copy)
+    copy_database(home, copy)
+    said = copy.run(*words, code=0 if words[0] == "worker" else 1)
+    assert re.search(r"this (is a )?copy (was taken: 1|of the queue in )", said.stdout + said.stderr), said.stderr
     let_go(home)
     home.wait_for_state("j", "completed")
 
