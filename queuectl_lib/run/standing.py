@@ -12,6 +12,8 @@ life file has a name somewhere (MOVED)   renamed, or covered by a mount: let go;
 the folder there, the database away for
 so long that it was moved or deleted     let go, too
 another queue's database in its place    the same (one of ours that was restored is followed: it has our id)
+one without an id, never worked on       the same, for nothing tells whose it is: a backup from before our first
+                                         worker, or the new database of another queue
 cannot be told (no permission, no disk)  no evidence: as before
 """
 
@@ -35,11 +37,12 @@ if TYPE_CHECKING:
     from queuectl_lib.store.folder import Folder
     from queuectl_lib.values import Fields
 
-MOVED, DELETED, REPLACED = "moved", "deleted", "replaced"
+MOVED, DELETED, REPLACED, UNKNOWN = "moved", "deleted", "replaced", "unknown"
 WHY = {
     MOVED: "the queue is no longer in %s: it was moved or renamed, or something is mounted over it",
     DELETED: "the queue in %s was deleted, so what its jobs come to can be recorded nowhere",
     REPLACED: "the database of another queue was put in the place of that in %s",
+    UNKNOWN: "a database that no worker has worked on yet was put in the place of that in %s, so it may be another's",
 }
 
 
@@ -56,6 +59,7 @@ class Standing:
         self.lost = ""  # or MOVED (replaced, too), or DELETED
         self.reason = ""
         self.queue: Optional[Database] = None  # once it was known for what it is
+        self.found_id = ""  # in a database that was put in the place of ours
         self.looked_at = 0.0
         self.shown_at = 0.0  # monotonic: when our life file was last seen before a start
         self.missed_at = 0.0  # monotonic: when our life file was first seen to be gone
@@ -106,7 +110,7 @@ class Standing:
         elif self._is_database_gone(database, now):
             self._lose(MOVED)
         elif self._is_another(database):
-            self._lose(REPLACED)
+            self._lose(REPLACED if self.found_id else UNKNOWN)
         elif self.presence.is_shown():
             self.missed_at = 0.0
             self._see_to_log()
@@ -117,7 +121,7 @@ class Standing:
 
     def _lose(self, what: str) -> None:
         """Know, and say, what became of the queue."""
-        self.lost = MOVED if what == REPLACED else what
+        self.lost = MOVED if what in (REPLACED, UNKNOWN) else what
         self.reason = WHY[what] % os.path.dirname(self.folder.path)
         self.say(self.reason)
 
@@ -130,7 +134,8 @@ class Standing:
         if database in (None, self.database) or self.queue is None:
             return False
         with contextlib.suppress(QueueError):
-            if identity.noted_id(self.queue) != self.folder.identity:
+            self.found_id = identity.noted_id(self.queue)
+            if self.found_id != self.folder.identity:
                 return True
             self.database = database
         return False

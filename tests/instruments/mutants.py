@@ -802,6 +802,19 @@ MUTANTS = [
         "promises/test_vanishing.py::test_a_database_that_was_restored_from_a_backup_of_its_own_is_followed",
     ),
     Mutant(
+        "a worker that hangs keeps its supervisor from ending",
+        8,
+        [("worker.py", "        self.pressing.turn(self.stage, self.workers)\n", "")],
+        "promises/test_stopping.py::"
+        "test_a_worker_that_hangs_is_killed_by_a_stop_that_waits_for_no_job_and_its_job_runs_once[--now]",
+    ),
+    Mutant(
+        "a pipe in the place of the journal is opened",
+        13,
+        [("queuectl_lib/store/opening.py", 'if files.is_irregular(path + "-journal"):', "if False:")],
+        "store/test_migrating.py::test_a_pipe_in_the_place_of_the_journal_holds_up_no_call_and_no_worker",
+    ),
+    Mutant(
         "an attempt that a trigger ignores is recorded nowhere",
         4,
         [("queuectl_lib/store/claiming.py", "    opening.refuse_ignored(1 - inserted.rowcount)\n", "")],

@@ -243,7 +243,10 @@ def replace_database(home, by):
 def test_another_queue_that_is_put_in_the_place_of_the_database_gets_no_worker_of_the_old_one(
     home, where, renamed, has_worked
 ):
-    """Its jobs would run as those of another queue, beside whatever of them still runs."""
+    """Its jobs would run as those of another queue, beside whatever of them still runs.
+
+    A new one has no id, and so has a backup of ours from before its first worker: these two nothing tells apart.
+    """
     process = start(home, "--poll-interval", "0.2")
     begin_job(where)
     renamed.run("initdb")
@@ -253,7 +256,8 @@ def test_another_queue_that_is_put_in_the_place_of_the_database_gets_no_worker_o
     replace_database(home, renamed)
     assert process.wait(timeout=NOTICED_SECONDS) == 3
     said = contents(process.log)
-    assert "the database of another queue was put in the place of that in %s" % home.path in said
+    what = "the database of another queue" if has_worked else "a database that no worker has worked on yet"
+    assert "%s was put in the place of that in %s" % (what, home.path) in said
     assert "job j left running" in said
     assert home.job("later")["state"] == "pending", "it was begun by the worker of another queue"
     open(os.path.join(where.path, "go"), "w").close()
@@ -279,7 +283,7 @@ def test_a_database_that_was_restored_from_a_backup_of_its_own_is_followed(home,
         assert not standing.is_lost(at_once=True) and said == []
     os.unlink(home.db)
     home.run("initdb")
-    assert standing.is_lost(at_once=True) and "the database of another queue" in said[0]
+    assert standing.is_lost(at_once=True) and "a database that no worker has worked on yet" in said[0]
     standing.leave(holds_jobs=False)
 
 
