@@ -193,7 +193,7 @@ def probe_database(queue: Queue) -> Finding:
         return Finding("database", None, text, "`PRAGMA quick_check` in sqlite3 takes the time it needs")
     if damage:
         text = "%s is damaged: %s" % (queue.path, damage)
-        return Finding("database", False, text, "restore a backup, or move it away")
+        return Finding("database", False, text, "move it away together with its -wal, then restore a backup")
     found = ", ".join("%d %s" % (count, state) for state, count in looking.counts(queue.database).items() if count)
     return Finding("database", True, "%s is whole: %s" % (queue.path, found or "no jobs"))
 

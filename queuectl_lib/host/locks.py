@@ -79,6 +79,38 @@ def is_locked_apart(fd: int) -> bool:
     return False
 
 
+def is_byte_held(path: str, byte: int) -> bool:
+    """True where another process holds a POSIX lock of that byte of the file *path*, or where it cannot be asked.
+
+    Only for who has no such lock on that file: any of ours falls. Off Linux False says nothing: take_bytes tells.
+    """
+    if sys.platform == "win32":
+        return True
+    try:
+        fd = files.open_private(path, os.O_RDONLY | files.WITHOUT_WAITING)
+    except OSError as error:
+        return not isinstance(error, FileNotFoundError)
+    try:
+        if sys.platform == "linux":
+            asked = fcntl.F_WRLCK.to_bytes(2, sys.byteorder) + bytes(6) + byte.to_bytes(8, sys.byteorder)
+            asked += (1).to_bytes(8, sys.byteorder) + bytes(8)  # struct flock: this byte alone
+            return not fcntl.fcntl(fd, fcntl.F_GETLK, asked).startswith(fcntl.F_UNLCK.to_bytes(2, sys.byteorder))
+        return False
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+
+
+def take_bytes(fd: int, start: int, size: int) -> bool:
+    """Hold a POSIX lock of a part of an open file, until any descriptor of it is closed; False where it is taken."""
+    if sys.platform != "win32":
+        with contexts.suppress(OSError):
+            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, size, start)
+            return True
+    return False
+
+
 IN_LINE_AFTER = 0.002  # a nap that has grown longer ends the asking, after 7 ms
 LEFT_BEHIND: List[Any] = []  # what tells of threads that wait in vain
 LEFT_BEHIND_MOST = 3

@@ -17,16 +17,16 @@ import stat
 from queuectl_lib import contexts, errors, values
 from queuectl_lib.errors import HostError, Locked, NoDatabase
 from queuectl_lib.host import failpoints, files, interrupts, locks, places, system
-from queuectl_lib.store import opening, schema
+from queuectl_lib.store import index_room, opening, schema
 from queuectl_lib.store.folder import Folder
-from queuectl_lib.store.index_room import IndexRoom
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterator, Optional, Tuple
+    from typing import Iterator, Optional, Set, Tuple
 
     from queuectl_lib.host.trust import Way
 
+LOG_SEEN: Set[str] = set()  # databases that this process has opened: from then on it may have locks of SQLite's
 FILES = ("", *opening.BESIDE)  # a journal is played back even into a database with a log
 
 
@@ -37,7 +37,7 @@ class Database:
         self.path = values.check_text(os.path.realpath(path), "the path of the database")
         self.folder = Folder(self.path)
         self.busy_seconds = busy_seconds
-        self.index_room = IndexRoom(self.path)
+        self.index_room = index_room.IndexRoom(self.path)
         self.place_is_safe = False  # until it has been looked at
         self.has_one_name = False  # the same
         self.is_behind = False  # of ours something is committed that a `catch_up` is to sync
@@ -142,6 +142,9 @@ class Database:
         if not info.st_size:
             raise NoDatabase("%s is empty: `queuectl.py initdb` fills it" % self.path)
         self.index_room.look()
+        if self.path not in LOG_SEEN:
+            LOG_SEEN.add(self.path)
+            self._see_to_log(gated)
         opened = opening.connect(self.path, self.busy_seconds, options)
         with opening.closed_on_error(opened):
             if opened.execute("PRAGMA application_id").fetchone()[0] != schema.APPLICATION_ID:
@@ -149,6 +152,20 @@ class Database:
             if schema.version_of(opened, self.path) < schema.FORMAT:
                 self._upgrade(opened, gated)
         return opened
+
+    def _see_to_log(self, gated: bool) -> None:
+        """Before this process has locks of SQLite's, and where nobody else has: put aside a log of another database."""
+        wal, index = self.path + "-wal", self.path + "-shm"
+        if not index_room.size_of(wal) or locks.is_byte_held(index, index_room.IN_USE):
+            return
+        from queuectl_lib.store import log_of_another  # needed only after a crash
+
+        with contexts.suppress(OSError, Locked):
+            if gated:
+                log_of_another.put_aside(self.path)
+            elif log_of_another.is_of_another(self.path):
+                with self.gate():
+                    log_of_another.put_aside(self.path)
 
     def _upgrade(self, opened: sqlite3.Connection, gated: bool) -> None:
         if gated:

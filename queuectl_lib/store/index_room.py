@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 PAGE = 4096  # SQLite writes a byte into each, so that none is a hole where blocks are no smaller
 SEGMENT = 32768  # by which the index grows
 SEGMENT_FRAMES = 4096  # of the WAL that it has room for
+IN_USE = 128  # the byte of it that each connection holds, as long as it is open (SQLite, UNIX_SHM_DMS)
 PLENTY = 64 * 1024 * 1024  # where so much is free nothing is looked at
 NEW_INDEX = 4 * SEGMENT  # what must be free for one that does not exist
 WRITTEN_ELSEWHERE = 4 * 1024 * 1024  # what must be free for each transaction where nothing is written in place

@@ -138,7 +138,7 @@ EXPLANATIONS = (
     ("read-only", "is read-only: check its permissions and those of its directory"),
     ("unable to open", "cannot be opened: check the permissions of it and of its directory"),
     ("not a database", "is not a database: move it away, or choose another db_path"),
-    ("malformed", "is damaged: it was left as it is; restore a backup, or move it away with its -wal"),
+    ("malformed", "is damaged: it was left as it is; move it away together with its -wal, then restore a backup"),
     ("out of memory", "cannot be used now: there is no memory; nothing was changed"),
     ("disk i/o", "cannot be read or written (disk I/O error): check the disk, then try again"),
 )

@@ -11,6 +11,10 @@ from queuectl_lib.errors import HostError
 from queuectl_lib.host import files
 from queuectl_lib.store import opening
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List
+
 APPLICATION_ID = 0x71756575  # "queu"
 HEAD_BYTES = 100  # of an SQLite database (https://www.sqlite.org/fileformat.html#the_database_header)
 
@@ -101,14 +105,17 @@ def create(path: str, busy_seconds: float) -> None:
     files.sync_folder(os.path.dirname(path))
 
 
-def put_aside_what_is_of_another(path: str) -> None:
-    """The log of a database that was deleted or moved away: SQLite would replay it into the new one."""
+def put_aside_what_is_of_another(path: str) -> List[str]:
+    """The log of a database that was deleted or moved away, which SQLite would replay into the new one; where it is."""
+    aside = []
     for ending in ("-wal", "-journal"):
         orphan = path + ending
         if os.path.lexists(orphan) and os.path.getsize(orphan):  # it may hold the only copy of jobs
             number = 1
             while os.path.lexists("%s.orphan%d" % (orphan, number)):
                 number += 1
-            files.replace(orphan, "%s.orphan%d" % (orphan, number))
+            aside.append("%s.orphan%d" % (orphan, number))
+            files.replace(orphan, aside[-1])
         files.remove(orphan)
     files.remove(path + "-shm")
+    return aside

@@ -11,7 +11,7 @@ cd "$(dirname "$0")/../.."
 logs=.tools/everywhere
 mkdir -p "$logs"
 rm -f "$logs"/*
-STORAGE="states claiming crowds growth migrating retrying times unique pruning check"
+STORAGE="states claiming crowds growth migrating retrying times unique pruning check log_of_another"
 
 # The real file behind a command's name, if it is Python and runs (pyenv's shims often do not).
 real() { "$1" -c 'import sys; print(sys.executable)' 2>/dev/null; }

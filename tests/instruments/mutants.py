@@ -684,6 +684,18 @@ MUTANTS = [
         "store/test_migrating.py::test_the_log_of_a_deleted_database_is_put_aside_and_brings_no_job_back",
     ),
     Mutant(
+        "a database takes in the log of the one that it replaces",
+        14,
+        [("queuectl_lib/store/database.py", "            self._see_to_log(gated)\n", "            pass\n")],
+        "store/test_log_of_another.py::test_the_log_of_another_is_put_aside_before_anything_is_read",
+    ),
+    Mutant(
+        "a log is put aside under those who are connected to it",
+        14,
+        [("queuectl_lib/store/log_of_another.py", "is_alone = locks", "is_alone = True or locks")],
+        "store/test_log_of_another.py::test_while_anybody_is_connected_the_log_is_left_alone",
+    ),
+    Mutant(
         "calls work where others can put a log beside the database",
         17,
         [("queuectl_lib/host/trust.py", "        if on_the_way and is_sticky:\n", "        if is_sticky:\n")],
