@@ -144,18 +144,32 @@ INSERT_ALL = (
     "INSERT INTO jobs (%s) SELECT %s FROM incoming i CROSS JOIN incoming_shared s ON s.number = i.shared"
     " WHERE i.id IS NOT NULL ORDER BY i.rowid"
 ) % (fields.INSERT_COLUMNS, fields.INSERT_COLUMNS)
+INSERT_ALL_ALIKE = "INSERT INTO jobs (%s) SELECT %s, %s FROM incoming i WHERE i.id IS NOT NULL ORDER BY i.rowid" % (
+    fields.INSERT_COLUMNS,
+    fields.OWN_COLUMNS,
+    ", ".join("?" * fields.SHARED),
+)
+FIND_SHARED = "SELECT %s FROM incoming_shared LIMIT 2" % fields.SHARED_COLUMNS
 
 
 def insert_incoming_jobs(connection: sqlite3.Connection) -> bool:
     """False, and nothing inserted, when a made id exists: it is made anew."""
     try:
-        added = connection.execute(INSERT_ALL).rowcount
+        added = insert_rows(connection)
         opening.refuse_ignored(connection.execute(COUNT_INCOMING).fetchone()[0] - added)
     except sqlite3.IntegrityError:
         if not rename_taken(connection):
             raise
         return False
     return True
+
+
+def insert_rows(connection: sqlite3.Connection) -> int:
+    """How many were inserted. Where all share the rest, as they mostly do, it is given once, and joined to none."""
+    shared = connection.execute(FIND_SHARED).fetchall()
+    if len(shared) == 1:
+        return connection.execute(INSERT_ALL_ALIKE, tuple(shared[0])).rowcount
+    return connection.execute(INSERT_ALL).rowcount
 
 
 FIND_TAKEN = "SELECT i.rowid, i.id, i.line, i.made FROM incoming i JOIN jobs j ON j.id = i.id ORDER BY i.made, i.rowid"

@@ -192,7 +192,7 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/store/bulk.py",
-                "        added = connection.execute(INSERT_ALL).rowcount\n",
+                "        added = insert_rows(connection)\n",
                 '        added = connection.execute(INSERT_ALL + " LIMIT 1").rowcount\n'
                 '        connection.execute("COMMIT")\n'
                 '        connection.execute("BEGIN IMMEDIATE")\n'
