@@ -121,6 +121,7 @@ STANDARD = {
         "_frozen_importlib_external",
         "_thread",
         "_signal",
+        "_socket",
         "argparse",
         "ast",
         "calendar",

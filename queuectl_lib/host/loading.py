@@ -171,8 +171,22 @@ def forget_the_start() -> None:
     for module, tables in TABLES.items():
         for table in tables:
             vars(sys.modules.get(module, sys)).get(table, {}).clear()
+    forget_modules()
     sys.path_importer_cache.clear()
     gc.collect()
+
+
+def forget_modules() -> None:
+    """Those that multiprocessing has loaded for what no worker does: to hand sockets on, to track resources."""
+    from multiprocessing import reduction
+
+    known = vars(sys.modules["multiprocessing"])
+    known.pop("resource_tracker", None)
+    reducers = getattr(reduction.ForkingPickler, "_extra_reducers", {})
+    whole = vars(reduction).pop("socket", None)
+    reducers.pop(getattr(whole, "socket", None), None)
+    for name in ("multiprocessing.resource_tracker", "socket"):
+        sys.modules.pop(name, None)
 
 
 def in_child(target: "Callable[..., None]", arguments: "Tuple[Any, ...]") -> "Dict[str, Any]":

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import _socket as socket  # see waking
 import errno
 import os
 import select
 import signal
-import socket
 import stat
 import sys
 

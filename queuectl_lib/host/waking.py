@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import select
 import signal
-import socket
 import stat
 import subprocess
 import sys
 import time
+
+if sys.platform == "win32":
+    import socket
+else:
+    import _socket as socket  # all that is needed of it: its names for numbers weigh 200 kB, in each worker
 
 from queuectl_lib import contexts
 

@@ -11,7 +11,7 @@ import os
 import time
 
 from queuectl_lib import contexts, times
-from queuectl_lib.host import files, locks
+from queuectl_lib.host import files, locks, system
 from queuectl_lib.store.folder import REQUESTS
 
 TYPE_CHECKING = False
@@ -134,12 +134,10 @@ def is_copied(folder: Folder, name: str) -> bool:
 
 def member_details(kind: str, supervisor: str, limited: bool, slots: int = 0) -> Fields:
     """What `worker list` shows of this process; *limited* where its time is (--max-time), *slots* of a worker."""
-    import socket  # which only those who are listed need
-
     return {
         "kind": kind,
         "pid": os.getpid(),
-        "host": socket.gethostname(),
+        "host": system.hostname(),
         "since": times.utc_text(time.time()),
         "supervisor": supervisor,
         "limited": limited,

@@ -7,7 +7,7 @@ import time
 
 from queuectl_lib import contexts
 from queuectl_lib.errors import BadInput, HostError, NoDatabase, QueueError
-from queuectl_lib.host import files, locks
+from queuectl_lib.host import files, locks, system
 from queuectl_lib.store import looking
 from queuectl_lib.store.folder import REQUESTS
 
@@ -51,9 +51,8 @@ def members_of(folder: Folder, supervisors: Sequence[str]) -> List[Fields]:
 
 def pids_here(members: Sequence[Fields]) -> List[int]:
     """The pids of those of *members* that live on this host, 0 where one has not said his."""
-    import socket  # needed only then
-
-    return [int(member["pid"]) for member in members if member["host"] == socket.gethostname()]
+    here = system.hostname()
+    return [int(member["pid"]) for member in members if member["host"] == here]
 
 
 def members_and_jobs(database: Database) -> List[Fields]:
