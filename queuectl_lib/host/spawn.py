@@ -120,10 +120,10 @@ def without_resource_tracker() -> None:
 
 
 def nothing_to_track() -> int:
-    """Where a spawned process would send what is to be tracked. Raises OSError."""
+    """Where a spawned process would send what is to be tracked: a pipe that nobody reads. Raises OSError."""
     if not NOWHERE:
-        NOWHERE.append(os.open(os.devnull, os.O_WRONLY))
-    return NOWHERE[0]
+        NOWHERE.extend(os.pipe())
+    return NOWHERE[1]
 
 
 NOWHERE: List[int] = []
