@@ -86,7 +86,8 @@ class OutputStreams:
         if system.WINDOWS or not self.files:
             return
         for number, fd in enumerate(self.files):
-            size, end = os.fstat(fd).st_size, os.lseek(fd, 0, os.SEEK_CUR)
+            end = os.lseek(fd, 0, os.SEEK_CUR)
+            size = os.fstat(fd).st_size  # after that: the job may write in between
             if cut:
                 self.ignored[number] = end
             elif size < self.sizes[number] or (size < end and end != self.ignored[number]):

@@ -14,7 +14,7 @@ from helpers.waiting import wait_until
 
 from queuectl_lib.host import locks
 from queuectl_lib.jobs.fields import JobMaker
-from queuectl_lib.run import launching
+from queuectl_lib.run import launching, output_streams
 from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.run.spare_files import SpareFiles
 from queuectl_lib.store import folder, looking
@@ -171,3 +171,20 @@ def test_the_wish_for_pipes_survives_the_way_into_another_home(home):
     home.run("enqueue", "-", input=json.dumps({"command": "true", "pipe_output": False}))
     for wrong in (1, "yes", []):
         home.run("enqueue", "-", input=json.dumps({"command": "true", "pipe_output": wrong}), code=2)
+
+
+def test_what_the_job_writes_during_a_look_erases_nothing(queue, monkeypatch):
+    streams = output_streams.OutputStreams(queue.folder.attempt_paths("0123456789abcdef"), False)
+    streams.open(SpareFiles(queue), "/bin/sh")
+    seek = os.lseek
+
+    def as_the_job_writes(fd, *where):
+        os.write(fd, b"more")
+        return seek(fd, *where)
+
+    monkeypatch.setattr(os, "lseek", as_the_job_writes)
+    streams.look()
+    streams.look()
+    monkeypatch.undo()
+    streams.close()
+    assert not streams.erased and streams.sizes == [8, 8]
