@@ -1,4 +1,4 @@
-"""storage: the queue. Each arrow of the state machine is here, with its SQL above it.
+"""storage: the queue. The arrows of the state machine, with their SQL; those that end attempts in store/ending.
 
 The machine itself is drawn in queuectl_lib/jobs/states.py, with a paragraph for each state. A
 transition is one write transaction on a fresh connection (store/database.py: the gate, the syncs);
@@ -22,8 +22,9 @@ What the arrows stand on, each a room of queuectl_lib/store:
     bulk         many jobs, all or none          output     the bytes of attempts
     pruning      deleting what is finished       presence   a life file, and who is seen to hold his
     claiming     due jobs given to a worker      roster     who is alive, what was asked of him
-    tidying      what the dead left              stops      what was asked, as evidence
-    aftermath    what settling brings with it
+    ending       attempts recorded, jobs moved   stops      what was asked, as evidence
+    aftermath    what that brings with it        tidying    what the dead left
+    placing      the lane in which a job waits   requeuing  the arrow back to pending
 """
 
 from __future__ import annotations
@@ -43,13 +44,9 @@ if TYPE_CHECKING:
     from typing import Any, Generator, Iterable, List, Optional, Sequence, Tuple
 
     from queuectl_lib.jobs.attempts import Claim, Outcome
-    from queuectl_lib.jobs.ids import Holder
     from queuectl_lib.settings import Settings
 
 VERSION = "0.1.0"
-
-# The guard of every finishing write: the claim must still be its own.
-OWN_CLAIM = " WHERE seq = ? AND token = ? AND state = 'processing'"
 
 
 class Queue:
@@ -73,7 +70,7 @@ class Queue:
         from queuectl_lib.jobs import fields, ids  # which no worker needs
         from queuectl_lib.store import finding
 
-        insert = self.INSERT_JOB % (fields.INSERT_COLUMNS, ", ".join("?" * len(row)))
+        insert = self.INSERT_JOB % (fields.INSERT_COLUMNS, ", ".join("?" * fields.BESIDE))
         self.database.ready()
         while True:
             try:
@@ -81,7 +78,12 @@ class Queue:
                     holder = finding.find_holder(connection, row[fields.KEY])
                     if holder is not None:
                         return holder
-                    opening.refuse_ignored(1 - connection.execute(insert, row).rowcount)
+                    added = connection.execute(insert, row[: fields.BESIDE])
+                    opening.refuse_ignored(1 - added.rowcount)
+                    if row[fields.BESIDE]:
+                        from queuectl_lib.store import beside
+
+                        beside.insert(connection, [(added.lastrowid or 0, "", row[fields.BESIDE])])
                 break
             except opening.Refused:
                 if not finding.exists(self.database, row[0]):  # something else refuses, and would again
@@ -130,16 +132,16 @@ class Queue:
         A power cut in between takes the claims back, so what has begun runs again from its
         beginning, as does whatever had ended and was not recorded, and this costs no attempt.
         """
-        from queuectl_lib.store import claiming  # which an enqueue needs not; a worker has it loaded
+        from queuectl_lib.store import claiming, ending  # which an enqueue needs not; a worker has both loaded
 
         is_later = not outcomes and system.SYNCS_LOG_ALONE
         with self.database.writing(synced=settings.durability == "full" and not is_later) as connection:
-            refused = [o for o in outcomes if not settle(connection, o, settings)]
+            refused = [o for o in outcomes if not ending.settle(connection, o, settings)]
             claims: List[Claim] = []
             more = False
             if want:
                 claims, more = claiming.claim_due(
-                    connection, worker, want, now, lambda unreadable: settle(connection, unreadable, settings)
+                    connection, worker, want, now, lambda unreadable: ending.settle(connection, unreadable, settings)
                 )
             self.database.is_behind = is_later and settings.durability == "full"
             failpoints.failpoint("exchange.before-commit")
@@ -149,7 +151,7 @@ class Queue:
     # -------------------------------------------------------- recovery
 
     # As bytes: whatever somebody has put there is told from all else, also what is no text.
-    HELD_BY = OWN_CLAIM + " AND CAST(worker AS BLOB) IS CAST(? AS BLOB)"
+    HELD_BY = " WHERE seq = ? AND token = ? AND state = 'processing' AND CAST(worker AS BLOB) IS CAST(? AS BLOB)"
     ADOPT_JOB = "UPDATE jobs SET worker = ?, updated_at = ?" + HELD_BY
     STILL_HELD = "SELECT 1 FROM jobs" + HELD_BY
 
@@ -216,7 +218,7 @@ class Queue:
         Raises QueueError when one does not exist, is in another state, or has a key that
         a waiting or running job holds.
         """
-        from queuectl_lib.store import finding  # which no worker needs
+        from queuectl_lib.store import finding, requeuing  # which no worker needs
 
         with finding.no_job_without_database(ids), self.database.writing() as connection:
             heads = [finding.head(connection, identifier) for identifier in ids]
@@ -226,7 +228,7 @@ class Queue:
                         "job %s is %s, not %s: nothing was requeued" % (identifier, head["state"], " or ".join(states))
                     )
             for head in heads:
-                holder = requeue_one(connection, head, now)
+                holder = requeuing.requeue_one(connection, head, now)
                 if holder is not None:
                     raise finding.key_is_held(head["id"], holder, holder in ids)
         bell.ring(self.folder.bell)
@@ -238,12 +240,14 @@ class Queue:
 
         Those whose key is held stay as well, and their ids are put into *held*.
         """
+        from queuectl_lib.store import requeuing  # the same
+
         count, stay = 0, []
         refused: List[Tuple[str, str]] = []
         with contexts.suppress(NoDatabase), self.database.writing() as connection:
             for head in opening.rows(connection, self.FIND_DEAD):
                 try:
-                    if requeue_one(connection, head, now) is None:
+                    if requeuing.requeue_one(connection, head, now) is None:
                         count += 1
                     else:
                         stay.append(opening.as_text(head["id"]))
@@ -255,131 +259,3 @@ class Queue:
             held += stay
         bell.ring(self.folder.bell)
         return count, refused
-
-
-FINISH_ATTEMPT = (
-    "UPDATE attempts SET outcome = ?, started_at = coalesce(?, started_at), finished_at = ?, exit_code = ?,"
-    " signal = ?, error = ?, token = ?, leftovers = ?, erased = ?, stdout_bytes = ?,"
-    " stderr_bytes = ?, stdout = ?, stderr = ?"
-    " WHERE id = ? AND outcome = 'running'"
-)
-OWN_CLAIM_LEFT = "SELECT 1 FROM jobs" + OWN_CLAIM
-UNFINISHED = "SELECT 1 FROM attempts WHERE id = ? AND outcome = 'running'"
-DELETE_ATTEMPT = "DELETE FROM attempts WHERE id = ? AND outcome = 'running'"
-
-
-def settle(connection: sqlite3.Connection, outcome: Outcome, settings: Settings) -> bool:
-    """Finish one attempt and move its job on; False when the claim is not its own any more. Raises IntegrityError."""
-    from queuectl_lib.jobs import retrying  # which an enqueue needs not; a worker has both loaded
-    from queuectl_lib.store import aftermath
-
-    claim = outcome.claim
-    end = times.utc_text(outcome.finished)
-    start = None if outcome.started is None else times.utc_text(outcome.started)
-    state, delay = retrying.after(final_kind(connection, outcome), claim.attempts, claim.max_retries, settings)
-    if not move_on(connection, outcome, state, delay, start, end):
-        left = connection.execute(OWN_CLAIM_LEFT, (claim.seq, claim.token)).fetchall()
-        opening.refuse_ignored(len(left))
-        return False
-    for keep in aftermath.AFTERMATH:
-        keep(connection, claim, state, end)
-    if outcome.unstarted:
-        connection.execute(DELETE_ATTEMPT, (claim.attempt_id,))
-        return True
-    finished = connection.execute(
-        FINISH_ATTEMPT,
-        (
-            outcome.kind,
-            start,
-            end,
-            outcome.exit_code,
-            outcome.signal,
-            outcome.error,
-            claim.token if outcome.keeps_files() else None,
-            outcome.leftovers,
-            outcome.erased,
-            outcome.stdout_bytes,
-            outcome.stderr_bytes,
-            outcome.stdout,
-            outcome.stderr,
-            claim.attempt_id,
-        ),
-    )
-    if finished.rowcount != 1:  # somebody has deleted it, or a trigger keeps it
-        opening.refuse_ignored(len(connection.execute(UNFINISHED, (claim.attempt_id,)).fetchall()))
-    return True
-
-
-CANCEL_WANTED = "SELECT cancel_requested FROM jobs WHERE seq = ?"
-
-
-def final_kind(connection: sqlite3.Connection, outcome: Outcome) -> str:
-    """How the attempt counts for its job: what did not complete is cancelled where that was asked for meanwhile."""
-    if outcome.kind in (states.COMPLETED, states.CANCELLED):
-        return outcome.kind
-    row = connection.execute(CANCEL_WANTED, (outcome.claim.seq,)).fetchone()
-    if not row or not row["cancel_requested"]:
-        return outcome.kind
-    if outcome.kind == states.GIVEN_BACK:
-        outcome.kind = states.CANCELLED
-        outcome.error = "cancelled before it ran" if outcome.unstarted else "cancelled while it was given back"
-    outcome.counts_as_cancelled = True
-    return states.CANCELLED
-
-
-COMPLETE_JOB = (
-    "UPDATE jobs SET state = 'completed', token = NULL, cancel_requested = 0, exit_code = 0, last_error = NULL,"
-    " started_at = coalesce(?, started_at), finished_at = ?, updated_at = ?" + OWN_CLAIM
-)
-FAIL_JOB = (
-    "UPDATE jobs SET state = ?, token = NULL, cancel_requested = 0, exit_code = ?, last_error = ?,"
-    " started_at = coalesce(?, started_at), finished_at = ?, updated_at = ?, next_run_at = ?, lane = ?" + OWN_CLAIM
-)
-# What is no number stays, so that the next claim sets the job aside and says what stands there.
-ONE_LESS = "attempts = CASE typeof(attempts) WHEN 'integer' THEN max(attempts - 1, 0) ELSE attempts END"
-RELEASE_JOB = (
-    "UPDATE jobs SET state = 'pending', token = NULL, worker = NULL, runs = runs - ?,"
-    " started_at = NULL, updated_at = ?, next_run_at = coalesce(run_at, created_at), lane = 0, " + ONE_LESS + OWN_CLAIM
-)
-WITHDRAW_JOB = (  # cancelled between its claim and its start: the attempt never was
-    "UPDATE jobs SET state = 'cancelled', token = NULL, worker = NULL, cancel_requested = 0,"
-    " runs = runs - 1, started_at = NULL, finished_at = ?, updated_at = ?, last_error = ?, " + ONE_LESS + OWN_CLAIM
-)
-
-
-def move_on(
-    connection: sqlite3.Connection, outcome: Outcome, state: str, delay: float, start: Optional[str], end: str
-) -> bool:
-    """Move the job of an ended attempt to its next *state*; False where the claim is not its own any more."""
-    guard = (outcome.claim.seq, outcome.claim.token)
-    if state == "completed":
-        return connection.execute(COMPLETE_JOB, (start, end, end) + guard).rowcount == 1
-    if state == "pending":
-        return connection.execute(RELEASE_JOB, (int(outcome.unstarted), end) + guard).rowcount == 1
-    if outcome.unstarted:
-        return connection.execute(WITHDRAW_JOB, (end, end, outcome.error) + guard).rowcount == 1
-    finished: Optional[str] = end
-    due = lane = None
-    if state == "failed":
-        due = times.utc_text(min(outcome.finished + delay, times.LAST_TIME))
-        finished, lane = None, int(delay > 0)
-    values = (state, outcome.exit_code, outcome.error, start, finished, end, due, lane)
-    return connection.execute(FAIL_JOB, values + guard).rowcount == 1
-
-
-REQUEUE_JOB = (
-    "UPDATE jobs SET state = 'pending', attempts = 0, next_run_at = ?, lane = 0, updated_at = ?, started_at = NULL,"
-    " finished_at = NULL, exit_code = NULL, last_error = NULL, worker = NULL"
-    " WHERE seq = ? AND state IN ('dead', 'cancelled')"
-)
-
-
-def requeue_one(connection: sqlite3.Connection, head: sqlite3.Row, now: float) -> Optional[Holder]:
-    """Move one job back to pending, unless another holds its key: that one is returned. Raises IntegrityError."""
-    from queuectl_lib.store import finding  # which no worker needs
-
-    holder = finding.find_holder(connection, head["unique_key"])
-    if holder is None:
-        moved = connection.execute(REQUEUE_JOB, (times.utc_text(now), times.utc_text(now), head["seq"]))
-        opening.refuse_ignored(1 - moved.rowcount)
-    return holder

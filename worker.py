@@ -44,11 +44,10 @@ import os
 import sys
 import time
 
-import storage
 from queuectl_lib.errors import HostError, QueueError
 from queuectl_lib.host import bell, failpoints, loading, processes, signals, spawn, stream, tree
 from queuectl_lib.host.waking import Bell, WakeUp
-from queuectl_lib.jobs import attempts, retrying, states  # noqa: F401 - retrying is for storage.settle
+from queuectl_lib.jobs import attempts, retrying, states  # noqa: F401 - retrying is for ending.settle
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.run import concluding, log, pace, refusals, standing, trouble
 from queuectl_lib.run.attempt import CANCELLED_RUNNING, Attempt
@@ -61,7 +60,7 @@ from queuectl_lib.run.quiet import Quiet
 from queuectl_lib.run.slots import Slots
 from queuectl_lib.run.spare_files import SpareFiles
 from queuectl_lib.settings import ConfigFile
-from queuectl_lib.store import aftermath, claiming, folder, looking, opening, presence, steps, stops  # noqa: F401
+from queuectl_lib.store import claiming, ending, folder, looking, opening, presence, steps, stops  # noqa: F401
 from storage import Queue
 
 TYPE_CHECKING = False
@@ -146,7 +145,7 @@ class Supervisor:
         os.chdir(os.path.abspath(os.sep))  # spawn fails from a directory that was deleted
         self.say("supervisor started, pid %d, %s" % (os.getpid(), wording.described(self.options)))
         with contextlib.suppress(QueueError, OSError):  # else the workers will, who tell what is in the way
-            self.standing.recognise(self.queue.database, storage.settle, self.config().but(**self.options.overrides))
+            self.standing.recognise(self.queue.database, ending.settle, self.config().but(**self.options.overrides))
 
     def say(self, text: str) -> None:
         log.say(self.name, text)
@@ -379,7 +378,7 @@ class Worker:
     def one_round(self) -> None:
         self.heed_requests()
         if not self.queue.folder.identity:
-            self.standing.recognise(self.queue.database, storage.settle, self.current.settings)
+            self.standing.recognise(self.queue.database, ending.settle, self.current.settings)
         self.collect_ended()
         self.queue.database.busy_seconds = self.trouble.patience(self.running)
         if not self.standing.lost:

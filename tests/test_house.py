@@ -2,6 +2,7 @@
 
 import ast
 import glob
+import importlib
 import os
 import re
 import subprocess
@@ -12,7 +13,6 @@ from helpers.house import DOORS, FLOORS, ROOMS, ROOT, TREES, floor_of, text_of
 
 # What is larger than it should be, and why it may: this list only shrinks.
 LARGE = {
-    "storage.py": 385,  # the arrows of the state machine, with their SQL
     "worker.py": 635,  # supervisor and worker, each a screen of verbs
 }
 FUNCTION_LINES, CLASS_LINES, ROOM_LINES, DOOR_LINES = 45, 300, 300, 90
@@ -271,16 +271,16 @@ def test_no_statement_can_set_any_state():
     sys.path.insert(0, ROOT)
     import storage
     from queuectl_lib.jobs import states
-    from queuectl_lib.store import claiming
 
+    rooms = [name[:-3].replace("/", ".") for name in ROOMS if "/store/" in name and TREES[name].body]
     found = {}
-    for holder in (storage, storage.Queue, claiming):
+    for holder in [storage, storage.Queue] + [importlib.import_module(name) for name in rooms]:
         texts = {name: text for name, text in vars(holder).items() if isinstance(text, str)}
         found.update({name: text for name, text in texts.items() if text.startswith("UPDATE jobs SET state")})
     assert len(found) >= 6
     moves = re.compile(r"(?is)\bUPDATE jobs\b.*\bSET\b((?!\bWHERE\b).)*\bstate\s*=")
     texts = [text for name in ROOMS for text in strings(name) if moves.search(text)]
-    assert [text for text in texts if not any(one.startswith(text) for one in found.values())] == []
+    assert [text for text in texts if not any(one.startswith(text.split("%")[0]) for one in found.values())] == []
     for name, text in found.items():
         enters = re.findall(r"SET state = '(\w+)'", text) or ["failed", "dead", "cancelled"]
         where = text[text.index(" WHERE ") :]
@@ -510,8 +510,10 @@ LATER = {
     ("queuectl_lib/store/database.py", "queuectl_lib/store/log_of_another.py"),  # at its first look, after a crash
     ("storage.py", "queuectl_lib/jobs/fields.py"),
     ("storage.py", "queuectl_lib/jobs/ids.py"),
+    ("storage.py", "queuectl_lib/store/beside.py"),
     ("storage.py", "queuectl_lib/store/bulk.py"),
     ("storage.py", "queuectl_lib/store/finding.py"),
+    ("storage.py", "queuectl_lib/store/requeuing.py"),
     ("worker.py", "queuectl_lib/run/chores.py"),
     ("worker.py", "queuectl_lib/run/places.py"),
     ("worker.py", "queuectl_lib/run/replacing.py"),

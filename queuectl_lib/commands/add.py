@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from queuectl_lib.values import Fields
 
 JOB_ARGUMENTS = [
-    frame.argument("--" + field.key.replace("_", "-"), **field.option) for field in fields.FIELDS if field.option
+    frame.argument(field.flag, dest=field.key, **field.option) for field in fields.FIELDS if field.option
 ] + [
     frame.argument("--quiet", action="store_true", help="print nothing when it worked"),
     frame.argument("--verbose", action="store_true", help="say so where a key kept a job from being added"),

@@ -32,10 +32,12 @@ class Field:
         read: Optional[Callable[[Any], object]] = None,
         shown: Callable[[Any], str] = str,
         heading: str = "",
+        flag: str = "",
     ) -> None:
         self.key = key
         self.column = column
         self.option = option
+        self.flag = "--" + (flag or key.replace("_", "-"))
         self.words = words
         self.check = check
         self.read = read
@@ -51,7 +53,8 @@ def whole(key: str) -> Callable[[str], int]:
 # In the order of `show` and JSON. key; column: where it is kept, as it is called there. option: of `add`, as argparse
 # takes it (without one queuectl sets the field itself: it is accepted in input, and ignored); words: what its text
 # means, where that is not the text. check: what is stored of a JSON value. read: the JSON value of what is stored.
-# shown: the text of a JSON value for people. heading: of its column in `list`.
+# shown: the text of a JSON value for people. heading: of its column in `list`. flag: the name of the
+# option, where it is not the key. (Where what is shown is not what stands in a column, store/showing says what is.)
 FIELDS = (
     Field("id", "id", {"help": "the job's id (default: a new one)"}),
     Field("command", "command", {}, shown=system.typed),
@@ -94,6 +97,24 @@ FIELDS = (
         *("unique", "unique_key"),
         {"metavar": "KEY", "help": "add nothing while another job with this key waits or runs"},
     ),
+    Field("queue", "queue", {"metavar": "NAME", "help": "the queue that it waits in (default: default)"}),
+    Field(
+        *("lock", "lock_key", {"metavar": "KEY", "help": "run only while no other job with this lock runs"}),
+        check=lambda value: checks.check_key(value, "lock"),
+    ),
+    Field(
+        *("hold", "held_at"),
+        {"action": "store_true", "default": None, "help": "wait until a person releases it"},
+        read=lambda since: since is not None,
+        shown=lambda held: "yes" if held else "no",
+    ),
+    Field(
+        *("tags", ""),
+        {"metavar": "TAG", "action": "append", "help": "a word to find it by (repeatable)"},
+        read=lambda text: sorted(text.split()) if text else [],
+        shown=lambda tags: ", ".join(tags) or "-",
+        flag="tag",
+    ),
     Field(
         *("pipe_output", "pipe_output"),
         {
@@ -117,17 +138,21 @@ FIELDS = (
 JOB_KEYS = tuple(field.key for field in FIELDS if field.option is not None)
 KNOWN_KEYS = frozenset(field.key for field in FIELDS)
 COMMON_KEYS = frozenset(("id", "command", "max_retries", "priority", "unique"))  # SHARED_COLUMNS stay as they are
-BY_HAND = ("id", "command", "max_retries", "priority", "unique", "run_at", "delay", "cwd", "umask")
+BY_HAND = (
+    *("id", "command", "max_retries", "priority", "unique", "run_at", "delay", "cwd", "umask"),
+    *("queue", "hold", "tags"),
+)
 CHECKED = tuple((field.key, field.check) for field in FIELDS if field.check)
 
 OWN_COLUMNS = "id, command, is_list, max_retries, priority, unique_key"
-SHARED_COLUMNS = "run_at, next_run_at, lane, %s, cwd, umask, created_at, updated_at" % ", ".join(
+SHARED_COLUMNS = "run_at, next_run_at, lane, held_at, %s, cwd, umask, created_at, updated_at, queue" % ", ".join(
     field.column for field in FIELDS if field.check
 )
 INSERT_COLUMNS = OWN_COLUMNS + ", " + SHARED_COLUMNS
 OWN, SHARED = (names.count(",") + 1 for names in (OWN_COLUMNS, SHARED_COLUMNS))
 KEY = OWN - 1  # where unique_key stands in a row
-SHOWN_COLUMNS = ", ".join(["is_list"] + ['%s AS "%s"' % (field.column, field.key) for field in FIELDS if field.column])
+BESIDE = OWN + SHARED  # where what other tables are to hold of the job stands (store/beside), the last of a row
+QUEUE = BESIDE - 1
 READ = tuple((field.key, field.read) for field in FIELDS if field.read)
 
 
@@ -154,6 +179,26 @@ def not_new(state: object, identifier: object) -> BadInput:
     return NotNew("%s says that it is %s" % (name, state))
 
 
+BESIDE_KEYS = ("tags",)  # of what other tables hold
+
+
+def beside_row(get: Callable[[str], object]) -> Optional[str]:
+    """What the job has beside its row, as JSON; None for nothing, as mostly. Raises BadInput."""
+    if not [key for key in BESIDE_KEYS if get(key) is not None]:
+        return None
+    from queuectl_lib.jobs import beside
+
+    return beside.of(get)
+
+
+DEFAULT = "default"  # the queue of jobs that name none, 0
+
+
+def only_default(name: object) -> int:
+    """The number of the queue *name*, where there is no other. Raises BadInput."""
+    raise errors.unknown_name("queue", name, [DEFAULT])
+
+
 class JobMaker:
     """Turns what a person or program asks for into rows for the jobs table.
 
@@ -169,10 +214,11 @@ class JobMaker:
         self.umask = umask
         self.now = now
         self.now_text = times.utc_text(now)
+        self.queue_of: Callable[[object], int] = only_default  # the number of a queue by its name; raises BadInput
         self.shared = self._shared(lambda key: None)  # of jobs that say nothing of these
 
     def row(self, fields: object) -> Tuple[Any, ...]:
-        """Check *fields* (JSON keys to values) and return the values of INSERT_COLUMNS.
+        """Check *fields* (JSON keys to values) and return the values of INSERT_COLUMNS, and what stands beside them.
 
         Raises BadInput that names the field, never a partial result.
         """
@@ -203,15 +249,20 @@ class JobMaker:
 
     def _shared(self, get: Callable[[str], object]) -> Tuple[Any, ...]:
         """The values of SHARED_COLUMNS, which are the same for most jobs of a call."""
-        cwd, umask = get("cwd"), get("umask")
+        cwd, umask, queue = get("cwd"), get("umask"), get("queue")
+        hold = get("hold")
+        run_at, due, lane = self._times(get("run_at"), get("delay"))
+        held_at = self.now_text if hold is not None and checks.check_flag("hold")(hold) else None
         return (
-            self._times(get("run_at"), get("delay"))
+            (run_at, due, 3 if held_at else lane, held_at)
             + tuple([None if get(key) is None else check(get(key)) for key, check in CHECKED])
             + (
                 self.cwd if cwd is None else checks.check_directory(cwd, self.cwd),
                 self.umask if umask is None else checks.check_umask(umask),
                 self.now_text,
                 self.now_text,
+                0 if queue in (None, DEFAULT) else self.queue_of(queue),
+                beside_row(get),
             )
         )
 

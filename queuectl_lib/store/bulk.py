@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from typing import Any, Iterable, Iterator, List, Sequence, Tuple
 
 CREATE_INCOMING = "CREATE TEMP TABLE incoming (shared INTEGER, %s, line INTEGER, made INTEGER)" % fields.OWN_COLUMNS
-CREATE_SHARED = "CREATE TEMP TABLE incoming_shared (number INTEGER PRIMARY KEY, %s)" % fields.SHARED_COLUMNS
-INSERT_SHARED = "INSERT INTO incoming_shared VALUES (%s)" % ", ".join("?" * (1 + fields.SHARED))
+CREATE_SHARED = "CREATE TEMP TABLE incoming_shared (number INTEGER PRIMARY KEY, %s, beside)" % fields.SHARED_COLUMNS
+INSERT_SHARED = "INSERT INTO incoming_shared VALUES (%s)" % ", ".join("?" * (1 + fields.SHARED + 1))
 
 # The keys among them: the first row with a key leads, those behind it lose their id; so does
 # the leader when a job of the queue holds the key. What has no id is not added.
@@ -131,6 +131,10 @@ def insert_all(connection: sqlite3.Connection, keyed: bool) -> None:
         with counted_at_once(connection):
             while not insert_incoming_jobs(connection):
                 pass  # those that were taken have other ids now
+        if connection.execute(ANY_BESIDE).fetchone():
+            from queuectl_lib.store import beside  # which few jobs need
+
+            beside.insert(connection, connection.execute(ALL_BESIDE))
         failpoints.failpoint("enqueue.before-commit")
         with interrupts.held():
             connection.execute("COMMIT")
@@ -171,6 +175,13 @@ def insert_rows(connection: sqlite3.Connection) -> int:
         return connection.execute(INSERT_ALL_ALIKE, tuple(shared[0])).rowcount
     return connection.execute(INSERT_ALL).rowcount
 
+
+ANY_BESIDE = "SELECT 1 FROM incoming_shared WHERE beside IS NOT NULL LIMIT 1"
+ALL_BESIDE = (
+    "SELECT j.seq, 'line ' || i.line || ': ', s.beside FROM incoming i"
+    " CROSS JOIN incoming_shared s ON s.number = i.shared CROSS JOIN jobs j ON j.id = i.id"
+    " WHERE s.beside IS NOT NULL ORDER BY i.rowid"
+)
 
 FIND_TAKEN = "SELECT i.rowid, i.id, i.line, i.made FROM incoming i JOIN jobs j ON j.id = i.id ORDER BY i.made, i.rowid"
 RENAME_INCOMING = "UPDATE incoming SET id = ? WHERE rowid = ?"

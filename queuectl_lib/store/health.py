@@ -22,8 +22,8 @@ MANY_DUE = 10000  # due jobs are counted so far: of a million nobody wants to wa
 SOME_DUE = "SELECT 1 %s LIMIT ?" % looking.DUE_IN_ORDER
 SOME_FALLEN_DUE = "SELECT 1 FROM jobs INDEXED BY jobs_later WHERE lane = 1 AND next_run_at <= ? LIMIT ?"
 OVERDUE = "SELECT id, next_run_at, updated_at FROM jobs INDEXED BY %s AND next_run_at < ? ORDER BY next_run_at"
-OVERDUE_OF_PRIORITY = OVERDUE % "jobs_due WHERE lane = 0 AND priority = ?"
-OVERDUE_IN_LANE = (OVERDUE % "jobs_due WHERE lane = 0", OVERDUE % "jobs_later WHERE lane = 1")
+OVERDUE_OF_PRIORITY = OVERDUE % ("jobs_due WHERE %s AND priority = ?" % looking.DUE)
+OVERDUE_IN_LANE = (OVERDUE % ("jobs_due WHERE %s" % looking.DUE), OVERDUE % "jobs_later WHERE lane = 1")
 MANY_PRIORITIES = 1000  # so many are asked for one by one
 
 

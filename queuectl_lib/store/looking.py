@@ -86,10 +86,11 @@ def all_processing(connection: sqlite3.Connection) -> List[Fields]:
     return jobs
 
 
-PRIORITY = "SELECT priority FROM jobs INDEXED BY %s WHERE lane = %d%s ORDER BY priority DESC LIMIT 1"
+DUE = "queue = 0 AND lane = 0"
+PRIORITY = "SELECT priority FROM jobs INDEXED BY %s WHERE %s%s ORDER BY priority DESC LIMIT 1"
 PRIORITIES = (  # of what is due, of what waits: the first, and the next one
-    (PRIORITY % ("jobs_due", 0, ""), PRIORITY % ("jobs_due", 0, " AND priority < ?")),
-    (PRIORITY % ("jobs_crowd", 1, ""), PRIORITY % ("jobs_crowd", 1, " AND priority < ?")),
+    tuple(PRIORITY % ("jobs_due", DUE, more) for more in ("", " AND priority < ?")),
+    tuple(PRIORITY % ("jobs_crowd", "lane = 1", more) for more in ("", " AND priority < ?")),
 )
 
 
@@ -102,7 +103,7 @@ def priorities(connection: sqlite3.Connection, lane: int) -> Iterator[Any]:
         found = opening.rows(connection, following, (found[0]["priority"],))
 
 
-DUE_IN_ORDER = "FROM jobs INDEXED BY jobs_due WHERE lane = 0 ORDER BY priority DESC, next_run_at, seq"
+DUE_IN_ORDER = "FROM jobs INDEXED BY jobs_due WHERE %s ORDER BY priority DESC, next_run_at, seq" % DUE
 ANY_DUE = "SELECT 1 %s LIMIT 1" % DUE_IN_ORDER
 NEXT_DUE = "SELECT next_run_at FROM jobs INDEXED BY jobs_later WHERE lane = 1 ORDER BY next_run_at LIMIT 1"
 

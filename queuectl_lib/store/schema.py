@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x71756575  # "queu"
 HEAD_BYTES = 100  # of an SQLite database (https://www.sqlite.org/fileformat.html#the_database_header)
 
-FORMAT = 5  # how many steps there are
+FORMAT = 6  # how many steps there are
 
 
 def fitting(statement: str) -> str:
@@ -47,15 +47,29 @@ def migrate(connection: sqlite3.Connection, path: str, busy_seconds: float) -> N
         version = version_of(connection, path)  # again: another may have been first
         if 0 < version < FORMAT:
             back_up(path, version, busy_seconds)
+        theirs = made_by_others(connection) if 0 < version < steps.JOBS_ANEW else []
         for statements in steps.MIGRATIONS[version:]:
             for statement in statements:
                 connection.execute(fitting(statement))
+        for statement in theirs:
+            connection.execute(statement)
         connection.execute("PRAGMA application_id = %d" % APPLICATION_ID)
         connection.execute("PRAGMA user_version = %d" % FORMAT)
         connection.execute("COMMIT")
     except BaseException:
         opening.roll_back(connection)
         raise
+
+
+ON_JOBS = "SELECT name, sql FROM sqlite_master WHERE tbl_name = 'jobs' AND type <> 'table' AND sql IS NOT NULL"
+
+
+def made_by_others(connection: sqlite3.Connection) -> List[str]:
+    """The statements of triggers and indexes on jobs that are none of ours: they go with the table, and are to stay."""
+    from queuectl_lib.store import steps
+
+    ours = set(re.findall(r"CREATE (?:INDEX|TRIGGER) (\w+)", repr(steps.MIGRATIONS)))
+    return [row["sql"] for row in connection.execute(ON_JOBS) if row["name"] not in ours]
 
 
 def back_up(path: str, version: int, busy_seconds: float) -> None:

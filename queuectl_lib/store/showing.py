@@ -17,14 +17,21 @@ if TYPE_CHECKING:
     from queuectl_lib.store.database import Database
     from queuectl_lib.values import Fields
 
-LIST_JOBS = "SELECT seq, %s FROM jobs ORDER BY seq DESC LIMIT ?" % fields.SHOWN_COLUMNS
+# What is shown of a field, where that does not stand in a column of its own.
+SOURCES = {
+    "queue": "(SELECT name FROM queues WHERE id = jobs.queue)",
+    "tags": "(SELECT group_concat(tag, ' ') FROM tags WHERE job = jobs.seq)",
+}
+SHOWN = [(SOURCES.get(field.key, field.column), field.key) for field in fields.FIELDS]
+SHOWN_COLUMNS = ", ".join(["is_list"] + ['%s AS "%s"' % pair for pair in SHOWN if pair[0]])
+LIST_JOBS = "SELECT seq, %s FROM jobs ORDER BY seq DESC LIMIT ?" % SHOWN_COLUMNS
 LIST_COMPLETED = (
     "SELECT seq, %s FROM jobs INDEXED BY jobs_completed WHERE state = 'completed' AND lane IS NULL"
-    " ORDER BY seq DESC LIMIT ?" % fields.SHOWN_COLUMNS
+    " ORDER BY seq DESC LIMIT ?" % SHOWN_COLUMNS
 )
 LIST_OPEN = (
     "SELECT seq, %s FROM jobs INDEXED BY jobs_open WHERE state = ? AND state <> 'completed'"
-    " ORDER BY seq DESC LIMIT ?" % fields.SHOWN_COLUMNS
+    " ORDER BY seq DESC LIMIT ?" % SHOWN_COLUMNS
 )
 
 
@@ -71,7 +78,7 @@ def read_or_raw(read: Callable[[Any], Any], value: Any) -> Any:
         return value
 
 
-GET_JOB = "SELECT seq, %s FROM jobs WHERE id = ?" % fields.SHOWN_COLUMNS
+GET_JOB = "SELECT seq, %s FROM jobs WHERE id = ?" % SHOWN_COLUMNS
 # Facts alone: stdout and stderr say whether the bytes stand in the row (else in a file, if anywhere).
 GET_ATTEMPTS = (
     "SELECT id, job, number, outcome, started_at, finished_at, exit_code, signal, error, worker, token, leftovers,"

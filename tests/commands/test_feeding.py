@@ -16,7 +16,7 @@ from queuectl_lib.jobs.fields import FIELDS, JobMaker
 ITS_OWN = {"state", "attempts", "delay", "next_run_at", "created_at", "updated_at", "started_at", "finished_at"} | {
     *("exit_code", "last_error", "worker", "history"),
 }
-GIVEN = {field.key for field in FIELDS if field.option is not None} - {"delay"}
+GIVEN = {field.key for field in FIELDS if field.option is not None} - {"delay", "queue"}
 RICH = {
     "id": "rich",
     "command": ["prog", "", "a b", "caf\u00e9 \x1b\u202e"],
@@ -28,6 +28,7 @@ RICH = {
     "env": {"A": "\x1b", "B": "caf\u00e9"},
     "umask": "0077",
     "unique": "a key",
+    "tags": ["a:1", "b"],
 }
 
 
@@ -55,7 +56,7 @@ def test_every_stored_property_of_a_job_survives_the_way_from_list_to_enqueue(ho
     assert other.run("enqueue", "-", input=home.run("list", "--json").stdout).id == "rich"
     ours, theirs = fields(home, "rich"), fields(other, "rich")
     plain = fields(home, home.add("true"))
-    assert set(ours) | {"delay", "history"} == GIVEN | ITS_OWN
+    assert set(ours) | {"delay", "history"} == GIVEN | ITS_OWN | {"queue"}
     for key in GIVEN:
         assert ours[key] == theirs[key], key
         assert ours[key] != plain[key], "the test gives %s no value of its own" % key

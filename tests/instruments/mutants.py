@@ -221,7 +221,7 @@ MUTANTS = [
         4,
         [
             (
-                "storage.py",
+                "queuectl_lib/store/ending.py",
                 'OWN_CLAIM = " WHERE seq = ? AND token = ? AND',
                 'OWN_CLAIM = " WHERE seq = ? AND (token = ? OR 1) AND',
             )
@@ -240,7 +240,7 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/store/looking.py",
-                "FROM jobs INDEXED BY jobs_due WHERE lane = 0 ORDER",
+                "FROM jobs INDEXED BY jobs_due WHERE %s ORDER",
                 "FROM jobs WHERE lane >= 0 ORDER",
             )
         ],
@@ -257,8 +257,8 @@ MUTANTS = [
             ),
             (
                 "storage.py",
-                "import claiming  # which an enqueue needs not; a worker has it loaded\n",
-                "import claiming\n\n"
+                "import claiming, ending  # which an enqueue needs not; a worker has both loaded\n",
+                "import claiming, ending\n\n"
                 "        with self.database.reading() as connection:\n"
                 "            claiming.EARLY[:] = connection.execute(claiming.FIND_DUE, (want + 1,)).fetchall()\n",
             ),
@@ -396,16 +396,21 @@ MUTANTS = [
                 "next_run_at = NULL, runs = ?,",
             ),
             (
-                "storage.py",
+                "queuectl_lib/store/ending.py",
                 '"UPDATE jobs SET state = ?, token = NULL, cancel',
                 '"UPDATE jobs SET state = ?, attempts = attempts + 1, token = NULL, cancel',
             ),
             (
-                "storage.py",
+                "queuectl_lib/store/ending.py",
+                "SET state = 'failed', token = NULL,",
+                "SET state = 'failed', attempts = attempts + 1, token = NULL,",
+            ),
+            (
+                "queuectl_lib/store/ending.py",
                 "SET state = 'completed', token = NULL,",
                 "SET state = 'completed', attempts = attempts + 1, token = NULL,",
             ),
-            ("storage.py", "THEN max(attempts - 1, 0)", "THEN attempts"),
+            ("queuectl_lib/store/ending.py", "THEN max(attempts - 1, 0)", "THEN attempts"),
         ],
         SIMULATION,
     ),
@@ -424,7 +429,7 @@ MUTANTS = [
     Mutant(
         "a job that was given back has lost a retry",
         8,
-        [("storage.py", "THEN max(attempts - 1, 0)", "THEN attempts")],
+        [("queuectl_lib/store/ending.py", "THEN max(attempts - 1, 0)", "THEN attempts")],
         "store/test_claiming.py::test_giving_back_what_was_ended_keeps_the_attempt_but_burns_no_retry",
     ),
     Mutant(
@@ -754,7 +759,7 @@ MUTANTS = [
         22,
         [
             (
-                "storage.py",
+                "queuectl_lib/store/ending.py",
                 "    if outcome.unstarted:\n        return connection.execute(WITHDRAW",
                 "    if False:\n        return connection.execute(WITHDRAW",
             )

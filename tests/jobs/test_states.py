@@ -278,7 +278,7 @@ def test_the_moves_name_every_state_and_no_other():
         {"cwd": None},
         {"created_at": None},
         {"token": "t"},
-        {"lane": 2},
+        {"lane": 5},
         {"lane": None},
         {"next_run_at": None},
         {"lane": None, "next_run_at": None},

@@ -11,10 +11,9 @@ from helpers.processes import end_process
 from helpers.queue import NOW, SETTINGS, claim, enqueue, raw, rows, settle
 from helpers.waiting import wait_until
 
-import storage
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.run import pace
-from queuectl_lib.store import identity, looking, output
+from queuectl_lib.store import ending, identity, looking, output
 
 # What somebody does to the row of a running job, and whether its result can be recorded all the same.
 WHILE_IT_RUNS = {
@@ -146,7 +145,7 @@ def test_a_copy_settles_what_ran_in_the_original_whatever_its_rows_hold(home, tm
     copy = Home(tmp_path / "copy")
     shutil.copytree(home.path, copy.path, ignore=shutil.ignore_patterns("bell"))
     said = identity.recognise(
-        copy.queue.database, lambda connection, lost: storage.settle(connection, lost, SETTINGS), time.time()
+        copy.queue.database, lambda connection, lost: ending.settle(connection, lost, SETTINGS), time.time()
     )
     assert "%d jobs count as interrupted" % len(changes) in said
     assert looking.counts(copy.queue.database)["processing"] == 0

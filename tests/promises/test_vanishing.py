@@ -18,14 +18,13 @@ from helpers.processes import is_running
 from helpers.queue import SETTINGS, claim, enqueue, raw_file
 from helpers.waiting import wait_until
 
-import storage
 from queuectl_lib.commands import worker
 from queuectl_lib.errors import QueueError
 from queuectl_lib.host import locks
 from queuectl_lib.run import pace
 from queuectl_lib.run.options import Options
 from queuectl_lib.run.standing import Standing
-from queuectl_lib.store import looking, presence, roster
+from queuectl_lib.store import ending, looking, presence, roster
 from worker import Worker
 
 pytestmark = posix_only
@@ -217,8 +216,8 @@ def test_a_database_that_was_moved_away_from_its_folder_is_let_go_of(home, where
     process = start(home, "--poll-interval", "0.2")
     begin_job(where, "--max-retries", "0")
     os.makedirs(renamed.path, exist_ok=True)
-    for ending in ("-wal", "-shm", ""):
-        os.rename(home.db + ending, renamed.db + ending)
+    for suffix in ("-wal", "-shm", ""):
+        os.rename(home.db + suffix, renamed.db + suffix)
     assert process.wait(20) == 3
     assert "the queue is no longer in %s" % home.path in contents(process.log)
     other = start(renamed, "--poll-interval", "0.2")
@@ -234,9 +233,9 @@ def test_a_database_that_was_moved_away_from_its_folder_is_let_go_of(home, where
 def replace_database(home, by):
     """Put the database of the home *by* in the place of that of *home*, which is called old.db from then on."""
     for source, target in ((home.db, os.path.join(home.path, "old.db")), (by.db, home.db)):
-        for ending in ("-wal", "-shm", ""):
-            if os.path.exists(source + ending):
-                os.rename(source + ending, target + ending)
+        for suffix in ("-wal", "-shm", ""):
+            if os.path.exists(source + suffix):
+                os.rename(source + suffix, target + suffix)
 
 
 @pytest.mark.parametrize("has_worked", [True, False], ids=["one that has run", "a new one"])
@@ -270,7 +269,7 @@ def test_a_database_that_was_restored_from_a_backup_of_its_own_is_followed(home,
     said, queue = [], home.queue
     home.run("initdb")
     standing = Standing(queue.folder, "w", {"kind": "worker"}, said.append)
-    standing.recognise(queue.database, storage.settle, SETTINGS)
+    standing.recognise(queue.database, ending.settle, SETTINGS)
     os.makedirs(renamed.path, exist_ok=True)
     with raw_file(home.db) as connection:
         connection.execute("VACUUM INTO '%s'" % renamed.db)

@@ -171,7 +171,7 @@ def test_only_where_it_is_known_does_an_index_become_partial(monkeypatch):
         connection.execute(statement)
     for statement, values in ((claiming.FIND_DUE, (2,)), (looking.NEXT_DUE, ())):
         (row,) = connection.execute("EXPLAIN QUERY PLAN " + statement, values).fetchall()
-        assert "(lane=?)" in row[3], "a plain index must lead to the lane: %s" % row[3]
+        assert "(lane=?" in row[3], "a plain index must lead to the lane: %s" % row[3]
     connection.close()
 
 

@@ -3,7 +3,7 @@
 import pytest
 from instruments import simulate
 
-import storage
+from queuectl_lib.store import ending
 
 BLOCK = 25
 
@@ -47,9 +47,9 @@ def test_the_seeds_have_seen_everything_that_they_are_there_for():
 
 
 def test_a_storage_that_breaks_its_word_is_found_within_some_seeds(monkeypatch):
-    broken = storage.FAIL_JOB.replace("token = ? AND", "(token = ? OR 1) AND")
-    assert broken != storage.FAIL_JOB
-    monkeypatch.setattr(storage, "FAIL_JOB", broken)
+    broken = ending.RETRY_JOB.replace("token = ? AND", "(token = ? OR 1) AND")
+    assert broken != ending.RETRY_JOB
+    monkeypatch.setattr(ending, "RETRY_JOB", broken)
     with pytest.raises(simulate.Broken, match="accepted, not|must be"):
         for seed in range(8 * BLOCK):
             simulate.simulate(seed)

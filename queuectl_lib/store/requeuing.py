@@ -1,0 +1,29 @@
+"""The arrow back: a dead or cancelled job made pending again, by a person."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from queuectl_lib import times
+from queuectl_lib.store import finding, opening, placing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional
+
+    from queuectl_lib.jobs.ids import Holder
+
+REQUEUE_JOB = (
+    "UPDATE jobs SET state = 'pending', attempts = 0, next_run_at = ?, lane = %s, updated_at = ?, started_at = NULL,"
+    " finished_at = NULL, exit_code = NULL, last_error = NULL, worker = NULL"
+    " WHERE seq = ? AND state IN ('dead', 'cancelled')"
+) % placing.AT_ONCE
+
+
+def requeue_one(connection: sqlite3.Connection, head: sqlite3.Row, now: float) -> Optional[Holder]:
+    """Move one job back to pending, unless another holds its key: that one is returned. Raises IntegrityError."""
+    holder = finding.find_holder(connection, head["unique_key"])
+    if holder is None:
+        moved = connection.execute(REQUEUE_JOB, (times.utc_text(now), times.utc_text(now), head["seq"]))
+        opening.refuse_ignored(1 - moved.rowcount)
+    return holder
