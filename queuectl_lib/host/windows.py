@@ -1,4 +1,4 @@
-"""What Windows gives beyond Python's own modules: job objects, names of programs, files to append to (ctypes)."""
+"""What Windows gives beyond Python's modules: job objects, names of programs, files to append to, memory (ctypes)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ctypes import Structure, byref, c_int64, c_size_t, c_uint32, c_uint64, c_vo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, List
+    from typing import Any, List, Optional
 
 assert sys.platform == "win32"  # nobody else imports this
 
@@ -65,6 +65,18 @@ class JobAccounting(Structure):
         ("total", c_uint32),
         ("active", c_uint32),
         ("ended", c_uint32),
+    ]
+
+
+class MemoryStatus(Structure):
+    """MEMORYSTATUSEX of sysinfoapi.h."""
+
+    _fields_ = [
+        ("length", c_uint32),
+        ("load", c_uint32),
+        ("physical", c_uint64),
+        ("physical_available", c_uint64),
+        ("others", c_uint64 * 5),
     ]
 
 
@@ -130,3 +142,9 @@ def processes_of(handle: Any) -> List[int]:
     found = JobProcesses()
     kernel32.QueryInformationJobObject(handle, 3, byref(found), c_uint32(sizeof(found)), None)
     return [int(pid) for pid in found.pids[: found.listed]]
+
+
+def memory_available() -> Optional[int]:
+    """Bytes of memory that are not in use."""
+    status = MemoryStatus(length=sizeof(MemoryStatus))
+    return int(status.physical_available) if kernel32.GlobalMemoryStatusEx(byref(status)) else None

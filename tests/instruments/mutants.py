@@ -916,6 +916,30 @@ MUTANTS = [
         [("queuectl_lib/run/output_streams.py", "self.erased.add(", "str(")],
         "run/test_own_output.py::test_output_that_shrank_between_two_looks_is_noticed_also_where_it_grew_again",
     ),
+    Mutant(
+        "a shift of the clock is no change of a window",
+        27,
+        [("queuectl_lib/jobs/windows.py", "return first_shift(at, min(step, at + DAY_SECONDS))", "return step")],
+        "jobs/test_time_windows.py::test_a_skipped_hour_is_never_inside",
+    ),
+    Mutant(
+        "the end of a window is inside",
+        27,
+        [("queuectl_lib/jobs/windows.py", "edge <= minute", "edge < minute")],
+        "jobs/test_time_windows.py::test_when_a_window_is_open",
+    ),
+    Mutant(
+        "a gate whose path is gone stands open",
+        27,
+        [("queuectl_lib/jobs/gates.py", 'return "cannot read %s" % path, now + LOOK_AGAIN', "return None")],
+        "jobs/test_gates.py::test_a_gate_says_what_closes_it_and_looks_again_in_ten_seconds",
+    ),
+    Mutant(
+        "a clock that was put back holds a rate up until it is as late again",
+        28,
+        [("queuectl_lib/jobs/gates.py", "min(oldest, now) + self", "oldest + self")],
+        "jobs/test_gates.py::test_a_start_waits_until_the_one_that_many_before_is_older_than_the_span",
+    ),
 ]
 
 
