@@ -124,6 +124,7 @@ STANDARD = {
         "_socket",
         "argparse",
         "ast",
+        "bisect",
         "calendar",
         "codecs",
     ),
@@ -145,7 +146,7 @@ STANDARD = {
     ),
     *("multiprocessing", "os", "pickle", "pwd", "py_compile", "re", "select", "shutil", "signal", "socket", "sqlite3"),
     *("resource", "stat", "struct", "subprocess", "sys", "tempfile", "threading", "time", "traceback", "types"),
-    *("typing", "unicodedata", "warnings"),
+    *("typing", "unicodedata", "warnings", "zoneinfo"),
 }
 
 
