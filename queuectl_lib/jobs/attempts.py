@@ -29,7 +29,12 @@ TYPES: Dict[str, Tuple[type, ...]] = {
     "max_retries": (int,),
     "cwd": (str,),
 }
-MAY_BE_MISSING: Dict[str, Tuple[type, ...]] = {"timeout": (float, int), "umask": (int,), "unique_key": (str,)}
+MAY_BE_MISSING: Dict[str, Tuple[type, ...]] = {
+    "timeout": (float, int),
+    "umask": (int,),
+    "unique_key": (str,),
+    "tags": (str,),
+}
 
 
 def what_is_wrong(row: Any) -> Optional[str]:
@@ -102,14 +107,15 @@ def mended(row: Any) -> Fields:
     if not type(whole["attempts"]) is type(whole["max_retries"]) is int:
         whole.update(attempts=0, max_retries=0)
     whole["id"] = row["id"] if type(row["id"]) is str else "?"
-    whole["unique_key"] = row["unique_key"] if type(row["unique_key"]) is str else None
+    for column in ("unique_key", "tags"):
+        whole[column] = row[column] if type(row[column]) is str else None
     return whole
 
 
 # What is read of the row of a job that is claimed, which Claim and check_row know by these names.
 CLAIMED_COLUMNS = (
     *("is_list", "id", "command", "attempts", "max_retries", "timeout", "cwd", "env", "umask", "unique_key"),
-    "pipe_output",
+    *("pipe_output", "tags"),
 )
 
 
@@ -132,6 +138,7 @@ class Claim:
         self.umask: Optional[int] = row["umask"]
         self.unique_key: Optional[str] = row["unique_key"]
         self.pipe_output: Optional[int] = row["pipe_output"]
+        self.tags: Optional[str] = row["tags"]
         self.token = token
         self.attempt_id = attempt_id
         self.number = number

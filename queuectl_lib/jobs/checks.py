@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 KEY_LENGTH = 200
 # What a worker tells each job (run/launching); QUEUECTL_HOME may be another one for a job.
-SET_BY_US = ("QUEUECTL_JOB_ID", "QUEUECTL_ATTEMPT", "QUEUECTL_MAX_RETRIES", "QUEUECTL_TOKEN", "QUEUECTL_QUEUE")
+SET_BY_US = (
+    *("QUEUECTL_JOB_ID", "QUEUECTL_ATTEMPT", "QUEUECTL_MAX_RETRIES", "QUEUECTL_TOKEN", "QUEUECTL_QUEUE"),
+    "QUEUECTL_TAGS",
+)
 
 
 def check_command(value: object) -> Tuple[str, int]:
@@ -67,6 +70,13 @@ def check_flag(name: str) -> Callable[[object], Optional[int]]:
         return 1 if value else None
 
     return check
+
+
+def check_tags(value: object) -> Optional[str]:
+    """The tags of a job as its row has them; None for none."""
+    from queuectl_lib.jobs import beside  # which few jobs need
+
+    return " ".join(beside.check_tags(value)) or None
 
 
 def check_directory(value: object, base: str) -> str:

@@ -109,8 +109,9 @@ FIELDS = (
         shown=lambda held: "yes" if held else "no",
     ),
     Field(
-        *("tags", ""),
+        *("tags", "tags"),
         {"metavar": "TAG", "action": "append", "help": "a word to find it by (repeatable)"},
+        check=checks.check_tags,
         read=lambda text: sorted(text.split()) if text else [],
         shown=lambda tags: ", ".join(tags) or "-",
         flag="tag",
@@ -140,7 +141,7 @@ KNOWN_KEYS = frozenset(field.key for field in FIELDS)
 COMMON_KEYS = frozenset(("id", "command", "max_retries", "priority", "unique"))  # SHARED_COLUMNS stay as they are
 BY_HAND = (
     *("id", "command", "max_retries", "priority", "unique", "run_at", "delay", "cwd", "umask"),
-    *("queue", "hold", "tags"),
+    *("queue", "hold"),
 )
 CHECKED = tuple((field.key, field.check) for field in FIELDS if field.check)
 

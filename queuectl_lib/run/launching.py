@@ -56,6 +56,7 @@ JOB_VARIABLES = (
     "QUEUECTL_HOME",
     *bundle.SET_BY_WORKER,
     "QUEUECTL_FAILPOINT",
+    "QUEUECTL_TAGS",
 )
 
 # What the host may have again in a moment; every other refusal to start is the job's own.
@@ -89,6 +90,8 @@ def job_environment(claim: Claim, queue: str = "") -> Dict[str, str]:
         environment.update(own, **inheriting.replaced(own, worker_environment()))
     values = (claim.id, str(claim.attempts), str(claim.max_retries), claim.token, queue)
     environment.update(zip(JOB_VARIABLES, values))
+    if claim.tags:
+        environment["QUEUECTL_TAGS"] = claim.tags
     return environment
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 # What is shown of a field, where that does not stand in a column of its own.
 SOURCES = {
     "queue": "(SELECT name FROM queues WHERE id = jobs.queue)",
-    "tags": "(SELECT group_concat(tag, ' ') FROM tags WHERE job = jobs.seq)",
 }
 SHOWN = [(SOURCES.get(field.key, field.column), field.key) for field in fields.FIELDS]
 SHOWN_COLUMNS = ", ".join(["is_list"] + ['%s AS "%s"' % pair for pair in SHOWN if pair[0]])

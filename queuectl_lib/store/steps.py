@@ -189,6 +189,7 @@ MIGRATIONS = [
             queue INTEGER NOT NULL DEFAULT 0, -- of queues; 0 is default
             lock_key TEXT,
             held_at TEXT,
+            tags TEXT, -- its tags with blanks between, as a claim and a list read them; a tag's jobs are in tags
             reason TEXT, -- why the queue itself has cancelled it, JSON
             schedule TEXT,
             slot TEXT,

@@ -91,7 +91,10 @@ def lost_claim(held):
         return held
     row = dict.fromkeys(("is_list", "attempts", "timeout", "cwd", "env", "umask"), 0)
     return Claim(
-        dict(row, seq=1, id="job", command="true", max_retries=1, unique_key=None, pipe_output=None), "0" * 16, 1, 1
+        dict(row, seq=1, id="job", command="true", max_retries=1, unique_key=None, pipe_output=None, tags=None),
+        "0" * 16,
+        1,
+        1,
     )
 
 

@@ -40,6 +40,7 @@ DAMAGE = {
     "a due time that is none, and later": ("next_run_at = 'tomorrow', lane = 1", "next_run_at"),
     "a due time of bytes": ("next_run_at = x'ff', lane = 1", "next_run_at"),
     "a key of bytes": ("unique_key = x'ff'", "unique_key"),
+    "tags of bytes": ("tags = x'ff'", "tags"),
 }
 
 
