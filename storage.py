@@ -165,7 +165,10 @@ class Queue:
             return moved
 
     # A failed job whose failure lies in the future: the clock went back, so it is due.
-    IN_THE_FUTURE = "WHERE lane = 1 AND next_run_at > '' AND state = 'failed' AND updated_at > ?"
+    # (One for which somebody has given a time meanwhile, by `edit`, waits for that.)
+    IN_THE_FUTURE = (
+        "WHERE lane = 1 AND next_run_at > '' AND state = 'failed' AND updated_at > ? AND next_run_at IS NOT run_at"
+    )
     ANY_FAILED_IN_THE_FUTURE = "SELECT 1 FROM jobs INDEXED BY jobs_later %s LIMIT 1" % IN_THE_FUTURE
     PROMOTE_FAILED_IN_THE_FUTURE = "UPDATE jobs INDEXED BY jobs_later SET lane = 0 %s" % IN_THE_FUTURE
 

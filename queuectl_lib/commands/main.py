@@ -107,7 +107,7 @@ def main(argv: Optional[List[str]] = None) -> int:
 def run(words: List[str]) -> int:
     try:
         chosen, options, behind = split_words(words)
-        if behind is not None and chosen.name not in ("add", "enqueue"):
+        if behind is not None and chosen.name not in ("add", "enqueue", "edit"):
             options, behind = options + ["--"] + behind, None
         call = Call(chosen.parser().parse_args(options), behind)
         call.enter(chosen)

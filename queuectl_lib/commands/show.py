@@ -47,6 +47,8 @@ def show_attempt(queue: Queue, identifier: str, attempt: Fields) -> None:
     number = errors.printable(str(attempt["number"]))  # all of these may be anything
     terminal.print_text("\nattempt %s: %s\n" % (number, errors.printable(str(attempt["outcome"]))))
     terminal.print_text("  %s\n" % errors.printable(", ".join(facts)))
+    if attempt["command"] is not None:
+        terminal.print_text("  command: %s\n" % errors.printable(fields.shown(system.typed, attempt["command"])))
     if attempt["error"]:
         terminal.print_text("  error: %s\n" % errors.printable(str(attempt["error"])))
     if attempt["leftovers"]:

@@ -59,6 +59,8 @@ def cell_of(field: Field, value: Any) -> str:
 def time_that_matters(job: Fields, now: float) -> str:
     """The time that matters in a job's state, seen from now."""
     try:
+        if job["state"] in states.WAITING and job["hold"]:
+            return "held"
         if job["state"] in states.WAITING:
             due = times.utc_seconds(job["next_run_at"])
             return "due in " + times.age_text(due - now) if due > now + 1 else "due"

@@ -23,6 +23,7 @@ def insert(connection: sqlite3.Connection, jobs: Iterable[Tuple[int, str, str]])
 
 SET_TAGS = "UPDATE jobs SET tags = ? WHERE seq = ?"
 FORGET_TAGS = "DELETE FROM tags WHERE job = ?"
+TAGS_OF = "SELECT tag FROM tags WHERE job = ?"
 
 
 def set_tags(connection: sqlite3.Connection, seq: int, tags: Sequence[str]) -> None:
@@ -31,3 +32,5 @@ def set_tags(connection: sqlite3.Connection, seq: int, tags: Sequence[str]) -> N
     opening.refuse_ignored(1 - moved.rowcount)
     connection.execute(FORGET_TAGS, (seq,))
     connection.executemany(INSERT_TAG, [(seq, tag) for tag in tags])
+    found = {row["tag"] for row in opening.rows(connection, TAGS_OF, (seq,))}
+    opening.refuse_ignored(len(found ^ set(tags)))

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 OPEN_EDGE = "EXISTS (SELECT 1 FROM edges WHERE child = jobs.seq AND state = 1)"
 
 
-def place(due: str = "next_run_at", now: str = "?") -> str:
-    """The lane as an expression: for a job that is *due* then, where it is *now* (expressions, too)."""
-    rule = "CASE WHEN held_at IS NOT NULL THEN 3 WHEN %s THEN 2 WHEN %s > %s THEN 1 ELSE 0 END"
-    return rule % (OPEN_EDGE, due, now)
+def place(due: str = "next_run_at", now: str = "?", held_at: str = "held_at") -> str:
+    """The lane as an expression: for a job that is *due* then, where it is *now*, *held_at* (expressions, too)."""
+    rule = "CASE WHEN %s IS NOT NULL THEN 3 WHEN %s THEN 2 WHEN %s > %s THEN 1 ELSE 0 END"
+    return rule % (held_at, OPEN_EDGE, due, now)
 
 
 AT_ONCE = place("''", "''")  # of one that is due, whatever the clock says: it was claimed, or is to run again now

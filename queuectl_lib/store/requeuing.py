@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from queuectl_lib.jobs.ids import Holder
 
 REQUEUE_JOB = (
-    "UPDATE jobs SET state = 'pending', attempts = 0, next_run_at = ?, lane = %s, updated_at = ?, started_at = NULL,"
-    " finished_at = NULL, exit_code = NULL, last_error = NULL, worker = NULL"
+    "UPDATE jobs SET state = 'pending', attempts = 0, next_run_at = ?, lane = %s, held_at = NULL, updated_at = ?,"
+    " started_at = NULL, finished_at = NULL, exit_code = NULL, last_error = NULL, worker = NULL"
     " WHERE seq = ? AND state IN ('dead', 'cancelled')"
-) % placing.AT_ONCE
+) % placing.place("''", "''", "NULL")  # what was held when it was cancelled is to run again, too
 
 
 def requeue_one(connection: sqlite3.Connection, head: sqlite3.Row, now: float) -> Optional[Holder]:

@@ -80,8 +80,8 @@ def read_or_raw(read: Callable[[Any], Any], value: Any) -> Any:
 GET_JOB = "SELECT seq, %s FROM jobs WHERE id = ?" % SHOWN_COLUMNS
 # Facts alone: stdout and stderr say whether the bytes stand in the row (else in a file, if anywhere).
 GET_ATTEMPTS = (
-    "SELECT id, job, number, outcome, started_at, finished_at, exit_code, signal, error, worker, token, leftovers,"
-    " erased, stdout_bytes, stderr_bytes, stdout IS NOT NULL AS stdout, stderr IS NOT NULL AS stderr"
+    "SELECT id, job, number, command, outcome, started_at, finished_at, exit_code, signal, error, worker, token,"
+    " leftovers, erased, stdout_bytes, stderr_bytes, stdout IS NOT NULL AS stdout, stderr IS NOT NULL AS stderr"
     " FROM attempts WHERE job = ? ORDER BY number"
 )
 
@@ -100,4 +100,11 @@ def job(database: Database, identifier: str) -> Fields:
             attempts = opening.rows(connection, GET_ATTEMPTS, (row["seq"],))
     except NoDatabase:
         raise errors.no_such_job(identifier) from None
-    return dict(job_fields(row), history=[opening.without_bytes(attempt) for attempt in attempts])
+    return dict(job_fields(row), history=[attempt_fields(attempt) for attempt in attempts])
+
+
+def attempt_fields(row: sqlite3.Row) -> Fields:
+    """An attempt as the outside sees it; its command is None unless the job's was changed since."""
+    attempt = opening.without_bytes(row)
+    attempt["command"] = read_or_raw(lambda text: text and json.loads(text), attempt["command"])
+    return attempt

@@ -254,7 +254,7 @@ MIGRATIONS = [
         " last_outcome TEXT, outcome_at TEXT, made INTEGER NOT NULL DEFAULT 0,"
         " skipped INTEGER NOT NULL DEFAULT 0, trouble TEXT)",
         "CREATE INDEX schedules_next ON schedules (next_at)",
-        "ALTER TABLE attempts ADD COLUMN command TEXT",  # where the job's was changed since
+        "ALTER TABLE attempts ADD COLUMN command TEXT",  # where the job's was changed since: as JSON, a text or a list
         "ALTER TABLE attempts ADD COLUMN ended INTEGER",  # its number in the order of ends
         "ALTER TABLE attempts ADD COLUMN cpu REAL",
         "ALTER TABLE attempts ADD COLUMN peak_rss INTEGER",

@@ -264,6 +264,7 @@ def test_whatever_file_is_missing_is_told_by_some_call_and_never_by_a_traceback(
     module = name[:-3].split("/")[-1]
     calls = [["worker", "start", "--drain"], ["doctor"], [module], [module, "x"], [module, "get"], [module, "list"]]
     calls += [["enqueue", '{"command": "true"}'], ["check"], ["prune"], ["logs", "x"], ["show", "x"]]
+    calls += [["requeue", "x"], ["hold", "x"], ["edit", "x", "--now"]]
     for words in calls:
         done = subprocess.run(copy.command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
         said = done.stderr.decode().replace("\r\n", "\n")

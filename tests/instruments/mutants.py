@@ -58,6 +58,26 @@ SIMULATION = "store/test_simulation.py::test_workers_that_die_between_any_two_ca
 
 MUTANTS = [
     Mutant(
+        "a held job is claimed",
+        27,
+        [("queuectl_lib/store/placing.py", "IS NOT NULL THEN 3", "IS NOT NULL THEN 0")],
+        "store/test_editing.py::test_a_hold_keeps_due_time_attempts_and_place",
+        "store/test_editing.py::test_a_held_job_stays_held_whatever_the_clock_does",
+        "commands/test_hold.py::test_a_held_job_does_not_start_until_it_is_released",
+    ),
+    Mutant(
+        "an edit changes a job that has started meanwhile",
+        4,
+        [
+            (
+                "queuectl_lib/store/editing.py",
+                " WHERE seq = ? AND state IN ('pending', 'failed')",
+                " WHERE seq = ?",
+            )
+        ],
+        "store/test_editing.py::test_a_job_that_is_claimed_between_reading_and_writing_keeps_what_it_was_started_with",
+    ),
+    Mutant(
         "a result that a trigger refuses holds up all others",
         4,
         [

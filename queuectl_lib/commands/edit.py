@@ -1,0 +1,79 @@
+"""`edit`: jobs that wait, changed."""
+
+from __future__ import annotations
+
+from queuectl_lib import values
+from queuectl_lib.commands import add, frame, terminal
+from queuectl_lib.errors import BadInput
+from queuectl_lib.host import interrupts
+from queuectl_lib.jobs import checks, fields
+from queuectl_lib.jobs.changes import Change
+from queuectl_lib.store import editing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from queuectl_lib.commands.frame import Call
+    from queuectl_lib.values import Fields
+
+KEYS = ("priority", "max_retries", "run_at", "delay", "timeout", "queue", "lock", "cwd", "command")
+NONE = "none"  # the word for no value
+EMPTIED = ("timeout", "lock")  # keys that take it
+
+
+@frame.command(
+    "edit",
+    frame.argument("ids", metavar="ID", nargs="+"),
+    frame.argument("--priority", metavar="N", help="higher runs first"),
+    frame.argument("--run-at", metavar="TIME", help="not before this time"),
+    frame.argument("--delay", metavar="DURATION", help="not before this long from now"),
+    frame.argument("--now", action="store_true", help="due now"),
+    frame.argument("--timeout", metavar="DURATION", help="end an attempt that runs longer; none: as the settings say"),
+    frame.argument("--max-retries", metavar="N", help="retries after the first attempt"),
+    frame.argument("--queue", metavar="NAME", help="the queue that it waits in"),
+    frame.argument("--lock", metavar="KEY", help="run only while no other job with this lock runs; none: whenever"),
+    frame.argument("--tag", metavar="TAG", action="append", default=[], help="a further tag (repeatable)"),
+    frame.argument("--untag", metavar="TAG", action="append", default=[], help="take this tag off (repeatable)"),
+    frame.argument("--env", metavar="NAME=VALUE", action="append", default=[], help="set a variable (repeatable)"),
+    frame.argument("--unset-env", metavar="NAME", action="append", default=[], help="take a variable out (repeatable)"),
+    frame.argument("--cwd", metavar="DIR", help="run in this directory"),
+    frame.argument("--command", metavar="TEXT", help="another command line, or -- PROG ARG... (of one job only)"),
+    shows=True,
+)
+def edit(call: Call) -> int:
+    ids = values.unique(call.options.ids)
+    change = change_of(call)
+    if "command" in change.columns and len(ids) > 1:
+        raise BadInput("one command for %s: give one id with it" % terminal.jobs_text(len(ids)))
+    queue = call.queue()
+    interrupts.keep_until_told()
+    jobs = editing.edit(queue.database, ids, change, call.now)
+    if call.options.json:
+        terminal.acknowledge(terminal.json_text(jobs), "the jobs were changed, but what they are now")
+    return 0
+
+
+def change_of(call: Call) -> Change:
+    """What the options ask for. Raises BadInput."""
+    options = call.options
+    if options.command is not None and call.words is not None:
+        raise BadInput("give one command: as --command TEXT, or as a program and its arguments behind --")
+    if (options.run_at is not None) + (options.delay is not None) + options.now > 1:
+        raise BadInput("--run-at, --delay and --now contradict each other: give one of them")
+    asked: Fields = {key: getattr(options, key) for key in KEYS if getattr(options, key) is not None}
+    if call.words is not None:
+        asked["command"] = call.words
+    if options.now:
+        asked["delay"] = 0
+    emptied = [key for key in EMPTIED if asked.get(key) == NONE]
+    for key in emptied:
+        del asked[key]
+    for field in fields.FIELDS:
+        if field.words and field.key in asked:
+            asked[field.key] = field.words(asked[field.key])
+    base = call.home if options.cwd is None else options.cwd  # who changes no directory needs to be in none
+    change = Change(add.job_maker(call, base), asked, emptied)
+    change.with_variables(checks.variables_from_text(options.env), options.unset_env)
+    change.with_tags(options.tag, options.untag)
+    if change.is_empty():
+        raise BadInput("nothing to change: give at least one option, such as --priority N")
+    return change

@@ -1,0 +1,96 @@
+"""Jobs that wait, changed by a person: one guarded statement a job, so that what has started keeps what it has."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from queuectl_lib import errors, times
+from queuectl_lib.errors import QueueError
+from queuectl_lib.host import bell, failpoints
+from queuectl_lib.jobs import changes, states
+from queuectl_lib.store import beside, finding, holding, opening, placing, showing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, Sequence
+
+    from queuectl_lib.jobs.changes import Change
+    from queuectl_lib.store.database import Database
+    from queuectl_lib.values import Fields
+
+GET_AS_STORED = "SELECT seq, id, state, attempts, command, is_list, env, tags, lock_key FROM jobs WHERE id = ?"
+
+
+def edit(database: Database, ids: Sequence[str], change: Change, now: float) -> List[Fields]:
+    """Change waiting jobs, held ones too; all or none. Returns them as they are then.
+
+    Raises QueueError when one does not exist, runs, is finished, or cannot be changed so.
+    """
+    with finding.no_job_without_database(ids):
+        with database.reading() as connection:  # what is refused holds nobody up, and a shell is tried here, if at all
+            for identifier in ids:
+                job = as_stored(connection, identifier)
+                refuse_started(identifier, job["state"])
+                change.columns_of(job)
+        failpoints.failpoint("edit.before-change")
+        with database.writing() as connection:
+            found = [edit_one(connection, identifier, change, times.utc_text(now)) for identifier in ids]
+    bell.ring(database.folder.bell)
+    return found
+
+
+def as_stored(connection: sqlite3.Connection, identifier: str) -> Fields:
+    """What an edit asks of a job. Raises QueueError if there is none."""
+    found = opening.rows(connection, GET_AS_STORED, (identifier,))
+    if not found:
+        raise errors.no_such_job(identifier)
+    return opening.without_bytes(found[0])
+
+
+def refuse_started(identifier: str, state: str) -> None:
+    """Raise QueueError for a job that does not wait."""
+    if state == "processing":
+        raise QueueError("job %s runs, with what it was started with: nothing was changed" % identifier)
+    if state not in states.WAITING:
+        raise QueueError("job %s is %s already: nothing was changed" % (identifier, state))
+
+
+CHANGE_JOB = "UPDATE jobs SET %s, updated_at = ? WHERE seq = ? AND state IN ('pending', 'failed')"
+
+
+def edit_one(connection: sqlite3.Connection, identifier: str, change: Change, now_text: str) -> Fields:
+    """Change one job, and return it as it is then. Raises QueueError and IntegrityError."""
+    job = as_stored(connection, identifier)
+    columns = change.columns_of(job)
+    assignments = ["%s = ?" % column for column in columns]
+    values = list(columns.values())
+    if change.places_anew():
+        is_due_anew = "next_run_at" in columns
+        assignments.append("lane = " + placing.place("?" if is_due_anew else "next_run_at"))
+        values += [columns["next_run_at"], now_text] if is_due_anew else [now_text]
+    statement = CHANGE_JOB % ", ".join(assignments) if assignments else CHANGE_JOB.replace("%s, ", "")
+    if connection.execute(statement, values + [now_text, job["seq"]]).rowcount != 1:
+        opening.refuse_ignored(int(job["state"] in states.WAITING))
+        happened = "was cancelled" if job["state"] == "cancelled" else "has started"
+        raise QueueError("job %s %s meanwhile: nothing was changed" % (identifier, happened))
+    if "command" in columns:
+        keep_command(connection, job, columns)
+    if change.tags or change.untags:
+        beside.set_tags(connection, job["seq"], change.tags_of(job))
+    if change.places_anew():
+        holding.left_its_lock(connection, job["lock_key"])
+    return showing.job_fields(opening.rows(connection, showing.GET_JOB, (identifier,))[0])
+
+
+KEEP_COMMAND = "UPDATE attempts SET command = ? WHERE job = ? AND command IS NULL"
+FORGET_COMMAND = "UPDATE attempts SET command = NULL WHERE job = ? AND command = ?"
+NOT_KEPT = "SELECT 1 FROM attempts WHERE job = ? AND command IS NULL"
+
+
+def keep_command(connection: sqlite3.Connection, job: Fields, columns: Fields) -> None:
+    """Note in the attempts of *job* so far which command they ran, where that is no longer the one of the job."""
+    old, new = (changes.as_json(each["command"], each["is_list"]) for each in (job, columns))
+    if old != new:
+        connection.execute(KEEP_COMMAND, (old, job["seq"]))
+        opening.refuse_ignored(len(connection.execute(NOT_KEPT, (job["seq"],)).fetchall()))
+        connection.execute(FORGET_COMMAND, (job["seq"], new))

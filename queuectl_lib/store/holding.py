@@ -1,0 +1,77 @@
+"""Jobs held by a person: kept from starting with all that they have, and let go again."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from queuectl_lib import errors, times
+from queuectl_lib.errors import QueueError
+from queuectl_lib.host import bell
+from queuectl_lib.jobs import states
+from queuectl_lib.store import finding, opening, placing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional, Sequence
+
+    from queuectl_lib.store.database import Database
+
+HOLD_JOB = (
+    "UPDATE jobs SET held_at = ?, lane = %s, updated_at = ?"
+    " WHERE seq = ? AND held_at IS NULL AND state IN ('pending', 'failed')"
+) % placing.place("''", "''", "''")
+RELEASE_JOB = (
+    "UPDATE jobs SET held_at = NULL, lane = %s, updated_at = ?"
+    " WHERE seq = ? AND held_at IS NOT NULL AND state IN ('pending', 'failed')"
+) % placing.place(held_at="NULL")
+STANDING = "SELECT seq, state, held_at, lock_key FROM jobs WHERE id = ?"
+
+
+def hold(database: Database, ids: Sequence[str], now: float) -> None:
+    """Keep waiting jobs from starting; all or none. One that is held already stays so.
+
+    Raises QueueError when one does not exist, runs, or is finished.
+    """
+    now_text = times.utc_text(now)
+    with finding.no_job_without_database(ids), database.writing() as connection:
+        for identifier in ids:
+            job = standing(connection, identifier)
+            if job["state"] == "processing":
+                text = "job %s runs: cancel it, or hold it when it is back: nothing was held"
+                raise QueueError(text % identifier)
+            if job["state"] in states.FINAL:
+                raise QueueError("job %s is %s already: nothing was held" % (identifier, job["state"]))
+            if job["held_at"] is None:
+                moved = connection.execute(HOLD_JOB, (now_text, now_text, job["seq"]))
+                opening.refuse_ignored(1 - moved.rowcount)
+                left_its_lock(connection, job["lock_key"])
+
+
+def release(database: Database, ids: Sequence[str], now: float) -> None:
+    """Let held jobs go to where they belong by now; all or none. What nobody holds stays as it is, also where it runs.
+
+    Raises QueueError when one does not exist or is finished: it would not run.
+    """
+    now_text = times.utc_text(now)
+    with finding.no_job_without_database(ids), database.writing() as connection:
+        for identifier in ids:
+            job = standing(connection, identifier)
+            if job["state"] in states.FINAL:
+                raise QueueError("job %s is %s already: nothing was released" % (identifier, job["state"]))
+            if job["held_at"] is not None and job["state"] in states.WAITING:
+                moved = connection.execute(RELEASE_JOB, (now_text, now_text, job["seq"]))
+                opening.refuse_ignored(1 - moved.rowcount)
+    bell.ring(database.folder.bell)
+
+
+def standing(connection: sqlite3.Connection, identifier: str) -> sqlite3.Row:
+    """The job's seq, state, held_at and lock_key. Raises QueueError if there is none."""
+    found = opening.rows(connection, STANDING, (identifier,))
+    if not found:
+        raise errors.no_such_job(identifier)
+    return found[0]
+
+
+def left_its_lock(connection: sqlite3.Connection, key: Optional[str]) -> None:
+    """What the job with the lock *key* was promoted for, and does not take now, is for another to take."""
+    # Here belongs store/locking.free_lock(connection, key), where key is not None: nothing parks jobs yet.
