@@ -78,6 +78,7 @@ class Queue:
                     holder = finding.find_holder(connection, row[fields.KEY])
                     if holder is not None:
                         return holder
+                    refuse_removed(connection, row[fields.QUEUE])
                     added = connection.execute(insert, row[: fields.BESIDE])
                     opening.refuse_ignored(1 - added.rowcount)
                     if row[fields.BESIDE]:
@@ -132,7 +133,7 @@ class Queue:
         A power cut in between takes the claims back, so what has begun runs again from its
         beginning, as does whatever had ended and was not recorded, and this costs no attempt.
         """
-        from queuectl_lib.store import claiming, ending  # which an enqueue needs not; a worker has both loaded
+        from queuectl_lib.store import claiming, eligible, ending  # no enqueue needs them; a worker has them loaded
 
         is_later = not outcomes and system.SYNCS_LOG_ALONE
         with self.database.writing(synced=settings.durability == "full" and not is_later) as connection:
@@ -140,9 +141,12 @@ class Queue:
             claims: List[Claim] = []
             more = False
             if want:
-                claims, more = claiming.claim_due(
-                    connection, worker, want, now, lambda unreadable: ending.settle(connection, unreadable, settings)
-                )
+                asker = eligible.Asker(self.database, asks=False)
+
+                def bury(unreadable: Outcome) -> None:
+                    ending.settle(connection, unreadable, settings)
+
+                claims, more = claiming.claim_due(connection, worker, want, now, bury, asker)
             self.database.is_behind = is_later and settings.durability == "full"
             failpoints.failpoint("exchange.before-commit")
         failpoints.failpoint("exchange.committed")
@@ -213,6 +217,10 @@ class Queue:
                 else:
                     moved = connection.execute(self.CANCEL_WAITING, (now_text, now_text, head["seq"]))
                 opening.refuse_ignored(1 - moved.rowcount)
+                if head["lock_key"] is not None:  # it may have been the next one with that lock
+                    from queuectl_lib.store import locking
+
+                    locking.free_lock(connection, head["lock_key"])
         return [(identifier, head["token"]) for identifier, head in zip(ids, heads)]
 
     def requeue(self, ids: Sequence[str], states: Sequence[str], now: float) -> None:
@@ -262,3 +270,11 @@ class Queue:
             held += stay
         bell.ring(self.folder.bell)
         return count, refused
+
+
+def refuse_removed(connection: sqlite3.Connection, queue: int) -> None:
+    """Raise QueueError where the queue of a new job was removed since the job was checked."""
+    if queue:
+        from queuectl_lib.store import queues  # which most jobs do not name
+
+        queues.refuse_removed(connection, [queue])

@@ -60,7 +60,7 @@ from queuectl_lib.run.quiet import Quiet
 from queuectl_lib.run.slots import Slots
 from queuectl_lib.run.spare_files import SpareFiles
 from queuectl_lib.settings import ConfigFile
-from queuectl_lib.store import claiming, ending, folder, looking, opening, presence, steps, stops  # noqa: F401
+from queuectl_lib.store import claiming, ending, folder, opening, outlook, presence, steps, stops  # noqa: F401
 from storage import Queue
 
 TYPE_CHECKING = False
@@ -95,6 +95,7 @@ class Supervisor:
         self.queue = queue
         self.name = name
         self.options = options
+        queue.database.served = options.served
         self.config = config
         self.when_present = when_present
         self.began = time.monotonic()
@@ -137,7 +138,7 @@ class Supervisor:
         self.wake = WakeUp(self.signals)
         for number in signals.stop_signals():  # before anyone can see that we are here, and ask us to stop
             self.wake.catch(number)
-        details = presence.member_details("supervisor", self.name, self.options.max_seconds is not None)
+        details = presence.member_details("supervisor", self.name, self.options.told())
         self.standing = standing.Standing(self.queue.folder, self.name, details, self.say)
         if self.when_present:
             self.when_present()
@@ -219,7 +220,7 @@ class Supervisor:
             self.replacing.has_rehearsed(code, worker.began)
             return
         if code == 0:
-            self.drained = self.drained or (self.options.drain and looking.nothing_left(self.queue.database))
+            self.drained = self.drained or (self.options.drain and outlook.nothing_left(self.queue.database))
         else:
             how = "killed by %s" % signals.signal_name(-code) if code < 0 else "exit code %d" % code
             self.say("worker %s died (%s)" % (worker.name, how))
@@ -342,6 +343,7 @@ class Worker:
         self.name = name
         self.supervisor = supervisor
         self.options = options
+        queue.database.served = options.served
         self.current = CurrentSettings(read_settings, options.overrides, self.say)
         self.ahead: Deque[Claim] = collections.deque()  # claimed, not started
         self.ended: List[Outcome] = []  # not recorded yet
@@ -397,8 +399,7 @@ class Worker:
         self.bell = Bell(self.queue.folder.bell, self.queue.path)
         self.quiet = Quiet(self.queue.database, self.signals, self.bell)
         self.job_object = tree.own_job_object(self.name)
-        is_limited = self.options.max_seconds is not None
-        details = presence.member_details("worker", self.supervisor, is_limited, self.slots.most)
+        details = presence.member_details("worker", self.supervisor, self.options.told(), self.slots.most)
         self.standing = standing.Standing(self.queue.folder, self.name, details, self.say)
         self.say("worker started, pid %d" % os.getpid())
         with contextlib.suppress(HostError, OSError):
@@ -412,7 +413,7 @@ class Worker:
             return not self.running
         if self.running or self.ended or self.ahead:
             return False
-        return bool(self.stage) or (self.options.drain and looking.nothing_left(self.queue.database))
+        return bool(self.stage) or (self.options.drain and outlook.nothing_left(self.queue.database))
 
     def leave(self) -> None:
         signals.hold_back_late_ones()

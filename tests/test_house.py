@@ -474,7 +474,7 @@ MORE = {
     "add true": "commands.add jobs.checks jobs.fields store.finding",
     "list": "commands.list commands.tables jobs.checks jobs.fields store.showing",
     "status": "commands.status store.looking store.roster",
-    "check": "commands.check jobs.checks reports.problems store.health store.looking store.roster",
+    "check": "commands.check reports.problems store.health store.looking store.roster store.eligible",
 }
 
 
@@ -515,6 +515,9 @@ LATER = {
     ("storage.py", "queuectl_lib/store/bulk.py"),
     ("storage.py", "queuectl_lib/store/finding.py"),
     ("storage.py", "queuectl_lib/store/requeuing.py"),
+    ("storage.py", "queuectl_lib/store/queues.py"),
+    ("queuectl_lib/store/eligible.py", "queuectl_lib/store/gating.py"),  # few queues have a gate or a rate, and each
+    ("queuectl_lib/store/eligible.py", "queuectl_lib/store/rates.py"),  # worker has in memory what is loaded at once
     ("worker.py", "queuectl_lib/run/chores.py"),
     ("worker.py", "queuectl_lib/run/places.py"),
     ("worker.py", "queuectl_lib/run/replacing.py"),

@@ -14,7 +14,7 @@ from queuectl_lib.jobs.ids import Holder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Optional
+    from typing import Dict, Optional
 
     from queuectl_lib.commands.frame import Call
     from queuectl_lib.values import Fields
@@ -70,4 +70,23 @@ def tell_holder(identifier: str) -> None:
 
 def job_maker(call: Call, cwd: Optional[str] = None) -> JobMaker:
     base = cwd if cwd and os.path.isabs(cwd) else system.current_directory()
-    return JobMaker(call.config().max_retries, base, system.current_umask(), call.now)
+    maker = JobMaker(call.config().max_retries, base, system.current_umask(), call.now)
+    maker.queue_of = QueueNumbers(call)
+    return maker
+
+
+class QueueNumbers:
+    """The numbers of queues by their names, asked of the database when the first job names one."""
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.known: Dict[str, int] = {}
+
+    def __call__(self, name: object) -> int:
+        from queuectl_lib.store import queues  # which most calls need not
+
+        if not self.known:
+            self.known = queues.ids(self.call.queue().database)
+        if not isinstance(name, str) or name not in self.known:
+            raise queues.unknown(name, self.known)
+        return self.known[name]

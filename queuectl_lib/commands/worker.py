@@ -35,6 +35,8 @@ START_ARGUMENTS = (
     frame.argument(
         "--max-time", metavar="DURATION", help="stop after this long: running jobs finish, nothing new starts"
     ),
+    frame.argument("--queue", metavar="A,B", help="start jobs of these queues only"),
+    frame.argument("--not-queue", metavar="A,B", help="start jobs of all queues but these"),
     frame.argument("--ensure", action="store_true", help="only where no supervisor serves this queue already"),
     frame.argument("--quiet", action="store_true", help="do not say that it was started in the background"),
     frame.argument("--name", help=frame.HIDDEN),
@@ -55,7 +57,8 @@ def worker_start(call: Call) -> int:
     given = {setting.key: getattr(asked, setting.key) for setting in settings.SETTINGS if setting.override}
     overrides = {key: text for key, text in given.items() if text is not None}
     wanted = wording.checked_options(asked.count, asked.processes, asked.drain, overrides, asked.max_time)
-    if asked.ensure and roster.is_served(queue.folder):
+    wanted.served = served_queues(queue, asked.queue, asked.not_queue)
+    if asked.ensure and roster.is_served(queue.folder, wanted.served):
         return 0
     files.make_home(call.home)
     queue.database.create()
@@ -74,13 +77,26 @@ def worker_start(call: Call) -> int:
         said.append(text % (name, pid, wording.described(wanted), queue.folder.log))
 
     if asked.ensure:
-        starting.ensure_served(queue, start)
+        starting.ensure_served(queue, wanted.served, start)
     else:
         start(None)
     for text in said:  # now, when whoever does not read it keeps nobody else from starting one
         if not asked.quiet:
             terminal.tell(text)
     return 0
+
+
+def served_queues(queue: Queue, these: Optional[str], others: Optional[str]) -> List[str]:
+    """What `--queue A,B` or `--not-queue A,B` asks for, as store/eligible.is_served reads it. Raises BadInput."""
+    if these is not None and others is not None:
+        raise BadInput("--queue and --not-queue contradict each other: give one of them")
+    text = these if these is not None else others
+    if text is None:
+        return []
+    from queuectl_lib.store import queues  # which few calls need
+
+    names = queues.named(queue.database, text)
+    return names if others is None else ["!" + name for name in names]
 
 
 @frame.command(
@@ -203,9 +219,12 @@ def worker_list(call: Call) -> int:
         terminal.tell("no worker is running")
     else:
         rows = [
-            (m["name"], m["kind"], shown_pid(m), m["host"], m["since"][:19] + "Z", str(m.get("slots") or "-"), job)
+            (m["name"], m["kind"], shown_pid(m), m["host"], m["since"][:19] + "Z", str(m.get("slots") or "-"))
+            + (wording.served_text(m.get("queues", ())), job)
             for m in members
             for job in m["jobs"] or ["-"]
         ]
-        terminal.print_table(("NAME", "KIND", "PID", "HOST", "SINCE", "SLOTS", "JOB"), rows)
+        columns = [0, 1, 2, 3, 4, 5, 6, 7] if [m for m in members if m.get("queues")] else [0, 1, 2, 3, 4, 5, 7]
+        headings = ("NAME", "KIND", "PID", "HOST", "SINCE", "SLOTS", "QUEUES", "JOB")
+        terminal.print_table([headings[one] for one in columns], [[row[one] for one in columns] for row in rows])
     return 0

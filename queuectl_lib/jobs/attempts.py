@@ -34,6 +34,7 @@ MAY_BE_MISSING: Dict[str, Tuple[type, ...]] = {
     "umask": (int,),
     "unique_key": (str,),
     "tags": (str,),
+    "lock_key": (str,),
 }
 
 
@@ -107,7 +108,7 @@ def mended(row: Any) -> Fields:
     if not type(whole["attempts"]) is type(whole["max_retries"]) is int:
         whole.update(attempts=0, max_retries=0)
     whole["id"] = row["id"] if type(row["id"]) is str else "?"
-    for column in ("unique_key", "tags"):
+    for column in ("unique_key", "tags", "lock_key"):
         whole[column] = row[column] if type(row[column]) is str else None
     return whole
 
@@ -115,7 +116,7 @@ def mended(row: Any) -> Fields:
 # What is read of the row of a job that is claimed, which Claim and check_row know by these names.
 CLAIMED_COLUMNS = (
     *("is_list", "id", "command", "attempts", "max_retries", "timeout", "cwd", "env", "umask", "unique_key"),
-    *("pipe_output", "tags"),
+    *("pipe_output", "tags", "lock_key"),
 )
 
 
@@ -139,6 +140,7 @@ class Claim:
         self.unique_key: Optional[str] = row["unique_key"]
         self.pipe_output: Optional[int] = row["pipe_output"]
         self.tags: Optional[str] = row["tags"]
+        self.lock_key: Optional[str] = row["lock_key"]
         self.token = token
         self.attempt_id = attempt_id
         self.number = number

@@ -6,7 +6,7 @@ import os
 import time
 
 from queuectl_lib.run import pace
-from queuectl_lib.store import looking
+from queuectl_lib.store import outlook
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,11 +41,12 @@ class Glance:
         """Ask again if the answer can have changed. Raises HostError."""
         self.is_stale = False
         seen = self.database.fingerprint()
-        if seen and seen == self.seen and time.monotonic() < self.counts_until:
-            return
         now = time.time()
+        is_near = self.next_due is not None and self.next_due <= now  # it may have been a gate, and closed again
+        if seen and seen == self.seen and time.monotonic() < self.counts_until and not is_near:
+            return
         self.seen, self.next_due = None, None
-        self.processing, self.next_due = looking.under_way(self.database, now)
+        self.processing, self.next_due = outlook.under_way(self.database, now)
         self.counts_until = time.monotonic() + pace.fresh_seconds(self.workers, os.urandom(1)[0] / 256)
         if seen and seen[0] < now - pace.SETTLED_SECONDS:
             self.seen = seen

@@ -6,7 +6,7 @@ from queuectl_lib.errors import QueueError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Optional
+    from typing import Callable, Optional, Sequence
 
     from queuectl_lib.settings import Settings
     from queuectl_lib.values import Fields
@@ -26,6 +26,7 @@ class Options:
         max_seconds: Optional[float] = None,
         processes: int = 1,
         slots: int = 1,
+        served: Sequence[str] = (),
     ) -> None:
         self.jobs = jobs
         self.drain = drain
@@ -33,6 +34,11 @@ class Options:
         self.max_seconds = max_seconds
         self.processes = processes
         self.slots = slots
+        self.served = served  # queues (store/eligible.is_served)
+
+    def told(self) -> Fields:
+        """What others are to know of it: whether its time is limited, and which queues it serves."""
+        return {"limited": self.max_seconds is not None, "queues": list(self.served)}
 
 
 class CurrentSettings:

@@ -26,8 +26,8 @@ def new_supervisor_name() -> str:
     return "s" + os.urandom(3).hex()
 
 
-def ensure_served(queue: Queue, start: Callable[[Callable[[], None]], None]) -> None:
-    """Call *start* unless a supervisor serves the queue, or another call is about to start one.
+def ensure_served(queue: Queue, wanted: Sequence[str], start: Callable[[Callable[[], None]], None]) -> None:
+    """Call *start* unless a supervisor serves the queues *wanted*, or another call is about to start one.
 
     It is given what to call once others can see the new one.
     """
@@ -42,7 +42,7 @@ def ensure_served(queue: Queue, start: Callable[[Callable[[], None]], None]) -> 
             os.close(held.pop())
 
     try:
-        if not roster.is_served(queue.folder):
+        if not roster.is_served(queue.folder, wanted):
             start(let_go)
     finally:
         let_go()

@@ -10,7 +10,7 @@ from queuectl_lib.run.options import Options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Optional
+    from typing import Dict, List, Optional, Sequence
 
 PROCESSES_PER_CORE = 2  # one feeds about a core with short jobs
 SLOTS_ON_WINDOWS = 50  # of one worker: it waits for no more than 63 ends at once
@@ -69,10 +69,22 @@ def command_line(script: str, home: str, name: str, options: Options) -> List[st
         words += [option_of(key), values.number_text(value)]
     if options.max_seconds is not None:
         words += ["--max-time", values.number_text(options.max_seconds)]
+    if options.served:
+        is_others = options.served[0].startswith("!")
+        words += ["--not-queue" if is_others else "--queue", ",".join(name.lstrip("!") for name in options.served)]
     return words + ["--drain"] * options.drain
 
 
 def described(options: Options) -> str:
     """How many there are of what, for people."""
     more = "" if options.jobs == options.processes else ", jobs at once: %d" % options.jobs
+    more += ", queues: %s" % served_text(options.served) if options.served else ""
     return "workers: %d%s" % (options.processes, more)
+
+
+def served_text(served: Sequence[str]) -> str:
+    """Which queues, for people."""
+    if not served:
+        return "all"
+    names = ", ".join(name.lstrip("!") for name in served)
+    return "all but " + names if served[0].startswith("!") else names

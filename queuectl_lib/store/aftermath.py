@@ -1,8 +1,10 @@
-"""What else follows in the transaction that settles an attempt, for `check`: successes remembered, deaths numbered."""
+"""What else follows where an attempt is settled: successes remembered, deaths numbered, locks given up."""
 
 from __future__ import annotations
 
 import sqlite3
+
+from queuectl_lib.store import locking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,5 +32,15 @@ def number_death(connection: sqlite3.Connection, claim: Claim, state: str, end: 
         connection.execute(NUMBER_DEATH, (claim.seq,))
 
 
+def give_up_lock(connection: sqlite3.Connection, claim: Claim, state: str, end: str) -> None:
+    """Whatever becomes of the job: it runs no more, so another with its lock may."""
+    if claim.lock_key is not None:
+        locking.free_lock(connection, claim.lock_key)
+
+
 # What else follows, in this order. A worker calls each with the claim, the state that its job has entered, and when.
-AFTERMATH: Tuple[Callable[[sqlite3.Connection, Claim, str, str], None], ...] = (remember_success, number_death)
+AFTERMATH: Tuple[Callable[[sqlite3.Connection, Claim, str, str], None], ...] = (
+    remember_success,
+    number_death,
+    give_up_lock,
+)

@@ -125,6 +125,11 @@ def insert_all(connection: sqlite3.Connection, keyed: bool) -> None:
     connection.execute("PRAGMA ignore_check_constraints = ON")  # a JobMaker has checked each row
     connection.execute("BEGIN IMMEDIATE")
     try:
+        named = [row["queue"] for row in connection.execute(NAMED_QUEUES)]
+        if named:
+            from queuectl_lib.store import queues  # which most jobs do not name
+
+            queues.refuse_removed(connection, named)
         if keyed:
             connection.execute(FIND_HOLDERS)
             connection.execute(DROP_HELD)
@@ -176,6 +181,7 @@ def insert_rows(connection: sqlite3.Connection) -> int:
     return connection.execute(INSERT_ALL).rowcount
 
 
+NAMED_QUEUES = "SELECT DISTINCT queue FROM incoming_shared WHERE queue <> 0"
 ANY_BESIDE = "SELECT 1 FROM incoming_shared WHERE beside IS NOT NULL LIMIT 1"
 ALL_BESIDE = (
     "SELECT j.seq, 'line ' || i.line || ': ', s.beside FROM incoming i"

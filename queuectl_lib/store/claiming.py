@@ -13,13 +13,15 @@ import time
 from queuectl_lib import times
 from queuectl_lib.jobs import attempts, states
 from queuectl_lib.jobs.attempts import Claim, Outcome
-from queuectl_lib.store import looking, opening
+from queuectl_lib.store import eligible, locking, looking, opening
+from queuectl_lib.store.due_jobs import DueJobs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, List, Optional, Sequence, Tuple
+    from typing import Callable, List, Optional, Tuple
 
     from queuectl_lib.store.database import Database
+    from queuectl_lib.store.eligible import Asker, Line
     from queuectl_lib.values import Fields
 
 # Each index is named: after an ANALYZE, SQLite up to 3.25 would rather read or sort the whole table.
@@ -27,29 +29,99 @@ FALLEN_DUE = "FROM jobs INDEXED BY jobs_later WHERE lane = 1 AND next_run_at <= 
 SOME_FALLEN_DUE = "SELECT seq %s LIMIT ?" % FALLEN_DUE
 PROMOTE_DUE = "UPDATE jobs INDEXED BY jobs_later SET lane = 0 WHERE lane = 1 AND next_run_at <= ?"
 PROMOTE_NO_TIMES = "UPDATE jobs INDEXED BY jobs_later SET lane = 0 WHERE lane = 1 AND next_run_at > '9999-12-32'"
-FIND_DUE = "SELECT seq, runs, next_run_at, %s %s LIMIT ?" % (", ".join(attempts.CLAIMED_COLUMNS), looking.DUE_IN_ORDER)
 
 
 def claim_due(
-    connection: sqlite3.Connection, worker: str, want: int, now: float, settle: Callable[[Outcome], object]
+    connection: sqlite3.Connection,
+    worker: str,
+    want: int,
+    now: float,
+    settle: Callable[[Outcome], object],
+    asker: Asker,
 ) -> Tuple[List[Claim], bool]:
-    """Claim up to *want* due jobs for *worker*, in order; and whether more are due.
+    """Claim up to *want* due jobs for *worker*, in order, of the queues that *asker* serves; and whether more are due.
 
     What cannot be read is claimed, too, and then *settle* has its death; what a constraint or trigger keeps where
     it is, is passed over. Raises IntegrityError where there is nothing else.
     """
     now_text = times.utc_text(now)
     promote(connection, now_text)
-    due = opening.rows(connection, FIND_DUE, (want + 1,))
-    if not due and connection.execute(PROMOTE_NO_TIMES).rowcount > 0:
-        due = opening.rows(connection, FIND_DUE, (want + 1,))
-    claims, moved, refusal = claim_each(connection, worker, due[:want], now_text, settle)
-    if refusal and not moved:
-        behind = opening.rows(connection, FIND_DUE, (want + BEHIND,))[want:]
-        claims, moved, _ = claim_each(connection, worker, behind, now_text, settle)
-        if not moved:
-            raise refusal
-    return claims, len(due) > want and not refusal
+    lines, _ = eligible.look(connection, now, asker)
+    due = DueJobs(connection, lines, want)
+    if due.best() is None and connection.execute(PROMOTE_NO_TIMES).rowcount > 0:
+        due = DueJobs(connection, lines, want)
+    claim = Claiming(connection, worker, due, now, settle)
+    return claim.up_to(want)
+
+
+BEHIND = 100  # how many jobs that cannot be moved do not hide those behind them
+PARKED_MOST = 200  # in one transaction: while it lasts, claims of others wait
+
+
+class Claiming:
+    """One claim: what it has taken of the jobs that are *due*.
+
+    Whoever claims starts the first at once, and holds the others ahead. So one with a lock, or of a queue that counts
+    what runs or starts, is claimed as the first or not at all: ahead it would hold a place that it does not use.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        worker: str,
+        due: DueJobs,
+        now: float,
+        settle: Callable[[Outcome], object],
+    ) -> None:
+        self.connection = connection
+        self.worker = worker
+        self.due = due
+        self.now = now
+        self.now_text = times.utc_text(now)
+        self.settle = settle
+        self.locks = locking.Taken(connection)
+        self.claims: List[Claim] = []
+        self.refusal: Optional[sqlite3.IntegrityError] = None
+
+    def up_to(self, want: int) -> Tuple[List[Claim], bool]:
+        """So many claims, and whether more are due. Raises IntegrityError where all that is due refuses to move."""
+        moved = parked = 0
+        best = self.due.best()
+        while best and len(self.claims) < want and parked < PARKED_MOST and len(self.due.passed) < BEHIND:
+            line, row = best
+            if self.claims and (line.starts_now or row["lock_key"] is not None):
+                break
+            try:
+                is_claimed = self.take(line, row)
+                moved, parked = moved + is_claimed, parked + (not is_claimed)
+            except sqlite3.IntegrityError as error:
+                if not self.connection.in_transaction:  # the trigger has ended it
+                    raise
+                self.refusal = error
+                self.due.pass_over(line)
+            best = self.due.best()
+        if self.refusal and not moved:
+            raise self.refusal
+        return self.claims, best is not None and not self.refusal
+
+    def take(self, line: Line, row: sqlite3.Row) -> bool:
+        """Claim the first of *line*, or set it aside where it cannot be read; False where its lock is taken: parked."""
+        key = row["lock_key"]
+        why = attempts.what_is_wrong(row)
+        if why:
+            set_aside(self.connection, self.worker, row, why, self.now_text, self.settle)
+            self.due.drop(line)
+            return True
+        if key is not None and self.locks.is_taken(key):
+            locking.park(self.connection, row["seq"])
+            self.due.drop(line)
+            return False
+        self.claims.append(claim_one(self.connection, self.worker, dict(row), self.now_text))
+        self.locks.take(key)
+        if line.row is not None:
+            eligible.note_start(self.connection, line.row, self.now)
+        self.due.take(line)
+        return True
 
 
 CROWD = 1000  # how many are promoted in one transaction: while it lasts, claims of others wait
@@ -76,42 +148,13 @@ PROMOTE_ONE = "UPDATE jobs SET lane = 0 WHERE seq = ? AND lane = 1"
 def promote_best(connection: sqlite3.Connection, now_text: str) -> None:
     """Promote the first CROWD of those that have fallen due, in the order of claims."""
     best: List[sqlite3.Row] = []
-    for visited, priority in enumerate(looking.priorities(connection, 1)):
+    for visited, priority in enumerate(looking.priorities(connection)):
         if len(best) >= CROWD or visited >= MANY_PRIORITIES:
             break
         best += opening.rows(connection, FIRST_OF_PRIORITY, (priority, now_text, CROWD - len(best)))
     if len(best) < CROWD:
         best = opening.rows(connection, FIRST_OF_ALL, (now_text, CROWD))
     connection.executemany(PROMOTE_ONE, [(row["seq"],) for row in best])
-
-
-BEHIND = 100  # how many jobs that cannot be moved do not hide those behind them
-
-
-def claim_each(
-    connection: sqlite3.Connection,
-    worker: str,
-    due: Sequence[sqlite3.Row],
-    now_text: str,
-    settle: Callable[[Outcome], object],
-) -> Tuple[List[Claim], int, Optional[sqlite3.IntegrityError]]:
-    """Claims of those that can be run, how many were moved, why the last that could not be moved was not."""
-    claims: List[Claim] = []
-    moved = 0
-    refusal = None
-    for row in due:
-        try:
-            why = attempts.what_is_wrong(row)
-            if why:
-                set_aside(connection, worker, row, why, now_text, settle)
-            else:
-                claims.append(claim_one(connection, worker, dict(row), now_text))
-            moved += 1
-        except sqlite3.IntegrityError as error:
-            if not connection.in_transaction:  # the trigger has ended it
-                raise
-            refusal = error
-    return claims, moved, refusal
 
 
 def set_aside(

@@ -22,7 +22,7 @@ from queuectl_lib.store.folder import Folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterator, Optional, Set, Tuple
+    from typing import Iterator, Optional, Sequence, Set, Tuple
 
     from queuectl_lib.host.trust import Way
 
@@ -40,6 +40,7 @@ class Database:
         self.index_room = index_room.IndexRoom(self.path)
         self.place_is_safe = False  # until it has been looked at
         self.has_one_name = False  # the same
+        self.served: Sequence[str] = ()  # queues whose jobs are started here: all; these alone; all but "!NAME"
         self.is_behind = False  # of ours something is committed that a `catch_up` is to sync
 
     # -------------------------------------------------------- being there

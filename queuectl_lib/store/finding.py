@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
     from queuectl_lib.store.database import Database
 
-GET_HEAD = "SELECT seq, id, state, token, worker, unique_key FROM jobs WHERE id = ?"
+GET_HEAD = "SELECT seq, id, state, token, worker, unique_key, lock_key FROM jobs WHERE id = ?"
 
 
 def head(connection: sqlite3.Connection, identifier: str) -> sqlite3.Row:
-    """The job's seq, id, state, token, worker and key. Raises QueueError if there is none."""
+    """The job's seq, id, state, token, worker, key and lock. Raises QueueError if there is none."""
     found = opening.rows(connection, GET_HEAD, (identifier,))
     if not found:
         raise errors.no_such_job(identifier)

@@ -9,21 +9,22 @@ import time
 
 from queuectl_lib import contexts, times
 from queuectl_lib.errors import NoDatabase
-from queuectl_lib.store import looking, opening
+from queuectl_lib.store import eligible, looking, opening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterable, Iterator, List, Optional, Tuple
+    from typing import Any, Iterable, Iterator, List, Optional, Sequence, Tuple
 
     from queuectl_lib.store.database import Database
     from queuectl_lib.values import Fields
 
 MANY_DUE = 10000  # due jobs are counted so far: of a million nobody wants to wait for the number
-SOME_DUE = "SELECT 1 %s LIMIT ?" % looking.DUE_IN_ORDER
+SOME_DUE = "SELECT 1 FROM jobs INDEXED BY jobs_due WHERE queue = ? AND lane = 0 LIMIT ?"
 SOME_FALLEN_DUE = "SELECT 1 FROM jobs INDEXED BY jobs_later WHERE lane = 1 AND next_run_at <= ? LIMIT ?"
 OVERDUE = "SELECT id, next_run_at, updated_at FROM jobs INDEXED BY %s AND next_run_at < ? ORDER BY next_run_at"
-OVERDUE_OF_PRIORITY = OVERDUE % ("jobs_due WHERE %s AND priority = ?" % looking.DUE)
-OVERDUE_IN_LANE = (OVERDUE % ("jobs_due WHERE %s" % looking.DUE), OVERDUE % "jobs_later WHERE lane = 1")
+OVERDUE_OF_PRIORITY = OVERDUE % "jobs_due WHERE queue = ? AND lane = 0 AND priority = ?"
+OVERDUE_IN_QUEUE = OVERDUE % "jobs_due WHERE queue = ? AND lane = 0"
+OVERDUE_LATER = OVERDUE % "jobs_later WHERE lane = 1"
 MANY_PRIORITIES = 1000  # so many are asked for one by one
 
 
@@ -36,23 +37,26 @@ def due_work(database: Database, now: float, before: float) -> Tuple[int, int, O
     try:
         with database.reading() as connection:
             connection.text_factory = opening.text_or_bytes
-            due = len(connection.execute(SOME_DUE, (MANY_DUE + 1,)).fetchall())
+            lines, closed = eligible.look(connection, now, eligible.Asker(database, asks=True))
+            queues = [line.queue for line in lines] + [one.queue for one in closed if one.kind == eligible.FULL]
+            due = sum(len(connection.execute(SOME_DUE, (queue, MANY_DUE + 1)).fetchall()) for queue in queues)
             due += len(connection.execute(SOME_FALLEN_DUE, (times.utc_text(now), MANY_DUE + 1)).fetchall())
             running = looking.kept_counts(connection)["processing"]
-            waiting = list(overdue(connection, limit))
+            waiting = list(overdue(connection, queues, limit))
     except NoDatabase:
         return 0, 0, None
     return due, running, min(waiting) if waiting else None
 
 
-def overdue(connection: sqlite3.Connection, limit: str) -> Iterator[Tuple[str, str]]:
+def overdue(connection: sqlite3.Connection, queues: Sequence[int], limit: str) -> Iterator[Tuple[str, str]]:
     """Since when, and which: of those that wait since before *limit* the one of each priority that waits longest."""
-    asked: List[Tuple[str, Tuple[Any, ...]]] = [(OVERDUE_IN_LANE[1], (limit,))]
-    found = list(itertools.islice(looking.priorities(connection, 0), MANY_PRIORITIES))
-    if len(found) < MANY_PRIORITIES:
-        asked += [(OVERDUE_OF_PRIORITY, (priority, limit)) for priority in found]
-    else:
-        asked.append((OVERDUE_IN_LANE[0], (limit,)))
+    asked: List[Tuple[str, Tuple[Any, ...]]] = [(OVERDUE_LATER, (limit,))]
+    for queue in queues:
+        found = list(itertools.islice(looking.priorities(connection, queue), MANY_PRIORITIES))
+        if len(found) < MANY_PRIORITIES:
+            asked += [(OVERDUE_OF_PRIORITY, (queue, priority, limit)) for priority in found]
+        else:
+            asked.append((OVERDUE_IN_QUEUE, (queue, limit)))
     for statement, values in asked:
         one = longest_of(connection.execute(statement, values), limit)
         if one:

@@ -1,11 +1,11 @@
-"""Questions about all jobs: how many there are, which are under way, when the next falls due."""
+"""Questions about all jobs: how many there are, and which are under way."""
 
 from __future__ import annotations
 
 import sqlite3
 
-from queuectl_lib import contexts, times
-from queuectl_lib.errors import HostError, NoDatabase
+from queuectl_lib import contexts
+from queuectl_lib.errors import NoDatabase
 from queuectl_lib.jobs import states
 from queuectl_lib.store import opening
 
@@ -34,14 +34,6 @@ def kept_counts(connection: sqlite3.Connection) -> Dict[str, int]:
     if not all(isinstance(kept.get(state), int) and kept[state] >= 0 for state in states.STATES):
         kept = {row["state"]: row["jobs"] for row in opening.rows(connection, COUNT_JOBS)}
     return {state: kept.get(state, 0) for state in states.STATES}
-
-
-def nothing_left(database: Database) -> bool:
-    """True when no job waits or runs (False where the database does not answer)."""
-    try:
-        return states.nothing_left(counts(database))
-    except HostError:
-        return False
 
 
 OLDEST_WAITING = (
@@ -86,37 +78,20 @@ def all_processing(connection: sqlite3.Connection) -> List[Fields]:
     return jobs
 
 
-DUE = "queue = 0 AND lane = 0"
 PRIORITY = "SELECT priority FROM jobs INDEXED BY %s WHERE %s%s ORDER BY priority DESC LIMIT 1"
-PRIORITIES = (  # of what is due, of what waits: the first, and the next one
-    tuple(PRIORITY % ("jobs_due", DUE, more) for more in ("", " AND priority < ?")),
-    tuple(PRIORITY % ("jobs_crowd", "lane = 1", more) for more in ("", " AND priority < ?")),
-)
+DUE = "queue = ? AND lane = 0"
+PRIORITIES = tuple(PRIORITY % ("jobs_due", DUE, more) for more in ("", " AND priority < ?"))
+PRIORITIES_LATER = tuple(PRIORITY % ("jobs_crowd", "lane = 1", more) for more in ("", " AND priority < ?"))
 
 
-def priorities(connection: sqlite3.Connection, lane: int) -> Iterator[Any]:
-    """The priorities that occur in a lane, highest first, each found by itself: there are few of them, as a rule."""
-    first, following = PRIORITIES[lane]
-    found = opening.rows(connection, first)
+def priorities(connection: sqlite3.Connection, queue: Optional[int] = None) -> Iterator[Any]:
+    """The priorities of what is due in a *queue* (None: of what waits for its time), highest first.
+
+    Each is found by itself: there are few of them, as a rule.
+    """
+    first, following = PRIORITIES_LATER if queue is None else PRIORITIES
+    values: Tuple[Any, ...] = () if queue is None else (queue,)
+    found = opening.rows(connection, first, values)
     while found:
         yield found[0]["priority"]
-        found = opening.rows(connection, following, (found[0]["priority"],))
-
-
-DUE_IN_ORDER = "FROM jobs INDEXED BY jobs_due WHERE %s ORDER BY priority DESC, next_run_at, seq" % DUE
-ANY_DUE = "SELECT 1 %s LIMIT 1" % DUE_IN_ORDER
-NEXT_DUE = "SELECT next_run_at FROM jobs INDEXED BY jobs_later WHERE lane = 1 ORDER BY next_run_at LIMIT 1"
-
-
-def under_way(database: Database, now: float) -> Tuple[List[Fields], Optional[float]]:
-    """What a worker asks again and again: every job under way, and when the next one falls due."""
-    with database.reading() as connection:
-        return all_processing(connection), next_due(connection, now)
-
-
-def next_due(connection: sqlite3.Connection, now: float) -> Optional[float]:
-    """When the next waiting job falls due (*now* where one is due); None where none waits."""
-    if connection.execute(ANY_DUE).fetchone():
-        return now
-    found = opening.rows(connection, NEXT_DUE)
-    return times.seconds_or(found[0]["next_run_at"], now) if found else None  # what is no time is set aside, now
+        found = opening.rows(connection, following, values + (found[0]["priority"],))

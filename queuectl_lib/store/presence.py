@@ -132,17 +132,17 @@ def is_copied(folder: Folder, name: str) -> bool:
         return False
 
 
-def member_details(kind: str, supervisor: str, limited: bool, slots: int = 0) -> Fields:
-    """What `worker list` shows of this process; *limited* where its time is (--max-time), *slots* of a worker."""
-    return {
+def member_details(kind: str, supervisor: str, asked: Fields, slots: int = 0) -> Fields:
+    """What `worker list` shows of this process, what it was *asked* for included; *slots* of a worker."""
+    details: Fields = {
         "kind": kind,
         "pid": os.getpid(),
         "host": system.hostname(),
         "since": times.utc_text(time.time()),
         "supervisor": supervisor,
-        "limited": limited,
         "slots": slots,
     }
+    return dict(details, **asked)
 
 
 def has_begun(folder: Folder, name: str) -> bool:

@@ -105,8 +105,8 @@ def has_worker_soon(folder: Folder) -> bool:
     return True
 
 
-def is_served(folder: Folder) -> bool:
-    """True while a supervisor lives that nobody has asked to stop.
+def is_served(folder: Folder, wanted: Sequence[str] = ()) -> bool:
+    """True while a supervisor lives that nobody has asked to stop, and that serves the queues *wanted* at least.
 
     Those that began at another path get a moment to let go of it, for the home may have been renamed just now;
     where they do not, they see it there (in a container, say).
@@ -114,11 +114,22 @@ def is_served(folder: Folder) -> bool:
     deadline = time.monotonic() + LETTING_GO_SECONDS
     while True:
         found = [member for member in members(folder) if member["kind"] == "supervisor"]
+        found = [member for member in found if serves_at_least(member.get("queues", ()), wanted)]
         serving = [member for member in found if not is_asked_to_stop(folder, str(member["name"]))]
         from_elsewhere = all(is_of_another_path(folder, member) for member in serving)
         if not serving or not from_elsewhere or time.monotonic() > deadline:
             return bool(serving)
         time.sleep(0.05)
+
+
+def serves_at_least(served: Sequence[str], wanted: Sequence[str]) -> bool:
+    """True where who serves the queues *served* (store/eligible.is_served) serves all that are *wanted*."""
+    if not served or not wanted:
+        return not served
+    if served[0].startswith("!"):
+        left_out = {name[1:] for name in served}
+        return left_out <= {name[1:] for name in wanted} if wanted[0].startswith("!") else not left_out & set(wanted)
+    return set(wanted) <= set(served)
 
 
 def is_of_another_path(folder: Folder, member: Fields) -> bool:

@@ -18,7 +18,7 @@ from queuectl_lib.commands.config import Changeable
 from queuectl_lib.errors import HostError, QueueError
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.settings import ConfigFile
-from queuectl_lib.store import looking
+from queuectl_lib.store import outlook
 
 DEFAULTS = settings.SETTING_DEFAULTS
 
@@ -434,7 +434,7 @@ def test_a_worker_uses_a_changed_setting_for_the_next_job_without_a_restart(home
     first = home.add("exit 1")
     home.wait_for_state(first, "failed")
     worker = home.job(first)["worker"]
-    due = looking.under_way(home.queue.database, 0)[1]
+    due = outlook.under_way(home.queue.database, 0)[1]
     assert due == pytest.approx(times.utc_seconds(home.job(first)["updated_at"]) + 50000, abs=0.01)
     home.run("config", "set", "backoff_base", "0")
     second = home.add("exit 1", "--max-retries", "2")

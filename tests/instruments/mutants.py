@@ -277,15 +277,16 @@ MUTANTS = [
             ),
             (
                 "storage.py",
-                "import claiming, ending  # which an enqueue needs not; a worker has both loaded\n",
-                "import claiming, ending\n\n"
+                "import claiming, eligible, ending  # no enqueue needs them; a worker has them loaded\n",
+                "import claiming, due_jobs, eligible, ending\n\n"
                 "        with self.database.reading() as connection:\n"
-                "            claiming.EARLY[:] = connection.execute(claiming.FIND_DUE, (want + 1,)).fetchall()\n",
+                "            claiming.EARLY[:] = connection.execute(due_jobs.FIND_DUE, (0, want + 1)).fetchall()\n",
             ),
             (
                 "queuectl_lib/store/claiming.py",
-                "    due = opening.rows(connection, FIND_DUE, (want + 1,))\n    if not due",
-                "    due = EARLY[:]\n    if not due",
+                "    due = DueJobs(connection, lines, want)\n    if due.best()",
+                "    due = DueJobs(connection, lines, want)\n    due.left, due.is_all = {0: EARLY[::-1]}, {0}\n"
+                "    if due.best()",
             ),
         ],
         "store/test_claiming.py::test_eight_processes_that_claim_at_once_get_every_job_exactly_once",

@@ -8,7 +8,7 @@ from helpers.queue import NOW, SETTINGS, claim_one, enqueue, settle
 
 from queuectl_lib import times
 from queuectl_lib.jobs import retrying, states
-from queuectl_lib.store import looking, showing
+from queuectl_lib.store import looking, outlook, showing
 
 FAILURES = ("failed", "timed out", "lost")
 
@@ -28,7 +28,7 @@ def fail_until_dead(queue, settings=SETTINGS, kind="failed", now=NOW):
         if showing.job(queue.database, "job")["state"] == "dead":
             return times
         assert len(times) < 100, "it never ends"
-        now = looking.under_way(queue.database, now)[1]
+        now = outlook.under_way(queue.database, now)[1]
 
 
 # ---------------------------------------------------------------- how long to wait
@@ -116,7 +116,7 @@ def test_a_retry_is_not_claimed_before_its_time(queue):
 def test_the_wait_begins_when_the_attempt_ended(queue):
     enqueue(queue, 3, id="job")
     end(queue, claim_one(queue, NOW), "failed", NOW + 500)
-    assert looking.under_way(queue.database, NOW + 500)[1] == NOW + 502
+    assert outlook.under_way(queue.database, NOW + 500)[1] == NOW + 502
 
 
 def test_a_delay_beyond_the_last_time_ends_at_the_last_time(queue):
@@ -293,7 +293,7 @@ def test_a_jump_of_the_clock_makes_no_future_job_due(queue):
     enqueue(queue, 3, run_at=times.utc_text(NOW + 60))
     queue.forgive_clock(NOW - 86400)
     assert claim_one(queue, NOW) is None
-    assert looking.under_way(queue.database, NOW)[1] == NOW + 60
+    assert outlook.under_way(queue.database, NOW)[1] == NOW + 60
 
 
 def test_a_retry_whose_failure_is_past_keeps_its_date(queue):
@@ -311,7 +311,7 @@ def test_a_clock_that_goes_ahead_burns_no_retries(queue):
     assert held.attempts == 2
     assert claim_one(queue, NOW + 2 * 86400) is None, "one job, one claim, whatever the clock says"
     end(queue, held, "failed", NOW + 86400)
-    assert looking.under_way(queue.database, NOW + 86400)[1] == NOW + 86400 + 4
+    assert outlook.under_way(queue.database, NOW + 86400)[1] == NOW + 86400 + 4
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from queuectl_lib.errors import NoDatabase
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.run import pace
 from queuectl_lib.run.glance import Glance
-from queuectl_lib.store import looking, pruning
+from queuectl_lib.store import outlook, pruning
 
 pytestmark = posix_only
 
@@ -23,13 +23,13 @@ def glance(queue, monkeypatch):
     queue.enqueue(JobMaker(0, "/", 0o022, NOW).row({"command": "true", "delay": "1d"}))
     glance = Glance(queue.database)
     glance.queue = queue
-    whole, glance.asked = looking.under_way, 0
+    whole, glance.asked = outlook.under_way, 0
 
     def counted(database, now):
         glance.asked += 1
         return whole(database, now)
 
-    monkeypatch.setattr(looking, "under_way", counted)
+    monkeypatch.setattr(outlook, "under_way", counted)
     yield glance
     keeper.close()
 

@@ -22,7 +22,7 @@ from queuectl_lib.host import locks
 from queuectl_lib.jobs import attempts
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
-from queuectl_lib.store import claiming, finding, looking, schema, showing, steps
+from queuectl_lib.store import claiming, due_jobs, finding, looking, outlook, schema, showing, steps
 from storage import Queue
 
 # ---------------------------------------------------------------- order
@@ -91,7 +91,7 @@ def test_a_future_job_is_not_claimed_before_it_is_due(queue, fields):
     enqueue(queue, **fields)
     assert claim(queue, NOW) == []
     assert claim(queue, NOW + 9.999999) == []
-    assert looking.under_way(queue.database, NOW)[1] == NOW + 10
+    assert outlook.under_way(queue.database, NOW)[1] == NOW + 10
     assert len(claim(queue, NOW + 10)) == 1
 
 
@@ -169,7 +169,7 @@ def test_only_where_it_is_known_does_an_index_become_partial(monkeypatch):
     connection = sqlite3.connect(":memory:")
     for statement in newest:
         connection.execute(statement)
-    for statement, values in ((claiming.FIND_DUE, (2,)), (looking.NEXT_DUE, ())):
+    for statement, values in ((due_jobs.FIND_DUE, (0, 2)), (outlook.NEXT_DUE, ())):
         (row,) = connection.execute("EXPLAIN QUERY PLAN " + statement, values).fetchall()
         assert "(lane=?" in row[3], "a plain index must lead to the lane: %s" % row[3]
     connection.close()
@@ -518,7 +518,7 @@ def filled(request, queue):
 
 
 def test_the_claim_walks_the_index_of_due_jobs_without_sorting(filled):
-    detail, *sorting = plan(filled, claiming.FIND_DUE, (2,))
+    detail, *sorting = plan(filled, due_jobs.FIND_DUE, (0, 2))
     assert not sorting or sqlite3.sqlite_version_info < (3, 9)
     assert re.search(r"USING (COVERING )?INDEX jobs_due", detail), detail
 
@@ -528,9 +528,9 @@ def test_the_claim_walks_the_index_of_due_jobs_without_sorting(filled):
     [
         (claiming.SOME_FALLEN_DUE, (times.utc_text(NOW), 2), "jobs_later"),
         (claiming.PROMOTE_DUE, (times.utc_text(NOW),), "jobs_later"),
-        (looking.PRIORITIES[1][0], (), "jobs_crowd"),
-        (looking.PRIORITIES[1][1], (0,), "jobs_crowd"),
-        (looking.NEXT_DUE, (), "jobs_later"),
+        (looking.PRIORITIES_LATER[0], (), "jobs_crowd"),
+        (looking.PRIORITIES_LATER[1], (0,), "jobs_crowd"),
+        (outlook.NEXT_DUE, (), "jobs_later"),
         (looking.PROCESSING, (), "jobs_open"),
     ],
     ids=["fallen due", "promote", "top priority", "next priority", "next due", "processing"],
@@ -543,9 +543,9 @@ def test_what_a_worker_asks_all_the_time_uses_an_index(filled, statement, values
 @pytest.mark.parametrize(
     "ask",
     [
-        [(claiming.SOME_FALLEN_DUE, (times.utc_text(NOW), 2)), (claiming.FIND_DUE, (2,))],
-        [(looking.ANY_DUE, ())],
-        [(looking.NEXT_DUE, ())],
+        [(claiming.SOME_FALLEN_DUE, (times.utc_text(NOW), 2)), (due_jobs.FIND_DUE, (0, 2))],
+        [(outlook.ANY_DUE, (0,))],
+        [(outlook.NEXT_DUE, ())],
         [(looking.PROCESSING, ())],
         [(looking.COUNT_STATES, ())],
     ],

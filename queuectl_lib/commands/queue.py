@@ -1,0 +1,180 @@
+"""`queue set|list|show|remove`, `pause`, `resume`: what is true of a class of jobs."""
+
+from __future__ import annotations
+
+import re
+
+from queuectl_lib import errors, times, values
+from queuectl_lib.commands import frame, terminal
+from queuectl_lib.errors import BadInput
+from queuectl_lib.host import files
+from queuectl_lib.jobs import gates, windows
+from queuectl_lib.store import queues
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, Optional, Sequence
+
+    from queuectl_lib.commands.frame import Call
+    from queuectl_lib.store.database import Database
+    from queuectl_lib.values import Fields
+
+NAME = r"[A-Za-z0-9_][A-Za-z0-9_.:@+-]{0,63}\Z"
+MOST_AT_ONCE = 1000000
+
+
+def check_name(text: str) -> str:
+    """*text* when it can be the name of a queue. Raises BadInput."""
+    if not re.match(NAME, text):
+        message = "queue: %s is not a name: up to 64 letters, digits and _ . : @ + -, the first a letter, digit or _"
+        raise BadInput(message % errors.shown(text))
+    return text
+
+
+@frame.command(
+    "queue set",
+    frame.argument("name", metavar="NAME"),
+    frame.argument("--limit", metavar="N|none", help="so many of its jobs run at a time at the most"),
+    frame.argument("--rate", metavar="N/TIME|none", help="so many start in any span of this length: 60/1h"),
+    frame.argument("--window", metavar="W|none", action="append", help="start only then: 'mon-fri 22:00-06:00'"),
+    frame.argument("--max-load", metavar="X|none", help="start only while the load of the host is below"),
+    frame.argument("--min-memory", metavar="SIZE|none", help="start only while so much memory is available: 2G"),
+    frame.argument("--min-free", metavar="SIZE[:PATH]|none", help="start only while so much disk is free: 20G:/data"),
+    shows=True,
+)
+def queue_set(call: Call) -> int:
+    """Make a queue, or change what is set of it; what is not named stays."""
+    name = check_name(call.options.name)
+    changed = wanted(call)
+    queue = call.queue()
+    files.make_home(call.home)
+    queue.database.ready()
+    is_new = queues.change(queue.database, name, changed)
+    if call.options.json:
+        call.print_json(next(row for row in queues.shown(queue.database, call.now) if row["name"] == name))
+    elif is_new:
+        terminal.tell("queue %s was made" % name)
+    return 0
+
+
+def wanted(call: Call) -> Fields:
+    """What is to be set, by column; "none" takes a limit away. Raises BadInput."""
+    options = call.options
+    found: Fields = {}
+    if options.limit is not None:
+        found["running_most"] = None if options.limit == "none" else limit_of(options.limit)
+    if options.rate is not None:
+        count, seconds = (None, None) if options.rate == "none" else gates.parse_rate(options.rate, "--rate")
+        found.update(rate_count=count, rate_seconds=seconds)
+    if options.window is not None:
+        none = options.window == ["none"]
+        found["windows"] = None if none else windows.stored_text(windows.parse(options.window))
+    if options.max_load is not None:
+        found["load_most"] = None if options.max_load == "none" else gates.parse_load(options.max_load, "--max-load")
+    if options.min_memory is not None:
+        text = options.min_memory
+        found["memory_least"] = None if text == "none" else gates.parse_memory(text, "--min-memory")
+    if options.min_free is not None:
+        least, path = (None, None) if options.min_free == "none" else gates.parse_free(options.min_free, "--min-free")
+        found.update(free_least=least, free_path=path)
+    return found
+
+
+def limit_of(text: str) -> int:
+    if values.whole_number(text, "--limit") == 0:
+        raise BadInput("--limit: 0 at a time is none at all: `pause` does that")
+    return values.count_from_text(text, "--limit", MOST_AT_ONCE)
+
+
+@frame.command("queue list", shows=True)
+def queue_list(call: Call) -> int:
+    found = queues.shown(call.queue().database, call.now)
+    if call.options.json:
+        call.print_json(found)
+        return 0
+    rows = []
+    for row in found:
+        due = "%d" % row["due"] if row["due"] <= queues.COUNTED else "more than %d" % queues.COUNTED
+        running = "%d" % row["running"] if row["limit"] is None else "%d of %d" % (row["running"], row["limit"])
+        rows.append([row["name"], due, running, "-" if not row["closed"] else row["closed"], said_of(row)])
+    terminal.print_table(("QUEUE", "DUE", "RUNNING", "CLOSED", "SET"), rows)
+    return 0
+
+
+def said_of(row: Fields) -> str:
+    """What is set of a queue, in short."""
+    said = [] if row["rate"] is None else ["rate %s" % row["rate"]]
+    said += row["windows"]
+    said += [] if row["max_load"] is None else ["load below %s" % values.number_text(row["max_load"])]
+    said += [] if row["min_memory"] is None else ["memory %s" % values.size_text(row["min_memory"])]
+    if row["min_free"] is not None:
+        said.append("free %s%s" % (values.size_text(row["min_free"]), ":" + (row["min_free_path"] or "") or ""))
+    return ", ".join(said) or "-"
+
+
+@frame.command("queue show", frame.argument("name", metavar="NAME"), shows=True)
+def queue_show(call: Call) -> int:
+    database = call.queue().database
+    (name,) = queues.named(database, call.options.name)
+    row = next(row for row in queues.shown(database, call.now) if row["name"] == name)
+    if call.options.json:
+        call.print_json(row)
+        return 0
+    for key, value in row.items():
+        text = ", ".join(value) if isinstance(value, list) else value
+        text = "-" if text is None or text == "" else "yes" if text is True else "no" if text is False else str(text)
+        terminal.print_text("%-14s%s\n" % (key, errors.printable(text)))
+    if row["windows"]:
+        terminal.print_text("%-14s%s\n" % ("window", windows.parse(row["windows"]).words(call.now)))
+    return 0
+
+
+@frame.command("queue remove", frame.argument("name", metavar="NAME"))
+def queue_remove(call: Call) -> int:
+    queues.remove(call.queue().database, call.options.name)
+    return 0
+
+
+@frame.command(
+    "pause",
+    frame.argument("names", metavar="QUEUE", nargs="*", help="which (default: all)"),
+    frame.argument("--for", metavar="DURATION", dest="span", help="only for this long"),
+    frame.argument("--until", metavar="TIME", help="only until then"),
+    frame.argument("--note", metavar="TEXT", help="why, for whoever looks"),
+)
+def pause(call: Call) -> int:
+    options = call.options
+    if options.span is not None and options.until is not None:
+        raise BadInput("--for and --until contradict each other: give one of them")
+    until: Optional[float] = None
+    if options.span is not None:
+        until = call.now + times.parse_duration(options.span, "--for")
+    elif options.until is not None:
+        until = times.parse_time(options.until, "--until")
+        if until <= call.now:
+            raise BadInput("--until: %s is over already" % errors.shown(options.until))
+    if until is not None and until > times.LAST_TIME:
+        raise BadInput("--for: %s is after the year 9999" % errors.shown(options.span))
+    note = None if options.note is None else values.check_text(options.note, "--note")
+    database = made(call)
+    queues.pause(database, checked(database, options.names), until, note, call.now)
+    return 0
+
+
+@frame.command("resume", frame.argument("names", metavar="QUEUE", nargs="*", help="which (default: all)"))
+def resume(call: Call) -> int:
+    database = made(call)
+    queues.resume(database, checked(database, call.options.names))
+    return 0
+
+
+def made(call: Call) -> Database:
+    queue = call.queue()
+    files.make_home(call.home)
+    queue.database.ready()
+    return queue.database
+
+
+def checked(database: Database, names: Sequence[str]) -> List[str]:
+    """*names*, each that of a queue, once. Raises BadInput."""
+    return [name for word in values.unique(names) for name in queues.named(database, word)]

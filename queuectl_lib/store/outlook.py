@@ -1,0 +1,86 @@
+"""What is to come: when the next job may be started, and whether any will be that no person has to see to first."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from queuectl_lib import times
+from queuectl_lib.errors import HostError, NoDatabase
+from queuectl_lib.jobs import states
+from queuectl_lib.store import eligible, looking, opening
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, Optional, Tuple
+
+    from queuectl_lib.store.database import Database
+    from queuectl_lib.store.eligible import Asker
+    from queuectl_lib.values import Fields
+
+ANY_DUE = "SELECT 1 FROM jobs INDEXED BY jobs_due WHERE queue = ? AND lane = 0 LIMIT 1"
+NEXT_DUE = "SELECT next_run_at FROM jobs INDEXED BY jobs_later WHERE lane = 1 ORDER BY next_run_at LIMIT 1"
+
+
+def under_way(database: Database, now: float) -> Tuple[List[Fields], Optional[float]]:
+    """What a worker asks again and again: every job under way, and when the next one may be started."""
+    with database.reading() as connection:
+        return looking.all_processing(connection), next_due(connection, now, eligible.Asker(database, asks=True))
+
+
+def next_due(connection: sqlite3.Connection, now: float, asker: Asker) -> Optional[float]:
+    """When the next waiting job falls due, or its queue may have opened (*now*: one can start); None: at no known time.
+
+    Of a queue that is closed, jobs that are due are none: a worker that took them for such would never rest.
+    """
+    lines, closed = eligible.look(connection, now, asker)
+    if [line for line in lines if has_due(connection, line.queue)]:
+        return now
+    moments = [one.again for one in closed if one.again is not None and has_due(connection, one.queue)]
+    for row in opening.rows(connection, NEXT_DUE):
+        moments.append(times.seconds_or(row["next_run_at"], now))  # what is no time is set aside, now
+    return min(moments, default=None)
+
+
+def has_due(connection: sqlite3.Connection, queue: int) -> bool:
+    return connection.execute(ANY_DUE, (queue,)).fetchone() is not None
+
+
+def nothing_left(database: Database) -> bool:
+    """True when nothing runs, or will without a person (False where the database does not answer)."""
+    try:
+        with database.reading() as connection:
+            return not goes_on(connection, database)
+    except NoDatabase:
+        return True
+    except HostError:
+        return False
+
+
+RUNNING_IN = "SELECT DISTINCT queue FROM jobs INDEXED BY jobs_open WHERE state = 'processing' AND state <> 'completed'"
+ANY_LATER = "SELECT 1 FROM jobs INDEXED BY jobs_later WHERE lane = 1 AND queue = ? LIMIT 1"
+# "lane > 1" again, in so many words, for the proof that the index serves.
+ANY_PARKED = "SELECT 1 FROM jobs INDEXED BY jobs_aside WHERE lane = 4 AND lane > 1 AND queue = ? LIMIT 1"
+
+
+def goes_on(connection: sqlite3.Connection, database: Database) -> bool:
+    """True where, of the queues served here, something runs, or will without a person.
+
+    What is held, what waits in a paused queue, and what waits for these does not; nor what comes after a job that
+    goes on by itself, for that one counts already.
+    """
+    kept = looking.kept_counts(connection)
+    if states.nothing_left(kept):
+        return False
+    queues = opening.rows(connection, eligible.QUEUES)
+    rows = [row for row in queues if eligible.is_served(database.served, row["name"])]
+    served = {row["id"] for row in rows}
+    if kept["processing"]:
+        running = {row["queue"] for row in opening.rows(connection, RUNNING_IN)}
+        if running & served or not database.served:
+            return True
+    for row in rows:
+        if row["paused_at"] is None or row["paused_until"] is not None:  # which ends by itself
+            for statement in (ANY_DUE, ANY_LATER, ANY_PARKED):
+                if connection.execute(statement, (row["id"],)).fetchone():
+                    return True
+    return False
