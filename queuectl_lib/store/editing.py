@@ -8,7 +8,7 @@ from queuectl_lib import errors, times
 from queuectl_lib.errors import QueueError
 from queuectl_lib.host import bell, failpoints
 from queuectl_lib.jobs import changes, states
-from queuectl_lib.store import beside, finding, holding, opening, placing, showing
+from queuectl_lib.store import beside, finding, locking, opening, placing, queues, showing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def edit_one(connection: sqlite3.Connection, identifier: str, change: Change, no
     """Change one job, and return it as it is then. Raises QueueError and IntegrityError."""
     job = as_stored(connection, identifier)
     columns = change.columns_of(job)
+    queues.refuse_removed(connection, [columns.get("queue", 0)])
     assignments = ["%s = ?" % column for column in columns]
     values = list(columns.values())
     if change.places_anew():
@@ -78,7 +79,7 @@ def edit_one(connection: sqlite3.Connection, identifier: str, change: Change, no
     if change.tags or change.untags:
         beside.set_tags(connection, job["seq"], change.tags_of(job))
     if change.places_anew():
-        holding.left_its_lock(connection, job["lock_key"])
+        locking.free_lock(connection, job["lock_key"])  # it may have been the next one with that lock
     return showing.job_fields(opening.rows(connection, showing.GET_JOB, (identifier,))[0])
 
 

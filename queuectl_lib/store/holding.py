@@ -8,11 +8,11 @@ from queuectl_lib import errors, times
 from queuectl_lib.errors import QueueError
 from queuectl_lib.host import bell
 from queuectl_lib.jobs import states
-from queuectl_lib.store import finding, opening, placing
+from queuectl_lib.store import finding, locking, opening, placing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Optional, Sequence
+    from typing import Sequence
 
     from queuectl_lib.store.database import Database
 
@@ -44,7 +44,7 @@ def hold(database: Database, ids: Sequence[str], now: float) -> None:
             if job["held_at"] is None:
                 moved = connection.execute(HOLD_JOB, (now_text, now_text, job["seq"]))
                 opening.refuse_ignored(1 - moved.rowcount)
-                left_its_lock(connection, job["lock_key"])
+                locking.free_lock(connection, job["lock_key"])  # it may have been the next one with that lock
 
 
 def release(database: Database, ids: Sequence[str], now: float) -> None:
@@ -70,8 +70,3 @@ def standing(connection: sqlite3.Connection, identifier: str) -> sqlite3.Row:
     if not found:
         raise errors.no_such_job(identifier)
     return found[0]
-
-
-def left_its_lock(connection: sqlite3.Connection, key: Optional[str]) -> None:
-    """What the job with the lock *key* was promoted for, and does not take now, is for another to take."""
-    # Here belongs store/locking.free_lock(connection, key), where key is not None: nothing parks jobs yet.

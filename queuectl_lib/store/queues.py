@@ -51,7 +51,7 @@ def refuse_removed(connection: sqlite3.Connection, used: Sequence[int]) -> None:
     """Raise QueueError where one of the queues *used* by new jobs was removed since they were checked."""
     for number in used:
         if number and not connection.execute("SELECT 1 FROM queues WHERE id = ?", (number,)).fetchone():
-            raise QueueError("the queue was removed meanwhile: nothing was added")
+            raise QueueError("the queue was removed meanwhile: nothing was changed")
 
 
 # ---------------------------------------------------------------- made and changed

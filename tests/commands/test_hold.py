@@ -326,7 +326,7 @@ import storage
 from queuectl_lib.errors import QueueError
 from queuectl_lib.jobs.changes import Change
 from queuectl_lib.jobs.fields import JobMaker
-from queuectl_lib.store import editing, holding, looking, showing
+from queuectl_lib.store import editing, holding, outlook, showing
 queue, count, command = storage.Queue(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 chance, done, refused, wrong = random.Random(), 0, 0, []
 deadline = time.monotonic() + 50
@@ -355,7 +355,7 @@ except FileExistsError:
     meddle = edit_one
 print("ready", flush=True)
 sys.stdin.readline()
-while not looking.nothing_left(queue.database) and time.monotonic() < deadline:
+while not outlook.nothing_left(queue.database) and time.monotonic() < deadline:
     try:
         meddle()
         done += 1

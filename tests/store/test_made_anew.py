@@ -14,8 +14,8 @@ from queuectl_lib.store import looking, placing, schema, showing, steps
 
 OLD = steps.JOBS_ANEW - 1
 ROW = (
-    "INSERT INTO jobs (seq, id, command, state, max_retries, next_run_at, lane, cwd, created_at, updated_at, token, worker)"
-    " VALUES (?, ?, 'true', ?, 3, ?, ?, '/', ?, ?, ?, ?)"
+    "INSERT INTO jobs (seq, id, command, state, max_retries, next_run_at, lane, cwd, created_at, updated_at, token,"
+    " worker) VALUES (?, ?, 'true', ?, 3, ?, ?, '/', ?, ?, ?, ?)"
 )
 OF_OTHERS = (
     "CREATE TABLE notes (job TEXT, state TEXT)",
