@@ -142,7 +142,7 @@ class Supervisor:
         self.standing = standing.Standing(self.queue.folder, self.name, details, self.say)
         if self.when_present:
             self.when_present()
-        self.chores = Chores(self.queue.database)
+        self.chores = Chores(self.queue.database, self.say)
         os.chdir(os.path.abspath(os.sep))  # spawn fails from a directory that was deleted
         self.say("supervisor started, pid %d, %s" % (os.getpid(), wording.described(self.options)))
         with contextlib.suppress(QueueError, OSError):  # else the workers will, who tell what is in the way
@@ -257,8 +257,7 @@ class Supervisor:
 
     def announce_ready(self) -> None:
         """Tell who started us in the background that every worker is up (or that we are to stop already)."""
-        complete = self.slots() >= self.options.jobs or self.places.are_taken
-        up = complete and all(worker.booted for worker in self.workers)
+        up = (self.slots() >= self.options.jobs or self.places.are_taken) and all(one.booted for one in self.workers)
         if not self.announced and (up or self.stage):
             self.announced = self.replacing.was_ready = True
             with contextlib.suppress(OSError):
@@ -268,13 +267,14 @@ class Supervisor:
         """Wait for a worker's end, a signal, or the next tick."""
         if not self.workers and not self.wanted():
             return
-        pause = pace.SUPERVISOR_TICK_SECONDS if self.announced else 0.01
+        due = self.chores.due() if self.chores and self.wanted() else None
+        pause = pace.until(due, pace.SUPERVISOR_TICK_SECONDS if self.announced else 0.01)
         self.standing.presence.tell("trouble", self.replacing.trouble())
         sentinels = [worker.process.sentinel for worker in self.workers]
         if not self.wake.wait_for_any(sentinels, pause) and self.is_complete():
-            self.quiet.stay(lambda: self.wake.wait_for_any(sentinels, pause) or processes.has_dead_child())
+            self.quiet.stay(lambda: self.wake.wait_for_any(sentinels, pause) or processes.has_dead_child(), due)
         if self.chores:
-            self.chores.turn()
+            self.chores.turn(serves=self.wanted() > 0)
 
     def is_complete(self) -> bool:
         """True where nothing is to be done unless something changes."""

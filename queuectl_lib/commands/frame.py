@@ -94,7 +94,7 @@ class Parser(argparse.ArgumentParser):
         if message.startswith(start + "-"):
             option = message.split()[2]  # and no more of them: what follows may be a secret, too
             message = start + option + self.nearest(option)
-        elif message.startswith(start) and self.prog.endswith(" add"):
+        elif message.startswith(start) and self.prog.endswith((" add", " schedule set")):
             message = "more than one word: put the command line in quotes, or a program and its arguments behind --"
         if len(message) > 200:
             message = message[:197] + "..."

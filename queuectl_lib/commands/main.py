@@ -68,9 +68,9 @@ def print_overview(start: str = "") -> None:
     ]
     for name, (_, text) in COMMANDS.items():
         if name.startswith(start):
-            lines.append("  %-13s %s" % (name, text))
-    lines += ["", "  --home DIR    where queue and settings are (default: beside %s)" % frame.PROGRAM]
-    lines += ["  --version     print the version", "  --debug       show tracebacks"]
+            lines.append("  %-15s %s" % (name, text))
+    lines += ["", "  --home DIR      where queue and settings are (default: beside %s)" % frame.PROGRAM]
+    lines += ["  --version       print the version", "  --debug         show tracebacks"]
     terminal.print_text("\n".join(lines) + "\n")
 
 
@@ -107,7 +107,7 @@ def main(argv: Optional[List[str]] = None) -> int:
 def run(words: List[str]) -> int:
     try:
         chosen, options, behind = split_words(words)
-        if behind is not None and chosen.name not in ("add", "enqueue", "edit"):
+        if behind is not None and chosen.name not in ("add", "enqueue", "edit", "schedule set"):
             options, behind = options + ["--"] + behind, None
         call = Call(chosen.parser().parse_args(options), behind)
         call.enter(chosen)

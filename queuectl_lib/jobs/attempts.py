@@ -116,7 +116,7 @@ def mended(row: Any) -> Fields:
 # What is read of the row of a job that is claimed, which Claim and check_row know by these names.
 CLAIMED_COLUMNS = (
     *("is_list", "id", "command", "attempts", "max_retries", "timeout", "cwd", "env", "umask", "unique_key"),
-    *("pipe_output", "tags", "lock_key"),
+    *("pipe_output", "tags", "lock_key", "schedule", "slot"),
 )
 
 
@@ -141,6 +141,8 @@ class Claim:
         self.pipe_output: Optional[int] = row["pipe_output"]
         self.tags: Optional[str] = row["tags"]
         self.lock_key: Optional[str] = row["lock_key"]
+        self.schedule: Optional[str] = row["schedule"]
+        self.slot: Optional[str] = row["slot"]
         self.token = token
         self.attempt_id = attempt_id
         self.number = number

@@ -18,7 +18,7 @@ KEY_LENGTH = 200
 # What a worker tells each job (run/launching); QUEUECTL_HOME may be another one for a job.
 SET_BY_US = (
     *("QUEUECTL_JOB_ID", "QUEUECTL_ATTEMPT", "QUEUECTL_MAX_RETRIES", "QUEUECTL_TOKEN", "QUEUECTL_QUEUE"),
-    "QUEUECTL_TAGS",
+    *("QUEUECTL_TAGS", "QUEUECTL_SCHEDULE", "QUEUECTL_SCHEDULED_AT"),
 )
 
 

@@ -127,6 +127,8 @@ FIELDS = (
         read=lambda kept: bool(kept),
         shown=lambda piped: "yes" if piped else "no",
     ),
+    Field("schedule", "schedule"),
+    Field("scheduled_at", "slot"),
     Field("created_at", "created_at"),
     Field("updated_at", "updated_at"),
     Field("started_at", "started_at"),

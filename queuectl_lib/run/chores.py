@@ -9,12 +9,13 @@ import time
 
 from queuectl_lib.errors import QueueError
 from queuectl_lib.host import processes
-from queuectl_lib.run import log
-from queuectl_lib.store import looking, tidying
+from queuectl_lib.jobs import wall_clock
+from queuectl_lib.run import log, pace, trouble
+from queuectl_lib.store import looking, slots_made, tidying
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterator, Optional, Set, Tuple, Type
+    from typing import Any, Callable, Dict, Iterator, Optional, Set, Tuple, Type
 
     from queuectl_lib.store.database import Database
 
@@ -22,14 +23,25 @@ if TYPE_CHECKING:
 TIDY_SECONDS = 0.05  # of each turn: nobody waits longer for it to start, or to heed a stop
 
 
+def to_nobody(text: str) -> None:
+    """Where nobody is to hear it."""
+
+
 class Chore:
     """What all have in common: a turn each time that the supervisor rests, and what they need to know."""
 
-    def __init__(self, database: Database) -> None:
+    is_service = False  # of a supervisor that still serves, and not of one that stops
+
+    def __init__(self, database: Database, say: Callable[[str], None] = to_nobody) -> None:
         self.database = database
+        self.say = say
 
     def turn(self) -> None:
         raise NotImplementedError
+
+    def due(self) -> Optional[float]:
+        """When it has something to do (seconds since 1970) that no file tells of; None for no such thing."""
+        return None
 
     def mourn(self) -> None:
         """A worker has died."""
@@ -44,8 +56,8 @@ class Keeper(Chore):
     While one is open, no operation deletes and re-makes the WAL.
     """
 
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
+    def __init__(self, database: Database, say: Callable[[str], None] = to_nobody) -> None:
+        super().__init__(database, say)
         self.connection: Any = None
         self.identity: Any = None
 
@@ -77,8 +89,8 @@ class Tidier(Chore):
     Once for all workers, and a little at each turn, for it may have to read of every attempt there is.
     """
 
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
+    def __init__(self, database: Database, say: Callable[[str], None] = to_nobody) -> None:
+        super().__init__(database, say)
         self.is_wanted = True
         self.parts: Optional[Iterator[None]] = None  # of what is under way
 
@@ -125,19 +137,117 @@ class Reaper(Chore):
         return {child.pid for child in multiprocessing.active_children() if child.pid}
 
 
-CHORES: Tuple[Type[Chore], ...] = (Keeper, Tidier, LogTrimmer, Reaper)
+class Scheduler(Chore):
+    """Makes the jobs of schedules when their slots come: the supervisor, so that busy workers delay nothing.
+
+    The database is asked only when its files have changed, when a slot comes, and now and then for safety. All next
+    slots are found anew, a part at a time, at the start and where the clock went back or its zone is another.
+    """
+
+    is_service = True
+
+    def __init__(self, database: Database, say: Callable[[str], None] = to_nobody) -> None:
+        super().__init__(database, say)
+        self.next_at: Optional[float] = None  # the next slot, as far as is known
+        self.seen: Any = None
+        self.asked_at = self.counts_until = 0.0  # monotonic
+        self.apart: Dict[str, float] = {}  # schedules in trouble, and until when they are left alone (monotonic)
+        self.behind: Optional[str] = ""  # which the next slots are found anew; None: that is done
+        self.clock = trouble.ClockWatch()
+        self.zone: Any = None
+        self.trouble = trouble.Trouble(self._tell)
+        self.trouble.lock_seconds = pace.LOCK_SECONDS  # the supervisor has to heed its signals
+
+    def _tell(self, text: str) -> None:
+        if self.next_at is not None:  # else it is the workers' to tell
+            self.say("schedules: " + text)
+
+    def due(self) -> Optional[float]:
+        if self.trouble.is_in_the_way():
+            return time.time() + self.trouble.rest()
+        return 0.0 if self.behind is not None else self.next_at
+
+    def turn(self) -> None:
+        if self.trouble.is_in_the_way():
+            return
+        patience, self.database.busy_seconds = self.database.busy_seconds, pace.LOCK_SECONDS
+        try:
+            self._look()
+            self.trouble.over()
+        except QueueError as error:
+            self.trouble.meet(error)
+        except (OSError, MemoryError) as error:
+            self.trouble.meet(trouble.in_words(error))
+        finally:
+            self.database.busy_seconds = patience
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        self.apart = {name: until for name, until in self.apart.items() if until > now}
+        if self.clock.went_back():
+            self.behind = ""
+        if self.next_at is None or self.next_at > time.time():
+            if now - self.asked_at < pace.LOOK_AROUND_SECONDS and self.behind is None:
+                return
+            self._ask(now)
+        if self.next_at is None and self.behind is None:
+            return
+        self._heed_zone()
+        if self.next_at is not None and self.next_at <= time.time():
+            self._make(now)
+        elif self.behind is not None:
+            self._review()
+
+    def _ask(self, now: float) -> None:
+        """Find out when the next slot comes, where that can have changed."""
+        self.asked_at = now
+        seen = self.database.fingerprint()
+        if not (seen and seen == self.seen and now < self.counts_until):
+            self.next_at = slots_made.next_due(self.database, self.apart)
+            self.seen = seen if seen and seen[0] < time.time() - pace.SETTLED_SECONDS else None
+            self.counts_until = now + pace.APART_SECONDS
+
+    def _make(self, now: float) -> None:
+        made = slots_made.make_due(self.database, time.time(), self.apart)
+        for word in made.words:
+            self.say(word)
+        self.apart.update(dict.fromkeys(made.in_trouble, now + pace.APART_SECONDS))
+        self.next_at = slots_made.next_due(self.database, self.apart)
+        self.seen = None
+
+    def _heed_zone(self) -> None:
+        wall_clock.look_again()
+        zone = (time.timezone, time.altzone, time.tzname)
+        if self.zone not in (None, zone):
+            self.behind = ""
+        self.zone = zone
+
+    def _review(self) -> None:
+        self.behind, words = slots_made.review(self.database, time.time(), self.behind or "")
+        for word in words:
+            self.say(word)
+        self.next_at = slots_made.next_due(self.database, self.apart)
+        self.seen = None
+
+
+CHORES: Tuple[Type[Chore], ...] = (Keeper, Tidier, LogTrimmer, Reaper, Scheduler)
 
 
 class Chores:
     """All of them for one supervisor; the first turn of each comes at once."""
 
-    def __init__(self, database: Database) -> None:
-        self.chores = [kind(database) for kind in CHORES]
+    def __init__(self, database: Database, say: Callable[[str], None] = to_nobody) -> None:
+        self.chores = [kind(database, say) for kind in CHORES]
         self.turn()
 
-    def turn(self) -> None:
+    def turn(self, serves: bool = True) -> None:
         for chore in self.chores:
-            chore.turn()
+            if serves or not chore.is_service:
+                chore.turn()
+
+    def due(self) -> Optional[float]:
+        """When the next of them has something to do that no file tells of."""
+        return min((due for due in [chore.due() for chore in self.chores] if due is not None), default=None)
 
     def mourn(self) -> None:
         """A worker has died."""

@@ -56,7 +56,7 @@ JOB_VARIABLES = (
     "QUEUECTL_HOME",
     *bundle.SET_BY_WORKER,
     "QUEUECTL_FAILPOINT",
-    "QUEUECTL_TAGS",
+    *("QUEUECTL_TAGS", "QUEUECTL_SCHEDULE", "QUEUECTL_SCHEDULED_AT"),
 )
 
 # What the host may have again in a moment; every other refusal to start is the job's own.
@@ -92,6 +92,8 @@ def job_environment(claim: Claim, queue: str = "") -> Dict[str, str]:
     environment.update(zip(JOB_VARIABLES, values))
     if claim.tags:
         environment["QUEUECTL_TAGS"] = claim.tags
+    if claim.schedule:
+        environment.update(QUEUECTL_SCHEDULE=str(claim.schedule), QUEUECTL_SCHEDULED_AT=str(claim.slot))
     return environment
 
 

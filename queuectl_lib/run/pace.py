@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import time
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Sequence
+    from typing import Optional, Sequence
 
 BATCH_MOST = 32  # jobs that one worker claims ahead at the most
 AHEAD_SECONDS = 0.05  # what it claims ahead it expects to run within this time
@@ -24,6 +26,7 @@ GONE_SECONDS = 3.0  # a database that is away for so long, beside its folder, wa
 SETTLED_SECONDS = 3.0  # how long files must have been at rest before their times are trusted
 FRESH_SECONDS = 10.0  # how long an answer of the database counts at the most; that of many workers, in turn, longer
 FRESH_TURNS = 4  # of how many at the most
+APART_SECONDS = 60.0  # how long a schedule in trouble is left alone, and an answer about all of them counts at the most
 LOOK_AT_ALL_SECONDS = 8.0  # how often who is idle looks at all there is where no file changed: before a stop gives up
 CLOCK_SET_SECONDS = 0.5  # a clock that moved so far against the monotonic one was set
 SHORT_LIFE_SECONDS = 1.0  # a worker that dies sooner is replaced after a pause, not in a spin
@@ -47,6 +50,11 @@ def pause_between_looks(now: float, began: Sequence[float], workers: int) -> flo
     if any(now - moment >= LOOK_AROUND_SECONDS for moment in began):
         return LOOK_AROUND_SECONDS
     return max(LOOK_AROUND_SECONDS, workers / LOOKS_PER_SECOND)
+
+
+def until(due: Optional[float], pause: float) -> float:
+    """How long to wait, *pause* seconds at the most, for what is *due* then (seconds since 1970)."""
+    return pause if due is None else max(0.0, min(pause, due - time.time()))
 
 
 def longest_rest(drain: bool) -> float:

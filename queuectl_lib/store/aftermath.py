@@ -1,9 +1,10 @@
-"""What else follows where an attempt is settled: successes remembered, deaths numbered, locks given up."""
+"""What else follows where an attempt is settled: successes and outcomes noted, deaths numbered, locks given up."""
 
 from __future__ import annotations
 
 import sqlite3
 
+from queuectl_lib.jobs import states
 from queuectl_lib.store import locking
 
 TYPE_CHECKING = False
@@ -38,9 +39,22 @@ def give_up_lock(connection: sqlite3.Connection, claim: Claim, state: str, end: 
         locking.free_lock(connection, claim.lock_key)
 
 
+NOTE_OUTCOME = (
+    "UPDATE schedules SET last_outcome = ?, outcome_at = ?, failures = CASE ? WHEN 'completed' THEN 0"
+    " ELSE failures + 1 END WHERE name = ?"
+)
+
+
+def note_outcome(connection: sqlite3.Connection, claim: Claim, state: str, end: str) -> None:
+    """For whoever asks of a schedule how its last job ended, also once that is pruned."""
+    if claim.schedule and state in states.FINAL:
+        connection.execute(NOTE_OUTCOME, (state, end, state, claim.schedule))
+
+
 # What else follows, in this order. A worker calls each with the claim, the state that its job has entered, and when.
 AFTERMATH: Tuple[Callable[[sqlite3.Connection, Claim, str, str], None], ...] = (
     remember_success,
     number_death,
     give_up_lock,
+    note_outcome,
 )

@@ -249,10 +249,10 @@ MIGRATIONS = [
         "CREATE TABLE tags (job INTEGER NOT NULL, tag TEXT NOT NULL, PRIMARY KEY (job, tag))",
         "CREATE INDEX tags_of ON tags (tag, job)",
         "CREATE TABLE schedules (name TEXT PRIMARY KEY, timing TEXT NOT NULL, zone TEXT NOT NULL, job TEXT NOT NULL,"
-        " missed TEXT NOT NULL, missed_most INTEGER, late REAL, overlap TEXT NOT NULL, jitter REAL, anchor TEXT,"
+        " missed TEXT NOT NULL, missed_most INTEGER, overlap TEXT NOT NULL, anchor TEXT,"
         " starts_at TEXT, ends_at TEXT, paused_at TEXT, next_at TEXT, last_slot TEXT, last_job TEXT,"
-        " last_outcome TEXT, outcome_at TEXT, made INTEGER NOT NULL DEFAULT 0,"
-        " skipped INTEGER NOT NULL DEFAULT 0, trouble TEXT)",
+        " last_outcome TEXT, outcome_at TEXT, failures INTEGER NOT NULL DEFAULT 0,"
+        " made INTEGER NOT NULL DEFAULT 0, skipped INTEGER NOT NULL DEFAULT 0, trouble TEXT)",
         "CREATE INDEX schedules_next ON schedules (next_at)",
         "ALTER TABLE attempts ADD COLUMN command TEXT",  # where the job's was changed since: as JSON, a text or a list
         "ALTER TABLE attempts ADD COLUMN ended INTEGER",  # its number in the order of ends

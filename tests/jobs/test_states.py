@@ -14,7 +14,7 @@ from helpers.queue import NOW, claim, enqueue, everything, raw, rows, settle
 
 from queuectl_lib import times
 from queuectl_lib.errors import QueueError
-from queuectl_lib.jobs import states
+from queuectl_lib.jobs import attempts, states
 from queuectl_lib.jobs.attempts import Claim
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.jobs.ids import MadeId
@@ -89,13 +89,9 @@ def lost_claim(held):
     """A claim that cannot be valid, for jobs that nobody has claimed yet."""
     if held is not None:
         return held
-    row = dict.fromkeys(("is_list", "attempts", "timeout", "cwd", "env", "umask"), 0)
-    return Claim(
-        dict(row, seq=1, id="job", command="true", max_retries=1, unique_key=None, pipe_output=None, tags=None),
-        "0" * 16,
-        1,
-        1,
-    )
+    row = dict.fromkeys(attempts.CLAIMED_COLUMNS)
+    row.update(dict.fromkeys(("is_list", "attempts", "timeout", "cwd", "env", "umask"), 0))
+    return Claim(dict(row, seq=1, id="job", command="true", max_retries=1), "0" * 16, 1, 1)
 
 
 def refused(act):
