@@ -117,7 +117,6 @@ class Claiming:
             self.due.drop(line)
             return False
         self.claims.append(claim_one(self.connection, self.worker, dict(row), self.now_text))
-        self.locks.take(key)
         if line.row is not None:
             eligible.note_start(self.connection, line.row, self.now)
         self.due.take(line)

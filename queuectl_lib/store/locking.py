@@ -31,7 +31,7 @@ PARK = "UPDATE jobs SET lane = 4 WHERE seq = ? AND lane = 0"
 
 
 class Taken:
-    """Which locks are taken, as far as one claim has asked, with those that it takes itself."""
+    """Which locks are taken, as far as one claim has asked. (It takes one itself as its first, and asks no more.)"""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
@@ -42,11 +42,6 @@ class Taken:
         if key not in self.free:
             self.free[key] = free_places(self.connection, key)
         return self.free[key] <= 0
-
-    def take(self, key: object) -> None:
-        """One with *key* (None: with no lock) is started."""
-        if key is not None:
-            self.free[key] -= 1
 
 
 def free_places(connection: sqlite3.Connection, key: object) -> int:

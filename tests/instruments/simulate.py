@@ -164,6 +164,9 @@ class Account:
         self.last_seq = max([job.seq for job in self.jobs.values()] or [0]) + 1
         self.jobs[identifier] = Job(identifier, self.last_seq, retries, priority, due, now, failures)
 
+    def note_fields(self, job, fields, now):
+        """What else the new *job* was given."""
+
     def claimable(self, want, now):
         """Promote what is due; who is claimed next, in order."""
         for job in self.jobs.values():
@@ -258,14 +261,38 @@ class Worker:
         return not (self.running or self.ahead or self.stopping)
 
 
+WEIGHTS = {
+    "enqueue": 4,
+    "work": 40,
+    "end_command": 12,
+    "start_worker": 10,
+    "kill_worker": 7,
+    "look_around": 14,
+    "decide": 20,
+    "wake_ghost": 12,
+    "pass_time": 8,
+    "cancel": 3,
+    "requeue": 4,
+    "retry_dead": 1,
+    "prune": 1,
+    "stop_worker": 2,
+    "jump": 1,
+    "forgive": 2,
+    "crash_host": 1,
+}
+
+
 class World:
     """One seed: a queue, its account, and everything imaginary."""
+
+    ACCOUNT = Account
+    WEIGHTS = WEIGHTS
 
     def __init__(self, seed, folder):
         self.chance = random.Random(seed)
         self.queue = SimulatedQueue(os.path.join(folder, "q.db"))
         self.queue.database.create()
-        self.account = Account()
+        self.account = self.ACCOUNT()
         self.now = START
         self.workers = []
         self.executions = {}
@@ -319,7 +346,9 @@ class World:
                     "delay": delay,
                 }
             )
+            fields[-1].update(self.more_fields())
         maker = JobMaker(3, "/", 0o022, self.now)
+        maker.queue_of = self.queue_of
         rows = [(line, maker.row(one)) for line, one in enumerate(fields, 1)]
         ids = [one["id"] for one in fields]
         taken = len(set(ids)) < count or any(identifier in self.account.jobs for identifier in ids)
@@ -342,6 +371,14 @@ class World:
                 self.now,
                 self.chance.choice((0, 0, 0, 1, 2, 9)),
             )
+            self.account.note_fields(self.account.jobs[one["id"]], one, self.now)
+
+    def more_fields(self):
+        """What else a new job is given."""
+        return {}
+
+    def queue_of(self, name):
+        raise Broken("no job here names a queue")
 
     def some_jobs(self):
         ids = list(self.account.jobs)
@@ -682,35 +719,14 @@ class World:
         must(looking.counts(self.queue.database)["processing"] == 0, "something is still processing")
 
 
-WEIGHTS = {
-    "enqueue": 4,
-    "work": 40,
-    "end_command": 12,
-    "start_worker": 10,
-    "kill_worker": 7,
-    "look_around": 14,
-    "decide": 20,
-    "wake_ghost": 12,
-    "pass_time": 8,
-    "cancel": 3,
-    "requeue": 4,
-    "retry_dead": 1,
-    "prune": 1,
-    "stop_worker": 2,
-    "jump": 1,
-    "forgive": 2,
-    "crash_host": 1,
-}
-
-
-def simulate(seed, steps=STEPS):
+def simulate(seed, steps=STEPS, kind=World):
     """Play one seed; returns its steps in words. Raises Broken, with the steps so far."""
     place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     folder = tempfile.mkdtemp(prefix="queuectl-simulation-", dir=place)
     untouched = failpoints.failpoint
-    world = World(seed, folder)
+    world = kind(seed, folder)
     try:
-        for name in world.chance.choices(list(WEIGHTS), list(WEIGHTS.values()), k=steps):
+        for name in world.chance.choices(list(world.WEIGHTS), list(world.WEIGHTS.values()), k=steps):
             getattr(world, name)()
             world.check()
         world.drain()
@@ -724,7 +740,7 @@ def simulate(seed, steps=STEPS):
         shutil.rmtree(folder)
 
 
-def main():
+def main(kind=World):
     parser = argparse.ArgumentParser(description="Simulate workers that die between any two calls.")
     parser.add_argument("--seeds", type=int, default=1000, help="how many (default 1000)")
     parser.add_argument("--first", type=int, default=1, help="the first of them (default 1)")
@@ -733,7 +749,7 @@ def main():
     began, steps = time.monotonic(), 0
     for seed in range(options.first, options.first + options.seeds):
         try:
-            steps += len(simulate(seed, options.steps))
+            steps += len(simulate(seed, options.steps, kind))
         except Broken as error:
             print(error)
             return 1
