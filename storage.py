@@ -25,6 +25,7 @@ What the arrows stand on, each a room of queuectl_lib/store:
     ending       attempts recorded, jobs moved   stops      what was asked, as evidence
     aftermath    what that brings with it        tidying    what the dead left
     placing      the lane in which a job waits   requeuing  the arrow back to pending
+    holding      held by a person, and released  editing    what waits, changed by a person
 """
 
 from __future__ import annotations

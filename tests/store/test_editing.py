@@ -9,7 +9,7 @@ from queuectl_lib.errors import BadInput, HostError, QueueError
 from queuectl_lib.host import bell, failpoints, shells
 from queuectl_lib.jobs.changes import Change
 from queuectl_lib.jobs.fields import JobMaker
-from queuectl_lib.store import editing, holding, placing
+from queuectl_lib.store import editing, holding, locking, placing
 
 LATER = NOW + 60
 
@@ -186,7 +186,7 @@ def test_a_parked_job_stays_parked_where_its_turn_does_not_change(queue, how):
 )
 def test_the_lock_that_a_job_had_is_told_when_its_turn_changes(queue, monkeypatch, how, told):
     found = []
-    monkeypatch.setattr(holding, "left_its_lock", lambda connection, key: found.append(key))
+    monkeypatch.setattr(locking, "free_lock", lambda connection, key: found.append(key))
     enqueue(queue, id="job", lock="a")
     edit(queue, "job", **how)
     assert found == told
@@ -398,7 +398,7 @@ def test_a_job_behind_its_parents_or_its_lock_can_be_held(queue, lane):
 
 def test_a_hold_tells_the_lock_that_the_job_will_not_take(queue, monkeypatch):
     found = []
-    monkeypatch.setattr(holding, "left_its_lock", lambda connection, key: found.append(key))
+    monkeypatch.setattr(locking, "free_lock", lambda connection, key: found.append(key))
     enqueue(queue, id="job", lock="a")
     holding.hold(queue.database, ["job"], NOW)
     holding.hold(queue.database, ["job"], NOW)
