@@ -33,6 +33,7 @@ def hold(database: Database, ids: Sequence[str], now: float) -> None:
     Raises QueueError when one does not exist, runs, or is finished.
     """
     now_text = times.utc_text(now)
+    freed = 0
     with finding.no_job_without_database(ids), database.writing() as connection:
         for identifier in ids:
             job = standing(connection, identifier)
@@ -44,7 +45,9 @@ def hold(database: Database, ids: Sequence[str], now: float) -> None:
             if job["held_at"] is None:
                 moved = connection.execute(HOLD_JOB, (now_text, now_text, job["seq"]))
                 opening.refuse_ignored(1 - moved.rowcount)
-                locking.free_lock(connection, job["lock_key"])  # it may have been the next one with that lock
+                freed += locking.free_lock(connection, job["lock_key"])  # it may have been the next one with that lock
+    if freed:
+        bell.ring(database.folder.bell)
 
 
 def release(database: Database, ids: Sequence[str], now: float) -> None:

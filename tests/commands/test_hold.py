@@ -140,6 +140,16 @@ def test_every_option_of_edit_changes_its_field(call, tmp_path):
     assert before["next_run_at"] < found["next_run_at"] == found["run_at"] < "2031"
 
 
+def test_a_job_goes_to_another_queue_that_there_is(call):
+    call("queue", "set", "mail")
+    call("add", "true", "--id", "job")
+    call("edit", "job", "--queue", "mail")
+    assert call("show", "job", "--json").json["queue"] == "mail"
+    assert 'unknown queue "mial": did you mean mail?' in call("edit", "job", "--queue", "mial", code=2).stderr
+    call("edit", "job", "--queue", "default")
+    assert call("show", "job", "--json").json["queue"] == "default"
+
+
 def test_a_program_with_its_arguments_stands_behind_two_dashes(call):
     call("add", "true", "--id", "job")
     call("edit", "job", "--priority", "1", "--", "printf", "%s", "--priority")

@@ -186,10 +186,28 @@ def test_a_parked_job_stays_parked_where_its_turn_does_not_change(queue, how):
 )
 def test_the_lock_that_a_job_had_is_told_when_its_turn_changes(queue, monkeypatch, how, told):
     found = []
-    monkeypatch.setattr(locking, "free_lock", lambda connection, key: found.append(key))
+    monkeypatch.setattr(locking, "free_lock", lambda connection, key: found.append(key) or 0)
     enqueue(queue, id="job", lock="a")
     edit(queue, "job", **how)
     assert found == told
+
+
+@pytest.mark.parametrize("how", ["held", {"run_at": "2031-01-01"}, {"lock": "b"}, {"emptied": ["lock"]}])
+def test_the_lock_that_a_job_was_next_for_goes_to_another(queue, monkeypatch, how):
+    for name in ("runs", "next", "behind"):
+        enqueue(queue, id=name, lock="a")
+    held = claim_one(queue)
+    assert claim(queue) == [] and [row(queue, name)["lane"] for name in ("next", "behind")] == [4, 4]
+    settle(queue, held, "completed")
+    assert [row(queue, name)["lane"] for name in ("next", "behind")] == [0, 4]
+    rung = []
+    monkeypatch.setattr(bell, "ring", rung.append)
+    if how == "held":
+        holding.hold(queue.database, ["next"], LATER)
+    else:
+        edit(queue, "next", **how)
+    assert row(queue, "behind")["lane"] == 0
+    assert rung == [queue.folder.bell], "a worker may sleep"
 
 
 def test_a_raised_priority_and_an_earlier_time_change_the_order_of_claims(queue):
@@ -398,7 +416,7 @@ def test_a_job_behind_its_parents_or_its_lock_can_be_held(queue, lane):
 
 def test_a_hold_tells_the_lock_that_the_job_will_not_take(queue, monkeypatch):
     found = []
-    monkeypatch.setattr(locking, "free_lock", lambda connection, key: found.append(key))
+    monkeypatch.setattr(locking, "free_lock", lambda connection, key: found.append(key) or 0)
     enqueue(queue, id="job", lock="a")
     holding.hold(queue.database, ["job"], NOW)
     holding.hold(queue.database, ["job"], NOW)
