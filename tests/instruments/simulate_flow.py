@@ -17,7 +17,6 @@ sys.path.insert(0, os.path.dirname(sys.path[0]))
 
 from instruments import simulate
 from instruments.simulate import Account, World, must
-
 from queuectl_lib import times
 from queuectl_lib.jobs import states
 from queuectl_lib.store import holding, lock_table, placing, queues
@@ -128,7 +127,7 @@ class FlowWorld(World):
     ACCOUNT = FlowAccount
     WEIGHTS = dict(
         simulate.WEIGHTS,
-        **{"enqueue": 6, "hold": 3, "release": 3, "pause": 2, "resume": 3, "limit": 2, "lock": 2},
+        enqueue=6, hold=3, release=3, pause=2, resume=3, limit=2, lock=2,
     )
 
     def __init__(self, seed, folder):
@@ -155,7 +154,10 @@ class FlowWorld(World):
         jobs = self.some_jobs()
         ids = [job.id for job in jobs]
         allowed = states.WAITING + ("processing",)
-        call = lambda: holding.release(self.queue.database, ids, self.now)  # noqa: E731
+
+        def call():
+            holding.release(self.queue.database, ids, self.now)
+
         self.by_hand("release", jobs, allowed, call, self.account.release)
 
     def pause(self):

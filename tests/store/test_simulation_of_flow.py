@@ -1,4 +1,4 @@
-"""The simulator with queues, limits, locks, pauses and holds: some hundred seeds (tests/instruments/simulate_flow.py)."""
+"""The simulator with queues, limits, locks, pauses and holds: some hundred seeds (`make simulate` for more)."""
 
 import pytest
 from instruments import simulate, simulate_flow
