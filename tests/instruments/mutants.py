@@ -163,8 +163,8 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/store/claiming.py",
-                "            why = attempts.what_is_wrong(row)\n",
-                "            why = None\n",
+                "        why = attempts.what_is_wrong(row)\n",
+                "        why = None\n",
             )
         ],
         "promises/test_damaged_rows.py::test_a_row_that_cannot_be_read_is_set_aside_with_a_word_and_all_others_are_claimed",
@@ -259,9 +259,9 @@ MUTANTS = [
         5,
         [
             (
-                "queuectl_lib/store/looking.py",
-                "FROM jobs INDEXED BY jobs_due WHERE %s ORDER",
-                "FROM jobs WHERE lane >= 0 ORDER",
+                "queuectl_lib/store/due_jobs.py",
+                "FROM jobs INDEXED BY jobs_due\"\n    \" WHERE queue = ? AND lane = 0 ORDER",
+                "FROM jobs\"\n    \" WHERE queue = ? AND lane >= 0 ORDER",
             )
         ],
         SIMULATION,
@@ -579,7 +579,7 @@ MUTANTS = [
     Mutant(
         "what jobs leave behind is reaped by nobody",
         10,
-        [("queuectl_lib/run/chores.py", "LogTrimmer, Reaper)", "LogTrimmer)")],
+        [("queuectl_lib/run/chores.py", "LogTrimmer, Reaper, Scheduler)", "LogTrimmer, Scheduler)")],
         "run/test_reaping.py::test_a_supervisor_that_is_a_subreaper_reaps_what_jobs_leave_and_its_workers_as_ever",
     ),
     Mutant(
