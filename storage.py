@@ -26,6 +26,7 @@ What the arrows stand on, each a room of queuectl_lib/store:
     aftermath    what that brings with it        tidying    what the dead left
     placing      the lane in which a job waits   requeuing  the arrow back to pending
     holding      held by a person, and released  editing    what waits, changed by a person
+    dependencies jobs after jobs                 settling   what an end does to those
 """
 
 from __future__ import annotations
@@ -62,11 +63,12 @@ class Queue:
 
     INSERT_JOB = "INSERT INTO jobs (%s) VALUES (%s)"
 
-    def enqueue(self, row: Sequence[Any]) -> str:
+    def enqueue(self, row: Sequence[Any], born: Optional[List[str]] = None) -> str:
         """Add one job (a JobMaker row) and return its id once it is safe on the disk.
 
         While another job with its key waits or runs nothing is added, and that Holder is
-        returned. Raises QueueError when a given id exists; a made one is then made anew.
+        returned. Raises QueueError when a given id exists; a made one is then made anew. Where
+        it is cancelled at once, for what it comes after has ended so, *born* is told why.
         """
         from queuectl_lib.jobs import fields, ids  # which no worker needs
         from queuectl_lib.store import finding
@@ -85,7 +87,7 @@ class Queue:
                     if row[fields.BESIDE]:
                         from queuectl_lib.store import beside
 
-                        beside.insert(connection, [(added.lastrowid or 0, "", row[fields.BESIDE])])
+                        beside.insert(connection, [(added.lastrowid or 0, row[0], "", row[fields.BESIDE])], born)
                 break
             except opening.Refused:
                 if not finding.exists(self.database, row[0]):  # something else refuses, and would again
@@ -96,12 +98,14 @@ class Queue:
         bell.ring(self.folder.bell)
         return str(row[0])
 
-    def enqueue_each(self, rows: Iterable[Tuple[object, Sequence[Any]]]) -> Generator[str, None, None]:
+    def enqueue_each(
+        self, rows: Iterable[Tuple[object, Sequence[Any]]], born: Optional[List[str]] = None
+    ) -> Generator[str, None, None]:
         """Add many jobs, all or none. *rows* are (line number or "LINE, job N", JobMaker row).
 
         Gives the ids in order, the first one when all are safe on the disk; a Holder where
         a job of the queue or an earlier one of these has the key. No number of jobs needs
-        more memory. Raises QueueError when a given id exists or comes twice.
+        more memory. Raises QueueError when a given id exists or comes twice. *born* as in enqueue.
         """
         from queuectl_lib.store import bulk  # which one job alone needs not
 
@@ -113,7 +117,7 @@ class Queue:
                 with self.database.gate():
                     if not room.is_safe:
                         room.look_for(bulk.most_bytes(opened))
-                    bulk.insert_all(opened, keyed)
+                    bulk.insert_all(opened, keyed, born)
                     self.database.checkpoint(opened)
             except sqlite3.IntegrityError:  # told as Refused, if not as this:
                 bulk.refuse_twice(opened)  # which nobody need wait for
@@ -134,11 +138,12 @@ class Queue:
         A power cut in between takes the claims back, so what has begun runs again from its
         beginning, as does whatever had ended and was not recorded, and this costs no attempt.
         """
-        from queuectl_lib.store import claiming, eligible, ending  # no enqueue needs them; a worker has them loaded
+        from queuectl_lib.store import claiming, eligible, ending, settling  # no enqueue needs them; a worker has them
 
         is_later = not outcomes and system.SYNCS_LOG_ALONE
         with self.database.writing(synced=settings.durability == "full" and not is_later) as connection:
             refused = [o for o in outcomes if not ending.settle(connection, o, settings)]
+            is_unsettled = settling.settle_some(connection, now)
             claims: List[Claim] = []
             more = False
             if want:
@@ -151,7 +156,7 @@ class Queue:
             self.database.is_behind = is_later and settings.durability == "full"
             failpoints.failpoint("exchange.before-commit")
         failpoints.failpoint("exchange.committed")
-        return refused, claims, more
+        return refused, claims, more or is_unsettled
 
     # -------------------------------------------------------- recovery
 
@@ -204,7 +209,7 @@ class Queue:
         Returns (id, token) per job: the token of the running attempt, None if none ran.
         Raises QueueError when one does not exist or is finished.
         """
-        from queuectl_lib.store import finding  # which no worker needs
+        from queuectl_lib.store import finding, settling  # which no worker needs
 
         with finding.no_job_without_database(ids), self.database.writing() as connection:
             heads = [finding.head(connection, identifier) for identifier in ids]
@@ -217,21 +222,27 @@ class Queue:
                     moved = connection.execute(self.REQUEST_CANCEL, (now_text, head["seq"]))
                 else:
                     moved = connection.execute(self.CANCEL_WAITING, (now_text, now_text, head["seq"]))
+                    settling.has_ended(connection, head["seq"])
                 opening.refuse_ignored(1 - moved.rowcount)
                 if head["lock_key"] is not None:  # it may have been the next one with that lock
                     from queuectl_lib.store import locking
 
                     locking.free_lock(connection, head["lock_key"])
+            is_unsettled = settling.settle_some(connection, now)
+        settling.settle_rest(self.database, is_unsettled, now)
+        bell.ring(self.folder.bell)  # for what comes after them
         return [(identifier, head["token"]) for identifier, head in zip(ids, heads)]
 
-    def requeue(self, ids: Sequence[str], states: Sequence[str], now: float) -> None:
+    def requeue(self, ids: Sequence[str], states: Sequence[str], now: float) -> List[Tuple[str, str]]:
         """Move jobs in one of *states* back to pending with attempts 0; all or none.
 
-        Raises QueueError when one does not exist, is in another state, or has a key that
-        a waiting or running job holds.
+        So is what was cancelled because of them; what stays of that, for its key is held, is returned: (id, by whom).
+        Raises QueueError when one does not exist, is in another state, has a key that a waiting or running job
+        holds, or comes after one that has not ended as it wants.
         """
-        from queuectl_lib.store import finding, requeuing  # which no worker needs
+        from queuectl_lib.store import finding, requeuing, settling  # which no worker needs
 
+        kept: List[Tuple[str, str]] = []
         with finding.no_job_without_database(ids), self.database.writing() as connection:
             heads = [finding.head(connection, identifier) for identifier in ids]
             for identifier, head in zip(ids, heads):
@@ -239,22 +250,27 @@ class Queue:
                     raise QueueError(
                         "job %s is %s, not %s: nothing was requeued" % (identifier, head["state"], " or ".join(states))
                     )
-            for head in heads:
+            for head in sorted(heads, key=requeuing.by_age):
                 holder = requeuing.requeue_one(connection, head, now)
                 if holder is not None:
                     raise finding.key_is_held(head["id"], holder, holder in ids)
+            is_unsettled = settling.settle_some(connection, now, kept=kept)
         bell.ring(self.folder.bell)
+        settling.settle_rest(self.database, is_unsettled, now, kept)
+        return kept
 
     FIND_DEAD = "SELECT seq, id, unique_key FROM jobs WHERE state = 'dead' AND state <> 'completed' ORDER BY seq"
 
-    def requeue_dead(self, now: float, held: Optional[List[str]] = None) -> Tuple[int, List[Tuple[str, str]]]:
+    def requeue_dead(
+        self, now: float, held: Optional[List[str]] = None, kept: Optional[List[Tuple[str, str]]] = None
+    ) -> Tuple[int, List[Tuple[str, str]]]:
         """Move every dead job back to pending; how many, and (id, why) of those that the database refuses to change.
 
-        Those whose key is held stay as well, and their ids are put into *held*.
+        Those whose key is held stay as well, and their ids are put into *held*; *kept* is what requeue returns.
         """
-        from queuectl_lib.store import requeuing  # the same
+        from queuectl_lib.store import requeuing, settling  # the same
 
-        count, stay = 0, []
+        count, stay, is_unsettled = 0, [], False
         refused: List[Tuple[str, str]] = []
         with contexts.suppress(NoDatabase), self.database.writing() as connection:
             for head in opening.rows(connection, self.FIND_DEAD):
@@ -267,9 +283,11 @@ class Queue:
                     if not connection.in_transaction:  # a trigger has ended it
                         raise
                     refused.append((opening.as_text(head["id"]), str(error)))
+            is_unsettled = settling.settle_some(connection, now, kept=kept)
         if held is not None:
             held += stay
         bell.ring(self.folder.bell)
+        settling.settle_rest(self.database, is_unsettled, now, kept)
         return count, refused
 
 

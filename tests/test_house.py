@@ -560,6 +560,7 @@ def test_whatever_a_worker_can_come_to_is_loaded_with_it():
 
 # What is large, and of no use to a worker: each of them has it in memory all the time that it waits.
 FOR_CALLS = "host.trust host.bytecode jobs.fields jobs.ids jobs.checks store.finding store.showing store.roster"
+FOR_CALLS += " store.dependencies"
 
 
 def test_a_worker_loads_nothing_that_only_calls_need():

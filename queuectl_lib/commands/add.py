@@ -14,7 +14,7 @@ from queuectl_lib.jobs.ids import Holder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Optional
+    from typing import Dict, List, Optional
 
     from queuectl_lib.commands.frame import Call
     from queuectl_lib.values import Fields
@@ -46,7 +46,10 @@ def add(call: Call) -> int:
     queue = call.queue()
     files.make_home(call.home)
     interrupts.keep_until_told()
-    identifier = queue.enqueue(row)
+    born: List[str] = []
+    identifier = queue.enqueue(row, born)
+    for text in born:
+        terminal.tell(text)
     if options.verbose:
         tell_holder(identifier)
     if options.json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from queuectl_lib import values
-from queuectl_lib.commands import frame
+from queuectl_lib.commands import frame, terminal
 from queuectl_lib.errors import Interrupted, QueueError
 from queuectl_lib.host import interrupts
 from queuectl_lib.jobs import states
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from queuectl_lib.commands.frame import Call
     from storage import Queue
+
+NAMED = 5  # of many that stay
 
 
 @frame.command(
@@ -84,5 +86,13 @@ def await_cancel(
 @frame.command("requeue", frame.argument("ids", metavar="ID", nargs="+"))
 def requeue(call: Call) -> int:
     interrupts.keep_until_told()
-    call.queue().requeue(values.unique(call.options.ids), states.REQUEUED, call.now)
+    tell_kept(call.queue().requeue(values.unique(call.options.ids), states.REQUEUED, call.now))
     return 0
+
+
+def tell_kept(kept: Sequence[Tuple[str, str]]) -> None:
+    """Say which jobs are not put back together with what they come after."""
+    for identifier, holder in kept[:NAMED]:
+        terminal.tell("left job %s cancelled: job %s has its key, and waits or runs" % (identifier, holder))
+    if kept[NAMED:]:
+        terminal.tell("left %d more cancelled, for the same reason" % len(kept[NAMED:]))

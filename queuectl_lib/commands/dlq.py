@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from queuectl_lib import errors, times, values
-from queuectl_lib.commands import frame, tables, terminal
+from queuectl_lib.commands import cancel, frame, tables, terminal
 from queuectl_lib.commands.terminal import Progress
 from queuectl_lib.errors import BadInput, HostError, Interrupted
 from queuectl_lib.host import interrupts
@@ -38,11 +38,12 @@ def dlq_retry(call: Call) -> int:
         raise BadInput("give either the ids of dead jobs or --all")
     interrupts.keep_until_told()
     if call.options.ids:
-        call.queue().requeue(values.unique(call.options.ids), ("dead",), call.now)
+        cancel.tell_kept(call.queue().requeue(values.unique(call.options.ids), ("dead",), call.now))
         return 0
     queue = call.queue()
     held: List[str] = []
-    count, refused = queue.requeue_dead(call.now, held)
+    kept: List[Tuple[str, str]] = []
+    count, refused = queue.requeue_dead(call.now, held, kept)
     said = ["requeued %s" % terminal.jobs_text(count)]
     if held:
         said.append("left %s dead: another job with the same key waits or runs" % terminal.jobs_text(len(held)))
@@ -50,6 +51,7 @@ def dlq_retry(call: Call) -> int:
         raise HostError("; ".join(said + [refusal_of(queue.path, refused)]))
     for text in said:
         terminal.tell(text)
+    cancel.tell_kept(kept)
     return 0
 
 

@@ -36,6 +36,7 @@ EMPTIED = ("timeout", "lock")  # keys that take it
     frame.argument("--env", metavar="NAME=VALUE", action="append", default=[], help="set a variable (repeatable)"),
     frame.argument("--unset-env", metavar="NAME", action="append", default=[], help="take a variable out (repeatable)"),
     frame.argument("--cwd", metavar="DIR", help="run in this directory"),
+    frame.argument("--no-after", action="store_true", help="come after no other job any more"),
     frame.argument("--command", metavar="TEXT", help="another command line, or -- PROG ARG... (of one job only)"),
     shows=True,
 )
@@ -74,6 +75,7 @@ def change_of(call: Call) -> Change:
     change = Change(add.job_maker(call, base), asked, emptied)
     change.with_variables(checks.variables_from_text(options.env), options.unset_env)
     change.with_tags(options.tag, options.untag)
+    change.no_after = options.no_after
     if change.is_empty():
         raise BadInput("nothing to change: give at least one option, such as --priority N")
     return change

@@ -14,7 +14,7 @@ from queuectl_lib.store import bulk  # noqa: F401 - before input is waited for: 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterator, Tuple
+    from typing import Iterator, List, Tuple
 
     from queuectl_lib.commands.frame import Call
 
@@ -44,11 +44,14 @@ def enqueue(call: Call) -> int:
             first = [next(rows)]  # what begins with a mistake does not even make a home
             files.make_home(call.home)
             interrupts.keep_until_told()
-            ids = queue.enqueue_each(itertools.chain(first, rows))
+            born: List[str] = []
+            ids = queue.enqueue_each(itertools.chain(first, rows), born)
             given, added = print_ids(call, ids, progress)
             ids.close()
         finally:
             progress.end()
+    for text in born:
+        terminal.tell(text)
     if given > 1 and not (options.json or options.quiet):
         terminal.tell("enqueued %s" % terminal.jobs_text(added))
     return 0

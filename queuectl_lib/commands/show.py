@@ -27,7 +27,7 @@ def show(call: Call) -> int:
         call.print_json(output.with_output(queue.database, job, JSON_BYTES))
         return 0
     for field in fields.FIELDS:
-        if field.key in job and field.key != "history":
+        if field.key in job and field.key not in ("history", "reason"):  # which last_error says in words
             value = job[field.key]
             text = "-" if value is None else fields.shown(field.shown, value)
             terminal.print_text("%-14s%s\n" % (field.key, errors.printable(text)))

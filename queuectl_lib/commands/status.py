@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def status(call: Call) -> int:
     queue = call.queue()
     counts, oldest = looking.overview(queue.database)
+    others = looking.after_others(queue.database) if counts["pending"] else 0
     members = roster.members(queue.folder)
     workers = sum(member["kind"] == "worker" for member in members)
     slots = sum(member.get("slots", 1) for member in members if member["kind"] == "worker")
@@ -24,12 +25,15 @@ def status(call: Call) -> int:
     if call.options.json:
         value: Fields = dict(counts, workers=workers, slots=slots, supervisors=supervisors, database=queue.path)
         value["oldest_waiting"] = {"id": oldest[1], "created_at": oldest[0]} if oldest else None
+        value["after_others"] = others
         call.print_json(value)
         return 0
     for state in states.STATES:
         terminal.print_text(
             "%s%d\n" % (terminal.coloured("%-16s" % state, state if counts[state] else ""), counts[state])
         )
+    if others:
+        terminal.print_text("%-16s%d\n" % ("after others", others))
     alive = (workers, slots, supervisors)
     terminal.print_text("%-16s%d alive, jobs at once: %d, supervisors: %d\n" % ("workers", *alive))
     waiting = "-"

@@ -62,6 +62,9 @@ def time_that_matters(job: Fields, now: float) -> str:
         if job["state"] in states.WAITING and job["hold"]:
             return "held"
         if job["state"] in states.WAITING:
+            others = [parent for key in fields.EDGE_KEYS for parent in job[key]]
+            if others:
+                return "after " + (others[0] if len(others) == 1 else "%d jobs" % len(others))
             due = times.utc_seconds(job["next_run_at"])
             return "due in " + times.age_text(due - now) if due > now + 1 else "due"
         if job["state"] == "processing":

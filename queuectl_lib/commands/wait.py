@@ -43,14 +43,20 @@ def wait(call: Call) -> int:
             pause = min(pause * 1.2, 0.25)
     finally:
         progress.end()
+    not_needed = 0
+    if counts["cancelled"]:
+        from queuectl_lib.store import dependencies  # which few calls need
+
+        not_needed = min(counts["cancelled"], dependencies.not_needed(queue.database, ids))
     if options.json:
-        call.print_json(dict(counts, timed_out=bool(open_jobs)))
+        call.print_json(dict(counts, not_needed=not_needed, timed_out=bool(open_jobs)))
     if open_jobs:
         terminal.tell(
             "timed out: %s" % ("1 job is not final" if open_jobs == 1 else "%d jobs are not final" % open_jobs)
         )
         return TIMED_OUT
-    missed = ["%d %s" % (counts[state], state) for state in ("dead", "cancelled") if counts[state]]
+    failures = {"dead": counts["dead"], "cancelled": counts["cancelled"] - not_needed}
+    missed = ["%d %s" % (failures[state], state) for state in failures if failures[state]]
     if missed:
         terminal.tell("not all completed: %s" % ", ".join(missed))
     return 1 if missed else 0

@@ -40,6 +40,7 @@ class Change:
         self.unset: Sequence[str] = ()
         self.tags: Sequence[str] = ()
         self.untags: Sequence[str] = ()
+        self.no_after = False  # what it comes after is forgotten
         row = dict(zip(ROW, maker.row(dict({"command": "true"}, **asked))))
         self.columns: Fields = {column: row[column] for key in asked for column in COLUMNS[key]}
         self.columns.update({column: None for key in emptied for column in COLUMNS[key]})
@@ -59,7 +60,11 @@ class Change:
         refuse_both(set(self.tags) & set(self.untags), "--tag and --untag")
 
     def is_empty(self) -> bool:
-        return not (self.columns or self.env or self.unset or self.tags or self.untags)
+        return not (self.no_after or self.columns or self.env or self.unset or self.tags or self.untags)
+
+    def only_forgets(self) -> bool:
+        """True where nothing but what it comes after is changed: that can be done to a cancelled job, too."""
+        return self.no_after and not (self.columns or self.env or self.unset or self.tags or self.untags)
 
     def places_anew(self) -> bool:
         """True where the lane of a job is to be decided again."""

@@ -116,6 +116,20 @@ FIELDS = (
         shown=lambda tags: ", ".join(tags) or "-",
         flag="tag",
     ),
+    *[
+        Field(
+            *(key, "", {"metavar": "ID[,ID]", "action": "append", "help": text}),
+            words=lambda texts: ",".join(texts).split(","),
+            read=lambda text: text.split() if text else [],
+            shown=lambda parents: ", ".join(parents) or "-",
+        )
+        for key, text in (
+            ("after", "wait until these jobs have completed; cancelled where one cannot"),
+            ("after_any", "wait until these jobs have ended, however"),
+            ("after_fail", "run only if all of these end dead"),
+        )
+    ],
+    Field("depended_on", shown=lambda found: ", ".join("%(id)s (%(outcome)s: %(state)s)" % it for it in found) or "-"),
     Field(
         *("pipe_output", "pipe_output"),
         {
@@ -135,6 +149,7 @@ FIELDS = (
     Field("finished_at", "finished_at"),
     Field("exit_code", "exit_code"),
     Field("last_error", "last_error"),
+    Field("reason", "reason", read=lambda text: json.loads(text) if text else None, shown=json.dumps),
     Field("worker", "worker"),
     Field("history"),
 )
@@ -143,7 +158,7 @@ KNOWN_KEYS = frozenset(field.key for field in FIELDS)
 COMMON_KEYS = frozenset(("id", "command", "max_retries", "priority", "unique"))  # SHARED_COLUMNS stay as they are
 BY_HAND = (
     *("id", "command", "max_retries", "priority", "unique", "run_at", "delay", "cwd", "umask"),
-    *("queue", "hold"),
+    *("queue", "hold", "after", "after_any", "after_fail"),
 )
 CHECKED = tuple((field.key, field.check) for field in FIELDS if field.check)
 
@@ -182,7 +197,8 @@ def not_new(state: object, identifier: object) -> BadInput:
     return NotNew("%s says that it is %s" % (name, state))
 
 
-BESIDE_KEYS = ("tags",)  # of what other tables hold
+EDGE_KEYS = ("after", "after_any", "after_fail")
+BESIDE_KEYS = ("tags",) + EDGE_KEYS  # of what other tables hold
 
 
 def beside_row(get: Callable[[str], object]) -> Optional[str]:
@@ -255,6 +271,8 @@ class JobMaker:
         cwd, umask, queue = get("cwd"), get("umask"), get("queue")
         hold = get("hold")
         run_at, due, lane = self._times(get("run_at"), get("delay"))
+        if [key for key in EDGE_KEYS if get(key)]:
+            lane = 2  # until its parents are looked at (store/dependencies)
         held_at = self.now_text if hold is not None and checks.check_flag("hold")(hold) else None
         return (
             (run_at, due, 3 if held_at else lane, held_at)

@@ -24,7 +24,7 @@ OVERLAP = ("skip", "queue", "allow")
 KEYS = ("name", "when", "tz", "missed", "missed_most", "overlap", "start", "end", "paused", "job")
 # What queuectl itself sets: it is shown, accepted in input, and ignored there.
 OWN_KEYS = ("next_at", "last_slot", "last_job", "last_outcome", "outcome_at", "failures", "made", "skipped", "trouble")
-OF_ONE_JOB = ("id", "run_at", "delay")  # keys of a job that a schedule gives it
+OF_ONE_JOB = ("id", "run_at", "delay") + fields.EDGE_KEYS  # keys of a job that none of a schedule's can have
 JOB_KEYS = tuple(key for key in fields.JOB_KEYS if key not in OF_ONE_JOB)
 ASKED = ("timing", "zone", "job", "missed", "missed_most", "overlap", "starts_at", "ends_at")  # columns, as checked
 
@@ -105,7 +105,9 @@ def job_text(job: object, maker: JobMaker, overlap: str) -> str:
     if not isinstance(job, dict):
         raise BadInput('job: an object such as {"command": "true"} is expected')
     for key in OF_ONE_JOB:
-        if job.get(key) is not None:
+        if job.get(key) and key in fields.EDGE_KEYS:
+            raise BadInput("job: %s: what a schedule makes comes after no other job: leave it out" % key)
+        if job.get(key) is not None and key not in fields.EDGE_KEYS:
             raise BadInput("job: %s is what a schedule gives each of its jobs: leave it out" % key)
     if overlap == "queue" and job.get("lock") is not None:
         raise BadInput("lock: with overlap: queue its jobs have a lock of their own, which keeps them in line")

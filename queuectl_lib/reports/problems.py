@@ -50,7 +50,7 @@ def problems(
     for key, every in expected:
         found += expected_problems(queue, now, key, every)
     with health.untold_deaths(queue.database, NEWEST_DEAD) as (count, jobs):
-        yield found + dead_problems(count, jobs)
+        yield found + dead_problems(queue, count, jobs)
 
 
 def problem(kind: str, text: str, **facts: Any) -> Fields:
@@ -120,15 +120,25 @@ def expected_problems(queue: Queue, now: float, key: str, every: float) -> List[
     return [problem("expected", text, key=key, every=every, last_success=last)]
 
 
-def dead_problems(count: int, jobs: Sequence[Fields]) -> List[Fields]:
+def dead_problems(queue: Queue, count: int, jobs: Sequence[Fields]) -> List[Fields]:
     """One line for all that died since the last check, with the newest by name."""
     if not count:
         return []
-    named = ["%s (%s)" % (job["id"], shortened(job["last_error"] or "?")) for job in jobs]
+    from queuectl_lib.store import dependencies  # needed only then
+
+    jobs = [dict(job, cancelled_after=dependencies.cancelled_after(queue.database, job["id"])) for job in jobs]
+    named = ["%s (%s)%s" % (job["id"], shortened(job["last_error"] or "?"), taken_along(job)) for job in jobs]
     text = "new dead letters: %d" % count
     if named:
         text += "; %s%s" % ("the newest: " if count > len(named) else "", ", ".join(named))
     return [problem("dead", text, count=count, jobs=jobs)]
+
+
+def taken_along(job: Fields) -> str:
+    """What has gone with a dead letter, for people."""
+    count = job["cancelled_after"]
+    text = " (1 job after it was cancelled)" if count == 1 else " (%d jobs after it were cancelled)" % count
+    return text if count else ""
 
 
 def shortened(text: str) -> str:

@@ -1,11 +1,11 @@
-"""What else follows where an attempt is settled: successes and outcomes noted, deaths numbered, locks given up."""
+"""What else follows where an attempt is settled: successes, outcomes and deaths noted, locks and children let go."""
 
 from __future__ import annotations
 
 import sqlite3
 
 from queuectl_lib.jobs import states
-from queuectl_lib.store import locking
+from queuectl_lib.store import locking, settling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,10 +51,17 @@ def note_outcome(connection: sqlite3.Connection, claim: Claim, state: str, end: 
         connection.execute(NOTE_OUTCOME, (state, end, state, claim.schedule))
 
 
+def release_children(connection: sqlite3.Connection, claim: Claim, state: str, end: str) -> None:
+    """For what comes after this job."""
+    if state in states.FINAL:
+        settling.has_ended(connection, claim.seq)
+
+
 # What else follows, in this order. A worker calls each with the claim, the state that its job has entered, and when.
 AFTERMATH: Tuple[Callable[[sqlite3.Connection, Claim, str, str], None], ...] = (
     remember_success,
     number_death,
     give_up_lock,
     note_outcome,
+    release_children,
 )

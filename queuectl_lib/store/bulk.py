@@ -20,7 +20,7 @@ from queuectl_lib.store import finding, opening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterable, Iterator, List, Sequence, Tuple
+    from typing import Any, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 CREATE_INCOMING = "CREATE TEMP TABLE incoming (shared INTEGER, %s, line INTEGER, made INTEGER)" % fields.OWN_COLUMNS
 CREATE_SHARED = "CREATE TEMP TABLE incoming_shared (number INTEGER PRIMARY KEY, %s, beside)" % fields.SHARED_COLUMNS
@@ -117,10 +117,11 @@ FIND_HOLDERS = (
 DROP_HELD = "UPDATE incoming SET id = NULL WHERE rowid IN (SELECT leader FROM incoming_keys WHERE holder IS NOT NULL)"
 
 
-def insert_all(connection: sqlite3.Connection, keyed: bool) -> None:
+def insert_all(connection: sqlite3.Connection, keyed: bool, born: Optional[List[str]] = None) -> None:
     """Move everything from the private table into the queue, but those whose key is held.
 
-    Raises QueueError for a given id that exists, IntegrityError where one comes twice.
+    Into *born* go sentences on what is cancelled at once. Raises QueueError for a given id that exists,
+    IntegrityError where one comes twice.
     """
     connection.execute("PRAGMA ignore_check_constraints = ON")  # a JobMaker has checked each row
     connection.execute("BEGIN IMMEDIATE")
@@ -139,7 +140,7 @@ def insert_all(connection: sqlite3.Connection, keyed: bool) -> None:
         if connection.execute(ANY_BESIDE).fetchone():
             from queuectl_lib.store import beside  # which few jobs need
 
-            beside.insert(connection, connection.execute(ALL_BESIDE))
+            beside.insert(connection, connection.execute(ALL_BESIDE), born)
         failpoints.failpoint("enqueue.before-commit")
         with interrupts.held():
             connection.execute("COMMIT")
@@ -184,7 +185,7 @@ def insert_rows(connection: sqlite3.Connection) -> int:
 NAMED_QUEUES = "SELECT DISTINCT queue FROM incoming_shared WHERE queue <> 0"
 ANY_BESIDE = "SELECT 1 FROM incoming_shared WHERE beside IS NOT NULL LIMIT 1"
 ALL_BESIDE = (
-    "SELECT j.seq, 'line ' || i.line || ': ', s.beside FROM incoming i"
+    "SELECT j.seq, j.id, 'line ' || i.line || ': ', s.beside FROM incoming i"
     " CROSS JOIN incoming_shared s ON s.number = i.shared CROSS JOIN jobs j ON j.id = i.id"
     " WHERE s.beside IS NOT NULL ORDER BY i.rowid"
 )

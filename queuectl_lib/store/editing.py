@@ -8,7 +8,7 @@ from queuectl_lib import errors, times
 from queuectl_lib.errors import QueueError
 from queuectl_lib.host import bell, failpoints
 from queuectl_lib.jobs import changes, states
-from queuectl_lib.store import beside, finding, locking, opening, placing, queues, showing
+from queuectl_lib.store import beside, dependencies, finding, locking, opening, placing, queues, showing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def edit(database: Database, ids: Sequence[str], change: Change, now: float) -> 
         with database.reading() as connection:  # what is refused holds nobody up, and a shell is tried here, if at all
             for identifier in ids:
                 job = as_stored(connection, identifier)
-                refuse_started(identifier, job["state"])
+                refuse_started(identifier, job["state"], change)
                 change.columns_of(job)
         failpoints.failpoint("edit.before-change")
         with database.writing() as connection:
@@ -47,11 +47,11 @@ def as_stored(connection: sqlite3.Connection, identifier: str) -> Fields:
     return opening.without_bytes(found[0])
 
 
-def refuse_started(identifier: str, state: str) -> None:
-    """Raise QueueError for a job that does not wait."""
+def refuse_started(identifier: str, state: str, change: Change) -> None:
+    """Raise QueueError for a job that does not wait; a cancelled one can forget what it comes after."""
     if state == "processing":
         raise QueueError("job %s runs, with what it was started with: nothing was changed" % identifier)
-    if state not in states.WAITING:
+    if state not in states.WAITING and not (state == "cancelled" and change.only_forgets()):
         raise QueueError("job %s is %s already: nothing was changed" % (identifier, state))
 
 
@@ -61,6 +61,11 @@ CHANGE_JOB = "UPDATE jobs SET %s, updated_at = ? WHERE seq = ? AND state IN ('pe
 def edit_one(connection: sqlite3.Connection, identifier: str, change: Change, now_text: str) -> Fields:
     """Change one job, and return it as it is then. Raises QueueError and IntegrityError."""
     job = as_stored(connection, identifier)
+    if change.no_after:
+        dependencies.forget(connection, job["seq"], now_text)
+    if change.only_forgets():
+        refuse_started(identifier, job["state"], change)
+        return showing.job_fields(opening.rows(connection, showing.GET_JOB, (identifier,))[0])
     columns = change.columns_of(job)
     queues.refuse_removed(connection, [columns.get("queue", 0)])
     assignments = ["%s = ?" % column for column in columns]

@@ -32,6 +32,8 @@ def next_due(connection: sqlite3.Connection, now: float, asker: Asker) -> Option
 
     Of a queue that is closed, jobs that are due are none: a worker that took them for such would never rest.
     """
+    if connection.execute(looking.ANY_UNSETTLED).fetchone():
+        return now
     lines, closed = eligible.look(connection, now, asker)
     if [line for line in lines if has_due(connection, line.queue)]:
         return now
@@ -68,6 +70,8 @@ def goes_on(connection: sqlite3.Connection, database: Database) -> bool:
     What is held, what waits in a paused queue, and what waits for these does not; nor what comes after a job that
     goes on by itself, for that one counts already.
     """
+    if connection.execute(looking.ANY_UNSETTLED).fetchone():
+        return True
     kept = looking.kept_counts(connection)
     if states.nothing_left(kept):
         return False

@@ -8,7 +8,7 @@ import time
 from queuectl_lib import contexts, times
 from queuectl_lib.errors import NoDatabase
 from queuectl_lib.host import interrupts
-from queuectl_lib.store import opening
+from queuectl_lib.store import opening, settling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,10 +46,13 @@ def prune(database: Database, states: Sequence[str], before: float, progress: Ca
     return deleted
 
 
-SOME_FINISHED = "SELECT seq FROM jobs WHERE state = ? AND finished_at < ? AND seq > ? ORDER BY seq LIMIT ?"
-STILL_THERE = "SELECT 1 FROM jobs WHERE seq = ? AND state = ?"
+SETTLED = "NOT EXISTS (SELECT 1 FROM settling WHERE job = jobs.seq)"  # else it is to be looked at once more
+SOME_FINISHED = (
+    "SELECT seq FROM jobs WHERE state = ? AND finished_at < ? AND seq > ? AND %s ORDER BY seq LIMIT ?" % SETTLED
+)
+STILL_THERE = "SELECT 1 FROM jobs WHERE seq = ? AND state = ? AND %s" % SETTLED
 KEPT_FILES = "SELECT token FROM attempts WHERE job = ? AND token IS NOT NULL"
-DELETE_JOB = "DELETE FROM jobs WHERE seq = ? AND state = ?"
+DELETE_JOB = "DELETE FROM jobs WHERE seq = ? AND state = ? AND %s" % SETTLED
 
 
 def prune_some(database: Database, state: str, before: str, after_seq: int) -> Tuple[int, int]:
@@ -63,6 +66,7 @@ def prune_some(database: Database, state: str, before: str, after_seq: int) -> T
         return 0, -1
     tokens: List[str] = []
     deleted = 0
+    let_go_of_children(database, [row["seq"] for row in rows], state)
     with database.writing() as connection:
         for row in rows:
             kept = opening.rows(connection, KEPT_FILES, (row["seq"],))
@@ -74,6 +78,29 @@ def prune_some(database: Database, state: str, before: str, after_seq: int) -> T
     for token in tokens:
         database.folder.remove_attempt_files(token)
     return deleted, rows[-1]["seq"]
+
+
+# Of a job with many children a trigger would change all edges at once. Those that were met mean nothing to it any more.
+MANY_CHILDREN = "SELECT 1 FROM edges WHERE parent = ? AND state = 0 LIMIT 1 OFFSET %d" % PRUNE_ROWS
+LET_GO = (
+    "UPDATE edges SET parent = NULL WHERE rowid IN"
+    " (SELECT rowid FROM edges WHERE parent = (SELECT seq FROM jobs WHERE seq = ? AND state = ?) AND state = 0"
+    " LIMIT %d)"
+) % PRUNE_ROWS
+
+
+def let_go_of_children(database: Database, seqs: Sequence[int], state: str) -> None:
+    """Let the edges of those of *seqs* that have many forget their parent, a little at a time."""
+    with database.reading() as connection:
+        if connection.execute(settling.ANY_EDGE).fetchone() is None:
+            return
+        many = [seq for seq in seqs if connection.execute(MANY_CHILDREN, (seq,)).fetchone()]
+    for seq in many:
+        gone = PRUNE_ROWS
+        while gone == PRUNE_ROWS:
+            with database.writing() as connection:
+                gone = connection.execute(LET_GO, (seq, state)).rowcount
+            time.sleep(YIELD_SECONDS)
 
 
 def give_space_back(database: Database) -> None:

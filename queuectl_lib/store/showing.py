@@ -17,9 +17,14 @@ if TYPE_CHECKING:
     from queuectl_lib.store.database import Database
     from queuectl_lib.values import Fields
 
+# Of what a job comes after, that which it still waits for: so what is listed can be fed to another queue.
+OPEN_EDGES = "(SELECT group_concat(parent_id, ' ') FROM edges WHERE child = jobs.seq AND state = 1 AND wants = %d)"
 # What is shown of a field, where that does not stand in a column of its own.
 SOURCES = {
     "queue": "(SELECT name FROM queues WHERE id = jobs.queue)",
+    "after": OPEN_EDGES % 1,
+    "after_any": OPEN_EDGES % 2,
+    "after_fail": OPEN_EDGES % 3,
 }
 SHOWN = [(SOURCES.get(field.key, field.column), field.key) for field in fields.FIELDS]
 SHOWN_COLUMNS = ", ".join(["is_list"] + ['%s AS "%s"' % pair for pair in SHOWN if pair[0]])
@@ -84,6 +89,12 @@ GET_ATTEMPTS = (
     " leftovers, erased, stdout_bytes, stderr_bytes, stdout IS NOT NULL AS stdout, stderr IS NOT NULL AS stderr"
     " FROM attempts WHERE job = ? ORDER BY number"
 )
+# What it came after, and how that turned out.
+GET_CLOSED = (
+    "SELECT e.parent_id AS id, CASE e.wants WHEN 1 THEN 'after' WHEN 2 THEN 'after_any' ELSE 'after_fail' END AS kind,"
+    " CASE e.state WHEN 0 THEN 'met' ELSE 'broken' END AS outcome, coalesce(j.state, 'gone') AS state"
+    " FROM edges e LEFT JOIN jobs j ON j.seq = e.parent WHERE e.child = ? AND e.state <> 1 ORDER BY e.rowid"
+)
 
 
 def job(database: Database, identifier: str) -> Fields:
@@ -98,9 +109,11 @@ def job(database: Database, identifier: str) -> Fields:
                 raise errors.no_such_job(identifier)
             row = found[0]
             attempts = opening.rows(connection, GET_ATTEMPTS, (row["seq"],))
+            closed = opening.rows(connection, GET_CLOSED, (row["seq"],))
     except NoDatabase:
         raise errors.no_such_job(identifier) from None
-    return dict(job_fields(row), history=[attempt_fields(attempt) for attempt in attempts])
+    history = [attempt_fields(attempt) for attempt in attempts]
+    return dict(job_fields(row), depended_on=[opening.without_bytes(parent) for parent in closed], history=history)
 
 
 def attempt_fields(row: sqlite3.Row) -> Fields:

@@ -155,7 +155,7 @@ def add_job(connection: sqlite3.Connection, row: Fields, slot: float, now: float
     added = connection.execute(INSERT_JOB, tuple(job[: fields.BESIDE]) + (row["name"], times.utc_text(slot)))
     opening.refuse_ignored(1 - added.rowcount)
     if job[fields.BESIDE]:
-        beside.insert(connection, [(added.lastrowid or 0, "", job[fields.BESIDE])])
+        beside.insert(connection, [(added.lastrowid or 0, job[0], "", job[fields.BESIDE])])
     return str(job[0])
 
 

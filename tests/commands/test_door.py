@@ -263,6 +263,7 @@ def test_whatever_file_is_missing_is_told_by_some_call_and_never_by_a_traceback(
     os.remove(os.path.join(copy.path, name))
     module = name[:-3].split("/")[-1]
     calls = [["worker", "start", "--drain"], ["doctor"], [module], [module, "x"], [module, "get"], [module, "list"]]
+    calls += [["enqueue", '{"command": "true", "after": ["x"]}'], ["requeue", "x"]]
     calls += [["enqueue", '{"command": "true"}'], ["check"], ["prune"], ["logs", "x"], ["show", "x"]]
     calls += [["requeue", "x"], ["hold", "x"], ["edit", "x", "--now"]]
     for words in calls:

@@ -14,9 +14,10 @@ from queuectl_lib.jobs.fields import FIELDS, JobMaker
 
 # What queuectl sets itself: it begins anew with a new job.
 ITS_OWN = {"state", "attempts", "delay", "next_run_at", "created_at", "updated_at", "started_at", "finished_at"} | {
-    *("exit_code", "last_error", "worker", "history"),
+    *("exit_code", "last_error", "worker", "history", "reason", "depended_on"),
 }
-GIVEN = {field.key for field in FIELDS if field.option is not None} - {"delay", "queue"}
+NAMES = {"queue", "after", "after_any", "after_fail"}  # of what must be there, too
+GIVEN = {field.key for field in FIELDS if field.option is not None} - {"delay"} - NAMES
 RICH = {
     "id": "rich",
     "command": ["prog", "", "a b", "caf\u00e9 \x1b\u202e"],
@@ -56,7 +57,7 @@ def test_every_stored_property_of_a_job_survives_the_way_from_list_to_enqueue(ho
     assert other.run("enqueue", "-", input=home.run("list", "--json").stdout).id == "rich"
     ours, theirs = fields(home, "rich"), fields(other, "rich")
     plain = fields(home, home.add("true"))
-    assert set(ours) | {"delay", "history"} == GIVEN | ITS_OWN | {"queue"}
+    assert set(ours) | {"delay", "history", "depended_on"} == GIVEN | ITS_OWN | NAMES
     for key in GIVEN:
         assert ours[key] == theirs[key], key
         assert ours[key] != plain[key], "the test gives %s no value of its own" % key

@@ -114,9 +114,9 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/commands/add.py",
-                "    identifier = queue.enqueue(row)\n",
+                "    identifier = queue.enqueue(row, born)\n",
                 '    import sys\n    terminal.print_text(str(row[0]) + "\\n")\n'
-                "    sys.stdout.flush()\n    identifier = queue.enqueue(row)\n",
+                "    sys.stdout.flush()\n    identifier = queue.enqueue(row, born)\n",
             )
         ],
         "promises/test_failpoints.py::test_an_enqueue_killed_around_its_commit_is_whole_or_not_at_all",
@@ -277,8 +277,8 @@ MUTANTS = [
             ),
             (
                 "storage.py",
-                "import claiming, eligible, ending  # no enqueue needs them; a worker has them loaded\n",
-                "import claiming, due_jobs, eligible, ending\n\n"
+                "import claiming, eligible, ending, settling  # no enqueue needs them; a worker has them\n",
+                "import claiming, due_jobs, eligible, ending, settling\n\n"
                 "        with self.database.reading() as connection:\n"
                 "            claiming.EARLY[:] = connection.execute(due_jobs.FIND_DUE, (0, want + 1)).fetchall()\n",
             ),
@@ -960,6 +960,55 @@ MUTANTS = [
         28,
         [("queuectl_lib/jobs/gates.py", "min(oldest, now) + self", "oldest + self")],
         "jobs/test_gates.py::test_a_start_waits_until_the_one_that_many_before_is_older_than_the_span",
+    ),
+    Mutant(
+        "an edge that was met opens again",
+        29,
+        [
+            (
+                "queuectl_lib/store/settling.py",
+                'SOME_BROKEN = "SELECT rowid, child, wants FROM edges WHERE parent = ? AND state = 2 LIMIT ?"',
+                'SOME_BROKEN = "SELECT rowid, child, wants FROM edges WHERE parent = ? AND state <> 1 LIMIT ?"',
+            )
+        ],
+        "store/test_dependencies.py::test_an_edge_that_was_met_stays_met_whatever_becomes_of_the_parent_then",
+    ),
+    Mutant(
+        "a cascade forgets grandchildren",
+        29,
+        [
+            (
+                "queuectl_lib/store/settling.py",
+                '            do_each(connection, HAS_ENDED, [(edge["child"],) for edge in some])\n',
+                "",
+            )
+        ],
+        "store/test_dependencies.py::test_what_comes_after_a_cancelled_job_is_cancelled_too_and_names_the_root",
+    ),
+    Mutant(
+        "only the end itself is settled, not what was left of it",
+        29,
+        [
+            (
+                "storage.py",
+                "            is_unsettled = settling.settle_some(connection, now)\n            claims",
+                "            is_unsettled = bool(outcomes) and settling.settle_some(connection, now)\n"
+                "            claims",
+            )
+        ],
+        "store/test_dependencies.py::test_a_parent_deleted_by_hand_leaves_no_orphan_that_waits",
+    ),
+    Mutant(
+        "prune takes a job whose end has not reached its children",
+        29,
+        [
+            (
+                "queuectl_lib/store/pruning.py",
+                'SETTLED = "NOT EXISTS (SELECT 1 FROM settling WHERE job = jobs.seq)"',
+                'SETTLED = "1"',
+            )
+        ],
+        "store/test_dependencies.py::test_prune_leaves_a_job_whose_end_has_not_reached_its_children",
     ),
 ]
 
