@@ -32,6 +32,7 @@ COMMANDS = {
     "schedule run": ("schedule", "enqueue a job of a schedule now, beside its times"),
     "schedule remove": ("schedule", "forget schedules; their waiting jobs stay"),
     "schedule load": ("schedule", "set schedules from JSON, all or none"),
+    "schedule import": ("schedule_import", "take a crontab over, paused until you resume what came of it"),
     "worker": ("worker", "short for worker start"),
     "worker start": ("worker", "start workers; Ctrl+C finishes running jobs, a second one ends them"),
     "worker stop": ("worker", "stop every supervisor of this queue: finish what runs, take nothing new"),

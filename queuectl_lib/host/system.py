@@ -10,7 +10,7 @@ from queuectl_lib.errors import HostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Optional, Sequence, Union
+    from typing import Optional, Sequence, Tuple, Union
 
 WINDOWS = sys.platform == "win32"
 SYNCS_LOG_ALONE = sys.platform == "linux"  # a file that another has open: by one call, and it reaches the disk
@@ -92,3 +92,17 @@ PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
 def quoted(word: str) -> str:
     """*word* as a POSIX shell reads it back, in quotes where it needs some; shlex would be loaded for this alone."""
     return word if word and PLAIN.issuperset(word) else "'%s'" % word.replace("'", "'\"'\"'")
+
+
+def user_and_home() -> Tuple[str, str]:
+    """The name of the user that we are, and his home directory."""
+    if sys.platform != "win32":
+        import pwd  # needed only here
+
+        try:
+            user = pwd.getpwuid(os.geteuid())
+            return user.pw_name, user.pw_dir
+        except KeyError:
+            pass  # in a container he may have none
+    home = os.path.expanduser("~")
+    return os.path.basename(home), home

@@ -43,10 +43,11 @@ def problems(
 ) -> Iterator[List[Fields]]:
     """What is wrong with the queue, each as "kind", "text" and facts; deaths count as told once the block is left.
 
-    A job is due for longer than *waiting* seconds, the disk has less than *least* bytes free, no
-    job with a key that is *expected* completed within its seconds, jobs died since the last time.
+    A job is due for longer than *waiting* seconds, slots of a schedule are not made or bring no success, the disk has
+    less than *least* bytes free, no job with a key that is *expected* completed within its seconds, jobs died since
+    the last time.
     """
-    found = work_problems(queue, now, waiting) + disk_problems(queue, least)
+    found = work_problems(queue, now, waiting) + schedule_problems(queue, now, waiting) + disk_problems(queue, least)
     for key, every in expected:
         found += expected_problems(queue, now, key, every)
     with health.untold_deaths(queue.database, NEWEST_DEAD) as (count, jobs):
@@ -85,6 +86,16 @@ def worker_problems(queue: Queue) -> List[Fields]:
     return [
         problem("workers", text % (member["name"], member["trouble"]), supervisor=member["name"]) for member in troubled
     ]
+
+
+def schedule_problems(queue: Queue, now: float, limit: float) -> List[Fields]:
+    """Slots that nobody makes, schedules without success or in trouble."""
+    if not health.any_schedule_to_tell(queue.database, now):
+        return []
+    from queuectl_lib.reports import late_schedules  # needed only then
+
+    found = late_schedules.told_of(queue.database, now, limit)
+    return [problem("schedule", text, **facts) for text, facts in found]
 
 
 def disk_problems(queue: Queue, least: int) -> List[Fields]:

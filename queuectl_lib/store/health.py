@@ -78,6 +78,19 @@ def longest_of(rows: Iterable[sqlite3.Row], limit: str) -> Optional[Tuple[str, s
     return found
 
 
+LATE_SECONDS = 120.0  # how late a slot may be: between two `worker start --drain` of cron nobody is there
+FAILURES = 2  # of jobs of a schedule in a row, from which on it is told of
+TO_TELL = "SELECT 1 FROM schedules WHERE trouble IS NOT NULL OR failures >= ? OR next_at < ? LIMIT 1"
+
+
+def any_schedule_to_tell(database: Database, now: float) -> bool:
+    """True where something may be wrong with a schedule."""
+    with contexts.suppress(NoDatabase), database.reading() as connection:
+        values = (FAILURES, times.utc_text(max(times.FIRST_TIME, now - LATE_SECONDS)))
+        return connection.execute(TO_TELL, values).fetchone() is not None
+    return False
+
+
 LAST_SUCCESS = "SELECT finished_at FROM successes WHERE unique_key = ?"
 
 
