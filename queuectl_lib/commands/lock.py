@@ -32,7 +32,7 @@ def lock_list(call: Call) -> int:
     return 0
 
 
-@frame.command("lock set", frame.argument("key", metavar="KEY"), frame.argument("most", metavar="N"))
+@frame.command("lock set", frame.argument("key", metavar="KEY"), frame.argument("most", metavar="N", help="so many"))
 def lock_set(call: Call) -> int:
     """N jobs with this lock may run at a time."""
     key = checks.check_key(call.options.key, "lock")

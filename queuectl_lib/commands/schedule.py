@@ -31,7 +31,7 @@ SHOWN_AT_ONCE = 3  # slots that `set` tells of
 
 @frame.command(
     "schedule set",
-    frame.argument("name"),
+    frame.argument("name", metavar="NAME"),
     frame.argument("when", help="such as 17 3 * * * in quotes, @daily, every 15m"),
     frame.argument("command", nargs="?", help="the command line for the shell"),
     *JOB_ARGUMENTS,
