@@ -171,6 +171,21 @@ def test_there_is_no_fourth_module():
     assert folders - allowed - {"__pycache__"} == set()
 
 
+def test_nothing_stands_at_the_top_but_what_belongs_there():
+    """A file that a test or a hand has left is taken along by the next `git add`."""
+    try:
+        listed = subprocess.run(
+            ["git", "-C", ROOT, "ls-files"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60
+        )
+    except OSError:
+        pytest.skip("no git here")
+    if listed.returncode:
+        pytest.skip("not a checkout of its own")
+    top = {line.split("/")[0] for line in listed.stdout.decode().splitlines()}
+    files = {"config.json", "Makefile", "README.md", "LICENSE", "CHANGELOG.md", ".gitignore", ".gitattributes"}
+    assert top - files - set(DOORS) - {".ci", "queuectl_lib", "tests", "docs"} == set()
+
+
 # ---------------------------------------------------------------- what may stand where
 
 SQL = re.compile(r"\b(SELECT .* FROM|INSERT INTO|UPDATE \w+ SET|DELETE FROM|CREATE TABLE|PRAGMA|BEGIN IMMEDIATE)\b")
