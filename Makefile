@@ -64,6 +64,7 @@ powercut:  ## cut the power of an ext4 file system under a busy queue, eight tim
 simulate:  ## imaginary workers that die between any two calls of the real storage (SEEDS=N)
 	$(PYTHON) tests/instruments/simulate.py --seeds $(SEEDS)
 	$(PYTHON) tests/instruments/simulate_flow.py --seeds $(SEEDS)
+	$(PYTHON) tests/instruments/simulate_after.py --seeds $(SEEDS)
 
 bench:  ## measure the targets against their yardsticks: one table, and the same as .tools/bench.json
 	@mkdir -p .tools; $(PYTHON) tests/instruments/bench.py --json .tools/bench.json

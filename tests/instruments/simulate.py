@@ -92,7 +92,7 @@ class Unclosed:
     """A connection that somebody else closes."""
 
     def __init__(self, connection):
-        self.execute = connection.execute
+        self.execute, self.executemany = connection.execute, connection.executemany
 
     def close(self):
         return
@@ -298,6 +298,7 @@ class World:
         self.executions = {}
         self.steps = []
         self.made = 0
+        self.naming = ""
         self.die_at = ""
         self.went_back = False
         failpoints.failpoint = self.failpoint
@@ -346,6 +347,7 @@ class World:
                     "delay": delay,
                 }
             )
+            self.naming = identifier
             fields[-1].update(self.more_fields())
         maker = JobMaker(3, "/", 0o022, self.now)
         maker.queue_of = self.queue_of
@@ -374,7 +376,7 @@ class World:
             self.account.note_fields(self.account.jobs[one["id"]], one, self.now)
 
     def more_fields(self):
-        """What else a new job is given."""
+        """What else a new job is given, whose id is self.naming."""
         return {}
 
     def queue_of(self, name):
