@@ -141,13 +141,14 @@ class Queue:
         from queuectl_lib.store import claiming, eligible, ending, settling  # no enqueue needs them; a worker has them
 
         is_later = not outcomes and system.SYNCS_LOG_ALONE
+        began = time.monotonic()
         with self.database.writing(synced=settings.durability == "full" and not is_later) as connection:
             refused = [o for o in outcomes if not ending.settle(connection, o, settings)]
             is_unsettled = settling.settle_some(connection, now)
             claims: List[Claim] = []
             more = False
             if want:
-                asker = eligible.Asker(self.database, asks=False)
+                asker = eligible.Asker(self.database, asks=False, waited=time.monotonic() - began)
 
                 def bury(unreadable: Outcome) -> None:
                     ending.settle(connection, unreadable, settings)

@@ -51,6 +51,7 @@ def claim_due(
     if due.best() is None and connection.execute(PROMOTE_NO_TIMES).rowcount > 0:
         due = DueJobs(connection, lines, want)
     claim = Claiming(connection, worker, due, now, settle)
+    claim.begin = now + asker.waited  # so old is the caller's look at the clock
     return claim.up_to(want)
 
 
@@ -76,7 +77,7 @@ class Claiming:
         self.connection = connection
         self.worker = worker
         self.due = due
-        self.now = now
+        self.begin = now  # of what is claimed
         self.now_text = times.utc_text(now)
         self.settle = settle
         self.locks = locking.Taken(connection)
@@ -118,7 +119,7 @@ class Claiming:
             return False
         self.claims.append(claim_one(self.connection, self.worker, dict(row), self.now_text))
         if line.row is not None:
-            eligible.note_start(self.connection, line.row, self.now)
+            eligible.note_start(self.connection, line.row, self.begin)
         self.due.take(line)
         return True
 

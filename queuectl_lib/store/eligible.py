@@ -34,6 +34,7 @@ RUNNING = (
     " WHERE state = 'processing' AND state <> 'completed' GROUP BY queue"
 )
 PAUSED, FULL, SHUT = "paused", "full", "shut"
+AGAIN = 60.0  # is looked at a row that somebody has made what cannot be read
 
 
 class Line:
@@ -73,13 +74,14 @@ def is_served(wanted: Sequence[str], name: str) -> bool:
 class Asker:
     """For whom it is asked: the queues that he serves, the database, and whether the host may be asked anew.
 
-    Within a write transaction it may not: others wait (store/gating).
+    Within a write transaction, a claim, it may not: others wait (store/gating). For that one *waited*, in seconds.
     """
 
-    def __init__(self, database: Database, asks: bool) -> None:
+    def __init__(self, database: Database, asks: bool, waited: float = 0.0) -> None:
         self.wanted = database.served
         self.path = database.path
         self.asks = asks
+        self.waited = waited
 
 
 def look(connection: sqlite3.Connection, now: float, asker: Asker) -> Tuple[Sequence[Line], Sequence[Closed]]:
@@ -112,13 +114,15 @@ def closed_by(
     number, name, most = row["id"], row["name"], row["running_most"]
     if is_paused(row, now):
         return Closed(number, name, PAUSED, "queue %s paused" % name, paused_until(row))
+    if most is not None and type(most) is not int:
+        return Closed(number, name, SHUT, "queue %s: cannot read its limit in the database" % name, now + AGAIN)
     if most is not None and running >= most:
         return Closed(number, name, FULL, "queue %s full: %d at once" % (name, most))
     shut = None
     if row["rate_count"] is not None:
         from queuectl_lib.store import rates  # which few queues need
 
-        shut = rates.used_up(connection, row, now)
+        shut = rates.used_up(connection, row, now, claims=not asker.asks)
     if shut is None and has_gate(row):
         from queuectl_lib.store import gating  # the same
 
@@ -130,7 +134,7 @@ def line_of(row: sqlite3.Row, running: int) -> Line:
     """The queue in *row*, which is open."""
     room = None if row["running_most"] is None else row["running_most"] - running
     counts = row["rate_count"] is not None or row["load_most"] is not None
-    line = Line(row["id"], running, room, counts or room is not None)
+    line = Line(row["id"], running, room, counts or room is not None or has_gate(row))
     line.row = row if counts else None
     return line
 
@@ -142,7 +146,8 @@ def is_paused(row: sqlite3.Row, now: float) -> bool:
 
 
 def paused_until(row: sqlite3.Row) -> Optional[float]:
-    return None if row["paused_until"] is None else times.seconds_or(row["paused_until"], 0.0)
+    """When its pause ends by itself; None where it does not, or what stands there is no time."""
+    return times.utc_seconds(row["paused_until"]) if times.is_time(row["paused_until"]) else None
 
 
 def has_gate(row: sqlite3.Row) -> bool:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from queuectl_lib.values import Fields
 
 MOST_LOCKS = 10000
-COUNT = "SELECT count(*) FROM locks"
+COUNT_OTHERS = "SELECT count(*) FROM locks WHERE key <> ?"
 SET = "INSERT OR REPLACE INTO locks (key, most) VALUES (?, ?)"
 UNSET = "DELETE FROM locks WHERE key = ?"
 
@@ -26,7 +26,7 @@ def change(database: Database, key: str, most: Optional[int]) -> None:
         if most is None or most == 1:
             connection.execute(UNSET, (key,))
         else:
-            if connection.execute(COUNT).fetchone()[0] >= MOST_LOCKS:
+            if connection.execute(COUNT_OTHERS, (key,)).fetchone()[0] >= MOST_LOCKS:
                 raise QueueError("%d locks are set, and no more can be: `lock unset` one first" % MOST_LOCKS)
             opening.refuse_ignored(1 - connection.execute(SET, (key, most)).rowcount)
         locking.free_lock(connection, key)
@@ -48,7 +48,7 @@ def shown(database: Database) -> List[Fields]:
     held: Dict[str, List[str]] = {}
     parked: Dict[str, int] = {}
     with contexts.suppress(NoDatabase), database.reading() as connection:
-        most = {opening.as_text(row["key"]): row["most"] for row in opening.rows(connection, locking.LOCKS)}
+        most = {opening.as_text(key): number for key, number in locking.numbers(connection).items()}
         for row in opening.rows(connection, HOLDERS):
             held.setdefault(opening.as_text(row["lock_key"]), []).append(opening.as_text(row["id"]))
         parked = {opening.as_text(row["lock_key"]): row["jobs"] for row in opening.rows(connection, PARKED)}

@@ -48,7 +48,12 @@ def free_places(connection: sqlite3.Connection, key: object) -> int:
     """How many more jobs with *key* may run; fewer than none where the number was lowered meanwhile."""
     most = connection.execute(MOST_WITH, (key,)).fetchone()
     running: int = connection.execute(RUNNING_WITH, (key,)).fetchone()[0]
-    return (most[0] if most and isinstance(most[0], int) else 1) - running
+    return (as_number(most[0]) if most else 1) - running
+
+
+def as_number(most: object) -> int:
+    """How many may run with a lock, as it is stored; 1 where somebody has made that what cannot be."""
+    return most if isinstance(most, int) and most > 0 else 1
 
 
 def park(connection: sqlite3.Connection, seq: int) -> None:
@@ -61,6 +66,7 @@ ASIDE = "FROM jobs INDEXED BY jobs_aside WHERE lane = 4 AND lane > 1 AND lock_ke
 NEXT_QUEUE = "SELECT queue %s AND queue > ? ORDER BY queue LIMIT 1" % ASIDE
 BEST_PARKED = "SELECT seq %s AND queue = ? ORDER BY priority DESC, next_run_at, seq LIMIT ?" % ASIDE
 UNPARK = "UPDATE jobs SET lane = 0 WHERE seq = ? AND lane = 4"
+FREED_AT_ONCE = 500  # jobs or keys, in one transaction: of a lock with so many places each end frees as many again
 
 
 def free_lock(connection: sqlite3.Connection, key: Optional[str]) -> int:
@@ -78,7 +84,7 @@ def free_lock(connection: sqlite3.Connection, key: Optional[str]) -> int:
         if places <= 0:
             break
         queue = found[0]
-        best = connection.execute(BEST_PARKED, (key, queue, places)).fetchall()
+        best = connection.execute(BEST_PARKED, (key, queue, min(places, FREED_AT_ONCE))).fetchall()
         for row in best:
             freed += connection.execute(UNPARK, (row[0],)).rowcount
     return freed
@@ -93,13 +99,13 @@ LOCKS_RUNNING = (
     " WHERE state = 'processing' AND state <> 'completed' AND lock_key IS NOT NULL GROUP BY lock_key"
 )
 LOCKS = "SELECT key, most FROM locks"
-FREED_AT_ONCE = 500  # keys in one transaction
 
 
 def free_some(database: Database) -> int:
     """Make due what is parked for no reason any more: rows were deleted by hand. How many."""
     freed = 0
-    keys = unheld_keys(database)
+    with database.reading() as connection:
+        keys = unheld_keys(connection)
     for begin in range(0, len(keys), FREED_AT_ONCE):
         with database.writing() as connection:
             for key in keys[begin : begin + FREED_AT_ONCE]:
@@ -107,17 +113,22 @@ def free_some(database: Database) -> int:
     return freed
 
 
-def unheld_keys(database: Database) -> List[str]:
-    """Locks that jobs are parked for, and that are free."""
-    with database.reading() as connection:
-        running = {row["lock_key"]: row["jobs"] for row in opening.rows(connection, LOCKS_RUNNING)}
-        most = {row["key"]: row["most"] for row in opening.rows(connection, LOCKS)}
-        found: List[str] = []
-        key = ""
-        while True:
-            row = connection.execute(NEXT_KEY, (key,)).fetchone()
-            if row is None:
-                return found
-            key = row[0]
-            if running.get(key, 0) < most.get(key, 1):
-                found.append(key)
+def unheld_keys(connection: sqlite3.Connection) -> List[str]:
+    """Locks that jobs are parked for, and of which a place is free."""
+    found: List[str] = []
+    row = connection.execute(NEXT_KEY, ("",)).fetchone()
+    if row is None:  # as mostly
+        return found
+    running = {row["lock_key"]: row["jobs"] for row in opening.rows(connection, LOCKS_RUNNING)}
+    most = numbers(connection)
+    while row is not None:
+        key = row[0]
+        if running.get(key, 0) < most.get(key, 1):
+            found.append(key)
+        row = connection.execute(NEXT_KEY, (key,)).fetchone()
+    return found
+
+
+def numbers(connection: sqlite3.Connection) -> Dict[str, int]:
+    """How many may run with each lock of which that was set."""
+    return {row["key"]: as_number(row["most"]) for row in opening.rows(connection, LOCKS)}

@@ -48,7 +48,7 @@ def unknown(name: object, known: Dict[str, int]) -> BadInput:
 
 
 def refuse_removed(connection: sqlite3.Connection, used: Sequence[int]) -> None:
-    """Raise QueueError where one of the queues *used* by new jobs was removed since they were checked."""
+    """Raise QueueError where one of the queues *used*, as jobs were checked to name them, was removed since."""
     for number in used:
         if number and not connection.execute("SELECT 1 FROM queues WHERE id = ?", (number,)).fetchone():
             raise QueueError("the queue was removed meanwhile: nothing was changed")
@@ -200,7 +200,10 @@ def facts(row: sqlite3.Row, now: float) -> Fields:
 def rate_text(row: sqlite3.Row) -> str:
     from queuectl_lib.jobs import gates
 
-    return gates.rate_text(row["rate_count"], row["rate_seconds"])
+    try:
+        return gates.rate_text(row["rate_count"], row["rate_seconds"])
+    except TypeError:  # somebody has changed it
+        return "%s/%s" % (row["rate_count"], row["rate_seconds"])
 
 
 def windows_of(text: Any) -> List[str]:

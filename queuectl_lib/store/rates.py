@@ -18,29 +18,48 @@ if TYPE_CHECKING:
 
 STARTED = "SELECT at FROM starts WHERE queue = ? AND slot = ?"
 NOTE = "INSERT OR REPLACE INTO starts (queue, slot, at) VALUES (?, ?, ?)"
-COUNT = "UPDATE queues SET starts = starts + 1 WHERE id = ?"
+COUNT = "UPDATE queues SET starts = ? WHERE id = ?"
 FORGIVE = "UPDATE starts SET at = ? WHERE queue = ? AND at > ?"
+FUTURE_SECONDS = 1.0  # a start that lies further ahead is from before a clock that was put back
 
 
-def used_up(connection: sqlite3.Connection, row: sqlite3.Row, now: float) -> Optional[Tuple[str, float]]:
-    """Why the queue in *row* may start nothing more at *now*, and when it may again; None where it may."""
+def used_up(connection: sqlite3.Connection, row: sqlite3.Row, now: float, claims: bool) -> Optional[Tuple[str, float]]:
+    """Why the queue in *row* may start nothing more at *now*, and when it may again; None where it may.
+
+    After a clock that was put back it may, until who *claims* has set its starts to now: then its time is waited once.
+    """
+    count, seconds = row["rate_count"], row["rate_seconds"]
+    if type(count) is not int or count < 1 or type(seconds) not in (int, float):
+        return "cannot read its rate in the database", now + gates.WINDOW_AGAIN
     found = connection.execute(STARTED, (row["id"], slot_of(row))).fetchone()
     oldest = None if found is None else times.seconds_or(found[0], now)
-    return gates.Gate(rate_count=row["rate_count"], rate_seconds=row["rate_seconds"]).rate_closed_by(now, oldest)
+    if oldest is not None and oldest > now + FUTURE_SECONDS:
+        if not claims:
+            return None
+        forgive(connection, row["id"], now)
+        oldest = now
+    return gates.Gate(rate_count=count, rate_seconds=seconds).rate_closed_by(now, oldest)
+
+
+def forgive(connection: sqlite3.Connection, queue: int, now: float) -> None:
+    """Starts in the future are of *now*."""
+    connection.execute(FORGIVE, (times.utc_text(now), queue, times.utc_text(now + FUTURE_SECONDS)))
+
+
+def starts_of(row: sqlite3.Row) -> int:
+    return row["starts"] if isinstance(row["starts"], int) and row["starts"] >= 0 else 0
 
 
 def slot_of(row: sqlite3.Row) -> int:
     """The place of its next start in the ring."""
-    count = row["rate_count"]
-    return row["starts"] % count if isinstance(row["starts"], int) and isinstance(count, int) and count > 0 else 0
+    return starts_of(row) % int(row["rate_count"])
 
 
 def note_start(connection: sqlite3.Connection, row: sqlite3.Row, now: float) -> None:
-    """One more has started. (After a clock that was put back those in the future are of now: waited for once.)"""
-    now_text = times.utc_text(now)
-    connection.execute(FORGIVE, (now_text, row["id"], now_text))
-    connection.execute(NOTE, (row["id"], slot_of(row), now_text))
-    connection.execute(COUNT, (row["id"],))
+    """One more has started."""
+    forgive(connection, row["id"], now)
+    connection.execute(NOTE, (row["id"], slot_of(row), times.utc_text(now)))
+    connection.execute(COUNT, (starts_of(row) + 1, row["id"]))
 
 
 ALL_STARTS = "SELECT at FROM starts WHERE queue = ? ORDER BY at"
@@ -49,8 +68,12 @@ COUNT_ANEW = "UPDATE queues SET starts = ? WHERE id = ?"
 
 
 def resize(connection: sqlite3.Connection, queue: int, count: Optional[int]) -> None:
-    """Make the ring of a queue one of *count* starts, with the newest in it; None: it has no rate any more."""
-    newest = [row["at"] for row in opening.rows(connection, ALL_STARTS, (queue,))][-count:] if count else []
+    """Make the ring of a queue one of *count* starts, with the newest in it; None: it has no rate any more.
+
+    Older ones stay below the ring, for the number may be raised again while they count.
+    """
+    found = [row["at"] for row in opening.rows(connection, ALL_STARTS, (queue,))] if count else []
+    first = min(count or 0, len(found)) - len(found)
     connection.execute(FORGET, (queue,))
-    connection.executemany(NOTE, [(queue, slot, at) for slot, at in enumerate(newest)])
-    connection.execute(COUNT_ANEW, (len(newest), queue))
+    connection.executemany(NOTE, [(queue, slot, at) for slot, at in enumerate(found, first)][-gates.MOST_STARTS :])
+    connection.execute(COUNT_ANEW, (len(found) + first, queue))

@@ -7,16 +7,24 @@ from queuectl_lib import settings
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.settings import Settings
-from queuectl_lib.store import looking, schema, showing, steps
+from queuectl_lib.store import looking, queues, schema, showing, steps
 from queuectl_lib.store.output import Output
 
 NOW = 1800000000.0
 SETTINGS = Settings(**settings.SETTING_DEFAULTS)
 
 
-def enqueue(queue, max_retries=1, now=NOW, **fields):
+def enqueue(queue, /, max_retries=1, now=NOW, **fields):
     """Add a job, `true` where *fields* name no other command; returns its id."""
-    return queue.enqueue(JobMaker(max_retries, "/", 0o022, now).row(dict({"command": "true"}, **fields)))
+    maker = JobMaker(max_retries, "/", 0o022, now)
+    if "queue" in fields:
+        maker.queue_of = lambda name: queues.ids(queue.database)[name]
+    return queue.enqueue(maker.row(dict({"command": "true"}, **fields)))
+
+
+def set_queue(queue, name, **values):
+    """Make a queue, or change what is set of it, by the columns of its row."""
+    queues.change(queue.database, name, values)
 
 
 def claim(queue, now=NOW, want=1, worker="w-1"):
