@@ -1010,6 +1010,40 @@ MUTANTS = [
         ],
         "store/test_dependencies.py::test_prune_leaves_a_job_whose_end_has_not_reached_its_children",
     ),
+    Mutant(
+        "two who have read the same schedule both make its job",
+        30,
+        [
+            ("queuectl_lib/store/slots_made.py", " != [row]:\n", " != [row] and False:\n"),
+            (
+                "queuectl_lib/store/slots_made.py",
+                "failures = failures + ?, trouble = ? WHERE name = ? AND next_at = ?",
+                "failures = failures + ?, trouble = ? WHERE name = ? AND ? > ''",
+            ),
+        ],
+        "store/test_schedules.py::test_who_has_read_a_schedule_before_another_made_its_job_makes_none",
+    ),
+    Mutant(
+        "a schedule moves on before its job is there",
+        30,
+        [
+            (
+                "queuectl_lib/store/slots_made.py",
+                "            made = make_jobs(connection, row, due, now)\n"
+                "            move_on(connection, row, due, made, None)\n",
+                "            move_on(connection, row, due, [], None)\n            connection.execute('COMMIT')\n"
+                "            connection.execute('BEGIN IMMEDIATE')\n            connection.execute('SAVEPOINT part')\n"
+                "            made = make_jobs(connection, row, due, now)\n",
+            )
+        ],
+        "store/test_schedules.py::test_no_slot_moves_on_without_its_job_and_no_job_is_there_without_that",
+    ),
+    Mutant(
+        "of missed slots the oldest is made in place of the newest",
+        30,
+        [("queuectl_lib/jobs/due_slots.py", "row[\"missed_most\"] or 1)", "1000)[: row[\"missed_most\"] or 1]")],
+        "store/test_schedules.py::test_once_makes_one_job_for_the_newest_of_the_missed_slots",
+    ),
 ]
 
 

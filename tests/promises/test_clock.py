@@ -12,9 +12,12 @@ import time
 import pytest
 from helpers.home import ledger, let_go
 from helpers.marks import posix_only
+from helpers.queue import rows
 from helpers.waiting import wait_until
 
+from queuectl_lib import times
 from queuectl_lib.run import pace
+from queuectl_lib.store import schedules
 
 DAY = 86400.0
 MOVED = """
@@ -166,3 +169,34 @@ def test_limits_of_waiting_go_by_the_monotonic_clock(home, clock, jump):
     let_go(home)
     assert process.wait(20) == 0
     assert home.state(job) == "completed"
+
+
+def test_a_clock_that_jumps_under_two_supervisors_makes_each_slot_of_a_schedule_once(home, clock):
+    words = ["--missed", "all:1000", "--overlap", "allow", "--tz", "UTC", "--hold"]
+    home.run("schedule", "set", "s", "* * * * *", "true", *words)
+    for _ in range(2):
+        home.start("--count", "1")
+    home.wait_for_workers(2)
+    for jump in (600, 4000, 2000, 9000, 30000, 26000, 40000):  # back by three hours at the most: it was right before
+        clock.move(jump)
+        most = times.utc_text(time.time() + jump)
+        wait_until(lambda most=most: schedule_of(home)["next_at"] > most, "the slots of %s" % most)
+    found = sorted(times.utc_seconds(job["slot"]) for job in rows(home.queue))
+    assert found == [found[0] + 60 * number for number in range(len(found))] and len(found) > 600
+    assert schedule_of(home)["made"] == len(found) and schedule_of(home)["skipped"] == 0
+
+
+def schedule_of(home):
+    (found,) = schedules.all_of(home.queue.database)
+    return found
+
+
+def test_a_clock_that_was_put_right_under_a_supervisor_keeps_no_schedule_waiting(home, clock):
+    clock.move(400 * DAY)
+    home.run("schedule", "set", "s", "every 1s", "true", "--overlap", "allow")
+    home.start("--count", "1")
+    wait_until(lambda: schedule_of(home)["made"], "the first slot")
+    clock.move(0)
+    before = schedule_of(home)["made"]
+    wait_until(lambda: schedule_of(home)["made"] > before + 2, "slots by the clock that is right")
+    assert times.utc_seconds(schedule_of(home)["next_at"]) < time.time() + 60

@@ -324,11 +324,13 @@ def test_two_supervisors_share_the_slots_of_one_schedule(home):
 
 
 @posix_only
-def test_queued_jobs_of_a_schedule_carry_its_lock(home):
-    home.run("schedule", "set", "s", "every 1h", "true", "--overlap", "queue")
-    shift(home.queue, 3600)
-    home.drain()
-    assert [job["lock_key"] for job in made(home)] == ["schedule:s"]
+def test_missed_slots_that_are_queued_run_one_after_the_other(home):
+    words = "echo begin >> ledger; sleep 0.2; echo end >> ledger"
+    home.run("schedule", "set", "s", "every 1h", words, "--missed", "all:3", "--cwd", home.path)
+    shift(home.queue, 5 * 3600)
+    home.drain("--count", "4")
+    assert [job["lock_key"] for job in made(home)] == ["schedule:s"] * 3
+    assert ledger(home) == ["begin", "end"] * 3
 
 
 @needs_proc
