@@ -79,11 +79,14 @@ INLINE_BYTES = 32 * 1024  # larger output stays in a file (README)
 
 # A config that makes two minutes long: quick retries, short grace, output that is soon too much.
 MAX_OUTPUT = 1000000
+NARROW = "narrow"  # a queue of which two run at a time
 SETTINGS = {"backoff_base": 0.02, "grace": 0.6, "poll_interval": 0.5, "max_output": MAX_OUTPUT}
 
 # What every job runs, as `job.sh TAG KIND ARGUMENT` in one form or another. /proc/uptime
 # is the clock a shell can read without a process. The lock (7) is inherited by all that a
 # job starts, so the next attempt finds it taken while anything of the last one lives.
+# The same for the lock that the job asked for (6) and for a place in the narrow queue (5), which what it leaves
+# behind does not hold.
 # A success ignores TERM from before its line: what says "end" also exits 0. A job kills by
 # /proc/self, never by $PPID, which is init's once the parent has died; the watcher leads
 # the session, so its pid is nobody else's while the job lives. It raises a process limit
@@ -102,6 +105,20 @@ if [ "$kind" = later ]; then pause "$argument"; note late; exit; fi
 exec 7>>"$CHAOS_LOCKS/$tag"
 flock -n -E 99 7
 [ $? = 99 ] && note overlap
+if [ "$CHAOS_LOCK" ]; then
+    exec 6>>"$CHAOS_LOCKS/lock-$CHAOS_LOCK"
+    flock -n -E 99 6
+    [ $? = 99 ] && note two-of-one-lock
+fi
+if [ "$CHAOS_NARROW" ]; then
+    place=
+    for place in 1 2 none; do
+        exec 5>>"$CHAOS_LOCKS/narrow-$place"
+        flock -n -E 99 5
+        [ $? = 99 ] || break
+    done
+    [ "$place" = none ] && note over-the-limit
+fi
 note start
 case $kind in
     instant) succeed ;;
@@ -119,10 +136,14 @@ case $kind in
     poison) whoami; note kill-worker "$watcher"; pause 0.2; kill -KILL "$watcher" "$self" ;;
     sleeper) pause 30; succeed ;;
     stubborn) trap '' HUP INT TERM; sleep 30; sleep 30; succeed ;;
-    parent) "$CHAOS_JOB" "$tag" later "$argument" & succeed ;;
-    closing) "$CHAOS_JOB" "$tag" later "$argument" </dev/null >/dev/null 2>&1 7>&- 9>&- & succeed ;;
-    daemon) setsid -f "$CHAOS_JOB" "$tag" later "$argument"; succeed ;;
-    untidy) [ "$QUEUECTL_ATTEMPT" -gt 1 ] && succeed; setsid -f "$CHAOS_JOB" "$tag" later "$argument"; exit 9 ;;
+    parent) "$CHAOS_JOB" "$tag" later "$argument" 5>&- 6>&- & succeed ;;
+    closing) "$CHAOS_JOB" "$tag" later "$argument" </dev/null >/dev/null 2>&1 5>&- 6>&- 7>&- 9>&- & succeed ;;
+    daemon) setsid -f "$CHAOS_JOB" "$tag" later "$argument" 5>&- 6>&-; succeed ;;
+    untidy)
+        [ "$QUEUECTL_ATTEMPT" -gt 1 ] && succeed
+        setsid -f "$CHAOS_JOB" "$tag" later "$argument" 5>&- 6>&-
+        exit 9
+        ;;
 esac
 exit 98
 """
@@ -210,6 +231,8 @@ class Job:
         self.max_retries = rng.choice(kind.retries)
         self.form = rng.choice(FORMS)
         self.priority = rng.choice((0, 0, 0, 1, -5))
+        self.lock = rng.choice(("a", "b") + (None,) * 8)
+        self.queue = rng.choice((NARROW,) + (None,) * 7)
         self.command = self._command(script)
 
     def _command(self, script):
@@ -233,6 +256,10 @@ class Job:
             fields["timeout"] = self.kind.timeout
         if self.batch.names_ids:
             fields["id"] = self.tag
+        if self.lock:
+            fields.update(lock=self.lock, env={"CHAOS_LOCK": self.lock})
+        if self.queue:
+            fields.update(queue=self.queue, env=dict(fields.get("env", {}), CHAOS_NARROW="1"))
         return fields
 
     def add_words(self):
@@ -240,6 +267,8 @@ class Job:
         words = ["add", "--max-retries=%d" % self.max_retries, "--priority=%d" % self.priority]
         words += ["--timeout=%g" % self.kind.timeout] if self.kind.timeout else []
         words += ["--id=" + self.tag] if self.batch.names_ids else []
+        words += ["--lock=" + self.lock, "--env=CHAOS_LOCK=" + self.lock] if self.lock else []
+        words += ["--queue=" + self.queue, "--env=CHAOS_NARROW=1"] if self.queue else []
         return words + (["--"] + self.command if isinstance(self.command, list) else [self.command])
 
 
@@ -419,6 +448,7 @@ class Arena:
         for key, value in SETTINGS.items():
             self.call(["config", "set", key, str(value)])
         self.call(["initdb"])
+        self.call(["queue", "set", NARROW, "--limit", "2"])
 
     def rng(self, who):
         return random.Random("%s/%s/%s" % (self.seed, self.name, who))
@@ -1064,7 +1094,32 @@ class Meddler(Agent):
     pauses = (0.2, 1.5)
 
     def act(self):
-        self.choose({self.cancel: 10, self.requeue: 5, self.prune: 2, self.look: 2, self.hold_lock: 2})
+        self.choose(
+            {
+                self.cancel: 10,
+                self.requeue: 5,
+                self.prune: 2,
+                self.look: 2,
+                self.hold_lock: 2,
+                self.hold: 5,
+                self.pause: 2,
+            }
+        )
+
+    def hold(self):
+        """Some for a moment; what has begun or ended meanwhile refuses all of them."""
+        ids = self.rng.sample(self.recent_ids(), min(self.rng.randint(1, 3), len(self.recent_ids())))
+        if ids and self.arena.call(["hold"] + ids, allowed=(0, 1)).code == 0:
+            self.arena.count("jobs held", len(ids))
+            self.arena.over.wait(self.rng.choice((0.1, 0.5, 2)))
+            self.arena.call(["release"] + ids, allowed=(0, 1))
+
+    def pause(self):
+        name = self.rng.choice((NARROW, "default"))
+        if self.arena.call(["pause", name]).code == 0:
+            self.arena.count("queues paused")
+            self.arena.over.wait(self.rng.choice((0.1, 0.5, 1)))
+        self.arena.call(["resume"])
 
     def cancel(self):
         ids = self.rng.sample(self.recent_ids(), min(self.rng.randint(1, 3), len(self.recent_ids())))
@@ -1160,7 +1215,7 @@ class Filler(Agent):
 
 # ---------------------------------------------------------------- the accounts
 
-EVENTS = ("start", "end", "late", "overlap", "kill-worker")
+EVENTS = ("start", "end", "late", "overlap", "kill-worker", "two-of-one-lock", "over-the-limit")
 
 
 class Entry:
@@ -1362,6 +1417,9 @@ class Audit:
             if entry.event == "overlap":
                 self.accuse("overlapping", job.tag, "an attempt began while another one held its lock")
                 return
+            if entry.event in ("two-of-one-lock", "over-the-limit"):
+                self.accuse("too many at once", job.tag, entry.event)
+                return
             if entry.event == "start":
                 current = entry.token
             elif entry.token != current:
@@ -1541,8 +1599,19 @@ def last_crash(arena):
         arena.signal(process, signal.SIGKILL, "workers killed")
 
 
+def let_all_go(arena):
+    """What was held or paused when the end came."""
+    arena.call(["resume"])
+    with arena.connect() as connection:
+        found = connection.execute("SELECT id FROM jobs WHERE held_at IS NOT NULL AND state IN ('pending', 'failed')")
+        ids = [row["id"] for row in found]
+    if ids:
+        arena.call(["release"] + ids)
+
+
 def drain(arena):
     """Run what is left to its end; a second, short drain tidies up after the first."""
+    let_all_go(arena)
     for jobs, deadline in (("12", DRAIN_DEADLINE), ("1", CALL_SECONDS)):
         child = arena.start_supervisor("--drain", "-n", jobs)
         with arena.guard:
