@@ -1215,8 +1215,6 @@ class Filler(Agent):
 
 # ---------------------------------------------------------------- the accounts
 
-EVENTS = ("start", "end", "late", "overlap", "kill-worker", "two-of-one-lock", "over-the-limit")
-
 
 class Entry:
     """One line of the ledger."""
