@@ -98,7 +98,7 @@ class Gate:
         if self.load_most is None or self.last_start is None:
             return None
         # One in the future is from before a clock that was put back: the next start writes it anew.
-        if not 0 <= now - self.last_start < START_SECONDS:
+        if not -1 < now - self.last_start < START_SECONDS:
             return None
         return "one start in %d s under a limit of load" % START_SECONDS, self.last_start + START_SECONDS
 

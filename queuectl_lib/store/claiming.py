@@ -46,12 +46,13 @@ def claim_due(
     """
     now_text = times.utc_text(now)
     promote(connection, now_text)
-    lines, _ = eligible.look(connection, now, asker)
+    begin = now + asker.waited  # so old is the caller's look at the clock
+    lines, _ = eligible.look(connection, begin, asker)
     due = DueJobs(connection, lines, want)
     if due.best() is None and connection.execute(PROMOTE_NO_TIMES).rowcount > 0:
         due = DueJobs(connection, lines, want)
     claim = Claiming(connection, worker, due, now, settle)
-    claim.begin = now + asker.waited  # so old is the caller's look at the clock
+    claim.begin = begin
     return claim.up_to(want)
 
 

@@ -11,7 +11,7 @@ from queuectl_lib.store import eligible, looking, opening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Optional, Tuple
+    from typing import List, Optional, Sequence, Tuple
 
     from queuectl_lib.store.database import Database
     from queuectl_lib.store.eligible import Asker
@@ -59,9 +59,10 @@ def nothing_left(database: Database) -> bool:
 
 
 RUNNING_IN = "SELECT DISTINCT queue FROM jobs INDEXED BY jobs_open WHERE state = 'processing' AND state <> 'completed'"
-ANY_LATER = "SELECT 1 FROM jobs INDEXED BY jobs_later WHERE lane = 1 AND queue = ? LIMIT 1"
+# One look for all queues: of one alone it would pass by what waits for its time in the others.
+ANY_LATER = "SELECT 1 FROM jobs INDEXED BY jobs_later WHERE lane = 1 AND queue IN (%s) LIMIT 1"
 # "lane > 1" again, in so many words, for the proof that the index serves.
-ANY_PARKED = "SELECT 1 FROM jobs INDEXED BY jobs_aside WHERE lane = 4 AND lane > 1 AND queue = ? LIMIT 1"
+ANY_PARKED = "SELECT 1 FROM jobs INDEXED BY jobs_aside WHERE lane = 4 AND lane > 1 AND queue IN (%s) LIMIT 1"
 
 
 def goes_on(connection: sqlite3.Connection, database: Database) -> bool:
@@ -70,21 +71,23 @@ def goes_on(connection: sqlite3.Connection, database: Database) -> bool:
     What is held, what waits in a paused queue, and what waits for these does not; nor what comes after a job that
     goes on by itself, for that one counts already.
     """
-    if connection.execute(looking.ANY_UNSETTLED).fetchone():
-        return True
     kept = looking.kept_counts(connection)
     if states.nothing_left(kept):
         return False
     queues = opening.rows(connection, eligible.QUEUES)
     rows = [row for row in queues if eligible.is_served(database.served, row["name"])]
-    served = {row["id"] for row in rows}
     if kept["processing"]:
         running = {row["queue"] for row in opening.rows(connection, RUNNING_IN)}
-        if running & served or not database.served:
+        if running & {row["id"] for row in rows} or not database.served:
             return True
-    for row in rows:
-        if row["paused_at"] is None or row["paused_until"] is not None:  # which ends by itself
-            for statement in (ANY_DUE, ANY_LATER, ANY_PARKED):
-                if connection.execute(statement, (row["id"],)).fetchone():
-                    return True
-    return False
+    return waits_for_no_person(connection, rows)
+
+
+def waits_for_no_person(connection: sqlite3.Connection, rows: Sequence[sqlite3.Row]) -> bool:
+    """True where a job waits, in one of the queues in *rows*, for what comes by itself."""
+    queues = [row["id"] for row in rows if row["paused_at"] is None or eligible.paused_until(row) is not None]
+    if [queue for queue in queues if has_due(connection, queue)]:
+        return True
+    places = ", ".join("?" * len(queues))
+    asked = (ANY_LATER % places, ANY_PARKED % places)
+    return bool(queues and [1 for statement in asked if connection.execute(statement, queues).fetchone()])

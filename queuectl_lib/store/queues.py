@@ -7,12 +7,12 @@ import sqlite3
 from queuectl_lib import contexts, errors, times
 from queuectl_lib.errors import BadInput, NoDatabase, QueueError
 from queuectl_lib.host import bell
-from queuectl_lib.jobs import windows
+from queuectl_lib.jobs import states, windows
 from queuectl_lib.store import eligible, opening, rates
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Sequence
+    from typing import Any, Dict, List, Optional, Sequence, Tuple
 
     from queuectl_lib.store.database import Database
     from queuectl_lib.values import Fields
@@ -94,9 +94,9 @@ def change(database: Database, name: str, values: Fields) -> bool:
 
 ANY_JOB = (
     "SELECT id FROM jobs INDEXED BY jobs_open WHERE state = ? AND state <> 'completed' AND queue = ? LIMIT 1",
-    "SELECT id FROM jobs WHERE state = 'completed' AND queue = ? LIMIT 1",
+    "SELECT id FROM jobs WHERE state = 'completed' AND queue = ? AND seq > ? LIMIT 1",
 )
-ANY_SCHEDULE = "SELECT name, job FROM schedules"
+NEWEST = "SELECT max(seq) FROM jobs"
 REMOVE = "DELETE FROM queues WHERE id = ? AND id <> 0"
 
 
@@ -104,19 +104,25 @@ def remove(database: Database, name: str) -> None:
     """Remove the queue *name*, of which no job is left. Raises QueueError."""
     if name == DEFAULT:
         raise BadInput("the queue default cannot be removed: jobs that name none are in it")
+    with database.reading() as connection:  # among a million that have completed it takes its time
+        newest = connection.execute(NEWEST).fetchone()[0] or 0
+        refuse_jobs(connection, name, 0)
     with database.writing() as connection:
-        number = number_of(connection, name)
-        for state in ("pending", "failed", "processing", "dead", "cancelled"):
-            refuse_jobs(name, connection.execute(ANY_JOB[0], (state, number)).fetchone())
-        refuse_jobs(name, connection.execute(ANY_JOB[1], (number,)).fetchone())
+        number = refuse_jobs(connection, name, newest)
         rates.resize(connection, number, None)
         opening.refuse_ignored(1 - connection.execute(REMOVE, (number,)).rowcount)
 
 
-def refuse_jobs(name: str, found: Optional[sqlite3.Row]) -> None:
-    if found:
-        text = "queue %s still has jobs, such as %s: `prune` or `edit --queue` them first; nothing was removed"
-        raise QueueError(text % (name, opening.as_text(found[0])))
+def refuse_jobs(connection: sqlite3.Connection, name: str, seen: int) -> int:
+    """The number of the queue *name*. Raises QueueError where it has a job; of those completed up to *seen* it is known."""
+    number = number_of(connection, name)
+    asked: List[Tuple[str, Tuple[Any, ...]]] = [(ANY_JOB[0], (state, number)) for state in states.STATES]
+    for statement, values in asked + [(ANY_JOB[1], (number, seen))]:
+        found = connection.execute(statement, values).fetchone()
+        if found:
+            text = "queue %s still has jobs, such as %s: `prune` or `edit --queue` them first; nothing was removed"
+            raise QueueError(text % (name, opening.as_text(found[0])))
+    return number
 
 
 def number_of(connection: sqlite3.Connection, name: str) -> int:
