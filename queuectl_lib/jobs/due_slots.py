@@ -41,6 +41,12 @@ def first_after(row: Fields, now: float, timing: Optional[Timing] = None) -> Opt
     return None if slot is None or slot > end_of(row) else slot
 
 
+def first_unmade(row: Fields, now: float) -> Optional[float]:
+    """The same; after a clock that went back a little the first that was not there before."""
+    last = times.utc_seconds(row["last_slot"]) if row["last_slot"] else 0.0
+    return first_after(row, max(now, last) if last <= now + CLOCK_BACK_SECONDS else now)
+
+
 def end_of(row: Fields) -> float:
     return times.utc_seconds(row["ends_at"]) if row["ends_at"] else times.LAST_TIME
 
@@ -74,8 +80,7 @@ def found_anew(row: Fields, now: float) -> Fields:
         if row[column] and times.utc_seconds(row[column]) > now + CLOCK_BACK_SECONDS:
             changed[column] = times.utc_text(now // 1) if column == "anchor" else None
             changed["trouble"] = "the clock went back: what was due by the former one is forgotten"
-    last = times.utc_seconds(changed["last_slot"]) if changed["last_slot"] else 0.0
-    following = first_after(changed, max(now, last))
+    following = first_unmade(changed, now)
     changed["next_at"] = None if following is None else times.utc_text(following)
     return {column: value for column, value in changed.items() if value != row[column]}
 

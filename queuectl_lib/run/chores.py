@@ -213,6 +213,8 @@ class Scheduler(Chore):
             self.say(word)
         self.apart.update(dict.fromkeys(made.in_trouble, now + pace.APART_SECONDS))
         self.next_at = slots_made.next_due(self.database, self.apart)
+        if not made.found and self.next_at is not None:  # a time that somebody wrote in another form: it has not come
+            self.next_at = max(self.next_at, time.time() + pace.LOOK_AROUND_SECONDS)
         self.seen = None
 
     def _heed_zone(self) -> None:

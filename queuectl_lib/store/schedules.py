@@ -93,7 +93,7 @@ def put_one(connection: sqlite3.Connection, asked: Fields, now: float) -> str:
     if "timing" in moved or "starts_at" in moved:
         row["anchor"] = times.utc_text(now // 1)
     if moved or row["paused_at"] != before["paused_at"]:
-        row["next_at"] = None if row["paused_at"] else next_text(row, now)
+        row["next_at"] = None if row["paused_at"] else next_text(dict(row, last_slot=None) if moved else row, now)
     if row == before:
         return "same"
     values = tuple(row[column] for column in recurring.ASKED)
@@ -110,8 +110,8 @@ WHEN = ("timing", "zone", "starts_at", "ends_at")  # the columns that say when i
 
 
 def next_text(row: Fields, now: float) -> Optional[str]:
-    """The first slot after *now* as it is kept; None where there is none."""
-    slot = due_slots.first_after(row, now)
+    """The first slot after *now* as it is kept, and after the last one that was made; None where there is none."""
+    slot = due_slots.first_unmade(row, now)
     return None if slot is None else times.utc_text(slot)
 
 

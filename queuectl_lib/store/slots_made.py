@@ -14,7 +14,7 @@ from queuectl_lib.errors import QueueError
 from queuectl_lib.host import bell, failpoints
 from queuectl_lib.jobs import due_slots, fields, recurring, states
 from queuectl_lib.jobs.fields import JobMaker
-from queuectl_lib.store import beside, finding, opening, queues
+from queuectl_lib.store import beside, finding, opening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,9 +35,10 @@ FIND_NEXT = "SELECT name, next_at FROM schedules INDEXED BY schedules_next WHERE
 
 
 class Made:
-    """What one look has come to: how many jobs were *made*, a *word* on each that matters, who is *in_trouble*."""
+    """What one look has come to: how many schedules it *found*, how many jobs it *made*, and what is to be told."""
 
     def __init__(self) -> None:
+        self.found = 0
         self.made = 0
         self.words: List[str] = []
         self.in_trouble: List[str] = []  # whose next slot cannot be computed or made: it is tried again later
@@ -64,6 +65,7 @@ def make_due(database: Database, now: float, apart: Collection[str] = ()) -> Mad
                 plans.append((row, due_slots.due(row, now), ""))
             except (QueueError, TypeError) as error:  # a zone that is gone; or what somebody has written there
                 plans.append((row, None, str(error)))
+    done.found = len(plans)
     if any(due or why != row["trouble"] for row, due, why in plans):
         with database.writing() as connection:
             for row, due, why in plans:
@@ -145,7 +147,7 @@ def add_job(connection: sqlite3.Connection, row: Fields, slot: float, now: float
     Raises QueueError where it is refused now, IntegrityError where the database does.
     """
     maker = JobMaker(0, "/", None, now)
-    maker.queue_of = lambda name: queues.number_of(connection, str(name))
+    maker.queue_of = lambda name: queue_number(connection, name)
     asked = dict(read_job(row["job"]), id=free_id(connection, row["name"], slot))
     if row["overlap"] == "queue":
         asked["lock"] = recurring.lock_of(row["name"])
@@ -157,6 +159,19 @@ def add_job(connection: sqlite3.Connection, row: Fields, slot: float, now: float
     if job[fields.BESIDE]:
         beside.insert(connection, [(added.lastrowid or 0, job[0], "", job[fields.BESIDE])])
     return str(job[0])
+
+
+QUEUE_NUMBER = "SELECT id FROM queues WHERE name = ?"
+QUEUE_NAMES = "SELECT name FROM queues ORDER BY name"
+
+
+def queue_number(connection: sqlite3.Connection, name: object) -> int:
+    """(Here, for store/queues would bring all that limits a queue into the memory of each supervisor.)"""
+    found = opening.rows(connection, QUEUE_NUMBER, (str(name),))
+    if not found:
+        known = [opening.as_text(row["name"]) for row in opening.rows(connection, QUEUE_NAMES)]
+        raise errors.unknown_name("queue", name, known)
+    return int(found[0]["id"])
 
 
 def read_job(text: object) -> Dict[str, Any]:

@@ -129,6 +129,17 @@ def test_the_only_one_that_is_in_trouble_is_tried_again_in_a_minute_and_nobody_s
     assert len(rows(queue)) == 1
 
 
+def test_a_time_that_was_written_by_hand_in_another_form_has_nobody_spin(queue, scheduler):
+    put(queue, "@yearly")
+    turn_until_settled(scheduler)
+    east = times.utc_text(time.time() + 3500)[:19] + "+01:00"  # has come, but does not look so
+    with raw(queue) as connection:
+        connection.execute("UPDATE schedules SET next_at = ?", (east,))
+    scheduler.asked_at = 0.0
+    turn_until_settled(scheduler)
+    assert scheduler.due() > time.time()
+
+
 @pytest.mark.parametrize("error", [HostError("it is full"), OSError(28, "no space"), MemoryError()], ids=repr)
 def test_a_database_that_refuses_is_told_once_and_tried_again(queue, scheduler, said, monkeypatch, error):
     put(queue, "every 1s", now=time.time() - 10)

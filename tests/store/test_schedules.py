@@ -217,6 +217,14 @@ def test_what_comes_while_a_schedule_is_paused_is_not_missed(queue):
     assert next_at(queue) == START + DAY + 15 * MINUTE
 
 
+def test_resumed_after_a_clock_that_went_back_a_little_no_slot_comes_twice(queue):
+    put(queue)
+    make(queue, START + HOUR)
+    schedules.pause(queue.database, ["s"], START)
+    schedules.resume(queue.database, ["s"], START)
+    assert next_at(queue) == START + 75 * MINUTE
+
+
 def test_all_that_are_named_are_paused_or_none(queue):
     put(queue)
     with pytest.raises(QueueError, match="did you mean s"):
