@@ -27,6 +27,8 @@ What the arrows stand on, each a room of queuectl_lib/store:
     placing      the lane in which a job waits   requeuing  the arrow back to pending
     holding      held by a person, and released  editing    what waits, changed by a person
     dependencies jobs after jobs                 settling   what an end does to those
+    selecting    jobs by what they share         cancelling the arrow out, by a person
+    changing     many jobs, a few at a time
 """
 
 from __future__ import annotations
@@ -34,8 +36,8 @@ from __future__ import annotations
 import sqlite3
 import time
 
-from queuectl_lib import contexts, times
-from queuectl_lib.errors import NoDatabase, QueueError
+from queuectl_lib import times
+from queuectl_lib.errors import QueueError
 from queuectl_lib.host import bell, failpoints, locks, system
 from queuectl_lib.jobs import states
 from queuectl_lib.store import opening
@@ -197,38 +199,22 @@ class Queue:
 
     # -------------------------------------------------------- cancel and requeue
 
-    CANCEL_WAITING = (
-        "UPDATE jobs SET state = 'cancelled', lane = NULL, next_run_at = NULL, finished_at = ?, updated_at = ?,"
-        " last_error = 'cancelled before it ran'"
-        " WHERE seq = ? AND state IN ('pending', 'failed')"
-    )
-    REQUEST_CANCEL = "UPDATE jobs SET cancel_requested = 1, updated_at = ? WHERE seq = ? AND state = 'processing'"
-
     def cancel(self, ids: Sequence[str], now: float) -> List[Tuple[str, Optional[str]]]:
         """Cancel waiting jobs and ask the workers of running ones to end them; all or none.
 
         Returns (id, token) per job: the token of the running attempt, None if none ran.
         Raises QueueError when one does not exist or is finished.
         """
-        from queuectl_lib.store import finding, settling  # which no worker needs
+        from queuectl_lib.store import cancelling, finding, settling  # which no worker needs
 
         with finding.no_job_without_database(ids), self.database.writing() as connection:
             heads = [finding.head(connection, identifier) for identifier in ids]
             for identifier, head in zip(ids, heads):
                 if head["state"] in states.FINAL:
                     raise QueueError("job %s is %s already: nothing was cancelled" % (identifier, head["state"]))
-            now_text = times.utc_text(now)
             for head in heads:
-                if head["state"] == "processing":
-                    moved = connection.execute(self.REQUEST_CANCEL, (now_text, head["seq"]))
-                else:
-                    moved = connection.execute(self.CANCEL_WAITING, (now_text, now_text, head["seq"]))
-                    settling.has_ended(connection, head["seq"])
-                opening.refuse_ignored(1 - moved.rowcount)
-                if head["lock_key"] is not None:  # it may have been the next one with that lock
-                    from queuectl_lib.store import locking
-
-                    locking.free_lock(connection, head["lock_key"])
+                cancelling.cancel_one(connection, head["seq"], head["state"], times.utc_text(now))
+            cancelling.free_locks(connection, {head["lock_key"] for head in heads})
             is_unsettled = settling.settle_some(connection, now)
         settling.settle_rest(self.database, is_unsettled, now)
         bell.ring(self.folder.bell)  # for what comes after them
@@ -259,37 +245,6 @@ class Queue:
         bell.ring(self.folder.bell)
         settling.settle_rest(self.database, is_unsettled, now, kept)
         return kept
-
-    FIND_DEAD = "SELECT seq, id, unique_key FROM jobs WHERE state = 'dead' AND state <> 'completed' ORDER BY seq"
-
-    def requeue_dead(
-        self, now: float, held: Optional[List[str]] = None, kept: Optional[List[Tuple[str, str]]] = None
-    ) -> Tuple[int, List[Tuple[str, str]]]:
-        """Move every dead job back to pending; how many, and (id, why) of those that the database refuses to change.
-
-        Those whose key is held stay as well, and their ids are put into *held*; *kept* is what requeue returns.
-        """
-        from queuectl_lib.store import requeuing, settling  # the same
-
-        count, stay, is_unsettled = 0, [], False
-        refused: List[Tuple[str, str]] = []
-        with contexts.suppress(NoDatabase), self.database.writing() as connection:
-            for head in opening.rows(connection, self.FIND_DEAD):
-                try:
-                    if requeuing.requeue_one(connection, head, now) is None:
-                        count += 1
-                    else:
-                        stay.append(opening.as_text(head["id"]))
-                except sqlite3.IntegrityError as error:
-                    if not connection.in_transaction:  # a trigger has ended it
-                        raise
-                    refused.append((opening.as_text(head["id"]), str(error)))
-            is_unsettled = settling.settle_some(connection, now, kept=kept)
-        if held is not None:
-            held += stay
-        bell.ring(self.folder.bell)
-        settling.settle_rest(self.database, is_unsettled, now, kept)
-        return count, refused
 
 
 def refuse_removed(connection: sqlite3.Connection, queue: int) -> None:

@@ -137,6 +137,7 @@ STANDARD = {
         "functools",
         "gc",
         "grp",
+        "heapq",
         "importlib",
         "io",
         "itertools",
@@ -364,7 +365,6 @@ def test_a_test_replaces_a_name_only_where_it_is_at_home():
 # ---------------------------------------------------------------- the doors
 
 METHODS_OF_QUEUE = ["enqueue", "enqueue_each", "exchange", "adopt", "forgive_clock", "cancel", "requeue"]
-METHODS_OF_QUEUE += ["requeue_dead"]
 
 
 def methods(tree, name):
@@ -447,7 +447,7 @@ def test_the_table_of_commands_and_what_the_rooms_do_are_the_same():
         assert frame.load(name).run.__module__ == "queuectl_lib.commands." + room
     assert set(frame.LOADED) == set(COMMANDS), "what is no row of the table cannot be called"
     wing = {name.split("/")[-1][:-3] for name in ROOMS if "/commands/" in name}
-    beside = {"__init__", "main", "frame", "terminal", "tables", "untranslated"}
+    beside = {"__init__", "main", "frame", "terminal", "tables", "untranslated", "choosing"}
     assert {room for room, _ in COMMANDS.values()} == wing - beside
 
 
@@ -487,7 +487,7 @@ ALWAYS += " store.database store.folder store.index_room store.opening store.sch
 # list says why in the same commit.
 MORE = {
     "add true": "commands.add jobs.checks jobs.fields store.finding",
-    "list": "commands.list commands.tables jobs.checks jobs.fields store.showing",
+    "list": "commands.choosing commands.list commands.tables jobs.checks jobs.fields store.showing",
     "status": "commands.status store.looking store.roster",
     "check": "commands.check reports.problems store.health store.looking store.roster store.eligible",
 }
@@ -528,6 +528,7 @@ LATER = {
     ("storage.py", "queuectl_lib/jobs/ids.py"),
     ("storage.py", "queuectl_lib/store/beside.py"),
     ("storage.py", "queuectl_lib/store/bulk.py"),
+    ("storage.py", "queuectl_lib/store/cancelling.py"),
     ("storage.py", "queuectl_lib/store/finding.py"),
     ("storage.py", "queuectl_lib/store/requeuing.py"),
     ("storage.py", "queuectl_lib/store/queues.py"),

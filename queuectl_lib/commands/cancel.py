@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 
-from queuectl_lib import values
-from queuectl_lib.commands import frame, terminal
+from queuectl_lib.commands import choosing, frame, tables, terminal
 from queuectl_lib.errors import Interrupted, QueueError
 from queuectl_lib.host import interrupts
 from queuectl_lib.jobs import states
@@ -18,32 +17,64 @@ if TYPE_CHECKING:
     from queuectl_lib.commands.frame import Call
     from storage import Queue
 
-NAMED = 5  # of many that stay
+NAMED = 5  # of many that stay, or that are waited for
 
 
-@frame.command(
-    "cancel",
-    frame.argument("ids", metavar="ID", nargs="+"),
-)
+@frame.command("cancel", *choosing.CHANGING)
 def cancel(call: Call) -> int:
+    choosing.require(call)
     queue = call.queue()
     patience = call.config().grace + 15
+    ids = choosing.ids_alone(call, queue.database)
+    if ids is None:
+        return cancel_selected(call, queue, patience)
     interrupts.keep_until_told()
-    asked = queue.cancel(values.unique(call.options.ids), call.now)
+    asked = queue.cancel(ids, call.now)
     running = [identifier for identifier, token in asked if token]
     if not running:
         return 0
-    try:
-        interrupts.heed()
-        late, missed = await_cancel(queue, asked, patience)
-    except KeyboardInterrupt:
-        text = "interrupted; the cancel stands, and its worker ends job %s"
-        raise Interrupted(text % ", job ".join(running)) from None
+    late, missed = see_them_end(queue, asked, patience)
     if missed:
         raise QueueError("before the cancel reached it, job %s" % ", job ".join(missed))
     if late:
         raise QueueError("not ended yet: %s: %s" % (", ".join(late), who_ends_it(queue)))
     return 0
+
+
+def see_them_end(
+    queue: Queue, asked: Sequence[Tuple[str, Optional[str]]], patience: float
+) -> Tuple[List[str], List[str]]:
+    """What await_cancel returns of jobs of which some run. Ctrl+C leaves the cancel as it is."""
+    try:
+        interrupts.heed()
+        return await_cancel(queue, asked, patience)
+    except KeyboardInterrupt:
+        text = "interrupted; the cancel stands, and its worker ends job %s"
+        raise Interrupted(text % named([identifier for identifier, token in asked if token], ", job ")) from None
+
+
+def named(ids: Sequence[str], between: str = ", ") -> str:
+    """The first of these, and how many more there are."""
+    return between.join(ids[:NAMED]) + (" and %d more" % len(ids[NAMED:]) if ids[NAMED:] else "")
+
+
+def cancel_selected(call: Call, queue: Queue, patience: float) -> int:
+    """Ask for the end of all that a selector means, then wait for those that run, all with one deadline."""
+    from queuectl_lib.store import cancelling
+
+    chosen = choosing.selection(call, queue.database)
+    if call.options.dry_run:
+        return tables.dry_run(call, queue, chosen, states.HOLDING, "cancelled")
+    verb = cancelling.Cancelling(choosing.narrow(chosen, states.HOLDING), call.now)
+    choosing.change("cancelled", verb, lambda tell: cancelling.cancel_all(queue.database, chosen, verb, tell))
+    late: List[str] = []
+    if verb.asked:
+        late, missed = see_them_end(queue, list(verb.asked.items()), patience)
+        verb.changed += len(verb.asked) - len(late) - len(missed)
+    if late:
+        text = "cancelled %s; not ended yet: %s: %s"
+        raise QueueError(text % (terminal.jobs_text(verb.changed), named(late), who_ends_it(queue)))
+    return choosing.report(call, queue, "cancelled", verb)
 
 
 def who_ends_it(queue: Queue) -> str:
@@ -83,11 +114,40 @@ def await_cancel(
     return late, missed
 
 
-@frame.command("requeue", frame.argument("ids", metavar="ID", nargs="+"))
+@frame.command("requeue", *choosing.CHANGING)
 def requeue(call: Call) -> int:
-    interrupts.keep_until_told()
-    tell_kept(call.queue().requeue(values.unique(call.options.ids), states.REQUEUED, call.now))
-    return 0
+    choosing.require(call)
+    return put_back(call, states.STATES, states.REQUEUED)
+
+
+def put_back(call: Call, among: Sequence[str], wanted: Sequence[str], left: str = "", may_be_none: bool = False) -> int:
+    """Requeue what the call means *among* the jobs in these states, and is in one of the states *wanted*."""
+    queue = call.queue()
+    ids = choosing.ids_alone(call, queue.database)
+    if ids is not None:
+        interrupts.keep_until_told()
+        tell_kept(queue.requeue(ids, wanted, call.now))
+        return 0
+    from queuectl_lib.store import requeuing
+
+    chosen = choosing.selection(call, queue.database, among)
+    if call.options.dry_run:
+        return tables.dry_run(call, queue, chosen, wanted, "requeued")
+    verb = requeuing.Requeuing(choosing.narrow(chosen, wanted), call.now)
+    found = choosing.found(queue.database, chosen, verb.guard)
+    choosing.change("requeued", verb, lambda tell: requeuing.requeue_all(queue.database, found, verb, tell))
+    verb.found += may_be_none
+    more = [
+        "left %s%s: %s" % (terminal.jobs_text(count), left, why)
+        for count, why in (
+            (verb.held, "another job with the same key waits or runs"),
+            (verb.behind, "what they come after has not ended as they want"),
+        )
+        if count
+    ]
+    code = choosing.report(call, queue, "requeued", verb, *more, left=left)
+    tell_kept(verb.kept)
+    return code
 
 
 def tell_kept(kept: Sequence[Tuple[str, str]]) -> None:

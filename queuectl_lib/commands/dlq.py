@@ -2,81 +2,44 @@
 
 from __future__ import annotations
 
-from queuectl_lib import errors, times, values
-from queuectl_lib.commands import cancel, frame, tables, terminal
-from queuectl_lib.commands.terminal import Progress
-from queuectl_lib.errors import BadInput, HostError, Interrupted
+from queuectl_lib import times
+from queuectl_lib.commands import cancel, choosing, frame, tables, terminal
+from queuectl_lib.errors import BadInput
 from queuectl_lib.host import interrupts
 from queuectl_lib.jobs import states
 from queuectl_lib.store import pruning
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Sequence, Tuple
+    from typing import Sequence
 
     from queuectl_lib.commands.frame import Call
 
+DEAD = ["dead"]
 
-@frame.command(
-    "dlq list",
-    frame.argument("--limit", metavar="N", default="50", help="the newest N (default 50)"),
-    shows=True,
-)
+
+@frame.command("dlq list", *choosing.SELECTORS, tables.LIMIT, shows=True)
 def dlq_list(call: Call) -> int:
-    limit = values.count_from_text(call.options.limit, "--limit", 1000000000)
-    tables.show_jobs(call, ["dead"], limit)
+    tables.show_jobs(call, DEAD)
     return 0
 
 
-@frame.command(
-    "dlq retry",
-    frame.argument("ids", metavar="ID", nargs="*"),
-    frame.argument("--all", action="store_true", help="all of them"),
-)
+@frame.command("dlq retry", *choosing.CHANGING)
 def dlq_retry(call: Call) -> int:
-    if bool(call.options.ids) == call.options.all:
-        raise BadInput("give either the ids of dead jobs or --all")
-    interrupts.keep_until_told()
-    if call.options.ids:
-        cancel.tell_kept(call.queue().requeue(values.unique(call.options.ids), ("dead",), call.now))
-        return 0
-    queue = call.queue()
-    held: List[str] = []
-    kept: List[Tuple[str, str]] = []
-    count, refused = queue.requeue_dead(call.now, held, kept)
-    said = ["requeued %s" % terminal.jobs_text(count)]
-    if held:
-        said.append("left %s dead: another job with the same key waits or runs" % terminal.jobs_text(len(held)))
-    if refused:
-        raise HostError("; ".join(said + [refusal_of(queue.path, refused)]))
-    for text in said:
-        terminal.tell(text)
-    cancel.tell_kept(kept)
-    return 0
+    choosing.require(call)
+    return cancel.put_back(call, DEAD, DEAD, left=" dead", may_be_none=call.options.all)
 
 
-NAMED = 5  # of the jobs that are left, each with its reason
-
-
-def refusal_of(path: str, refused: Sequence[Tuple[str, str]]) -> str:
-    """Which jobs stay dead although they should not, and why."""
-    named = ["%s: %s" % (errors.printable(identifier), errors.printable(why)) for identifier, why in refused[:NAMED]]
-    if refused[NAMED:]:
-        named.append("and %d more" % len(refused[NAMED:]))
-    text = "left %s dead, which %s refuses to change (%s): look at its constraints and triggers"
-    return text % (terminal.jobs_text(len(refused)), errors.printable(path), "; ".join(named))
-
-
-@frame.command("dlq purge", shows=True)
+@frame.command("dlq purge", *choosing.CHANGING, shows=True)
 def dlq_purge(call: Call) -> int:
-    return delete_jobs(call, ["dead"], 0, False)
+    return delete_jobs(call, DEAD, 0)
 
 
 @frame.command(
     "prune",
+    *[one for one in choosing.CHANGING if one is not choosing.STATE],
     frame.argument("--state", metavar="S[,S]", help="which (default: completed,cancelled)"),
     frame.argument("--older-than", metavar="AGE", default="0", help="only those that finished this long ago: 7d, 12h"),
-    frame.argument("--quiet", action="store_true", help="print nothing when it worked"),
     shows=True,
 )
 def prune(call: Call) -> int:
@@ -84,29 +47,27 @@ def prune(call: Call) -> int:
     for state in wanted:
         if state not in states.FINAL:
             raise BadInput("jobs that are %s are not finished: cancel them first" % state)
-    age = times.parse_duration(call.options.older_than, "--older-than")
-    return delete_jobs(call, wanted, age, call.options.quiet)
+    return delete_jobs(call, wanted, times.parse_duration(call.options.older_than, "--older-than"))
 
 
-def delete_jobs(call: Call, states: Sequence[str], age: float, quiet: bool) -> int:
-    progress, so_far = Progress(), [0]
-
-    def show(count: int) -> None:
-        so_far[0] = count
-        progress.show("deleted %s" % terminal.jobs_text(count))
-
-    try:
-        try:
-            deleted = pruning.prune(call.queue().database, states, max(0.0, call.now - age), show)
-        finally:
-            progress.end()
-        if call.options.json:
-            terminal.acknowledge(terminal.json_text({"deleted": deleted}), "the jobs were deleted, but their number")
-        elif not quiet:
-            terminal.tell("deleted %s" % terminal.jobs_text(deleted))
-    except KeyboardInterrupt:
-        if not so_far[0]:
-            raise
-        were = "was" if so_far[0] == 1 else "were"
-        raise Interrupted("interrupted after %s %s deleted" % (terminal.jobs_text(so_far[0]), were)) from None
+def delete_jobs(call: Call, among: Sequence[str], age: float) -> int:
+    """Delete what the call means of the jobs in the states *among*: all of them where it names none."""
+    options, queue = call.options, call.queue()
+    chosen = choosing.selection(call, queue.database, among)
+    given = set(choosing.conditions(call)) - {"--state"}
+    ids_alone = chosen.ids is not None and not given and not age
+    chosen.finished_before = None if ids_alone else times.utc_text(max(0.0, call.now - age))
+    if options.dry_run:
+        return tables.dry_run(call, queue, chosen, among, "deleted")
+    verb = pruning.Deleting(choosing.narrow(chosen, among), chosen.finished_before)
+    if ids_alone and chosen.ids is not None:
+        interrupts.keep_until_told()
+        pruning.delete_ids(queue.database, chosen.ids, verb, call.now)
+    else:
+        found = choosing.found(queue.database, chosen, verb.states)
+        choosing.change("deleted", verb, lambda tell: pruning.delete(queue.database, found, verb, tell))
+    verb.found += not given and chosen.ids is None  # who says no more than which states does not mind that none is
+    if not (options.json and (verb.found or options.quiet)):
+        return choosing.report(call, queue, "deleted", verb)
+    terminal.acknowledge(terminal.json_text({"deleted": verb.changed}), "the jobs were deleted, but their number")
     return 0

@@ -163,8 +163,7 @@ class Call:
     def print_json(self, value: object) -> None:
         """One JSON value. Jobs come one per line, so that a list stays greppable."""
         if isinstance(value, list):
-            rows = ",\n".join(terminal.json_of(row) for row in value)
-            terminal.print_text(terminal.json_safe("[\n%s\n]" % rows if rows else "[]"))
+            terminal.print_json_array(value)
         else:
             terminal.print_text(terminal.json_text(value))
 

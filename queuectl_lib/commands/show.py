@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+
 from queuectl_lib import errors, times
-from queuectl_lib.commands import frame, terminal
+from queuectl_lib.commands import choosing, frame, terminal
 from queuectl_lib.host import system
 from queuectl_lib.jobs import fields
 from queuectl_lib.store import output, showing
@@ -19,13 +21,27 @@ SHOWN_BYTES = 16 * 1024  # of output that `show` prints per stream
 JSON_BYTES = 1024 * 1024  # of output that `show --json` carries per stream
 
 
-@frame.command("show", frame.argument("id", metavar="ID"), shows=True)
+@frame.command("show", *choosing.SELECTORS, shows=True)
 def show(call: Call) -> int:
     queue = call.queue()
-    job = showing.job(queue.database, call.options.id)
-    if call.options.json:
-        call.print_json(output.with_output(queue.database, job, JSON_BYTES))
+    ids = choosing.each_id(call, queue)
+    if not call.options.json:
+        for number, identifier in enumerate(ids):
+            terminal.print_text("\n" * (number > 0))
+            show_job(queue, showing.job(queue.database, identifier))
         return 0
+    jobs = (
+        output.with_output(queue.database, showing.job(queue.database, identifier), JSON_BYTES) for identifier in ids
+    )
+    first = next(jobs)  # an unknown id leaves stdout empty
+    if len(call.options.ids) == 1 and not choosing.conditions(call):
+        call.print_json(first)
+    else:
+        terminal.print_json_array(itertools.chain([first], jobs))
+    return 0
+
+
+def show_job(queue: Queue, job: Fields) -> None:
     for field in fields.FIELDS:
         if field.key in job and field.key not in ("history", "reason"):  # which last_error says in words
             value = job[field.key]
@@ -33,7 +49,6 @@ def show(call: Call) -> int:
             terminal.print_text("%-14s%s\n" % (field.key, errors.printable(text)))
     for attempt in job["history"]:
         show_attempt(queue, job["id"], attempt)
-    return 0
 
 
 def show_attempt(queue: Queue, identifier: str, attempt: Fields) -> None:

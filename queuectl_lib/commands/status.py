@@ -9,13 +9,22 @@ from queuectl_lib.store import looking, roster
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Dict
+
     from queuectl_lib.commands.frame import Call
     from queuectl_lib.values import Fields
+    from storage import Queue
 
 
-@frame.command("status", shows=True)
+@frame.command(
+    "status",
+    frame.argument("--tag", metavar="TAG", action="append", help="only count the jobs with it (repeatable: with all)"),
+    shows=True,
+)
 def status(call: Call) -> int:
     queue = call.queue()
+    if call.options.tag:
+        return count_tagged(call, queue)
     counts, oldest = looking.overview(queue.database)
     others = looking.after_others(queue.database) if counts["pending"] else 0
     members = roster.members(queue.folder)
@@ -28,10 +37,7 @@ def status(call: Call) -> int:
         value["after_others"] = others
         call.print_json(value)
         return 0
-    for state in states.STATES:
-        terminal.print_text(
-            "%s%d\n" % (terminal.coloured("%-16s" % state, state if counts[state] else ""), counts[state])
-        )
+    print_counts(counts)
     if others:
         terminal.print_text("%-16s%d\n" % ("after others", others))
     alive = (workers, slots, supervisors)
@@ -43,4 +49,26 @@ def status(call: Call) -> int:
         waiting += ", due in %s" % times.age_text(due_in) if due_in > 0 else ""
     terminal.print_text("%-16s%s\n" % ("oldest waiting", waiting))
     terminal.print_text("%-16s%s\n" % ("database", errors.printable(queue.path)))
+    return 0
+
+
+def print_counts(counts: Dict[str, int]) -> None:
+    for state in states.STATES:
+        terminal.print_text(
+            "%s%d\n" % (terminal.coloured("%-16s" % state, state if counts[state] else ""), counts[state])
+        )
+
+
+def count_tagged(call: Call, queue: Queue) -> int:
+    """How many of the jobs with all of these tags are in each state."""
+    from queuectl_lib.commands import choosing  # which most calls need not
+    from queuectl_lib.store import selecting
+
+    chosen = selecting.Selection()
+    chosen.tags = choosing.checked_tags(call.options.tag)
+    counts = selecting.counts(selecting.find(queue.database, chosen))
+    if call.options.json:
+        call.print_json(counts)
+    else:
+        print_counts(counts)
     return 0

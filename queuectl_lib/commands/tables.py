@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from queuectl_lib import times
-from queuectl_lib.commands import terminal
+import collections
+
+from queuectl_lib import times, values
+from queuectl_lib.commands import choosing, frame, terminal
 from queuectl_lib.errors import BadInput
 from queuectl_lib.host import system
 from queuectl_lib.jobs import fields, states
@@ -11,35 +13,86 @@ from queuectl_lib.store import showing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Sequence
+    from typing import Any, Deque, Iterator, Sequence
 
     from queuectl_lib.commands.frame import Call
     from queuectl_lib.jobs.fields import Field
+    from queuectl_lib.store.selecting import Found, Selection
     from queuectl_lib.values import Fields
+    from storage import Queue
 
 CELL_CHARACTERS = 30  # of a field beside the command, which shall be seen
 
 
-def show_jobs(call: Call, wanted: Sequence[str], limit: int) -> None:
-    """Print the newest *limit* jobs in the states *wanted*, or in all."""
-    jobs, more = showing.jobs(call.queue().database, wanted, limit)
-    if call.options.json:
-        call.print_json(jobs)
-    elif jobs:
-        headed = [field for field in fields.FIELDS if field.heading]
-        headings = ["ID", "STATE", "ATTEMPTS", "WHEN"] + [field.heading for field in headed] + ["COMMAND"]
-        rows = []
-        for job in jobs:
-            row = [as_it_stands(job["id"]), as_it_stands(job["state"])]
-            row.append("%s/%s" % (as_it_stands(job["attempts"]), as_it_stands(one_more(job["max_retries"]))))
-            row.append(time_that_matters(job, call.now))
-            row += [cell_of(field, job[field.key]) for field in headed]
-            rows.append(row + [fields.shown(system.typed, job["command"])])
-        terminal.print_table(headings, rows, 1)
+SHOWN_JOBS = 50  # unless a call says otherwise
+LIMIT = frame.argument("--limit", metavar="N", help="at most the newest N (default %d, with --json all)" % SHOWN_JOBS)
+
+
+def show_jobs(call: Call, among: Sequence[str]) -> None:
+    """Print the newest jobs that the call means, of those in the states *among*."""
+    options, database = call.options, call.queue().database
+    wanted = states.check_states(options.state)
+    conditions = [name for name in choosing.conditions(call) if name not in ("--state", "--last")]
+    limit = None if options.limit is None else values.count_from_text(options.limit, "--limit", 1000000000)
+    last = None if options.last is None else values.count_from_text(options.last, "--last", 1000000000)
+    if limit is None and not (options.json or options.all or last):
+        limit = SHOWN_JOBS
+    most = min(one for one in (limit, last) if one) if limit or last else None
+    if most is not None and most <= SHOWN_JOBS and not (conditions or options.ids):
+        chosen = [state for state in among if not wanted or state in wanted]
+        found, more = showing.jobs(database, chosen if len(chosen) < len(states.STATES) else (), most)
+        jobs = iter(found)
     else:
-        terminal.tell("no jobs" if not wanted else "no jobs are %s" % " or ".join(wanted))
-    if more:
-        terminal.tell("there are more: these are the newest %d (--limit N shows more)" % limit)
+        from queuectl_lib.store import selecting  # which most calls need not
+
+        selection = choosing.selection(call, database, among)
+        selection.last = None
+        pairs, more = selecting.newest(database, selection, most)
+        jobs = showing.in_order(database, pairs, selection.states)
+    if not print_jobs(call, jobs):
+        word = " or ".join(sorted(wanted or among)) if wanted or len(among) < len(states.STATES) else ""
+        said = "no jobs are %s" % word if word else "no jobs"
+        terminal.tell("no job matches" if conditions else said)
+    if more and most is not None and most == limit:
+        terminal.tell("there are more: these are the newest %d (--limit N shows more)" % most)
+
+
+def print_jobs(call: Call, jobs: Iterator[Fields]) -> bool:
+    """Print *jobs* as JSON, one at a time, or as a table; False where a table would have no row."""
+    if getattr(call.options, "json", False):
+        terminal.print_json_array(jobs)
+        return True
+    known = list(jobs)
+    headed = [field for field in fields.FIELDS if field.heading and any(job[field.key] for job in known)]
+    headings = ["ID", "STATE", "ATTEMPTS", "WHEN"] + [field.heading for field in headed] + ["COMMAND"]
+    rows = []
+    for job in known:
+        row = [as_it_stands(job["id"]), as_it_stands(job["state"])]
+        row.append("%s/%s" % (as_it_stands(job["attempts"]), as_it_stands(one_more(job["max_retries"]))))
+        row.append(time_that_matters(job, call.now))
+        row += [cell_of(field, job[field.key]) for field in headed]
+        rows.append(row + [fields.shown(system.typed, job["command"])])
+    if known:
+        terminal.print_table(headings, rows, 1)
+    return bool(known)
+
+
+def dry_run(call: Call, queue: Queue, chosen: Selection, fits: Sequence[str], done: str) -> int:
+    """Show the newest of the jobs that the call would change, and how many they are."""
+    if chosen.ids is not None and not choosing.conditions(call):
+        choosing.refuse_unfit(queue, chosen, fits, done)
+    guard = choosing.narrow(chosen, fits)
+    count = 0
+    newest: Deque[Found] = collections.deque(maxlen=None if getattr(call.options, "json", False) else SHOWN_JOBS)
+    for pair in choosing.found(queue.database, chosen, guard):
+        newest.append(pair)
+        count += 1
+    if not count:
+        return choosing.nothing(call, done)
+    print_jobs(call, showing.in_order(queue.database, iter(newest), guard))
+    more = ", of which these are the newest" if len(newest) < count else ""
+    terminal.tell("%s would be %s%s" % (terminal.jobs_text(count), done, more))
+    return 0
 
 
 def as_it_stands(value: Any) -> str:

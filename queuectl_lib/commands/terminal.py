@@ -13,7 +13,7 @@ from queuectl_lib.host import interrupts, system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Optional, Sequence
+    from typing import Any, Iterable, Optional, Sequence
 
 EINVAL = 22
 
@@ -199,6 +199,20 @@ def terminal_text(data: bytes) -> str:
     """Output for a terminal: only line ends and tabs act, everything else is shown."""
     text = system.output_text(data)
     return "\n".join("\t".join(errors.printable(cell) for cell in line.split("\t")) for line in text.split("\n"))
+
+
+def print_json_array(values: Iterable[object]) -> None:
+    """The same for many, one a line, each printed as it comes; nothing more once nobody reads it."""
+    empty = True
+    try:
+        for value in values:
+            sys.stdout.write(("[\n" if empty else ",\n") + json_safe(json_of(value))[:-1])
+            empty = False
+        sys.stdout.write("[]\n" if empty else "\n]\n")
+    except OSError as error:
+        if not is_closed_pipe(error):
+            raise
+        quiet_end(0)
 
 
 def json_text(value: object) -> str:

@@ -4,33 +4,41 @@ from __future__ import annotations
 
 import time
 
-from queuectl_lib import times, values
-from queuectl_lib.commands import frame, terminal
+from queuectl_lib import times
+from queuectl_lib.commands import choosing, frame, terminal
 from queuectl_lib.commands.terminal import Progress
 from queuectl_lib.jobs import states
 from queuectl_lib.store import finding, roster
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Dict, List, Optional
+
     from queuectl_lib.commands.frame import Call
+    from queuectl_lib.store.database import Database
+    from queuectl_lib.store.selecting import Selection
+    from storage import Queue
 
 TIMED_OUT = 124
 
 
 @frame.command(
     "wait",
-    frame.argument("ids", metavar="ID", nargs="*"),
+    *choosing.SELECTORS,
     frame.argument("--timeout", metavar="DURATION", help="give up after this long"),
     shows=True,
 )
 def wait(call: Call) -> int:
-    queue, ids, options = call.queue(), values.unique(call.options.ids), call.options
+    queue, options = call.queue(), call.options
+    ids_alone = choosing.ids_alone(call, queue.database)
+    look = what_to_count(call, queue, ids_alone)
     limit = None if options.timeout is None else times.parse_duration(options.timeout, "--timeout")
     deadline = None if limit is None else time.monotonic() + limit
     progress, pause, hinted = Progress(), 0.02, False
     try:
         while True:
-            counts = finding.counts_of(queue.database, ids) if ids else roster.counts_of_others(queue.database)
+            began = time.monotonic()
+            counts = look.counts()
             open_jobs = sum(counts[state] for state in states.STATES if state not in states.FINAL)
             if not open_jobs or (deadline is not None and time.monotonic() >= deadline):
                 break
@@ -39,14 +47,16 @@ def wait(call: Call) -> int:
                 terminal.tell("no worker is running: `%s worker start` starts one" % frame.PROGRAM)
             total = sum(counts.values())
             progress.bar(total - open_jobs, total, "%d of %d jobs are final" % (total - open_jobs, total))
+            took = time.monotonic() - began
             time.sleep(pause if deadline is None else min(pause, max(0.001, deadline - time.monotonic())))
-            pause = min(pause * 1.2, 0.25)
+            pause = max(min(pause * 1.2, 0.25), 4 * took)  # at many jobs a look takes long
     finally:
         progress.end()
     not_needed = 0
     if counts["cancelled"]:
         from queuectl_lib.store import dependencies  # which few calls need
 
+        ids = look.cancelled() if isinstance(look, Chosen) else ids_alone or []
         not_needed = min(counts["cancelled"], dependencies.not_needed(queue.database, ids))
     if options.json:
         call.print_json(dict(counts, not_needed=not_needed, timed_out=bool(open_jobs)))
@@ -60,3 +70,51 @@ def wait(call: Call) -> int:
     if missed:
         terminal.tell("not all completed: %s" % ", ".join(missed))
     return 1 if missed else 0
+
+
+def what_to_count(call: Call, queue: Queue, ids: Optional[List[str]]) -> Counted:
+    """The jobs that the call means."""
+    if ids is not None or not choosing.conditions(call):
+        return Counted(queue.database, ids)
+    return Chosen(queue.database, choosing.selection(call, queue.database))
+
+
+class Counted:
+    """The jobs with these ids, or all but the one that calls: how many are in each state is asked again and again."""
+
+    def __init__(self, database: Database, ids: Optional[List[str]] = None) -> None:
+        self.database = database
+        self.ids = ids
+
+    def counts(self) -> Dict[str, int]:
+        if self.ids is not None:
+            return finding.counts_of(self.database, self.ids)
+        return roster.counts_of_others(self.database)
+
+
+class Chosen(Counted):
+    """The jobs that a selector has meant when the call began: of those that are final nothing is asked again."""
+
+    def __init__(self, database: Database, selection: Selection) -> None:
+        from queuectl_lib.store import selecting
+
+        super().__init__(database)
+        found = dict(selecting.find(database, selection))
+        found.pop(roster.calling_job(database) or 0, None)  # it would wait for itself
+        self.final = {seq: state for seq, state in found.items() if state in states.FINAL}
+        self.open = [seq for seq in found if seq not in self.final]
+
+    def counts(self) -> Dict[str, int]:
+        from queuectl_lib.store import selecting
+
+        found = selecting.states_of(self.database, self.open)
+        self.final.update({seq: state for seq, state in found.items() if state in states.FINAL})
+        self.open = [seq for seq in found if seq not in self.final]
+        return selecting.counts(iter([*self.final.items(), *((seq, found[seq]) for seq in self.open)]))
+
+    def cancelled(self) -> List[str]:
+        """The ids of those that are cancelled."""
+        from queuectl_lib.store import selecting
+
+        cancelled = [pair for pair in self.final.items() if pair[1] == "cancelled"]
+        return list(selecting.ids_of(self.database, iter(cancelled)))

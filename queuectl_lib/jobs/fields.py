@@ -53,8 +53,8 @@ def whole(key: str) -> Callable[[str], int]:
 # In the order of `show` and JSON. key; column: where it is kept, as it is called there. option: of `add`, as argparse
 # takes it (without one queuectl sets the field itself: it is accepted in input, and ignored); words: what its text
 # means, where that is not the text. check: what is stored of a JSON value. read: the JSON value of what is stored.
-# shown: the text of a JSON value for people. heading: of its column in `list`. flag: the name of the
-# option, where it is not the key. (Where what is shown is not what stands in a column, store/showing says what is.)
+# shown: the text of a JSON value for people. heading: of its column in `list`, where a job shown there has it. flag:
+# the name of the option, where it is not the key. (What is shown and stands in no column is told by store/showing.)
 FIELDS = (
     Field("id", "id", {"help": "the job's id (default: a new one)"}),
     Field("command", "command", {}, shown=system.typed),
@@ -114,6 +114,7 @@ FIELDS = (
         check=checks.check_tags,
         read=lambda text: sorted(text.split()) if text else [],
         shown=lambda tags: ", ".join(tags) or "-",
+        heading="TAGS",
         flag="tag",
     ),
     *[

@@ -6,6 +6,7 @@ import sqlite3
 
 from queuectl_lib import contexts, errors
 from queuectl_lib.errors import NoDatabase, QueueError
+from queuectl_lib.jobs import ids as ids_made
 from queuectl_lib.jobs import states
 from queuectl_lib.jobs.ids import Holder
 from queuectl_lib.store import opening
@@ -83,3 +84,37 @@ def key_is_held(identifier: str, holder: Holder, same_call: bool) -> QueueError:
         return QueueError(text % (holder, identifier, errors.shown(holder.key)))
     text = "job %s has the key %s, which job %s (%s) holds: nothing was requeued"
     return QueueError(text % (identifier, errors.shown(holder.key), holder, holder.state))
+
+
+MADE_LENGTH = 12
+OTHER_DIGITS = "*[^%s]*" % ids_made.ID_DIGITS
+BEGINNING = "SELECT id FROM jobs WHERE id >= ? AND id < ? AND length(id) = %d AND id NOT GLOB ? ORDER BY id LIMIT 3" % (
+    MADE_LENGTH
+)
+EXACT = "SELECT 1 FROM jobs WHERE id = ?"
+
+
+def in_full(database: Database, words: Sequence[str]) -> List[str]:
+    """The id that each of *words* is, or is the only beginning of, each once; what is neither stays as it is.
+
+    Only ids that queuectl made can be meant by a beginning. Raises QueueError where two begin so.
+    """
+    short = [word for word in words if len(word) < MADE_LENGTH and not set(word) - set(ids_made.ID_DIGITS)]
+    whole: Dict[str, str] = {}
+    with contexts.suppress(NoDatabase):
+        if short:
+            with database.reading() as connection:
+                whole = {word: only_one(connection, word) for word in short}
+    return list(dict.fromkeys(whole.get(word, word) for word in words))
+
+
+def only_one(connection: sqlite3.Connection, word: str) -> str:
+    """The id that *word* is, or the only one that begins so; the word itself where none does. Raises QueueError."""
+    if connection.execute(EXACT, (word,)).fetchone():
+        return word
+    behind = word[:-1] + chr(ord(word[-1]) + 1)
+    found = [row["id"] for row in opening.rows(connection, BEGINNING, (word, behind, OTHER_DIGITS))]
+    if len(found) > 1:
+        more = " and others" if len(found) > 2 else ""
+        raise QueueError("more than one id begins with %s: %s, %s%s" % (word, found[0], found[1], more))
+    return found[0] if found else word

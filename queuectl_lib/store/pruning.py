@@ -3,104 +3,126 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import time
 
 from queuectl_lib import contexts, times
-from queuectl_lib.errors import NoDatabase
+from queuectl_lib.errors import NoDatabase, QueueError
 from queuectl_lib.host import interrupts
-from queuectl_lib.store import opening, settling
+from queuectl_lib.store import changing, finding, opening, selecting, settling
+from queuectl_lib.store.selecting import Selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, List, Sequence, Tuple
+    from typing import Callable, Iterator, List, Optional, Sequence
 
     from queuectl_lib.store.database import Database
+    from queuectl_lib.store.selecting import Found
 
-PRUNE_ROWS = 500  # deleted per transaction, so that no claim waits long
 VACUUM_PAGES = 500  # given back per transaction
-YIELD_SECONDS = 0.015  # between two transactions of long work: longer than a waiter's longest nap at the gate
 
 
 def prune(database: Database, states: Sequence[str], before: float, progress: Callable[[int], None]) -> int:
-    """Delete jobs in final *states* that finished before *before*, with their output.
+    """Delete jobs in final *states* that finished before *before*, with their output; how many, also to *progress*."""
+    selection = Selection(states)
+    selection.finished_before = times.utc_text(before)
+    verb = Deleting(states, selection.finished_before)
+    delete(database, selecting.find(database, selection), verb, lambda: progress(verb.changed))
+    return verb.changed
 
-    In small transactions, so that no claim waits; calls *progress* with the sum so
-    far. Gives the space back to the file system. Returns how many were deleted.
-    Ctrl+C ends it between two transactions.
+
+def delete(database: Database, found: Iterator[Found], verb: Deleting, tell: Callable[[], object]) -> None:
+    """Delete the jobs *found*, with their output, in small transactions, after each of which *tell* is called.
+
+    Gives the space back to the file system. Ctrl+C ends it between two transactions.
     """
-    deleted = 0
     database.folder.refuse_links()
+
+    def told() -> None:
+        verb.remove_files(database)
+        tell()
+        interrupts.heed()  # of what is not counted yet nobody would be told
+
     with contexts.suppress(NoDatabase):
-        for state in states:
-            last_seq = 0
-            while True:
-                interrupts.keep_until_told()
-                count, last_seq = prune_some(database, state, times.utc_text(before), last_seq)
-                deleted += count
-                progress(deleted)
-                interrupts.heed()  # of what is not counted yet nobody would be told
-                if last_seq < 0:
-                    break
-                time.sleep(YIELD_SECONDS)
+        changing.change(database, found, verb, told)
         give_space_back(database)
-    return deleted
 
 
-SETTLED = "NOT EXISTS (SELECT 1 FROM settling WHERE job = jobs.seq)"  # else it is to be looked at once more
-SOME_FINISHED = (
-    "SELECT seq FROM jobs WHERE state = ? AND finished_at < ? AND seq > ? AND %s ORDER BY seq LIMIT ?" % SETTLED
-)
-STILL_THERE = "SELECT 1 FROM jobs WHERE seq = ? AND state = ? AND %s" % SETTLED
-KEPT_FILES = "SELECT token FROM attempts WHERE job = ? AND token IS NOT NULL"
-DELETE_JOB = "DELETE FROM jobs WHERE seq = ? AND state = ? AND %s" % SETTLED
+def delete_ids(database: Database, ids: Sequence[str], verb: Deleting, now: float) -> None:
+    """Delete these jobs; all or none. Raises QueueError where one does not exist, or is not to be deleted."""
+    database.folder.refuse_links()
+    with finding.no_job_without_database(ids), database.writing() as connection:
+        heads = [finding.head(connection, identifier) for identifier in ids]
+        for head in heads:
+            if head["state"] not in verb.states:
+                text = "job %s is %s, not %s: nothing was deleted"
+                raise QueueError(text % (head["id"], head["state"], " or ".join(verb.states)))
+        settling.settle_some(connection, now)
+        for head in heads:
+            if not verb.one(connection, head["seq"]):
+                raise QueueError("job %s has only just ended: nothing was deleted, try again" % head["id"])
+    verb.found = verb.changed = len(ids)
+    verb.remove_files(database)
+    give_space_back(database)
 
 
-def prune_some(database: Database, state: str, before: str, after_seq: int) -> Tuple[int, int]:
-    """Delete one batch; how many, and the seq to go on from (-1: none left)."""
-    with database.reading() as connection:
-        rows = connection.execute(
-            SOME_FINISHED,
-            (state, before, after_seq, PRUNE_ROWS),
-        ).fetchall()
-    if not rows:
-        return 0, -1
-    tokens: List[str] = []
-    deleted = 0
-    let_go_of_children(database, [row["seq"] for row in rows], state)
-    with database.writing() as connection:
-        for row in rows:
-            kept = opening.rows(connection, KEPT_FILES, (row["seq"],))
-            gone = connection.execute(DELETE_JOB, (row["seq"], state)).rowcount
-            if not gone:  # others may have been first
-                opening.refuse_ignored(len(connection.execute(STILL_THERE, (row["seq"], state)).fetchall()))
-            deleted += gone
-            tokens += [token["token"] for token in kept if gone]
-    for token in tokens:
-        database.folder.remove_attempt_files(token)
-    return deleted, rows[-1]["seq"]
+class Deleting(changing.Verb):
+    """Jobs deleted that are in one of *states*, and finished before that time where one is given.
+
+    With the tokens of attempts whose files are to follow once that is committed.
+    """
+
+    KEPT_FILES = "SELECT token FROM attempts WHERE job = ? AND token IS NOT NULL"
+    DELETE_JOB = "DELETE FROM jobs WHERE seq = ? AND state IN (%s)"
+    STILL_THERE = "SELECT 1 FROM jobs WHERE seq = ? AND state IN (%s)"
+    SETTLED = " AND NOT EXISTS (SELECT 1 FROM settling WHERE job = jobs.seq)"  # else it is to be looked at once more
+    together = True
+
+    def __init__(self, states: Sequence[str], finished_before: Optional[str] = None) -> None:
+        super().__init__()
+        self.states = states
+        self.values = [*states] + ([] if finished_before is None else [finished_before])
+        places = ", ".join("?" * len(states)) + (") AND (finished_at < ?" if finished_before is not None else "")
+        self.delete, self.still_there = ((text % places) + self.SETTLED for text in (self.DELETE_JOB, self.STILL_THERE))
+        self.tokens: List[str] = []
+
+    def prepare(self, database: Database, seqs: Sequence[int]) -> None:
+        let_go_of_children(database, seqs, self.states)
+
+    def one(self, connection: sqlite3.Connection, seq: int) -> bool:
+        kept = [row["token"] for row in opening.rows(connection, self.KEPT_FILES, (seq,))]
+        gone = connection.execute(self.delete, [seq, *self.values]).rowcount
+        if not gone:  # others may have been first
+            opening.refuse_ignored(len(connection.execute(self.still_there, [seq, *self.values]).fetchall()))
+        self.tokens += kept if gone else []
+        return bool(gone)
+
+    def remove_files(self, database: Database) -> None:
+        while self.tokens:
+            database.folder.remove_attempt_files(self.tokens.pop())
 
 
 # Of a job with many children a trigger would change all edges at once. Those that were met mean nothing to it any more.
-MANY_CHILDREN = "SELECT 1 FROM edges WHERE parent = ? AND state = 0 LIMIT 1 OFFSET %d" % PRUNE_ROWS
+MANY_CHILDREN = "SELECT 1 FROM edges WHERE parent = ? AND state = 0 LIMIT 1 OFFSET %d" % changing.ROWS
 LET_GO = (
     "UPDATE edges SET parent = NULL WHERE rowid IN"
-    " (SELECT rowid FROM edges WHERE parent = (SELECT seq FROM jobs WHERE seq = ? AND state = ?) AND state = 0"
+    " (SELECT rowid FROM edges WHERE parent = (SELECT seq FROM jobs WHERE seq = ? AND state IN (%%s)) AND state = 0"
     " LIMIT %d)"
-) % PRUNE_ROWS
+) % changing.ROWS
 
 
-def let_go_of_children(database: Database, seqs: Sequence[int], state: str) -> None:
+def let_go_of_children(database: Database, seqs: Sequence[int], states: Sequence[str]) -> None:
     """Let the edges of those of *seqs* that have many forget their parent, a little at a time."""
     with database.reading() as connection:
         if connection.execute(settling.ANY_EDGE).fetchone() is None:
             return
         many = [seq for seq in seqs if connection.execute(MANY_CHILDREN, (seq,)).fetchone()]
     for seq in many:
-        gone = PRUNE_ROWS
-        while gone == PRUNE_ROWS:
+        gone = changing.ROWS
+        while gone == changing.ROWS:
             with database.writing() as connection:
-                gone = connection.execute(LET_GO, (seq, state)).rowcount
-            time.sleep(YIELD_SECONDS)
+                gone = connection.execute(LET_GO % ", ".join("?" * len(states)), [seq, *states]).rowcount
+            time.sleep(changing.YIELD_SECONDS)
 
 
 def give_space_back(database: Database) -> None:
@@ -111,6 +133,6 @@ def give_space_back(database: Database) -> None:
             for _ in range(VACUUM_PAGES):  # sqlite3 steps this pragma once: a page, whatever N says
                 opened.execute("PRAGMA incremental_vacuum(1)")
             left = opened.execute("PRAGMA freelist_count").fetchone()[0]
-        time.sleep(YIELD_SECONDS)
+        time.sleep(changing.YIELD_SECONDS)
     with opening.told(database.path), database.gate(), contextlib.closing(database.open(gated=True)) as opened:
         database.checkpoint(opened, 0)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import sqlite3
 
 from queuectl_lib import times
-from queuectl_lib.store import dependencies, finding, opening, placing, settling
+from queuectl_lib.errors import QueueError
+from queuectl_lib.host import bell
+from queuectl_lib.store import changing, dependencies, finding, opening, placing, settling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Optional
+    from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
     from queuectl_lib.jobs.ids import Holder
+    from queuectl_lib.store.database import Database
+    from queuectl_lib.store.selecting import Found
 
 REQUEUE_JOB = (
     "UPDATE jobs SET state = 'pending', attempts = 0, next_run_at = ?, lane = %s, held_at = NULL, updated_at = ?,"
@@ -37,3 +41,40 @@ def requeue_one(connection: sqlite3.Connection, head: sqlite3.Row, now: float) -
 def by_age(head: sqlite3.Row) -> int:
     """The order in which several are moved: what others come after is put back before them."""
     return int(head["seq"])
+
+
+class Requeuing(changing.Verb):
+    """Jobs moved back that are in one of the states of *guard*, and how many stay as they are, and why."""
+
+    HEAD = "SELECT seq, id, state, unique_key FROM jobs WHERE seq = ?"
+
+    def __init__(self, guard: Sequence[str], now: float) -> None:
+        super().__init__()
+        self.guard = guard
+        self.now = now
+        self.held = 0  # since another holds their key
+        self.behind = 0  # since what they come after has not ended as they want
+        self.kept: List[Tuple[str, str]] = []  # of what was cancelled because of them, as storage.Queue.requeue has it
+        self.is_unsettled = False
+
+    def one(self, connection: sqlite3.Connection, seq: int) -> bool:
+        heads = opening.rows(connection, self.HEAD, (seq,))
+        if not heads or heads[0]["state"] not in self.guard:
+            return False
+        try:
+            holder = requeue_one(connection, heads[0], self.now)
+        except QueueError:
+            self.behind += 1
+            return False
+        self.held += holder is not None
+        return holder is None
+
+    def finish(self, connection: sqlite3.Connection) -> None:
+        self.is_unsettled = settling.settle_some(connection, self.now, kept=self.kept)
+
+
+def requeue_all(database: Database, found: Iterator[Found], verb: Requeuing, tell: Callable[[], object]) -> None:
+    """Move the jobs *found* back, and what was cancelled because of them; changing.change tells more."""
+    changing.change(database, found, verb, tell)
+    bell.ring(database.folder.bell)
+    settling.settle_rest(database, verb.is_unsettled, verb.now, verb.kept)

@@ -168,6 +168,16 @@ def is_asked_by_its_job(database: Database) -> bool:
         return False
 
 
+def calling_job(database: Database) -> Optional[int]:
+    """The seq of the job that calls, None where none does."""
+    if not is_asked_by_its_job(database):
+        return None
+    from queuectl_lib.store import finding
+
+    with database.reading() as connection:
+        return int(finding.head(connection, os.environ["QUEUECTL_JOB_ID"])["seq"])
+
+
 def counts_of_others(database: Database) -> Dict[str, int]:
     """How many jobs are in each state, less the one that asks."""
     counts = looking.counts(database)

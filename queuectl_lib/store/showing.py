@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sqlite3
 
 from queuectl_lib import contexts, errors
 from queuectl_lib.errors import NoDatabase
 from queuectl_lib.jobs import fields
+from queuectl_lib.jobs import states as known
 from queuectl_lib.store import opening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, List, Sequence, Tuple
+    from typing import Any, Callable, Iterator, List, Sequence, Tuple
 
     from queuectl_lib.store.database import Database
     from queuectl_lib.values import Fields
@@ -53,6 +55,26 @@ def jobs(database: Database, states: Sequence[str], limit: int) -> Tuple[List[Fi
             rows += opening.rows(connection, statement, values)
     rows.sort(key=lambda row: int(row["seq"]), reverse=True)
     return [job_fields(row) for row in reversed(rows[:limit])], len(rows) > limit
+
+
+BY_SEQ = "SELECT seq, %s FROM jobs WHERE seq IN (%%s)" % SHOWN_COLUMNS
+AT_ONCE = 500  # jobs in one read; and an old SQLite takes 999 parameters
+
+
+def in_order(database: Database, found: Iterator[Tuple[int, str]], states: Sequence[str]) -> Iterator[Fields]:
+    """The jobs *found* (by seq and the state of then), a few at a time; without those in other *states* meanwhile."""
+    wanted = frozenset(states) if len(states) < len(known.STATES) else None
+    while True:
+        some = [seq for seq, _ in itertools.islice(found, AT_ONCE)]
+        rows: List[sqlite3.Row] = []
+        with contexts.suppress(NoDatabase), database.reading() as connection:
+            rows = opening.rows(connection, BY_SEQ % ", ".join("?" * len(some)), some)
+        by_seq = {row["seq"]: row for row in rows}
+        for seq in some:
+            if seq in by_seq and (wanted is None or by_seq[seq]["state"] in wanted):
+                yield job_fields(by_seq[seq])
+        if len(some) < AT_ONCE:
+            return
 
 
 def job_fields(row: sqlite3.Row) -> Fields:

@@ -7,8 +7,9 @@ from queuectl_lib import settings
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.settings import Settings
-from queuectl_lib.store import looking, queues, schema, showing, steps
+from queuectl_lib.store import looking, queues, requeuing, schema, selecting, showing, steps
 from queuectl_lib.store.output import Output
+from queuectl_lib.store.selecting import Selection
 
 NOW = 1800000000.0
 SETTINGS = Settings(**settings.SETTING_DEFAULTS)
@@ -43,6 +44,13 @@ def settle(queue, held, kind, now=NOW, unstarted=False, settings=SETTINGS, error
     outcome.unstarted = unstarted
     outcome.exit_code = exit_code
     return not queue.exchange("w-1", [outcome], 0, now, settings)[0]
+
+
+def requeue_dead(queue, now=NOW):
+    """As `dlq retry --all`: how many went back, and (id, why) of those that the database refuses to change."""
+    verb = requeuing.Requeuing(["dead"], now)
+    requeuing.requeue_all(queue.database, selecting.find(queue.database, Selection(["dead"])), verb, lambda: None)
+    return verb.changed, verb.named
 
 
 def total(queue):

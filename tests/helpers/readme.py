@@ -8,13 +8,14 @@ sys.path.insert(0, ROOT)
 
 import argparse
 
-from queuectl_lib.commands import COMMANDS, frame
+from queuectl_lib.commands import COMMANDS, choosing, frame
 from queuectl_lib.jobs import fields
 
 README = os.path.join(ROOT, "README.md")
+SELECTORS = [one for one in choosing.SELECTORS if one is not choosing.STATE]  # some have a --state of their own
 BEGIN, END = "<!-- written by `make readme` -->\n", "<!-- until here -->\n"
 FED_BACK = """ What queuectl itself sets is accepted and ignored,
-so one home feeds another: `queuectl.py list --state pending,failed --limit 1000000 --json | queuectl.py --home
+so one home feeds another: `queuectl.py list --state pending,failed --json | queuectl.py --home
 OTHER enqueue -`. Jobs that say by their `state` that they ran, or run now, are refused, and the others with
 them; `--any-state` takes them as new.
 """
@@ -25,7 +26,11 @@ def table():
     rows = ["| command | does |", "|---|---|"]
     for name, (_, sentence) in COMMANDS.items():
         words, options = [name], []
-        for names, details in frame.load(name).arguments:
+        arguments = list(frame.load(name).arguments)
+        if all(one in arguments for one in SELECTORS):
+            words.append("[SELECTOR]")
+            arguments = [one for one in arguments if one not in choosing.SELECTORS]
+        for names, details in arguments:
             if not names[0].startswith("-"):
                 word = details.get("metavar", names[0].upper())
                 words.append({"*": "[%s...]", "+": "%s...", "?": "[%s]"}.get(details.get("nargs"), "%s") % word)

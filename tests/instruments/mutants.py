@@ -78,6 +78,12 @@ MUTANTS = [
         "store/test_editing.py::test_a_job_that_is_claimed_between_reading_and_writing_keeps_what_it_was_started_with",
     ),
     Mutant(
+        "a selector's change forgets its guard",
+        27,
+        [("queuectl_lib/store/cancelling.py", "if state not in self.guard or (", 'if state == "completed" or (')],
+        "store/test_selecting.py::test_one_that_was_to_wait_only_is_not_cancelled_once_it_runs",
+    ),
+    Mutant(
         "a result that a trigger refuses holds up all others",
         4,
         [
@@ -1004,8 +1010,8 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/store/pruning.py",
-                'SETTLED = "NOT EXISTS (SELECT 1 FROM settling WHERE job = jobs.seq)"',
-                'SETTLED = "1"',
+                'SETTLED = " AND NOT EXISTS (SELECT 1 FROM settling WHERE job = jobs.seq)"',
+                'SETTLED = ""',
             )
         ],
         "store/test_dependencies.py::test_prune_leaves_a_job_whose_end_has_not_reached_its_children",

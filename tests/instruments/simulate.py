@@ -35,7 +35,7 @@ from queuectl_lib.jobs import states
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.settings import Settings
-from queuectl_lib.store import claiming, looking, pruning
+from queuectl_lib.store import claiming, looking, pruning, requeuing, selecting
 from queuectl_lib.store.database import Database
 from storage import Queue
 
@@ -419,9 +419,11 @@ class World:
 
     def retry_dead(self):
         jobs = [job for job in self.account.jobs.values() if job.state == "dead"]
-        self.by_hand(
-            "dlq retry --all", jobs, ("dead",), lambda: self.queue.requeue_dead(self.now), self.account.requeue
-        )
+        self.by_hand("dlq retry --all", jobs, ("dead",), self.requeue_dead, self.account.requeue)
+
+    def requeue_dead(self):
+        dead = selecting.find(self.queue.database, selecting.Selection(["dead"]))
+        requeuing.requeue_all(self.queue.database, dead, requeuing.Requeuing(["dead"], self.now), lambda: None)
 
     def prune(self):
         state = self.chance.choice(states.FINAL)

@@ -4,7 +4,7 @@ import fractions
 import math
 
 import pytest
-from helpers.queue import NOW, SETTINGS, claim_one, enqueue, settle
+from helpers.queue import NOW, SETTINGS, claim_one, enqueue, requeue_dead, settle
 
 from queuectl_lib import times
 from queuectl_lib.jobs import retrying, states
@@ -186,7 +186,7 @@ def test_a_failed_job_with_retries_is_not_in_the_dead_letter_queue(queue):
     enqueue(queue, 1, id="job")
     end(queue, claim_one(queue, NOW), "failed", NOW)
     assert showing.jobs(queue.database, ["dead"], 10) == ([], False)
-    assert queue.requeue_dead(NOW) == (0, [])
+    assert requeue_dead(queue, NOW) == (0, [])
     assert showing.job(queue.database, "job")["finished_at"] is None, "it is not finished"
 
 
@@ -196,7 +196,7 @@ def test_a_requeue_resets_attempts_and_keeps_the_history(queue, by):
     fail_until_dead(queue)
     again = NOW + 500
     if by == "dlq retry --all":
-        assert queue.requeue_dead(again) == (1, [])
+        assert requeue_dead(queue, again) == (1, [])
     else:
         queue.requeue(["job"], ("dead", "cancelled") if by == "requeue" else ("dead",), again)
     job = showing.job(queue.database, "job")
@@ -223,7 +223,7 @@ def test_all_dead_jobs_go_back_in_one_go_and_nothing_else_does(queue):
         end(queue, claim_one(queue, NOW), "failed", NOW)
     enqueue(queue, 0, id="cancelled")
     queue.cancel(["cancelled"], NOW)
-    assert queue.requeue_dead(NOW) == (3, [])
+    assert requeue_dead(queue, NOW) == (3, [])
     counts = looking.counts(queue.database)
     assert (counts["pending"], counts["cancelled"], counts["dead"]) == (3, 1, 0)
 

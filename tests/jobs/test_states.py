@@ -10,7 +10,7 @@ import sqlite3
 import threading
 
 import pytest
-from helpers.queue import NOW, claim, enqueue, everything, raw, rows, settle
+from helpers.queue import NOW, claim, enqueue, everything, raw, requeue_dead, rows, settle
 
 from queuectl_lib import times
 from queuectl_lib.errors import QueueError
@@ -118,7 +118,7 @@ FUNCTIONS = {
     "cancel": lambda queue, job, held: not refused(lambda: queue.cancel([job], LATER)),
     "requeue": lambda queue, job, held: not refused(lambda: queue.requeue([job], ("dead", "cancelled"), LATER)),
     "dlq retry": lambda queue, job, held: not refused(lambda: queue.requeue([job], ("dead",), LATER)),
-    "dlq retry --all": lambda queue, job, held: queue.requeue_dead(LATER)[0],
+    "dlq retry --all": lambda queue, job, held: requeue_dead(queue, LATER)[0],
     "forgive clock": lambda queue, job, held: queue.forgive_clock(LATER),
 }
 
@@ -472,7 +472,7 @@ def random_step(queue, chance, held, now):
     elif verb == "requeue":
         refused(lambda: queue.requeue([job], ("dead", "cancelled"), now))
     elif verb == "retry":
-        queue.requeue_dead(now)
+        requeue_dead(queue, now)
     elif verb == "prune":
         pruning.prune(queue.database, [chance.choice(states.FINAL)], now - 20, lambda count: None)
     elif verb == "sql" and chance.random() < 0.2:

@@ -160,6 +160,20 @@ def test_a_prune_stops_between_two_of_its_transactions_and_says_how_far_it_came(
     assert code == 130 and "interrupted after 700 jobs were deleted" in said
 
 
+def test_a_cancel_of_many_keeps_what_is_done_and_says_how_many(home):
+    rows = "\n".join('{"command": "true", "id": "j%d"}' % number for number in range(1200))
+    home.run("enqueue", "-", "--quiet", input=rows)
+    assert interrupted(home, BEFORE, "cancel", "--all")[0] == 130
+    assert looking.counts(home.queue.database)["cancelled"] == 0
+    code, _, said = interrupted(home, BEHIND, "cancel", "--all")
+    assert code == 130 and "interrupted after 500 jobs were cancelled" in said
+    assert looking.counts(home.queue.database)["cancelled"] == 500
+    code, _, said = interrupted(home, BEHIND, "requeue", "--all", time=2)
+    assert (code, said) == (0, "requeued 500 jobs\n"), "nothing was left to be spared"
+    code, _, said = interrupted(home, BEHIND, "cancel", "--all", time=3)
+    assert (code, said) == (0, "cancelled 1200 jobs\n")
+
+
 def test_a_call_that_waits_for_its_turn_is_interrupted_at_once(home):
     home.run("initdb")
     with home.queue.database.gate():

@@ -429,7 +429,7 @@ WRITER = """
 import os, sys, time
 sys.path.insert(0, sys.argv[1])
 import storage
-from queuectl_lib.store import looking, showing
+from queuectl_lib.store import looking, requeuing, selecting, showing
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.jobs import attempts
 from queuectl_lib.jobs.attempts import Outcome
@@ -445,7 +445,8 @@ for number in range(6):
     list(queue.enqueue_each([(1, maker.row({"command": "true"})), (2, maker.row({"command": "true"}))]))
     _, claims, _ = queue.exchange("w-%d" % os.getpid(), [], 1, time.time(), settings)
     queue.exchange("w", [Outcome(claim, "failed", time.time()) for claim in claims], 0, time.time(), settings)
-    queue.requeue_dead(time.time())
+    dead = selecting.find(queue.database, selecting.Selection(["dead"]))
+    requeuing.requeue_all(queue.database, dead, requeuing.Requeuing(["dead"], time.time()), lambda: None)
     looking.counts(queue.database)
     showing.jobs(queue.database, [], 10)
 print("done")

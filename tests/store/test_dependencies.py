@@ -4,7 +4,7 @@ import contextlib
 import json
 
 import pytest
-from helpers.queue import NOW, SETTINGS, claim, enqueue, raw, rows, settle
+from helpers.queue import NOW, SETTINGS, claim, enqueue, raw, requeue_dead, rows, settle
 
 from queuectl_lib import times
 from queuectl_lib.errors import BadInput, QueueError
@@ -239,7 +239,7 @@ def test_the_return_of_a_parent_brings_back_what_its_end_took_down(queue, how, a
     end(queue, "J", how)
     assert [stands(queue, one)[0] for one in ("child", "later", "held")] == ["cancelled"] * 3
     if all_of_them and how == "dead":
-        queue.requeue_dead(LATER)
+        requeue_dead(queue, LATER)
     else:
         assert queue.requeue(["J"], ("dead", "cancelled"), LATER) == []
     assert [stands(queue, one) for one in ("J", "child", "later", "held")] == [DUE, WAITS, WAITS, ("pending", 3)]

@@ -9,7 +9,7 @@ from helpers.queue import NOW, SETTINGS, raw
 
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
-from queuectl_lib.store import pruning, showing
+from queuectl_lib.store import changing, pruning, showing
 
 ROWS = 2000
 
@@ -55,10 +55,10 @@ def test_a_prune_lets_others_in_between_and_takes_few_turns_itself(finished, mon
     monkeypatch.setattr(time, "sleep", rests.append)
     page_count = pages(finished, "page_count")
     pruning.prune(finished.database, ["completed"], NOW + 1, lambda count: None)
-    deleting = -(-ROWS // pruning.PRUNE_ROWS)
+    deleting = -(-ROWS // changing.ROWS)
     assert max(freed for _, freed in turns) <= pruning.VACUUM_PAGES
     assert len(turns) <= deleting + page_count // pruning.VACUUM_PAGES + 2, "a synced transaction for every page"
-    assert len(rests) >= len(turns) - 1 and min(rests) >= pruning.YIELD_SECONDS
+    assert len(rests) >= len(turns) - 1 and min(rests) >= changing.YIELD_SECONDS
 
 
 def test_a_database_that_cannot_shrink_is_pruned_all_the_same(queue):

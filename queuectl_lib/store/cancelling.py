@@ -1,0 +1,86 @@
+"""The arrow out by a person: a waiting job cancelled at once, a running one's worker asked to end it."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from queuectl_lib import times
+from queuectl_lib.host import bell
+from queuectl_lib.store import changing, locking, opening, selecting, settling
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Dict, Iterable, Optional, Sequence, Set
+
+    from queuectl_lib.store.database import Database
+    from queuectl_lib.store.selecting import Selection
+
+CANCEL_WAITING = (
+    "UPDATE jobs SET state = 'cancelled', lane = NULL, next_run_at = NULL, finished_at = ?, updated_at = ?,"
+    " last_error = 'cancelled before it ran'"
+    " WHERE seq = ? AND state IN ('pending', 'failed')"
+)
+REQUEST_CANCEL = "UPDATE jobs SET cancel_requested = 1, updated_at = ? WHERE seq = ? AND state = 'processing'"
+
+
+def cancel_one(connection: sqlite3.Connection, seq: int, state: str, now_text: str) -> None:
+    """Cancel a job that is in this *state*, none of states.FINAL, in this transaction. Raises IntegrityError."""
+    if state == "processing":
+        moved = connection.execute(REQUEST_CANCEL, (now_text, seq))
+    else:
+        moved = connection.execute(CANCEL_WAITING, (now_text, now_text, seq))
+        settling.has_ended(connection, seq)
+    opening.refuse_ignored(1 - moved.rowcount)
+
+
+def free_locks(connection: sqlite3.Connection, keys: Iterable[Optional[str]]) -> None:
+    """What was cancelled may have been the next one with its lock: others are."""
+    for key in set(keys) - {None}:
+        locking.free_lock(connection, key)
+
+
+class Cancelling(changing.Verb):
+    """Jobs cancelled, in the states of *guard*, and (id, token) of those whose workers were asked to end them."""
+
+    HEAD = "SELECT id, state, token, lock_key FROM jobs WHERE seq = ?"
+
+    def __init__(self, guard: Sequence[str], now: float) -> None:
+        super().__init__()
+        self.guard = guard
+        self.now = now
+        self.now_text = times.utc_text(now)
+        self.is_unsettled = False
+        self.asked: Dict[str, str] = {}
+        self.keys: Set[Optional[str]] = set()
+
+    def one(self, connection: sqlite3.Connection, seq: int) -> bool:
+        head = opening.rows(connection, self.HEAD, (seq,))
+        state = head[0]["state"] if head else "completed"
+        if state not in self.guard or (state == "processing" and head[0]["token"] in self.asked.values()):
+            return False
+        cancel_one(connection, seq, state, self.now_text)
+        if state == "processing":
+            self.asked[opening.as_text(head[0]["id"])] = head[0]["token"]
+            return False
+        self.keys.add(head[0]["lock_key"])
+        return True
+
+    def finish(self, connection: sqlite3.Connection) -> None:
+        free_locks(connection, self.keys)
+        self.keys.clear()
+        self.is_unsettled = settling.settle_some(connection, self.now)
+
+
+def cancel_all(database: Database, selection: Selection, verb: Cancelling, tell: Callable[[], object]) -> None:
+    """Cancel what *selection* means; also what begins to run meanwhile."""
+    selection.top = selecting.newest_seq(database)
+    before = -1
+    while before < verb.changed + len(verb.asked):
+        before = verb.changed + len(verb.asked)
+        verb.refused, verb.named = 0, []  # these are met anew each time
+        found = (pair for pair in selecting.find(database, selection) if pair[1] in verb.guard)
+        changing.change(database, found, verb, tell)
+        if selection.last is not None or selection.ids is not None:
+            break
+    settling.settle_rest(database, verb.is_unsettled, verb.now)
+    bell.ring(database.folder.bell)  # for what comes after them
