@@ -6,7 +6,7 @@ import time
 
 import pytest
 from helpers.home import Home, ledger
-from helpers.marks import WINDOWS, long, posix_only
+from helpers.marks import long, posix_only
 from helpers.processes import end_process
 from helpers.queue import rows
 from helpers.waiting import wait_until
@@ -192,6 +192,7 @@ def test_a_change_of_mind_lets_a_job_come_after_nothing(home):
     assert "already" in home.run("edit", "child", "--no-after", code=1).stderr
 
 
+@posix_only
 def test_what_a_death_took_down_its_retry_brings_back_and_all_runs_to_the_end(home):
     home.add("test -e mended", "--id", "J", "--max-retries", "0", "--cwd", home.path)
     for parent, child in (("J", "a"), ("a", "b"), ("b", "c")):
@@ -208,11 +209,11 @@ def test_what_a_death_took_down_its_retry_brings_back_and_all_runs_to_the_end(ho
 # ---------------------------------------------------------------- with real workers
 
 
+@posix_only
 def test_a_job_that_adds_what_comes_after_itself(home):
     """With its own id; that starts when it has completed."""
     inner = " ".join('"%s"' % word for word in home.command("add", "--quiet", "--after"))
-    name = "%QUEUECTL_JOB_ID%" if WINDOWS else '"$QUEUECTL_JOB_ID"'
-    home.add("%s %s --id child --cwd . -- %s" % (inner, name, command_of("child", home)), "--id", "J")
+    home.add('%s "$QUEUECTL_JOB_ID" --id child -- %s' % (inner, command_of("child", home)), "--id", "J")
     home.drain()
     assert [home.state(one) for one in ("J", "child")] == ["completed", "completed"]
     assert ledger(home) == ["child"]
