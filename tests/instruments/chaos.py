@@ -233,6 +233,8 @@ class Job:
         self.priority = rng.choice((0, 0, 0, 1, -5))
         self.lock = rng.choice(("a", "b") + (None,) * 8)
         self.queue = rng.choice((NARROW,) + (None,) * 7)
+        self.parent = rng.choice(batch.jobs) if batch.jobs and batch.names_ids and rng.random() < 0.25 else None
+        self.wants = rng.choice(("after", "after_any"))  # of it
         self.command = self._command(script)
 
     def _command(self, script):
@@ -256,6 +258,8 @@ class Job:
             fields["timeout"] = self.kind.timeout
         if self.batch.names_ids:
             fields["id"] = self.tag
+        if self.parent:
+            fields[self.wants] = [self.parent.tag]
         if self.lock:
             fields.update(lock=self.lock, env={"CHAOS_LOCK": self.lock})
         if self.queue:
@@ -1376,6 +1380,25 @@ class Audit:
         self.check_numbers(job, record, starts)
         self.check_successes(job, record, entries)
         self.check_rest_in_peace(job, record, starts)
+        self.check_parent(job, record, starts)
+
+    def fell_with_its_parent(self, job, record):
+        """True where the queue has cancelled it, for what it comes after cannot complete."""
+        parents = self.by_tag.get(job.parent.tag, []) if job.parent else []
+        return bool(record.row["reason"] and parents and parents[0].state in ("dead", "cancelled"))
+
+    def check_parent(self, job, record, starts):
+        """It begins when its parent has ended, and as it wants."""
+        parents = self.by_tag.get(job.parent.tag, []) if job.parent else []
+        if not (parents and starts):
+            return
+        (parent,) = parents[:1]
+        self.arena.count("children that ran")
+        if job.wants == "after" and parent.state != "completed":
+            self.accuse("too early", job.tag, "it ran, but its parent is %s" % parent.state)
+        elif not (self.arena.requeues[parent.id] or job.parent.parent):  # else it may have ended twice
+            if starts[0].when < boot_time_of(parent.row["finished_at"], self.clock_offset) - 0.05:
+                self.accuse("too early", job.tag, "it ran before its parent had ended")
 
     def check_state(self, job, record, starts):
         kind, row = job.kind, record.row
@@ -1384,7 +1407,7 @@ class Audit:
         elif record.state not in ("completed", "dead", "cancelled"):
             self.accuse("lost", job.tag, "acknowledged, drained, and not final: %s" % record.state)
         elif record.state == "cancelled":
-            if record.id not in self.arena.cancels_asked:
+            if record.id not in self.arena.cancels_asked and not self.fell_with_its_parent(job, record):
                 self.accuse("wrong result", job.tag, "cancelled, though nobody asked")
         elif record.id in self.arena.cancels_acknowledged:
             self.accuse("wrong result", job.tag, "the cancel was acknowledged, but it is %s" % record.state)
