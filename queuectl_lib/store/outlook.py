@@ -71,6 +71,8 @@ def goes_on(connection: sqlite3.Connection, database: Database) -> bool:
     What is held, what waits in a paused queue, and what waits for these does not; nor what comes after a job that
     goes on by itself, for that one counts already.
     """
+    if connection.execute(looking.ANY_UNSETTLED).fetchone():
+        return True
     kept = looking.kept_counts(connection)
     if states.nothing_left(kept):
         return False
