@@ -28,7 +28,8 @@ What the arrows stand on, each a room of queuectl_lib/store:
     holding      held by a person, and released  editing    what waits, changed by a person
     dependencies jobs after jobs                 settling   what an end does to those
     selecting    jobs by what they share         cancelling the arrow out, by a person
-    changing     many jobs, a few at a time
+    changing     many jobs, a few at a time      schedules  what recurs, set and paused
+    slots_made   the jobs of schedules
 """
 
 from __future__ import annotations

@@ -96,6 +96,7 @@ def carry_out(
         return
     try:
         with opening.undone_alone(connection):
+            note_cancelled(connection, row)
             made = make_jobs(connection, row, due, now)
             move_on(connection, row, due, made, None)
             done.made += len(made)
@@ -113,6 +114,17 @@ def carry_out(
 
 def missed_text(count: int) -> str:
     return "1 slot was missed" if count == 1 else "%d slots were missed" % count
+
+
+NOTE_CANCELLED = (
+    "UPDATE schedules SET last_outcome = 'cancelled', outcome_at = (SELECT finished_at FROM jobs WHERE id = last_job)"
+    " WHERE name = ? AND (SELECT state FROM jobs WHERE id = last_job) = 'cancelled'"
+)
+
+
+def note_cancelled(connection: sqlite3.Connection, row: Fields) -> None:
+    """What was cancelled before it ran ended no attempt, with which that would have been noted (store/aftermath)."""
+    connection.execute(NOTE_CANCELLED, (row["name"],))
 
 
 STATE_OF = "SELECT state FROM jobs WHERE id = ?"

@@ -89,7 +89,7 @@ def test_policies_can_be_others_and_wrong_ones_are_refused_at_once(call, table):
     for words in (
         ["--missed", "twice"],
         ["--overlap", "never"],
-        ["--tz", "Nowhere"],
+        ["--tz", "+99:00"],
         ["--missed", "all", "--overlap", "skip"],
     ):
         call("schedule", "import", "/nonexistent", *words, code=2)

@@ -261,6 +261,20 @@ def test_a_schedule_that_is_set_beside_an_idle_supervisor_is_seen_at_once(home):
     assert time.monotonic() - began < pace.LOOK_AT_ALL_SECONDS / 2
 
 
+def test_a_slot_wakes_a_supervisor_that_rests(home):
+    home.run("schedule", "set", "s", "every 1h", "true")
+    home.start("--count", "1")
+    home.wait_for_workers(1)
+    wait_until(lambda: ready(home), "it to be ready")
+    shift(home.queue, 3600 - 8)
+    schedules.nudge(home.queue.database)
+    time.sleep(1.5)  # it has seen that
+    for path in (home.db, home.db + "-wal", home.queue.folder.workers):
+        os.utime(path, (time.time() - 60,) * 2)
+    (job,) = wait_until(lambda: made(home), "the slot")
+    assert times.utc_seconds(job["created_at"]) - slot_seconds(job) < 1.5
+
+
 def ready(home):
     names = [member["name"] for member in roster.members(home.queue.folder) if member["kind"] == "supervisor"]
     return names and os.path.exists(home.queue.folder.request_path(names[0], "ready"))

@@ -391,6 +391,18 @@ def test_the_last_outcome_is_kept_beyond_prune(queue):
     assert found["last_job"] == "s@20270601T121500Z"
 
 
+def test_a_job_that_was_cancelled_before_it_ran_is_an_outcome_too_beyond_prune(queue):
+    put(queue)
+    make(queue, START + 15 * MINUTE)
+    queue.cancel(ids(queue), START + 16 * MINUTE)
+    assert schedule(queue)["last_outcome"] == "cancelled"
+    make(queue, START + 30 * MINUTE)
+    pruning.prune(queue.database, states.FINAL, START + HOUR, lambda *done: None)
+    with raw(queue) as connection:
+        (found,) = connection.execute("SELECT last_outcome, outcome_at, failures FROM schedules")
+    assert tuple(found) == ("cancelled", times.utc_text(START + 16 * MINUTE), 0)
+
+
 def test_failures_in_a_row_are_counted_until_a_success(queue):
     put(queue, job={"command": "true", "max_retries": 0})
     found = []
