@@ -62,6 +62,7 @@ import traceback
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 QUEUECTL = [sys.executable, "-S", os.path.join(ROOT, "queuectl.py")]  # -S: starts sooner; it needs no site packages
 
+SCHEDULE, SCHEDULE_SECONDS = "tick", 2  # whose slots are made, each once
 DRAIN_SECONDS = 20.0  # of the whole run: kept for the drain and the audit
 DRAIN_DEADLINE = 60.0  # a drain that takes longer is a violation
 CALL_SECONDS = 50.0  # a call that takes longer hangs
@@ -453,6 +454,7 @@ class Arena:
             self.call(["config", "set", key, str(value)])
         self.call(["initdb"])
         self.call(["queue", "set", NARROW, "--limit", "2"])
+        self.call(["schedule", "set", SCHEDULE, "every 2s", "true", "--missed", "all:1000", "--overlap", "allow"])
 
     def rng(self, who):
         return random.Random("%s/%s/%s" % (self.seed, self.name, who))
@@ -1272,7 +1274,11 @@ def read_log(arena):
 
 def boot_time_of(text, offset):
     """A time of the database on the clock of the ledger."""
-    return calendar.timegm(datetime.datetime.fromisoformat(text[:19]).timetuple()) + float("0" + text[19:26]) - offset
+    return second_of(text) + float("0" + text[19:26]) - offset
+
+
+def second_of(text):
+    return calendar.timegm(datetime.datetime.fromisoformat(text[:19]).timetuple())
 
 
 class Audit:
@@ -1288,8 +1294,10 @@ class Audit:
         self.by_tag = collections.defaultdict(list)
         present = {record.id for record in self.records}
         pruned = [record for identifier, record in arena.pruned.items() if identifier not in present]
+        self.scheduled = [record for record in self.records + pruned if record.row["schedule"]]
         for record in self.records + pruned:
-            self.by_tag[record.tag].append(record)
+            if not record.row["schedule"]:
+                self.by_tag[record.tag].append(record)
         self.lines = collections.defaultdict(list)
         for entry in self.entries:
             self.lines[entry.tag].append(entry)
@@ -1297,6 +1305,7 @@ class Audit:
     def run(self):
         self.check_database()
         self.check_phantoms()
+        self.check_slots()
         for batch in self.arena.batches:
             self.check_batch(batch)
         for tag, job in self.jobs.items():
@@ -1355,6 +1364,23 @@ class Audit:
         for tag in self.lines:
             if tag not in self.by_tag:
                 self.accuse("invented", tag, "it ran, but the database does not know it")
+
+    def check_slots(self):
+        """Each slot of the schedule has made one job, and none was left out; but some may have been pruned by hand."""
+        found = sorted(second_of(one.row["slot"]) for one in self.scheduled)
+        with self.arena.connect() as connection:
+            (row,) = connection.execute("SELECT made, skipped, anchor, last_slot FROM schedules").fetchall()
+        begin, end = second_of(row["anchor"]), second_of(row["last_slot"] or row["anchor"])
+        expected = list(range(begin + SCHEDULE_SECONDS, end + 1, SCHEDULE_SECONDS))
+        self.arena.count("slots", len(expected))
+        for slot in sorted(set(expected) ^ set(found)) + [one for one in set(found) if found.count(one) > 1]:
+            text = "%d jobs of the slot at %d" % (found.count(slot), slot - begin)
+            self.arena.accuse("lost" if slot not in found else "phantom", SCHEDULE, text)
+        if (row["made"], row["skipped"]) != (len(expected), 0):
+            self.arena.accuse("wrong result", SCHEDULE, "%s of %d" % (dict(row), len(expected)))
+        for record in self.scheduled:
+            if record.state not in ("completed", "dead"):
+                self.arena.accuse("lost", SCHEDULE, "%s is %s" % (record.id, record.state))
 
     def check_batch(self, batch):
         present = [job for job in batch.jobs if self.by_tag.get(job.tag)]
@@ -1536,7 +1562,7 @@ class Audit:
             {
                 "jobs": len(known),
                 "executions": sum(entry.event == "start" for entry in self.entries),
-                "jobs pruned": len(known) - len(self.records),
+                "jobs pruned": len(known) - sum(not record.row["schedule"] for record in self.records),
                 "attempts given back": sum(len(record.outcomes("given back")) for record in known),
                 "attempts lost": sum(len(record.outcomes("lost")) for record in known),
                 "jobs adopted": sum(" adopted from " in line for line in self.log),
@@ -1623,6 +1649,7 @@ def last_crash(arena):
 def let_all_go(arena):
     """What was held or paused when the end came."""
     arena.call(["resume"])
+    arena.call(["schedule", "pause", SCHEDULE])
     with arena.connect() as connection:
         found = connection.execute("SELECT id FROM jobs WHERE held_at IS NOT NULL AND state IN ('pending', 'failed')")
         ids = [row["id"] for row in found]
