@@ -29,7 +29,7 @@ What the arrows stand on, each a room of queuectl_lib/store:
     dependencies jobs after jobs                 settling   what an end does to those
     selecting    jobs by what they share         cancelling the arrow out, by a person
     changing     many jobs, a few at a time      schedules  what recurs, set and paused
-    slots_made   the jobs of schedules
+    numbered     jobs by their numbers           slots_made the jobs of schedules
 """
 
 from __future__ import annotations

@@ -15,17 +15,21 @@ if TYPE_CHECKING:
     from queuectl_lib.store.changing import Verb
     from queuectl_lib.store.database import Database
     from queuectl_lib.store.selecting import Found, Selection
+    from queuectl_lib.values import Fields
     from storage import Queue
 
 LAST = frame.argument("--last", metavar="N", help="the newest N")
 STATE = frame.argument("--state", metavar="S[,S]", help="only these states")
+QUEUE = frame.argument("--queue", metavar="Q[,Q]", dest="in_queue", help="only in these queues")
+TAGGED: Fields = {"metavar": "TAG", "dest": "tagged", "action": "append"}
+TAG = frame.argument("--tag", **TAGGED, help="only with this tag (repeatable: with all of them)")
 SELECTORS = [
     frame.argument("ids", metavar="ID", nargs="*", help="an id, or the beginning of one that was made"),
     LAST,
     frame.argument("--all", action="store_true", help="all of them"),
     STATE,
-    frame.argument("--queue", metavar="Q[,Q]", help="only in these queues"),
-    frame.argument("--tag", metavar="TAG", action="append", help="only with this tag (repeatable: with all of them)"),
+    QUEUE,
+    TAG,
     frame.argument("--match", metavar="TEXT", help="only where the command holds this text, in small letters or large"),
     frame.argument("--since", metavar="T", help="only those added since this time, or age: 2h"),
     frame.argument("--until", metavar="T", help="only those added up to this time, or age"),
@@ -35,13 +39,23 @@ DRY_RUN = frame.argument("--dry-run", action="store_true", help="show which jobs
 QUIET = frame.argument("--quiet", action="store_true", help="print nothing when it worked; no job meant is fine, too")
 CHANGING = [*SELECTORS, DRY_RUN, QUIET]  # of what changes jobs
 
-CONDITIONS = ("last", "state", "queue", "tag", "match", "since", "until", "schedule")
+# Of a verb to which --tag and --queue are what is changed.
+BESIDE_CHANGES = [
+    frame.argument("--in-queue", metavar="Q[,Q]", help="only in these queues"),
+    frame.argument(
+        "--tagged", metavar="TAG", action="append", help="only with this tag (repeatable: with all of them)"
+    ),
+]
+
+CONDITIONS = {name: "--" + name for name in ("last", "state", "match", "since", "until", "schedule")}
+CONDITIONS.update(in_queue="--queue", tagged="--tag")
 
 
 def conditions(call: Call) -> List[str]:
     """The options with a condition that were given. Raises BadInput where --all stands beside something else."""
     options = call.options
-    given = ["--" + name for name in CONDITIONS if getattr(options, name, None) is not None]
+    flags = CONDITIONS if not hasattr(options, "tag") else dict(CONDITIONS, in_queue="--in-queue", tagged="--tagged")
+    given = [flag for name, flag in flags.items() if getattr(options, name, None) is not None]
     if options.all and (given or options.ids):
         raise BadInput("--all and %s contradict each other: give one of them" % (given or ["ids"])[0])
     return given
@@ -84,9 +98,9 @@ def selection(call: Call, database: Database, among: Sequence[str] = states.STAT
         chosen.ids = ids_in_full(call, database)
     if options.last is not None:
         chosen.last = values.count_from_text(options.last, "--last", 1000000000)
-    if options.queue is not None:
-        chosen.queues = values.unique(options.queue.split(","))
-    chosen.tags = checked_tags(options.tag)
+    if options.in_queue is not None:
+        chosen.queues = values.unique(options.in_queue.split(","))
+    chosen.tags = checked_tags(options.tagged)
     if options.match is not None:
         chosen.match = values.check_text(options.match, "--match")
         if not chosen.match:
@@ -151,9 +165,9 @@ def each_id(call: Call, queue: Queue) -> Iterator[str]:
 
             finding.states_of(queue.database, ids)  # all or none
         return iter(ids)
-    from queuectl_lib.store import selecting
+    from queuectl_lib.store import numbered, selecting
 
-    return some(selecting.ids_of(queue.database, selecting.find(queue.database, selection(call, queue.database))))
+    return some(numbered.ids_of(queue.database, selecting.find(queue.database, selection(call, queue.database))))
 
 
 def some(ids: Iterator[str]) -> Iterator[str]:

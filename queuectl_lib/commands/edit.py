@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from queuectl_lib import values
-from queuectl_lib.commands import add, frame, terminal
+from queuectl_lib.commands import add, choosing, frame, tables, terminal
 from queuectl_lib.errors import BadInput
 from queuectl_lib.host import interrupts
-from queuectl_lib.jobs import checks, fields
+from queuectl_lib.jobs import checks, fields, states
 from queuectl_lib.jobs.changes import Change
-from queuectl_lib.store import editing
+from queuectl_lib.store import editing, showing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from queuectl_lib.commands.frame import Call
     from queuectl_lib.values import Fields
+    from storage import Queue
 
 KEYS = ("priority", "max_retries", "run_at", "delay", "timeout", "queue", "lock", "cwd", "command")
 NONE = "none"  # the word for no value
@@ -22,7 +22,8 @@ EMPTIED = ("timeout", "lock")  # keys that take it
 
 @frame.command(
     "edit",
-    frame.argument("ids", metavar="ID", nargs="+"),
+    *[one for one in choosing.CHANGING if one not in (choosing.QUEUE, choosing.TAG)],
+    *choosing.BESIDE_CHANGES,
     frame.argument("--priority", metavar="N", help="higher runs first"),
     frame.argument("--run-at", metavar="TIME", help="not before this time"),
     frame.argument("--delay", metavar="DURATION", help="not before this long from now"),
@@ -41,16 +42,35 @@ EMPTIED = ("timeout", "lock")  # keys that take it
     shows=True,
 )
 def edit(call: Call) -> int:
-    ids = values.unique(call.options.ids)
+    choosing.require(call)
     change = change_of(call)
-    if "command" in change.columns and len(ids) > 1:
-        raise BadInput("one command for %s: give one id with it" % terminal.jobs_text(len(ids)))
     queue = call.queue()
+    ids = choosing.ids_alone(call, queue.database)
+    if "command" in change.columns and (ids is None or len(ids) > 1):
+        several = terminal.jobs_text(len(ids)) if ids else "what a selector means"
+        raise BadInput("one command for %s: give one id with it" % several)
+    if ids is None:
+        return edit_selected(call, queue, change)
     interrupts.keep_until_told()
     jobs = editing.edit(queue.database, ids, change, call.now)
     if call.options.json:
         terminal.acknowledge(terminal.json_text(jobs), "the jobs were changed, but what they are now")
     return 0
+
+
+def edit_selected(call: Call, queue: Queue, change: Change) -> int:
+    """Change what a selector means, each job by itself: what cannot be changed so is left as it is, and counted."""
+    chosen = choosing.selection(call, queue.database)
+    if call.options.dry_run:
+        return tables.dry_run(call, queue, chosen, states.WAITING, "changed")
+    verb = editing.Editing(choosing.narrow(chosen, states.WAITING), change, call.now)
+    found = choosing.found(queue.database, chosen, verb.guard)
+    choosing.change("changed", verb, lambda tell: editing.edit_all(queue.database, found, verb, tell))
+    left = ["left %s: %s" % (terminal.jobs_text(verb.left), verb.why)] if verb.left else []
+    if call.options.json and verb.found and not verb.refused:
+        changed = showing.in_order(queue.database, iter(verb.seqs), states.STATES)
+        terminal.print_json_array(changed)
+    return choosing.report(call, queue, "changed", verb, *left)
 
 
 def change_of(call: Call) -> Change:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from queuectl_lib import values
-from queuectl_lib.commands import frame
+from queuectl_lib.commands import choosing, frame, tables
 from queuectl_lib.host import interrupts
+from queuectl_lib.jobs import states
 from queuectl_lib.store import holding
 
 TYPE_CHECKING = False
@@ -12,15 +12,30 @@ if TYPE_CHECKING:
     from queuectl_lib.commands.frame import Call
 
 
-@frame.command("hold", frame.argument("ids", metavar="ID", nargs="+"))
+@frame.command("hold", *choosing.CHANGING)
 def hold(call: Call) -> int:
-    interrupts.keep_until_told()
-    holding.hold(call.queue().database, values.unique(call.options.ids), call.now)
-    return 0
+    return hold_or_release(call, True)
 
 
-@frame.command("release", frame.argument("ids", metavar="ID", nargs="+"))
+@frame.command("release", *choosing.CHANGING)
 def release(call: Call) -> int:
-    interrupts.keep_until_told()
-    holding.release(call.queue().database, values.unique(call.options.ids), call.now)
-    return 0
+    return hold_or_release(call, False)
+
+
+def hold_or_release(call: Call, is_hold: bool) -> int:
+    choosing.require(call)
+    queue, done = call.queue(), "held" if is_hold else "released"
+    ids = choosing.ids_alone(call, queue.database)
+    if ids is not None:
+        interrupts.keep_until_told()
+        (holding.hold if is_hold else holding.release)(queue.database, ids, call.now)
+        return 0
+    chosen = choosing.selection(call, queue.database)
+    if chosen.last is None:
+        chosen.held = not is_hold
+    if call.options.dry_run:
+        return tables.dry_run(call, queue, chosen, states.WAITING, done)
+    verb = holding.Holding(choosing.narrow(chosen, states.WAITING), is_hold, call.now)
+    found = choosing.found(queue.database, chosen, verb.guard)
+    choosing.change(done, verb, lambda tell: holding.change_all(queue.database, found, verb, tell))
+    return choosing.report(call, queue, done, verb)

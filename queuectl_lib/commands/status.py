@@ -62,11 +62,11 @@ def print_counts(counts: Dict[str, int]) -> None:
 def count_tagged(call: Call, queue: Queue) -> int:
     """How many of the jobs with all of these tags are in each state."""
     from queuectl_lib.commands import choosing  # which most calls need not
-    from queuectl_lib.store import selecting
+    from queuectl_lib.store import numbered, selecting
 
     chosen = selecting.Selection()
     chosen.tags = choosing.checked_tags(call.options.tag)
-    counts = selecting.counts(selecting.find(queue.database, chosen))
+    counts = numbered.counts(selecting.find(queue.database, chosen))
     if call.options.json:
         call.print_json(counts)
     else:

@@ -96,7 +96,7 @@ class Chosen(Counted):
     """The jobs that a selector has meant when the call began: of those that are final nothing is asked again."""
 
     def __init__(self, database: Database, selection: Selection) -> None:
-        from queuectl_lib.store import selecting
+        from queuectl_lib.store import selecting  # which few calls need
 
         super().__init__(database)
         found = dict(selecting.find(database, selection))
@@ -105,16 +105,16 @@ class Chosen(Counted):
         self.open = [seq for seq in found if seq not in self.final]
 
     def counts(self) -> Dict[str, int]:
-        from queuectl_lib.store import selecting
+        from queuectl_lib.store import numbered
 
-        found = selecting.states_of(self.database, self.open)
+        found = numbered.states_of(self.database, self.open)
         self.final.update({seq: state for seq, state in found.items() if state in states.FINAL})
         self.open = [seq for seq in found if seq not in self.final]
-        return selecting.counts(iter([*self.final.items(), *((seq, found[seq]) for seq in self.open)]))
+        return numbered.counts(iter([*self.final.items(), *((seq, found[seq]) for seq in self.open)]))
 
     def cancelled(self) -> List[str]:
         """The ids of those that are cancelled."""
-        from queuectl_lib.store import selecting
+        from queuectl_lib.store import numbered
 
         cancelled = [pair for pair in self.final.items() if pair[1] == "cancelled"]
-        return list(selecting.ids_of(self.database, iter(cancelled)))
+        return list(numbered.ids_of(self.database, iter(cancelled)))

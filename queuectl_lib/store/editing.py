@@ -8,14 +8,15 @@ from queuectl_lib import errors, times
 from queuectl_lib.errors import QueueError
 from queuectl_lib.host import bell, failpoints
 from queuectl_lib.jobs import changes, states
-from queuectl_lib.store import beside, dependencies, finding, locking, opening, placing, queues, showing
+from queuectl_lib.store import beside, changing, dependencies, finding, locking, opening, placing, queues, showing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Sequence
+    from typing import Callable, Iterator, List, Sequence
 
     from queuectl_lib.jobs.changes import Change
     from queuectl_lib.store.database import Database
+    from queuectl_lib.store.selecting import Found
     from queuectl_lib.values import Fields
 
 GET_AS_STORED = "SELECT seq, id, state, attempts, command, is_list, env, tags, lock_key FROM jobs WHERE id = ?"
@@ -86,6 +87,41 @@ def edit_one(connection: sqlite3.Connection, identifier: str, change: Change, no
     if change.places_anew():
         locking.free_lock(connection, job["lock_key"])  # it may have been the next one with that lock
     return showing.job_fields(opening.rows(connection, showing.GET_JOB, (identifier,))[0])
+
+
+class Editing(changing.Verb):
+    """Waiting jobs changed, in the states of *guard*; and how many cannot be changed so, with what is said of one."""
+
+    ID_OF = "SELECT id, state FROM jobs WHERE seq = ?"
+
+    def __init__(self, guard: Sequence[str], change: Change, now: float) -> None:
+        super().__init__()
+        self.guard = guard
+        self.change = change
+        self.now_text = times.utc_text(now)
+        self.left = 0
+        self.why = ""
+        self.seqs: List[Found] = []  # of those that were changed
+
+    def one(self, connection: sqlite3.Connection, seq: int) -> bool:
+        found = opening.rows(connection, self.ID_OF, (seq,))
+        if not found or found[0]["state"] not in self.guard:
+            return False
+        try:
+            with opening.undone_alone(connection):
+                edit_one(connection, found[0]["id"], self.change, self.now_text)
+            self.seqs.append((seq, found[0]["state"]))
+            return True
+        except QueueError as error:
+            self.left += 1
+            self.why = self.why or str(error)
+            return False
+
+
+def edit_all(database: Database, found: Iterator[Found], verb: Editing, tell: Callable[[], object]) -> None:
+    """Change the jobs *found*; changing.change tells more."""
+    changing.change(database, found, verb, tell)
+    bell.ring(database.folder.bell)
 
 
 KEEP_COMMAND = "UPDATE attempts SET command = ? WHERE job = ? AND command IS NULL"

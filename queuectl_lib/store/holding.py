@@ -8,13 +8,14 @@ from queuectl_lib import errors, times
 from queuectl_lib.errors import QueueError
 from queuectl_lib.host import bell
 from queuectl_lib.jobs import states
-from queuectl_lib.store import finding, locking, opening, placing
+from queuectl_lib.store import changing, finding, locking, opening, placing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Sequence
+    from typing import Callable, Iterator, Optional, Sequence, Set
 
     from queuectl_lib.store.database import Database
+    from queuectl_lib.store.selecting import Found
 
 HOLD_JOB = (
     "UPDATE jobs SET held_at = ?, lane = %s, updated_at = ?"
@@ -64,6 +65,39 @@ def release(database: Database, ids: Sequence[str], now: float) -> None:
             if job["held_at"] is not None and job["state"] in states.WAITING:
                 moved = connection.execute(RELEASE_JOB, (now_text, now_text, job["seq"]))
                 opening.refuse_ignored(1 - moved.rowcount)
+    bell.ring(database.folder.bell)
+
+
+class Holding(changing.Verb):
+    """Waiting jobs held (*hold*), or let go, in the states of *guard*."""
+
+    HEAD = "SELECT state, held_at, lock_key FROM jobs WHERE seq = ?"
+
+    def __init__(self, guard: Sequence[str], hold: bool, now: float) -> None:
+        super().__init__()
+        self.guard = guard
+        self.hold = hold
+        self.now_text = times.utc_text(now)
+        self.keys: Set[Optional[str]] = set()
+
+    def one(self, connection: sqlite3.Connection, seq: int) -> bool:
+        found = opening.rows(connection, self.HEAD, (seq,))
+        if not found or found[0]["state"] not in self.guard or (found[0]["held_at"] is None) != self.hold:
+            return False
+        moved = connection.execute(HOLD_JOB if self.hold else RELEASE_JOB, (self.now_text, self.now_text, seq))
+        opening.refuse_ignored(1 - moved.rowcount)
+        self.keys |= {found[0]["lock_key"]} if self.hold else set()
+        return True
+
+    def finish(self, connection: sqlite3.Connection) -> None:
+        for key in self.keys - {None}:
+            locking.free_lock(connection, key)
+        self.keys.clear()
+
+
+def change_all(database: Database, found: Iterator[Found], verb: Holding, tell: Callable[[], object]) -> None:
+    """Hold the jobs *found*, or let them go; changing.change tells more."""
+    changing.change(database, found, verb, tell)
     bell.ring(database.folder.bell)
 
 

@@ -42,6 +42,7 @@ class Selection:
         self.since: Optional[str] = None  # created at or after this time, as it is stored
         self.until: Optional[str] = None
         self.schedule: Optional[str] = None
+        self.held: Optional[bool] = None
         self.finished_before: Optional[str] = None
         self.last: Optional[int] = None
         self.top: Optional[int] = None  # the seq of the newest that can be meant, where that is not the newest of all
@@ -69,6 +70,8 @@ class Plan:
         ):
             if value is not None:
                 self.ask(condition, [value])
+        if selection.held is not None:
+            self.ask("(jobs.held_at IS NOT NULL) = ?", [int(selection.held)])
 
     def ask(self, condition: str, values: Sequence[Any]) -> None:
         self.conditions.append(condition)
@@ -243,46 +246,6 @@ def of_schedule(database: Database, plan: Plan, way: Way, low: int) -> Iterator[
         if len(rows) < READ_ROWS:
             return
         behind = rows[-1]["id"]
-
-
-STATE_OF = "SELECT seq, state FROM jobs WHERE seq IN (%s)"
-AT_ONCE = 500  # an old SQLite takes 999 parameters
-
-
-def states_of(database: Database, seqs: Sequence[int]) -> Dict[int, str]:
-    """The state of each of these that is still there."""
-    found: Dict[int, str] = {}
-    for begin in range(0, len(seqs), READ_ROWS):
-        with contexts.suppress(NoDatabase), database.reading() as connection:
-            for place in range(begin, min(begin + READ_ROWS, len(seqs)), AT_ONCE):
-                some = seqs[place : min(place + AT_ONCE, begin + READ_ROWS)]
-                rows = connection.execute(STATE_OF % ", ".join("?" * len(some)), list(some))
-                found.update({row["seq"]: row["state"] for row in rows})
-    return found
-
-
-IDS_OF = "SELECT seq, id FROM jobs WHERE seq IN (%s)"
-
-
-def ids_of(database: Database, found: Iterator[Found]) -> Iterator[str]:
-    """The ids of these, a few at a time."""
-    while True:
-        some = [seq for seq, _ in itertools.islice(found, AT_ONCE)]
-        ids: Dict[int, str] = {}
-        with contexts.suppress(NoDatabase), database.reading() as connection:
-            rows = opening.rows(connection, IDS_OF % ", ".join("?" * len(some)), some)
-            ids = {row["seq"]: opening.as_text(row["id"]) for row in rows}
-        yield from [ids[seq] for seq in some if seq in ids]
-        if len(some) < AT_ONCE:
-            return
-
-
-def counts(found: Iterator[Found]) -> Dict[str, int]:
-    """How many of these are in each state, zeros too."""
-    result = dict.fromkeys(known.STATES, 0)
-    for _, state in found:
-        result[state] = result.get(state, 0) + 1
-    return result
 
 
 def newest(database: Database, selection: Selection, limit: Optional[int]) -> Tuple[Iterator[Found], bool]:

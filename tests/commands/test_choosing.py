@@ -193,6 +193,54 @@ def test_what_the_database_refuses_is_told_with_what_was_done(home, four):
     assert "cancelled 3 jobs; left 1 job, which %s refuses to change (b: kept)" % home.db in said
 
 
+# ---------------------------------------------------------------- held, released, changed
+
+
+def held(call):
+    return [job["id"] for job in json.loads(call("list", "--json").stdout) if job["hold"]]
+
+
+def test_hold_and_release_take_what_is_selected_and_fits(four):
+    assert four("hold", code=2).stderr == four("release", code=2).stderr == "queuectl: error: name jobs, or --all\n"
+    four("cancel", "d")
+    assert four("hold", "--tag", "x", "--dry-run").stderr == "2 jobs would be held\n"
+    assert held(four) == []
+    assert four("hold", "--tag", "x").stderr == "held 2 jobs\n"
+    assert held(four) == ["a", "b"]
+    assert "no job matches: nothing was held" in four("hold", "--tag", "x", code=1).stderr, "they are held already"
+    assert four("hold", "--all").stderr == "held 1 job\n"
+    assert "no job matches: nothing was held" in four("hold", "--last", "1", code=1).stderr
+    assert four("release", "--match", "true").stderr == "released 1 job\n"
+    assert four("release", "--all", "--quiet").stderr == four("release", "--all", "--quiet").stderr == ""
+    assert held(four) == []
+
+
+def test_of_many_with_a_lock_that_are_held_another_is_next(home, call):
+    for name in ("a", "b", "c"):
+        call("add", "true", "--id", name, "--lock", "k", *(["--tag", "t"] if name != "c" else []))
+    first = claim(home.queue, time.time(), 3)
+    assert [one.id for one in first] == ["a"], "the others are parked"
+    settle(home.queue, first[0], "completed", time.time())
+    assert call("hold", "--tag", "t").stderr == "held 1 job\n"
+    assert [one.id for one in claim(home.queue, time.time(), 3)] == ["c"]
+
+
+def test_an_edit_takes_what_is_selected(four):
+    assert four("edit", "--priority", "3", code=2).stderr == "queuectl: error: name jobs, or --all\n"
+    assert four("edit", "--tagged", "x", "--priority", "3", "--dry-run").stderr == "2 jobs would be changed\n"
+    assert four("edit", "--tagged", "x", "--priority", "3").stderr == "changed 2 jobs\n"
+    jobs = json.loads(four("edit", "--match", "hello", "--tag", "new", "--json").stdout)
+    assert [(job["id"], job["tags"]) for job in jobs] == [("c", ["new", "y"]), ("d", ["new"])]
+    assert listed(four, "--tag", "new") == ["c", "d"]
+    assert [job["priority"] for job in json.loads(four("list", "--json").stdout)] == [3, 3, 0, 0]
+    assert "no job matches: nothing was changed" in four("edit", "--tagged", "z", "--now", code=1).stderr
+    said = four("edit", "--all", "--untag", "new").stderr
+    assert said == 'changed 2 jobs\nleft 2 jobs: job a has no tag "new": nothing was changed\n'
+    assert "one command for what a selector means" in four("edit", "--last", "1", "--command", "true", code=2).stderr
+    assert "--all and --tagged contradict" in four("edit", "--all", "--tagged", "x", "--now", code=2).stderr
+    assert "unknown queue" in four("edit", "--in-queue", "none", "--now", code=2).stderr
+
+
 # ---------------------------------------------------------------- list, show, logs, status, wait
 
 

@@ -12,7 +12,8 @@ from queuectl_lib.commands import COMMANDS, choosing, frame
 from queuectl_lib.jobs import fields
 
 README = os.path.join(ROOT, "README.md")
-SELECTORS = [one for one in choosing.SELECTORS if one is not choosing.STATE]  # some have a --state of their own
+# Some have a --state, --queue or --tag of their own.
+SELECTORS = [one for one in choosing.SELECTORS if one not in (choosing.STATE, choosing.QUEUE, choosing.TAG)]
 BEGIN, END = "<!-- written by `make readme` -->\n", "<!-- until here -->\n"
 FED_BACK = """ What queuectl itself sets is accepted and ignored,
 so one home feeds another: `queuectl.py list --state pending,failed --json | queuectl.py --home

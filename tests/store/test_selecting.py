@@ -11,7 +11,7 @@ from queuectl_lib import times
 from queuectl_lib.errors import BadInput, QueueError
 from queuectl_lib.jobs import states
 from queuectl_lib.jobs.fields import JobMaker
-from queuectl_lib.store import cancelling, changing, finding, opening, requeuing, selecting, showing
+from queuectl_lib.store import cancelling, changing, finding, numbered, opening, requeuing, selecting, showing
 from queuectl_lib.store.selecting import Selection
 
 TAGS = ["a", "b", "c"]
@@ -31,7 +31,7 @@ def found(queue, newest_first=False, **conditions):
 
 
 def ids(queue, **conditions):
-    return list(selecting.ids_of(queue.database, selecting.find(queue.database, selection(**conditions))))
+    return list(numbered.ids_of(queue.database, selecting.find(queue.database, selection(**conditions))))
 
 
 def fill(queue, count, seed=0):
