@@ -134,7 +134,7 @@ NEWER = (
     r"\bOVER\s*\(",  # 3.25
     r"\bFILTER\s*\(",  # 3.25
     r"\bNULLS\s+(FIRST|LAST)\b",  # 3.30
-    r"\bUPDATE\b[^;]*\bSET\b[^;]*\bFROM\s+jobs\b",  # 3.33
+    r"\bUPDATE\b[^;(]*\bSET\b[^;(]*\bFROM\s+jobs\b",  # 3.33
     r"\bGENERATED\s+ALWAYS\b",  # 3.31
     r"\b(DROP|RENAME)\s+COLUMN\b",  # 3.35 and 3.25
     r"\bWITH\s+RECURSIVE\b|\bMATERIALIZED\b",  # 3.8.3 and 3.35
