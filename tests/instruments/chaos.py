@@ -1422,9 +1422,11 @@ class Audit:
         self.arena.count("children that ran")
         if job.wants == "after" and parent.state != "completed":
             self.accuse("too early", job.tag, "it ran, but its parent is %s" % parent.state)
-        elif not (self.arena.requeues[parent.id] or job.parent.parent):  # else it may have ended twice
-            if starts[0].when < boot_time_of(parent.row["finished_at"], self.clock_offset) - 0.05:
-                self.accuse("too early", job.tag, "it ran before its parent had ended")
+            return
+        may_have_ended_twice = self.arena.requeues[parent.id] or job.parent.parent
+        ended = boot_time_of(parent.row["finished_at"], self.clock_offset)
+        if not may_have_ended_twice and starts[0].when < ended - 0.05:
+            self.accuse("too early", job.tag, "it ran before its parent had ended")
 
     def check_state(self, job, record, starts):
         kind, row = job.kind, record.row

@@ -266,8 +266,8 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/store/due_jobs.py",
-                "FROM jobs INDEXED BY jobs_due\"\n    \" WHERE queue = ? AND lane = 0 ORDER",
-                "FROM jobs\"\n    \" WHERE queue = ? AND lane >= 0 ORDER",
+                'FROM jobs INDEXED BY jobs_due"\n    " WHERE queue = ? AND lane = 0 ORDER',
+                'FROM jobs"\n    " WHERE queue = ? AND lane >= 0 ORDER',
             )
         ],
         SIMULATION,
@@ -1047,7 +1047,7 @@ MUTANTS = [
     Mutant(
         "of missed slots the oldest is made in place of the newest",
         30,
-        [("queuectl_lib/jobs/due_slots.py", "row[\"missed_most\"] or 1)", "1000)[: row[\"missed_most\"] or 1]")],
+        [("queuectl_lib/jobs/due_slots.py", 'row["missed_most"] or 1)', '1000)[: row["missed_most"] or 1]')],
         "store/test_schedules.py::test_once_makes_one_job_for_the_newest_of_the_missed_slots",
     ),
 ]

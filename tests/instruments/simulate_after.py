@@ -15,7 +15,6 @@ sys.path.insert(0, os.path.dirname(sys.path[0]))
 
 from instruments import simulate
 from instruments.simulate import Account, World, must
-
 from queuectl_lib import times
 from queuectl_lib.jobs import states
 from queuectl_lib.store import placing

@@ -127,7 +127,13 @@ class FlowWorld(World):
     ACCOUNT = FlowAccount
     WEIGHTS = dict(
         simulate.WEIGHTS,
-        enqueue=6, hold=3, release=3, pause=2, resume=3, limit=2, lock=2,
+        enqueue=6,
+        hold=3,
+        release=3,
+        pause=2,
+        resume=3,
+        limit=2,
+        lock=2,
     )
 
     def __init__(self, seed, folder):
