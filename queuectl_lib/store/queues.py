@@ -114,7 +114,7 @@ def remove(database: Database, name: str) -> None:
 
 
 def refuse_jobs(connection: sqlite3.Connection, name: str, seen: int) -> int:
-    """The number of the queue *name*. Raises QueueError where it has a job; of those completed up to *seen* it is known."""
+    """The number of the queue *name*. Raises QueueError where it has a job; those completed up to *seen* were seen."""
     number = number_of(connection, name)
     asked: List[Tuple[str, Tuple[Any, ...]]] = [(ANY_JOB[0], (state, number)) for state in states.STATES]
     for statement, values in asked + [(ANY_JOB[1], (number, seen))]:
