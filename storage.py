@@ -71,7 +71,7 @@ class Queue:
 
         While another job with its key waits or runs nothing is added, and that Holder is
         returned. Raises QueueError when a given id exists; a made one is then made anew. Where
-        it is cancelled at once, for what it comes after has ended so, *born* is told why.
+        it is cancelled at once, for what it comes after has ended so, or its queue is paused, *born* is told.
         """
         from queuectl_lib.jobs import fields, ids  # which no worker needs
         from queuectl_lib.store import finding
@@ -84,7 +84,7 @@ class Queue:
                     holder = finding.find_holder(connection, row[fields.KEY])
                     if holder is not None:
                         return holder
-                    refuse_removed(connection, row[fields.QUEUE])
+                    finding.heed_queues(connection, [row[fields.QUEUE]], born)
                     added = connection.execute(insert, row[: fields.BESIDE])
                     opening.refuse_ignored(1 - added.rowcount)
                     if row[fields.BESIDE]:
@@ -136,7 +136,7 @@ class Queue:
         """Record *outcomes* and claim up to *want* due jobs, in one transaction.
 
         Returns the outcomes that were refused because their claim was lost, the new
-        claims, and whether more due jobs are left for others. Where there are claims alone, the
+        claims, and whether more jobs may be left for others. Where there are claims alone, the
         first can begin before they are synced: the caller sees to that (database.catch_up) then.
         A power cut in between takes the claims back, so what has begun runs again from its
         beginning, as does whatever had ended and was not recorded, and this costs no attempt.
@@ -160,7 +160,9 @@ class Queue:
             self.database.is_behind = is_later and settings.durability == "full"
             failpoints.failpoint("exchange.before-commit")
         failpoints.failpoint("exchange.committed")
-        return refused, claims, more or is_unsettled
+        # Who claims nothing, or of some queues alone, lets others have the place or the lock that has come free.
+        locked = self.database.served and any(ended.claim.lock_key is not None for ended in outcomes)
+        return refused, claims, bool(more or is_unsettled or locked or (outcomes and not want))
 
     # -------------------------------------------------------- recovery
 
@@ -246,11 +248,3 @@ class Queue:
         bell.ring(self.folder.bell)
         settling.settle_rest(self.database, is_unsettled, now, kept)
         return kept
-
-
-def refuse_removed(connection: sqlite3.Connection, queue: int) -> None:
-    """Raise QueueError where the queue of a new job was removed since the job was checked."""
-    if queue:
-        from queuectl_lib.store import queues  # which most jobs do not name
-
-        queues.refuse_removed(connection, [queue])

@@ -8,13 +8,13 @@ from queuectl_lib import errors
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.errors import BadInput
 from queuectl_lib.host import files, interrupts, system
-from queuectl_lib.jobs import fields
+from queuectl_lib.jobs import checks, fields
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.jobs.ids import Holder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Optional
+    from typing import Dict, List, Optional, Union
 
     from queuectl_lib.commands.frame import Call
     from queuectl_lib.values import Fields
@@ -71,25 +71,31 @@ def tell_holder(identifier: str) -> None:
         terminal.tell("job %s with the key %s is %s: nothing was added" % (identifier, key, identifier.state))
 
 
-def job_maker(call: Call, cwd: Optional[str] = None) -> JobMaker:
+def job_maker(call: Call, cwd: Optional[str] = None, makes_queues: bool = False) -> JobMaker:
     base = cwd if cwd and os.path.isabs(cwd) else system.current_directory()
     maker = JobMaker(call.config().max_retries, base, system.current_umask(), call.now)
-    maker.queue_of = QueueNumbers(call)
+    maker.queue_of = QueueNumbers(call, makes_queues)
     return maker
 
 
 class QueueNumbers:
-    """The numbers of queues by their names, asked of the database when the first job names one."""
+    """The numbers of queues by their names, asked of the database when the first job names one.
 
-    def __init__(self, call: Call) -> None:
+    Where *makes* is set one that there is not is made together with the jobs, and has its name for a number till then.
+    """
+
+    def __init__(self, call: Call, makes: bool) -> None:
         self.call = call
+        self.makes = makes
         self.known: Dict[str, int] = {}
 
-    def __call__(self, name: object) -> int:
+    def __call__(self, name: object) -> Union[int, str]:
         from queuectl_lib.store import queues  # which most calls need not
 
         if not self.known:
             self.known = queues.ids(self.call.queue().database)
         if not isinstance(name, str) or name not in self.known:
+            if self.makes:
+                return checks.check_queue(name)
             raise queues.unknown(name, self.known)
         return self.known[name]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     frame.argument("text", nargs="?", metavar="JSON", help="the jobs, or - to read them from standard input"),
     frame.argument("--file", metavar="F", help="read them from this file"),
     frame.argument("--any-state", action="store_true", help="also jobs that ran, or run now, as new ones"),
+    frame.argument("--make-queues", action="store_true", help="make the queues that they name and that there are not"),
     frame.argument("--quiet", action="store_true", help="print nothing when it worked"),
     frame.argument("--verbose", action="store_true", help="say which jobs a key kept from being added"),
     shows=True,
@@ -34,7 +35,7 @@ def enqueue(call: Call) -> int:
         raise BadInput("enqueue takes JSON: a program behind -- goes with add")
     if (options.text is None) == (options.file is None):
         raise BadInput("give one source: JSON, - for standard input, or --file F")
-    maker = add.job_maker(call)
+    maker = add.job_maker(call, makes_queues=options.make_queues)
     maker.any_state = options.any_state
     queue = call.queue()
     progress = Progress()

@@ -24,11 +24,15 @@ def lock_list(call: Call) -> int:
         terminal.tell("no lock is held, waited for, or set")
     else:
         rows = [
-            (row["lock"], "%d of %d" % (row["running"], row["most"]), ", ".join(row["held_by"]) or "-")
-            + (str(row["parked"]),)
+            (
+                row["lock"],
+                "%d of %d" % (row["running"], row["most"]),
+                str(row["parked"]),
+                ", ".join(row["held_by"]) or "-",
+            )
             for row in found
         ]
-        terminal.print_table(("LOCK", "RUNNING", "HELD BY", "PARKED"), rows)
+        terminal.print_table(("LOCK", "RUNNING", "PARKED", "HELD BY"), rows)
     return 0
 
 

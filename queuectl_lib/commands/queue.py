@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from queuectl_lib import errors, times, values
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.errors import BadInput
 from queuectl_lib.host import files
-from queuectl_lib.jobs import gates, windows
-from queuectl_lib.store import queues
+from queuectl_lib.jobs import checks, gates, windows
+from queuectl_lib.store import eligible, queues
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,16 +17,7 @@ if TYPE_CHECKING:
     from queuectl_lib.store.database import Database
     from queuectl_lib.values import Fields
 
-NAME = r"[A-Za-z0-9_][A-Za-z0-9_.:@+-]{0,63}\Z"
 MOST_AT_ONCE = 1000000
-
-
-def check_name(text: str) -> str:
-    """*text* when it can be the name of a queue. Raises BadInput."""
-    if not re.match(NAME, text):
-        message = "queue: %s is not a name: up to 64 letters, digits and _ . : @ + -, the first a letter, digit or _"
-        raise BadInput(message % errors.shown(text))
-    return text
 
 
 @frame.command(
@@ -44,7 +33,7 @@ def check_name(text: str) -> str:
 )
 def queue_set(call: Call) -> int:
     """Make a queue, or change what is set of it; what is not named stays."""
-    name = check_name(call.options.name)
+    name = checks.check_queue(call.options.name)
     changed = wanted(call)
     queue = call.queue()
     files.make_home(call.home)
@@ -94,11 +83,20 @@ def queue_list(call: Call) -> int:
         return 0
     rows = []
     for row in found:
-        due = "%d" % row["due"] if row["due"] <= queues.COUNTED else "more than %d" % queues.COUNTED
+        due = "%d" % row["due"] if row["due"] <= queues.COUNTED else "over %d" % queues.COUNTED
         running = "%d" % row["running"] if row["limit"] is None else "%d of %d" % (row["running"], row["limit"])
-        rows.append([row["name"], due, running, "-" if not row["closed"] else row["closed"], said_of(row)])
-    terminal.print_table(("QUEUE", "DUE", "RUNNING", "CLOSED", "SET"), rows)
+        rows.append([row["name"], due, running, state_of(row, call.now), said_of(row)])
+    terminal.print_table(("QUEUE", "DUE", "RUNNING", "STATE", "SET"), rows)
     return 0
+
+
+def state_of(row: Fields, now: float) -> str:
+    """Whether a queue may start something, in short."""
+    if row["paused_until"]:
+        return "paused for %s" % times.age_text(times.seconds_or(row["paused_until"], now) - now)
+    if row["paused"]:
+        return "paused since %s" % times.age_text(now - times.seconds_or(row["paused_at"], now))
+    return str(row["closed"]) if row["state"] == eligible.SHUT else str(row["state"])
 
 
 def said_of(row: Fields) -> str:
@@ -108,7 +106,8 @@ def said_of(row: Fields) -> str:
     said += [] if row["max_load"] is None else ["load below %s" % values.number_text(row["max_load"])]
     said += [] if row["min_memory"] is None else ["memory %s" % values.size_text(row["min_memory"])]
     if row["min_free"] is not None:
-        said.append("free %s%s" % (values.size_text(row["min_free"]), ":" + (row["min_free_path"] or "") or ""))
+        path = ":" + row["min_free_path"] if row["min_free_path"] else ""
+        said.append("free %s%s" % (values.size_text(row["min_free"]), path))
     return ", ".join(said) or "-"
 
 

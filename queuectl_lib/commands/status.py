@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from queuectl_lib.values import Fields
     from storage import Queue
 
+HEADINGS = {"after_others": "after others", "held": "held", "parked": "parked", "in_paused_queues": "paused"}
+
 
 @frame.command(
     "status",
@@ -26,7 +28,7 @@ def status(call: Call) -> int:
     if call.options.tag:
         return count_tagged(call, queue)
     counts, oldest = looking.overview(queue.database)
-    others = looking.after_others(queue.database) if counts["pending"] else 0
+    waits = numbers_waiting(call, queue) if oldest else {}
     members = roster.members(queue.folder)
     workers = sum(member["kind"] == "worker" for member in members)
     slots = sum(member.get("slots", 1) for member in members if member["kind"] == "worker")
@@ -34,12 +36,15 @@ def status(call: Call) -> int:
     if call.options.json:
         value: Fields = dict(counts, workers=workers, slots=slots, supervisors=supervisors, database=queue.path)
         value["oldest_waiting"] = {"id": oldest[1], "created_at": oldest[0]} if oldest else None
-        value["after_others"] = others
+        value.update(after_others=0, held=0, parked=0, in_paused_queues={})
+        value.update(waits)
         call.print_json(value)
         return 0
     print_counts(counts)
-    if others:
-        terminal.print_text("%-16s%d\n" % ("after others", others))
+    for name, jobs in waits.items():
+        if jobs:
+            text = ", ".join("%d in %s" % (jobs[one], one) for one in jobs) if isinstance(jobs, dict) else str(jobs)
+            terminal.print_text("%-16s%s\n" % (HEADINGS[name], errors.printable(text)))
     alive = (workers, slots, supervisors)
     terminal.print_text("%-16s%d alive, jobs at once: %d, supervisors: %d\n" % ("workers", *alive))
     waiting = "-"
@@ -72,3 +77,10 @@ def count_tagged(call: Call, queue: Queue) -> int:
     else:
         print_counts(counts)
     return 0
+
+
+def numbers_waiting(call: Call, queue: Queue) -> Fields:
+    """How many jobs wait for what (store/waiting.numbers)."""
+    from queuectl_lib.store import waiting  # which an empty queue needs not
+
+    return waiting.numbers(queue.database, call.now)

@@ -13,11 +13,12 @@ from queuectl_lib.store import showing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Deque, Iterator, Sequence
+    from typing import Any, Deque, Iterator, Optional, Sequence
 
     from queuectl_lib.commands.frame import Call
     from queuectl_lib.jobs.fields import Field
     from queuectl_lib.store.selecting import Found, Selection
+    from queuectl_lib.store.waiting import Reasons
     from queuectl_lib.values import Fields
     from storage import Queue
 
@@ -65,11 +66,11 @@ def print_jobs(call: Call, jobs: Iterator[Fields]) -> bool:
     known = list(jobs)
     headed = [field for field in fields.FIELDS if field.heading and any(job[field.key] for job in known)]
     headings = ["ID", "STATE", "ATTEMPTS", "WHEN"] + [field.heading for field in headed] + ["COMMAND"]
-    rows = []
+    rows, why = [], reasons(call, known)
     for job in known:
         row = [as_it_stands(job["id"]), as_it_stands(job["state"])]
         row.append("%s/%s" % (as_it_stands(job["attempts"]), as_it_stands(one_more(job["max_retries"]))))
-        row.append(time_that_matters(job, call.now))
+        row.append(time_that_matters(job, call.now, why))
         row += [cell_of(field, job[field.key]) for field in headed]
         rows.append(row + [fields.shown(system.typed, job["command"])])
     if known:
@@ -109,8 +110,18 @@ def cell_of(field: Field, value: Any) -> str:
     return text if len(text) <= CELL_CHARACTERS else text[: CELL_CHARACTERS - 3] + "..."
 
 
-def time_that_matters(job: Fields, now: float) -> str:
-    """The time that matters in a job's state, seen from now."""
+def reasons(call: Call, jobs: Sequence[Fields]) -> Optional[Reasons]:
+    """What keeps those of *jobs* that wait from starting; None where none does."""
+    waits = [job for job in jobs if job["state"] in states.WAITING]
+    if not waits:
+        return None
+    from queuectl_lib.store import waiting  # which only these need
+
+    return waiting.reasons(call.queue().database, waits, call.now)
+
+
+def time_that_matters(job: Fields, now: float, why: Optional[Reasons] = None) -> str:
+    """The time that matters in a job's state, seen from now; or *why* it does not start."""
     try:
         if job["state"] in states.WAITING and job["hold"]:
             return "held"
@@ -119,7 +130,9 @@ def time_that_matters(job: Fields, now: float) -> str:
             if others:
                 return "after " + (others[0] if len(others) == 1 else "%d jobs" % len(others))
             due = times.utc_seconds(job["next_run_at"])
-            return "due in " + times.age_text(due - now) if due > now + 1 else "due"
+            if due > now + 1:
+                return "due in " + times.age_text(due - now)
+            return (why.of(job) if why else None) or "due"
         if job["state"] == "processing":
             return "for " + times.age_text(now - times.utc_seconds(job["started_at"]))
         return times.age_text(now - times.utc_seconds(job["finished_at"])) + " ago"

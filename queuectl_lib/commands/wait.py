@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from queuectl_lib.commands.frame import Call
     from queuectl_lib.store.database import Database
     from queuectl_lib.store.selecting import Selection
+    from queuectl_lib.values import Fields
     from storage import Queue
 
 TIMED_OUT = 124
@@ -30,17 +31,20 @@ TIMED_OUT = 124
 )
 def wait(call: Call) -> int:
     queue, options = call.queue(), call.options
-    ids_alone = choosing.ids_alone(call, queue.database)
-    look = what_to_count(call, queue, ids_alone)
+    look = what_to_count(call, queue, choosing.ids_alone(call, queue.database))
+    is_bare = look.ids is None and not isinstance(look, Chosen)
     limit = None if options.timeout is None else times.parse_duration(options.timeout, "--timeout")
     deadline = None if limit is None else time.monotonic() + limit
     progress, pause, hinted = Progress(), 0.02, False
+    left: Optional[Fields] = None  # to persons
     try:
         while True:
             began = time.monotonic()
             counts = look.counts()
             open_jobs = sum(counts[state] for state in states.STATES if state not in states.FINAL)
-            if not open_jobs or (deadline is not None and time.monotonic() >= deadline):
+            is_quiet = is_bare and open_jobs and not counts["processing"]
+            left = left_to_persons(call) if is_quiet else None
+            if not open_jobs or left or (deadline is not None and time.monotonic() >= deadline):
                 break
             if not hinted and not roster.members(queue.folder):
                 hinted = True
@@ -52,18 +56,23 @@ def wait(call: Call) -> int:
             pause = max(min(pause * 1.2, 0.25), 4 * took)  # at many jobs a look takes long
     finally:
         progress.end()
+    return tell_what_became(call, look, counts, open_jobs, left)
+
+
+def tell_what_became(call: Call, look: Counted, counts: Dict[str, int], open_jobs: int, left: Optional[Fields]) -> int:
+    """Say how many are how (*left*: those that are open, to persons); the exit code of that."""
     not_needed = 0
     if counts["cancelled"]:
         from queuectl_lib.store import dependencies  # which few calls need
 
-        ids = look.cancelled() if isinstance(look, Chosen) else ids_alone or []
-        not_needed = min(counts["cancelled"], dependencies.not_needed(queue.database, ids))
-    if options.json:
-        call.print_json(dict(counts, not_needed=not_needed, timed_out=bool(open_jobs)))
-    if open_jobs:
-        terminal.tell(
-            "timed out: %s" % ("1 job is not final" if open_jobs == 1 else "%d jobs are not final" % open_jobs)
-        )
+        not_needed = min(counts["cancelled"], dependencies.not_needed(look.database, look.cancelled()))
+    if call.options.json:
+        facts: Fields = {"not_needed": not_needed, "for_a_person": open_jobs if left else 0}
+        call.print_json(dict(counts, **facts, timed_out=bool(open_jobs and not left)))
+    if left:
+        terminal.tell(words_of(left, open_jobs))
+    elif open_jobs:
+        terminal.tell("timed out: %s not final" % ("1 job is" if open_jobs == 1 else "%d jobs are" % open_jobs))
         return TIMED_OUT
     failures = {"dead": counts["dead"], "cancelled": counts["cancelled"] - not_needed}
     missed = ["%d %s" % (failures[state], state) for state in failures if failures[state]]
@@ -90,6 +99,10 @@ class Counted:
         if self.ids is not None:
             return finding.counts_of(self.database, self.ids)
         return roster.counts_of_others(self.database)
+
+    def cancelled(self) -> List[str]:
+        """The ids among which those that are cancelled are found; none named: all."""
+        return self.ids or []
 
 
 class Chosen(Counted):
@@ -118,3 +131,20 @@ class Chosen(Counted):
 
         cancelled = [pair for pair in self.final.items() if pair[1] == "cancelled"]
         return list(numbered.ids_of(self.database, iter(cancelled)))
+
+
+def left_to_persons(call: Call) -> Optional[Fields]:
+    """What waits for persons, by numbers, where nothing else is waited for; None where something is."""
+    from queuectl_lib.store import waiting  # which no job that is named needs
+
+    database = call.queue().database
+    return waiting.for_a_person(database, int(roster.is_asked_by_its_job(database)), call.now)
+
+
+def words_of(left: Fields, jobs: int) -> str:
+    """Of so many *jobs* that nobody but a person frees, which wait for what."""
+    said = ["%d held" % left["held"]] if left["held"] else []
+    said += ["%d in the paused queue %s" % (some, name) for name, some in left["in_paused_queues"].items()]
+    others = jobs - left["held"] - sum(left["in_paused_queues"].values())
+    said += ["%d after others" % others] if others > 0 else []
+    return "%s wait%s for a person: %s" % (terminal.jobs_text(jobs), "s" if jobs == 1 else "", ", ".join(said))

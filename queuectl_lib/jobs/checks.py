@@ -47,6 +47,17 @@ def check_key(value: object, name: str = "unique") -> str:
     return text_up_to(KEY_LENGTH, name)(value)
 
 
+QUEUE = r"[A-Za-z0-9_][A-Za-z0-9_.:@+-]{0,63}\Z"
+
+
+def check_queue(value: object) -> str:
+    """*value* when it can be the name of a queue."""
+    if isinstance(value, str) and re.match(QUEUE, value):
+        return value
+    message = "queue: %s is not a name: up to 64 letters, digits and _ . : @ + -, the first a letter, digit or _"
+    raise BadInput(message % errors.shown(value))
+
+
 def text_up_to(most: int, name: str) -> Callable[[object], str]:
     """The check of a text, not empty, of up to *most* characters, which messages call *name*."""
 

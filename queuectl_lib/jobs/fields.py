@@ -234,7 +234,7 @@ class JobMaker:
         self.umask = umask
         self.now = now
         self.now_text = times.utc_text(now)
-        self.queue_of: Callable[[object], int] = only_default  # the number of a queue by its name; raises BadInput
+        self.queue_of: Callable[[object], object] = only_default  # the number of a queue by its name; or BadInput
         self.shared = self._shared(lambda key: None)  # of jobs that say nothing of these
 
     def row(self, fields: object) -> Tuple[Any, ...]:

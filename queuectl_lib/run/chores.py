@@ -8,10 +8,10 @@ import os
 import time
 
 from queuectl_lib.errors import QueueError
-from queuectl_lib.host import processes
+from queuectl_lib.host import bell, processes
 from queuectl_lib.jobs import wall_clock
 from queuectl_lib.run import log, pace, trouble
-from queuectl_lib.store import looking, slots_made, tidying
+from queuectl_lib.store import locking, looking, slots_made, tidying
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from queuectl_lib.store.database import Database
 
 
+FREE_SECONDS = 60.0  # between two looks for what is parked in vain
 TIDY_SECONDS = 0.05  # of each turn: nobody waits longer for it to start, or to heed a stop
 
 
@@ -116,6 +117,24 @@ class Tidier(Chore):
     def close(self) -> None:
         with contextlib.suppress(QueueError, OSError):
             tidying.tidy_members(self.database.folder, looking.processing(self.database))
+
+
+class Freer(Chore):
+    """Makes due what is parked for a lock that nobody holds any more: somebody has deleted rows by hand."""
+
+    def __init__(self, database: Database, say: Callable[[str], None] = to_nobody) -> None:
+        super().__init__(database, say)
+        self.not_before = 0.0  # monotonic
+
+    def turn(self) -> None:
+        if time.monotonic() < self.not_before:
+            return
+        self.not_before = time.monotonic() + FREE_SECONDS
+        patience, self.database.busy_seconds = self.database.busy_seconds, pace.LOCK_SECONDS
+        with contextlib.suppress(QueueError, OSError):
+            if locking.free_some(self.database):
+                bell.ring(self.database.folder.bell)
+        self.database.busy_seconds = patience
 
 
 class LogTrimmer(Chore):
@@ -232,7 +251,7 @@ class Scheduler(Chore):
         self.seen = None
 
 
-CHORES: Tuple[Type[Chore], ...] = (Keeper, Tidier, LogTrimmer, Reaper, Scheduler)
+CHORES: Tuple[Type[Chore], ...] = (Keeper, Tidier, Freer, LogTrimmer, Reaper, Scheduler)
 
 
 class Chores:

@@ -127,10 +127,11 @@ def insert_all(connection: sqlite3.Connection, keyed: bool, born: Optional[List[
     connection.execute("BEGIN IMMEDIATE")
     try:
         named = [row["queue"] for row in connection.execute(NAMED_QUEUES)]
-        if named:
-            from queuectl_lib.store import queues  # which most jobs do not name
+        if [queue for queue in named if isinstance(queue, str)]:
+            from queuectl_lib.store import queues  # which few calls make
 
-            queues.refuse_removed(connection, named)
+            queues.make_named(connection)
+        finding.heed_queues(connection, [queue for queue in named if not isinstance(queue, str)], born)
         if keyed:
             connection.execute(FIND_HOLDERS)
             connection.execute(DROP_HELD)
@@ -182,7 +183,7 @@ def insert_rows(connection: sqlite3.Connection) -> int:
     return connection.execute(INSERT_ALL).rowcount
 
 
-NAMED_QUEUES = "SELECT DISTINCT queue FROM incoming_shared WHERE queue <> 0"
+NAMED_QUEUES = "SELECT DISTINCT queue FROM incoming_shared"
 ANY_BESIDE = "SELECT 1 FROM incoming_shared WHERE beside IS NOT NULL LIMIT 1"
 ALL_BESIDE = (
     "SELECT j.seq, j.id, 'line ' || i.line || ': ', s.beside FROM incoming i"

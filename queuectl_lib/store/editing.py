@@ -68,7 +68,7 @@ def edit_one(connection: sqlite3.Connection, identifier: str, change: Change, no
         refuse_started(identifier, job["state"], change)
         return showing.job_fields(opening.rows(connection, showing.GET_JOB, (identifier,))[0])
     columns = change.columns_of(job)
-    queues.refuse_removed(connection, [columns.get("queue", 0)])
+    queues.heed(connection, columns.get("queue", 0), None)
     assignments = ["%s = ?" % column for column in columns]
     values = list(columns.values())
     if change.places_anew():

@@ -54,11 +54,12 @@ class Line:
 class Closed:
     """One queue that may start nothing: why, in words, and when to ask again (since 1970; None: an end tells)."""
 
-    def __init__(self, queue: int, name: str, kind: str, why: str, again: Optional[float] = None) -> None:
+    def __init__(self, queue: int, name: str, kind: str, short: str, again: Optional[float] = None) -> None:
         self.queue = queue
         self.name = name
         self.kind = kind
-        self.why = why
+        self.short = short
+        self.why = "queue %s: %s" % (name, short) if kind == SHUT else short
         self.again = again
 
 
@@ -111,13 +112,13 @@ def closed_by(
     connection: sqlite3.Connection, row: sqlite3.Row, running: int, now: float, asker: Asker
 ) -> Optional[Closed]:
     """Why the queue in *row*, of which so many run, may start nothing; None where it may."""
-    number, name, most = row["id"], row["name"], row["running_most"]
+    number, name, most = row["id"], opening.as_text(row["name"]), row["running_most"]
     if is_paused(row, now):
         return Closed(number, name, PAUSED, "queue %s paused" % name, paused_until(row))
     if most is not None and type(most) is not int:
-        return Closed(number, name, SHUT, "queue %s: cannot read its limit in the database" % name, now + AGAIN)
+        return Closed(number, name, SHUT, "cannot read its limit in the database", now + AGAIN)
     if most is not None and running >= most:
-        return Closed(number, name, FULL, "queue %s full: %d at once" % (name, most))
+        return Closed(number, name, FULL, "queue %s: %d at once" % (name, most))
     shut = None
     if row["rate_count"] is not None:
         from queuectl_lib.store import rates  # which few queues need
@@ -127,7 +128,7 @@ def closed_by(
         from queuectl_lib.store import gating  # the same
 
         shut = gating.shut_by(row, now, asker.path, asker.asks)
-    return Closed(number, name, SHUT, "queue %s: %s" % (name, shut[0]), shut[1]) if shut else None
+    return Closed(number, name, SHUT, *shut) if shut else None
 
 
 def line_of(row: sqlite3.Row, running: int) -> Line:

@@ -43,6 +43,19 @@ def counts_of(database: Database, ids: Sequence[str]) -> Dict[str, int]:
     return {state: found.count(state) for state in states.STATES}
 
 
+QUEUE = "SELECT paused_at FROM queues WHERE id = ?"
+
+
+def heed_queues(connection: sqlite3.Connection, used: Sequence[int], said: Optional[List[str]]) -> None:
+    """Raise QueueError where a queue of new jobs was removed meanwhile; *said* is told where one is paused."""
+    for number in used:
+        found = connection.execute(QUEUE, (number,)).fetchone()
+        if found is None or found[0] is not None:
+            from queuectl_lib.store import queues  # which most jobs need not
+
+            queues.heed(connection, number, said)
+
+
 def exists(database: Database, identifier: str) -> bool:
     """True where a job has this id."""
     try:

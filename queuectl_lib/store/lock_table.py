@@ -33,10 +33,6 @@ def change(database: Database, key: str, most: Optional[int]) -> None:
     bell.ring(database.folder.bell)
 
 
-HOLDERS = (
-    "SELECT id, lock_key FROM jobs INDEXED BY jobs_open"
-    " WHERE state = 'processing' AND state <> 'completed' AND lock_key IS NOT NULL ORDER BY seq"
-)
 PARKED = (
     "SELECT lock_key, count(*) AS jobs FROM jobs INDEXED BY jobs_aside WHERE lane = 4 AND lane > 1 GROUP BY lock_key"
 )
@@ -49,7 +45,7 @@ def shown(database: Database) -> List[Fields]:
     parked: Dict[str, int] = {}
     with contexts.suppress(NoDatabase), database.reading() as connection:
         most = {opening.as_text(key): number for key, number in locking.numbers(connection).items()}
-        for row in opening.rows(connection, HOLDERS):
+        for row in opening.rows(connection, locking.HOLDERS):
             held.setdefault(opening.as_text(row["lock_key"]), []).append(opening.as_text(row["id"]))
         parked = {opening.as_text(row["lock_key"]): row["jobs"] for row in opening.rows(connection, PARKED)}
     return [

@@ -98,6 +98,10 @@ LOCKS_RUNNING = (
     "SELECT lock_key, count(*) AS jobs FROM jobs INDEXED BY jobs_open"
     " WHERE state = 'processing' AND state <> 'completed' AND lock_key IS NOT NULL GROUP BY lock_key"
 )
+HOLDERS = (
+    "SELECT id, lock_key FROM jobs INDEXED BY jobs_open"
+    " WHERE state = 'processing' AND state <> 'completed' AND lock_key IS NOT NULL ORDER BY seq"
+)
 LOCKS = "SELECT key, most FROM locks"
 
 

@@ -37,16 +37,6 @@ def kept_counts(connection: sqlite3.Connection) -> Dict[str, int]:
 
 
 ANY_UNSETTLED = "SELECT 1 FROM settling"  # an end that has not reached all that come after it (store/settling)
-AFTER_OTHERS = "SELECT count(*) FROM jobs INDEXED BY jobs_aside WHERE lane = 2 AND lane > 1"
-
-
-def after_others(database: Database) -> int:
-    """How many jobs wait for the end of others."""
-    with contexts.suppress(NoDatabase), database.reading() as connection:
-        return int(connection.execute(AFTER_OTHERS).fetchone()[0])
-    return 0
-
-
 OLDEST_WAITING = (
     "SELECT created_at, id, next_run_at FROM jobs INDEXED BY jobs_open"
     " WHERE state = ? AND state <> 'completed' ORDER BY seq LIMIT 1"

@@ -51,6 +51,7 @@ def nothing_left(database: Database) -> bool:
     """True when nothing runs, or will without a person (False where the database does not answer)."""
     try:
         with database.reading() as connection:
+            connection.execute("BEGIN")  # all that is asked is of one moment
             return not goes_on(connection, database)
     except NoDatabase:
         return True
@@ -82,11 +83,13 @@ def goes_on(connection: sqlite3.Connection, database: Database) -> bool:
         running = {row["queue"] for row in opening.rows(connection, RUNNING_IN)}
         if running & {row["id"] for row in rows} or not database.served:
             return True
-    return waits_for_no_person(connection, rows)
+    return goes_on_waiting(connection, rows)
 
 
-def waits_for_no_person(connection: sqlite3.Connection, rows: Sequence[sqlite3.Row]) -> bool:
+def goes_on_waiting(connection: sqlite3.Connection, rows: Sequence[sqlite3.Row]) -> bool:
     """True where a job waits, in one of the queues in *rows*, for what comes by itself."""
+    if connection.execute(looking.ANY_UNSETTLED).fetchone():
+        return True
     queues = [row["id"] for row in rows if row["paused_at"] is None or eligible.paused_until(row) is not None]
     if [queue for queue in queues if has_due(connection, queue)]:
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 
 from queuectl_lib import contexts, errors, times
 from queuectl_lib.errors import BadInput, NoDatabase, QueueError
@@ -47,11 +48,29 @@ def unknown(name: object, known: Dict[str, int]) -> BadInput:
     return BadInput("%s (`queue set NAME` makes one)" % refusal)
 
 
-def refuse_removed(connection: sqlite3.Connection, used: Sequence[int]) -> None:
-    """Raise QueueError where one of the queues *used*, as jobs were checked to name them, was removed since."""
-    for number in used:
-        if number and not connection.execute("SELECT 1 FROM queues WHERE id = ?", (number,)).fetchone():
-            raise QueueError("the queue was removed meanwhile: nothing was changed")
+PAUSED = "SELECT name, paused_at, paused_until FROM queues WHERE id = ?"
+
+
+def heed(connection: sqlite3.Connection, number: int, said: Optional[List[str]]) -> None:
+    """Raise QueueError where a queue, as jobs were checked to name it, was removed since; *said* is told of a pause."""
+    found = opening.rows(connection, PAUSED, (number,))
+    if number and not found:
+        raise QueueError("the queue was removed meanwhile: nothing was changed")
+    now = time.time()
+    for row in found:
+        if said is not None and eligible.is_paused(row, now):
+            since = times.age_text(now - times.seconds_or(row["paused_at"], now))
+            said.append("queue %s is paused since %s: it waits" % (opening.as_text(row["name"]), since))
+
+
+NEW_QUEUES = "SELECT DISTINCT queue FROM incoming_shared WHERE typeof(queue) = 'text'"
+NUMBER_QUEUES = "UPDATE incoming_shared SET queue = ? WHERE queue = ?"
+
+
+def make_named(connection: sqlite3.Connection) -> None:
+    """Make the queues that jobs of a private table (store/bulk) have by name yet. Raises QueueError."""
+    for row in connection.execute(NEW_QUEUES).fetchall():
+        connection.execute(NUMBER_QUEUES, (make(connection, row["queue"]), row["queue"]))
 
 
 # ---------------------------------------------------------------- made and changed
@@ -165,12 +184,9 @@ def numbers_of(connection: sqlite3.Connection, names: Sequence[str]) -> List[int
 # ---------------------------------------------------------------- shown
 
 ROWS = eligible.QUEUES.replace(" FROM ", ", note FROM ") + " ORDER BY id"
-# Of waiting jobs, so many are counted in a lane: of a million nobody wants to wait for the number.
-COUNTED = 10000
-IN_LANE = (
-    "SELECT 1 FROM jobs INDEXED BY jobs_due WHERE queue = ? AND lane = 0 LIMIT ?",
-    "SELECT 1 FROM jobs INDEXED BY jobs_later WHERE lane = 1 AND queue = ? LIMIT ?",
-)
+COUNTED = 10000  # so many due jobs are counted: of a million nobody wants to wait for the number
+SOME_DUE = "SELECT 1 FROM jobs INDEXED BY jobs_due WHERE queue = ? AND lane = 0 LIMIT ?"
+OPEN = "open"
 
 
 def shown(database: Database, now: float) -> List[Fields]:
@@ -181,9 +197,9 @@ def shown(database: Database, now: float) -> List[Fields]:
         running = eligible.running_in(connection)
         for row in opening.rows(connection, ROWS):
             closed = eligible.closed_by(connection, row, running.get(row["id"], 0), now, asker)
-            due = len(connection.execute(IN_LANE[0], (row["id"], COUNTED + 1)).fetchall())
+            due = len(connection.execute(SOME_DUE, (row["id"], COUNTED + 1)).fetchall())
             found.append(dict(facts(row, now), due=due, running=running.get(row["id"], 0)))
-            found[-1]["closed"] = closed.why if closed else None
+            found[-1].update(state=closed.kind if closed else OPEN, closed=closed.short if closed else None)
     return found
 
 

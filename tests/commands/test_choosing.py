@@ -305,7 +305,7 @@ def test_wait_for_what_has_a_tag(home):
     home.start("--count", "2")
     done = home.run("wait", "--tag", "y", "--json")
     expected = {"completed": 2, "not_needed": 0, "timed_out": False}
-    assert done.json == dict(dict.fromkeys(states.STATES, 0), **expected)
+    assert done.json == dict(dict.fromkeys(states.STATES, 0), for_a_person=0, **expected)
     assert home.run("wait", "--tag", "x", code=1).stderr == "not all completed: 1 dead\n"
     assert (
         home.run("wait", "--match", "sleep", "--timeout", "0.2", code=124).stderr == "timed out: 1 job is not final\n"
