@@ -43,11 +43,12 @@ def problems(
 ) -> Iterator[List[Fields]]:
     """What is wrong with the queue, each as "kind", "text" and facts; deaths count as told once the block is left.
 
-    A job is due for longer than *waiting* seconds, slots of a schedule are not made or bring no success, the disk has
-    less than *least* bytes free, no job with a key that is *expected* completed within its seconds, jobs died since
-    the last time.
+    A job is due for longer than *waiting* seconds, something stands still for a queue, a lock or a person, slots of a
+    schedule are not made or bring no success, the disk has less than *least* bytes free, no job with a key that is
+    *expected* completed within its seconds, jobs died since the last time.
     """
-    found = work_problems(queue, now, waiting) + schedule_problems(queue, now, waiting) + disk_problems(queue, least)
+    found = work_problems(queue, now, waiting) + standstill_problems(queue, now, waiting)
+    found += schedule_problems(queue, now, waiting) + disk_problems(queue, least)
     for key, every in expected:
         found += expected_problems(queue, now, key, every)
     with health.untold_deaths(queue.database, NEWEST_DEAD) as (count, jobs):
@@ -86,6 +87,15 @@ def worker_problems(queue: Queue) -> List[Fields]:
     return [
         problem("workers", text % (member["name"], member["trouble"]), supervisor=member["name"]) for member in troubled
     ]
+
+
+def standstill_problems(queue: Queue, now: float, limit: float) -> List[Fields]:
+    """What queues, locks and persons keep from starting for longer than they should."""
+    if not health.any_aside(queue.database):
+        return []
+    from queuectl_lib.reports import standstills  # needed only then
+
+    return [problem(kind, text, **facts) for kind, text, facts in standstills.told_of(queue.database, now, limit)]
 
 
 def schedule_problems(queue: Queue, now: float, limit: float) -> List[Fields]:

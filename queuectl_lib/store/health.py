@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 MANY_DUE = 10000  # due jobs are counted so far: of a million nobody wants to wait for the number
 SOME_DUE = "SELECT 1 FROM jobs INDEXED BY jobs_due WHERE queue = ? AND lane = 0 LIMIT ?"
-SOME_FALLEN_DUE = "SELECT 1 FROM jobs INDEXED BY jobs_later WHERE lane = 1 AND next_run_at <= ? LIMIT ?"
+SOME_FALLEN_DUE = "SELECT 1 FROM jobs INDEXED BY jobs_later WHERE lane = 1 AND next_run_at <= ?%s LIMIT ?"
 OVERDUE = "SELECT id, next_run_at, updated_at FROM jobs INDEXED BY %s AND next_run_at < ? ORDER BY next_run_at"
 OVERDUE_OF_PRIORITY = OVERDUE % "jobs_due WHERE queue = ? AND lane = 0 AND priority = ?"
 OVERDUE_IN_QUEUE = OVERDUE % "jobs_due WHERE queue = ? AND lane = 0"
-OVERDUE_LATER = OVERDUE % "jobs_later WHERE lane = 1"
+OVERDUE_LATER = OVERDUE.replace(" ORDER", "%s ORDER")  # of which nobody has promoted what has fallen due
 MANY_PRIORITIES = 1000  # so many are asked for one by one
 
 
@@ -39,18 +39,28 @@ def due_work(database: Database, now: float, before: float) -> Tuple[int, int, O
             connection.text_factory = opening.text_or_bytes
             lines, closed = eligible.look(connection, now, eligible.Asker(database, asks=True))
             queues = [line.queue for line in lines] + [one.queue for one in closed if one.kind == eligible.FULL]
+            shut = [one.queue for one in closed if one.kind != eligible.FULL]
             due = sum(len(connection.execute(SOME_DUE, (queue, MANY_DUE + 1)).fetchall()) for queue in queues)
-            due += len(connection.execute(SOME_FALLEN_DUE, (times.utc_text(now), MANY_DUE + 1)).fetchall())
+            fallen_due = SOME_FALLEN_DUE % but_not(shut)
+            due += len(connection.execute(fallen_due, (times.utc_text(now), *shut, MANY_DUE + 1)).fetchall())
             running = looking.kept_counts(connection)["processing"]
-            waiting = list(overdue(connection, queues, limit))
+            waiting = list(overdue(connection, queues, shut, limit))
     except NoDatabase:
         return 0, 0, None
     return due, running, min(waiting) if waiting else None
 
 
-def overdue(connection: sqlite3.Connection, queues: Sequence[int], limit: str) -> Iterator[Tuple[str, str]]:
+def but_not(shut: Sequence[int]) -> str:
+    """The condition that a job is in none of these queues, which are closed: there nothing is late."""
+    return " AND queue NOT IN (%s)" % ", ".join("?" * len(shut)) if shut else ""
+
+
+def overdue(
+    connection: sqlite3.Connection, queues: Sequence[int], shut: Sequence[int], limit: str
+) -> Iterator[Tuple[str, str]]:
     """Since when, and which: of those that wait since before *limit* the one of each priority that waits longest."""
-    asked: List[Tuple[str, Tuple[Any, ...]]] = [(OVERDUE_LATER, (limit,))]
+    later = OVERDUE_LATER % ("jobs_later WHERE lane = 1", but_not(shut))
+    asked: List[Tuple[str, Tuple[Any, ...]]] = [(later, (limit, *shut))]
     for queue in queues:
         found = list(itertools.islice(looking.priorities(connection, queue), MANY_PRIORITIES))
         if len(found) < MANY_PRIORITIES:
@@ -76,6 +86,20 @@ def longest_of(rows: Iterable[sqlite3.Row], limit: str) -> Optional[Tuple[str, s
         if touched < limit and not (found and found[0] <= touched):
             found = (max(due, touched), opening.as_text(row["id"]))
     return found
+
+
+ANY_ASIDE = (
+    "SELECT 1 FROM jobs INDEXED BY jobs_aside WHERE lane > 1 LIMIT 1",
+    "SELECT 1 FROM queues"
+    " WHERE id <> 0 OR coalesce(paused_at, windows, load_most, memory_least, free_least) IS NOT NULL LIMIT 1",
+)
+
+
+def any_aside(database: Database) -> bool:
+    """True where a job may wait for a lock or a person, or a queue for something."""
+    with contexts.suppress(NoDatabase), database.reading() as connection:
+        return bool([1 for statement in ANY_ASIDE if connection.execute(statement).fetchone()])
+    return False
 
 
 LATE_SECONDS = 120.0  # how late a slot may be: between two `worker start --drain` of cron nobody is there

@@ -19,7 +19,7 @@ from queuectl_lib import times, values
 from queuectl_lib.errors import HostError
 from queuectl_lib.host import files
 from queuectl_lib.reports import problems
-from queuectl_lib.store import health, looking
+from queuectl_lib.store import health, looking, queues
 from queuectl_lib.store.presence import Presence
 from storage import Queue
 
@@ -369,3 +369,105 @@ def test_workers_that_die_in_a_loop_are_told_of(home, age):
     if not age:
         wait_until(lambda: not problems.worker_problems(home.queue), "them to stay for long enough", 60)
         check(home, code=0)
+
+
+# ---------------------------------------------------------------- queues, locks and persons
+
+
+def set_queue(home, name, **values):
+    queues.change(home.queue.database, name, values)
+
+
+def pause_ago(home, name, seconds, note=None):
+    queues.pause(home.queue.database, [name], None, note, time.time() - seconds)
+
+
+@contextlib.contextmanager
+def worker_of(home, *served):
+    """A worker lives that serves these queues, and does nothing."""
+    home.run("initdb")
+    details = {"kind": "worker", "pid": 0, "supervisor": "w", "queues": list(served)}
+    presence = Presence(home.queue.folder, "w-1", details)
+    try:
+        yield
+    finally:
+        presence.end()
+
+
+def test_what_waits_in_a_queue_that_is_paused_or_out_of_its_time_is_not_late(home):
+    with present_worker(home):
+        set_queue(home, "mail")
+        set_queue(home, "narrow", rate_count=1, rate_seconds=86400)
+        pause_ago(home, "mail", 3600)
+        for name in ("mail", "narrow", "narrow"):
+            enqueue_ago(home, 3600, queue=name)
+        assert len(claim(home.queue, time.time(), 9)) == 1
+        enqueue(home.queue, 5, time.time() - 7200, queue="mail", delay=60)  # which nobody has promoted
+        assert check(home, code=0) == []
+
+
+def test_a_queue_paused_for_longer_than_a_day_is_told_of(home):
+    with present_worker(home):
+        set_queue(home, "mail")
+        enqueue_ago(home, 3600, queue="mail")
+        enqueue(home.queue, 5, queue="mail", delay=99999999, now=time.time())
+        pause_ago(home, "mail", 86000)
+        assert check(home, code=0) == []
+        pause_ago(home, "mail", 2 * 86400 + 60, "until the new server is there")
+        assert check(home) == ["queue mail is paused since 2d (until the new server is there); jobs in it: 2"]
+        assert kinds(home) == ["paused"]
+
+
+def test_holds_of_more_than_thirty_days_are_told_of(home):
+    with present_worker(home):
+        enqueue_ago(home, 29 * 86400, hold=True)
+        assert check(home, code=0) == []
+        enqueue_ago(home, 31 * 86400, hold=True, id="old")
+        enqueue_ago(home, 40 * 86400, hold=True, id="older")
+        assert check(home) == ["jobs held for longer than 30d: 2; the first: older (40d)"]
+        assert home.run("check", "--json", code=1).json["problems"][0]["held"] == 2
+
+
+def test_a_job_that_waits_too_long_for_a_lock_names_who_holds_it(home):
+    with present_worker(home):
+        enqueue_ago(home, 3600, id="holder", lock="db", priority=9)
+        enqueue_ago(home, 3000, id="waits", lock="db")
+        claim(home.queue, time.time())
+        claim(home.queue, time.time())
+        (line,) = check(home)
+        assert re.match(r"job waits has been due since \S+Z \(50m\): its lock db is held by job holder$", line)
+        assert home.run("check", "--json", code=1).json["problems"][0]["held_by"] == ["holder"]
+        assert check(home, "--waiting", "2h", code=0) == []
+
+
+def test_a_gate_that_stays_shut_is_told_with_what_it_says(home):
+    with present_worker(home):
+        set_queue(home, "heavy", free_least=1 << 60, free_path=home.path)
+        enqueue_ago(home, 600, queue="heavy")
+        assert check(home, code=0) == []
+        enqueue_ago(home, 3600, queue="heavy")
+        (line,) = check(home)
+        assert re.match(r"queue heavy: 2 due, the first since \S+Z \((60m|1h)\); free \S+ of 1048576T on ", line)
+        set_queue(home, "heavy", free_path=os.path.join(home.path, "gone"))
+        assert check(home)[0].endswith("cannot read %s" % os.path.join(home.path, "gone"))
+
+
+def test_a_queue_that_no_worker_serves_is_told_of(home):
+    home.run("initdb")
+    for name in ("mail", "bulk"):
+        set_queue(home, name)
+    enqueue_ago(home, queue="mail")
+    enqueue_ago(home, queue="mail")
+    with worker_of(home, "bulk", "default"):
+        assert check(home) == ["queue mail: 2 due, no worker serves it"]
+    with worker_of(home, "!mail"):
+        assert kinds(home) == ["unserved"]
+    with worker_of(home, "!bulk"):
+        assert check(home, code=0) == []
+    assert "no worker is alive" in check(home)[0] and len(check(home)) == 1
+
+
+def test_a_check_asks_no_more_where_no_queue_was_ever_set(home):
+    with present_worker(home):
+        enqueue_ago(home)
+        assert not health.any_aside(home.queue.database)
