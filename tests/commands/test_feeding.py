@@ -16,7 +16,7 @@ from queuectl_lib.jobs.fields import FIELDS, JobMaker
 ITS_OWN = {"state", "attempts", "delay", "next_run_at", "created_at", "updated_at", "started_at", "finished_at"} | {
     *("exit_code", "last_error", "worker", "history", "reason", "depended_on", "schedule", "scheduled_at"),
 }
-NAMES = {"queue", "after", "after_any", "after_fail"}  # of what must be there, too
+NAMES = {"after", "after_any", "after_fail"}  # of what must be there, too
 GIVEN = {field.key for field in FIELDS if field.option is not None} - {"delay"} - NAMES
 RICH = {
     "id": "rich",
@@ -29,6 +29,7 @@ RICH = {
     "env": {"A": "\x1b", "B": "caf\u00e9"},
     "umask": "0077",
     "unique": "a key",
+    "queue": "mail",
     "tags": ["a:1", "b"],
 }
 
@@ -52,9 +53,9 @@ def fields(home, identifier):
 
 def test_every_stored_property_of_a_job_survives_the_way_from_list_to_enqueue(home, tmp_path):
     job = {key: value_of(key) for key in GIVEN}
-    home.run("enqueue", json.dumps(job))
+    home.run("enqueue", "--make-queues", json.dumps(job))
     other = Home(tmp_path / "other")
-    assert other.run("enqueue", "-", input=home.run("list", "--json").stdout).id == "rich"
+    assert other.run("enqueue", "--make-queues", "-", input=home.run("list", "--json").stdout).id == "rich"
     ours, theirs = fields(home, "rich"), fields(other, "rich")
     plain = fields(home, home.add("true"))
     assert set(ours) | {"delay", "history", "depended_on"} == GIVEN | ITS_OWN | NAMES

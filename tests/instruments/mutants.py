@@ -58,6 +58,71 @@ SIMULATION = "store/test_simulation.py::test_workers_that_die_between_any_two_ca
 
 MUTANTS = [
     Mutant(
+        "the limit of a queue is not counted",
+        27,
+        [
+            (
+                "queuectl_lib/store/eligible.py",
+                "    running = running_in(connection)\n",
+                "    running: Dict[int, int] = {}\n",
+            )
+        ],
+        "store/test_queues.py::test_never_more_run_than_the_limit_and_others_go_by",
+        "store/test_locking.py::test_eight_that_claim_never_exceed_a_lock_or_a_limit_and_leave_nothing",
+    ),
+    Mutant(
+        "a lock is not freed when its job ends",
+        27,
+        [("queuectl_lib/store/aftermath.py", "    give_up_lock,\n", "")],
+        "store/test_locking.py::test_however_it_ends_the_lock_is_free",
+        "run/test_queues_served.py::test_a_place_that_comes_free_is_not_left_beside_a_job_that_waits_for_it",
+    ),
+    Mutant(
+        "a job with a lock is claimed ahead",
+        27,
+        [
+            (
+                "queuectl_lib/store/claiming.py",
+                ' and (line.starts_now or row["lock_key"] is not None):',
+                " and line.starts_now:",
+            )
+        ],
+        "store/test_locking.py::test_a_locked_job_is_claimed_first_or_not_at_all",
+    ),
+    Mutant(
+        "the ring of a rate is one too long",
+        27,
+        [("queuectl_lib/store/rates.py", '% int(row["rate_count"])', '% (int(row["rate_count"]) + 1)')],
+        "store/test_rates.py::test_n_start_in_a_span_and_the_next_when_the_first_is_older_than_it",
+        "store/test_rates.py::test_there_is_no_seam_at_which_twice_as_many_start",
+    ),
+    Mutant(
+        "a clock that was put back keeps a rate shut until it has caught up",
+        21,
+        [("queuectl_lib/store/rates.py", "oldest > now + FUTURE_SECONDS:", "oldest > float('inf'):")],
+        "store/test_rates.py::test_a_clock_put_back_a_day_is_waited_for_once",
+    ),
+    Mutant(
+        "a paused queue is asked",
+        28,
+        [("queuectl_lib/store/eligible.py", "    if is_paused(row, now):", "    if False:")],
+        "store/test_queues.py::test_nothing_of_a_paused_queue_starts_what_runs_ends_and_retries_wait",
+        "run/test_queues_served.py::test_a_drain_ends_though_its_queue_is_paused_and_others_have_work",
+    ),
+    Mutant(
+        "a lock that comes free is given to the first queue only",
+        27,
+        [
+            (
+                "queuectl_lib/store/locking.py",
+                "            freed += connection.execute(UNPARK, (row[0],)).rowcount\n    return",
+                "            freed += connection.execute(UNPARK, (row[0],)).rowcount\n        break\n    return",
+            )
+        ],
+        "store/test_locking.py::test_the_best_of_each_queue_is_freed_for_that_of_one_may_not_start",
+        "store/test_locking.py::test_what_is_freed_in_a_paused_queue_is_parked_again_when_it_is_resumed",
+    ),
+    Mutant(
         "a held job is claimed",
         27,
         [("queuectl_lib/store/placing.py", "IS NOT NULL THEN 3", "IS NOT NULL THEN 0")],
