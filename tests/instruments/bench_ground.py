@@ -16,7 +16,7 @@ sys.path[:0] = [ROOT, os.path.join(ROOT, "tests")]
 from queuectl_lib import settings, times
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.run import wording
-from queuectl_lib.store import looking, roster
+from queuectl_lib.store import looking, queues, roster
 from storage import Queue
 
 # turns: repetitions; costly: of what takes seconds; jobs, crowd: drained by 2, and by 2 and
@@ -274,6 +274,46 @@ WAITING = (
     " updated_at) SELECT :name || printf('%%07d', i), 'true', 3, :priority, :run_at, :due, :lane, '/', 18, :t, :t"
     " FROM n"
 )
+
+
+# In front of all others, by their priority: held, parked for a lock, after a job that is held, and in a paused queue.
+ASIDE = (
+    NUMBERS
+    + " INSERT INTO jobs (id, command, max_retries, priority, next_run_at, lane, cwd, umask, created_at, updated_at,"
+    " held_at, lock_key, queue) SELECT :name || printf('%%07d', i), 'true', 3, 9, :t, :lane, '/', 18, :t, :t,"
+    " :held_at, :lock_key, :queue FROM n"
+)
+ASIDE_KINDS = {
+    "held": {"lane": 3, "held_at": True},
+    "parked": {"lane": 4, "lock_key": "taken"},
+    "after": {"lane": 2},
+    "paused": {"lane": 0, "queue": True},
+}
+EDGES = (
+    "INSERT INTO edges (child, parent, parent_id, wants, state)"
+    " SELECT seq, (SELECT seq FROM jobs WHERE id = 'held0000001'), 'held0000001', 1, 1 FROM jobs WHERE lane = 2"
+)
+
+
+def set_aside(home, count):
+    """Put so many jobs of each of ASIDE_KINDS in front of what is due; the lock is held by one that a worker runs."""
+    queues.change(home.queue.database, "paused", {})
+    queues.pause(home.queue.database, ["paused"], None, None, time.time())
+    holder = {"command": "true", "id": "holder", "lock": "taken", "priority": 99}
+    home.queue.enqueue(JobMaker(3, "/", 0o022, time.time()).row(holder))
+    known = settings.Settings(**settings.SETTING_DEFAULTS)
+    assert home.queue.exchange("other", [], 1, time.time(), known)[1][0].id == "holder"
+    now = times.utc_text(time.time())
+    with home.connect() as connection:
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("BEGIN")
+        paused = connection.execute("SELECT id FROM queues WHERE name = 'paused'").fetchone()[0]
+        for name, kind in ASIDE_KINDS.items():
+            values = dict({"name": name, "t": now, "held_at": None, "lock_key": None, "queue": 0}, **kind)
+            values.update(held_at=values["held_at"] and now, queue=values["queue"] and paused)
+            connection.execute(ASIDE % count, values)
+        connection.execute(EDGES)
+        connection.execute("COMMIT")
 
 
 def populate(home, pending, finished, future):

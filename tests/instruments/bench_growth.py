@@ -25,6 +25,7 @@ from bench_ground import (
     percentile,
     plain_row,
     populate,
+    set_aside,
     timed,
 )
 from bench_works import SLEEPERS, bare_loops_rate, children_of, name_of, proportional_memory, xargs_rate
@@ -72,21 +73,37 @@ def work_8(bench):
 
     The future jobs have a higher priority than what is due.
     """
-    claimers = [Claimer(home) for home in bench.databases()]
-    for claimer in claimers:
-        claimer.claim_and_finish()
-    small, large = columns([[claimer.claim_and_finish() for claimer in claimers] for _ in range(bench.scale.claims)])
-    for claimer in claimers:
-        claimer.close()
+    small, large = in_turns(bench, bench.databases())
     for place, what in enumerate(("claim", "finish")):
         few, many = ([pair[place] for pair in pairs] for pairs in (small, large))
         bench.grown(what, "ms", statistics.median(few), statistics.median(many))
+    ours, theirs = parts(bench, large), parts(bench, small)
+    rows = [at_most("8", "claim + finish, large queue", "ms", ours, theirs, 1.2, rows_text(bench) + ", beside 1,000")]
+    few, many = bench.home(), bench.home()
+    for home, count in ((few, SMALL // 10), (many, bench.scale.due)):
+        populate(home, SMALL + bench.scale.claims, 0, 0)
+        set_aside(home, count)
+    theirs, ours = (parts(bench, pairs) for pairs in in_turns(bench, (few, many)))
+    what = "{:,} each held, parked, after others, and in a paused queue, of higher priority; beside {:,}"
+    what = what.format(bench.scale.due, SMALL // 10)
+    return [*rows, at_most("8", "the same, much set aside in front", "ms", ours, theirs, 1.5, what)]
+
+
+def in_turns(bench, homes):
+    """Pairs of milliseconds, of a claim and of its result, alternately in each of *homes*; a list of each."""
+    claimers = [Claimer(home) for home in homes]
+    for claimer in claimers:
+        claimer.claim_and_finish()
+    found = columns([[claimer.claim_and_finish() for claimer in claimers] for _ in range(bench.scale.claims)])
+    for claimer in claimers:
+        claimer.close()
+    return found
+
+
+def parts(bench, pairs):
+    """The median of both together, in five parts of the run."""
     part = max(1, bench.scale.claims // 5)
-    ours, theirs = (
-        [statistics.median(map(sum, pairs[i : i + part])) for i in range(0, len(pairs), part)]
-        for pairs in (large, small)
-    )
-    return [at_most("8", "claim + finish, large queue", "ms", ours, theirs, 1.2, rows_text(bench) + ", beside 1,000")]
+    return [statistics.median(map(sum, pairs[i : i + part])) for i in range(0, len(pairs), part)]
 
 
 def work_9(bench):
