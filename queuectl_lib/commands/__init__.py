@@ -53,3 +53,11 @@ COMMANDS = {
     "cron": ("cron", "print crontab lines (on Windows schtasks commands) that keep workers running"),
     "doctor": ("doctor", "prove in a few seconds that this host can run the queue; exit 1 where it cannot"),
 }
+
+# Families of which the overview says a line, so that it stays on one screen; `FAMILY --help` has one for each.
+FAMILIES = {
+    "schedule": "jobs that are made again and again",
+    "queue": "classes of jobs, with limits, rates, windows and gates",
+    "lock": "jobs of which so many may run at a time",
+    "config": "settings",
+}

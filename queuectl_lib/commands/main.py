@@ -8,7 +8,7 @@ import sys
 
 import queuectl_lib
 from queuectl_lib import errors
-from queuectl_lib.commands import COMMANDS, frame, terminal
+from queuectl_lib.commands import COMMANDS, FAMILIES, frame, terminal
 from queuectl_lib.commands.frame import Call
 from queuectl_lib.errors import BadInput, QueueError
 from queuectl_lib.host import loading, system
@@ -60,6 +60,8 @@ def split_words(argv: List[str]) -> Tuple[Command, List[str], Optional[List[str]
 
 
 def print_overview(start: str = "") -> None:
+    """All commands, or those whose names begin with *start*."""
+    told: List[str] = []
     lines = [
         "usage: %s [--home DIR] COMMAND ..." % frame.PROGRAM,
         "",
@@ -67,8 +69,13 @@ def print_overview(start: str = "") -> None:
         "",
     ]
     for name, (_, text) in COMMANDS.items():
-        if name.startswith(start):
-            lines.append("  %-15s %s" % (name, text))
+        family = name.split()[0]
+        if start or family not in FAMILIES:
+            lines += ["  %-15s %s" % (name, text)] * name.startswith(start)
+        elif family not in told:
+            told.append(family)
+            members = ", ".join(one.split()[1] for one in COMMANDS if one.startswith(family + " "))
+            lines.append("  %-15s %s: %s" % (family + " ...", FAMILIES[family], members))
     lines += ["", "  --home DIR      where queue and settings are (default: beside %s)" % frame.PROGRAM]
     lines += ["  --version       print the version", "  --debug         show tracebacks"]
     terminal.print_text("\n".join(lines) + "\n")

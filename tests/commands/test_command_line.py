@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import itertools
 import os
+import re
 import shlex
 import shutil
 import sqlite3
@@ -301,7 +302,7 @@ def test_a_command_ends_at_once_when_all_is_said_unless_it_had_processes_of_its_
     assert (code == 3) == ("Traceback" in said), "--debug shows where it comes from"
 
 
-@pytest.mark.parametrize("group", ["dlq", "config", "worker"])
+@pytest.mark.parametrize("group", ["dlq", "worker", *queuectl_lib.commands.FAMILIES])
 def test_help_of_a_group_tells_of_its_commands(kept, group):
     shown = kept.run(group, "--help").stdout
     if group == "worker":  # which is a command of its own
@@ -311,11 +312,17 @@ def test_help_of_a_group_tells_of_its_commands(kept, group):
             assert name in shown
 
 
-def test_the_overview_names_every_command(kept):
+def test_the_overview_names_every_command_on_one_screen(kept):
     for words in (["--help"], ["-h"]):
         shown = kept.run(*words).stdout
         for name in queuectl_lib.commands.COMMANDS:
-            assert "  %s " % name in shown
+            family, _, member = name.partition(" ")
+            if family in queuectl_lib.commands.FAMILIES:
+                (line,) = [line for line in shown.splitlines() if line.startswith("  %s ..." % family)]
+                assert re.search(r"\b%s\b" % member, line.rpartition(":")[2])
+            else:
+                assert "  %s " % name in shown
+        assert shown.count("\n") <= 40
 
 
 def test_help_fits_a_narrow_terminal_and_a_pipe(kept):
