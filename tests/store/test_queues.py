@@ -119,7 +119,8 @@ def test_where_there_is_one_queue_nothing_else_is_asked(queue):
         connection.set_trace_callback(asked.append)
         lines, closed = eligible.look(connection, NOW, eligible.Asker(queue.database, asks=True))
         connection.set_trace_callback(None)
-    assert ([line.queue for line in lines], lines[0].room, closed, len(asked)) == ([0], None, (), 1)
+    assert ([line.queue for line in lines], lines[0].room, closed) == ([0], None, ())
+    assert len(asked) <= 1, "an SQLite before 3.14 tells nothing here"
 
 
 # ---------------------------------------------------------------- limits
