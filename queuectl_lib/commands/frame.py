@@ -41,6 +41,16 @@ class Command:
         self.judges = options.get("judges", False)
         self.as_owner = options.get("as_owner", True)
 
+    def parse(self, words: List[str]) -> argparse.Namespace:
+        """What *words* ask for; options may stand between several arguments. Raises BadInput."""
+        parser = self.parser()
+        options, left = parser.parse_known_args(words)
+        if left and not [word for word in left if word.startswith("-")]:
+            return self.parser().parse_intermixed_args(words)  # reads twice, and so only where it must
+        if left:
+            parser.error("unrecognized arguments: %s" % " ".join(left))
+        return options
+
     def parser(self) -> Parser:
         name = "%s %s" % (PROGRAM, self.name)
         # One for all: argparse formats each argument only to see that it can, and would ask how wide the terminal is.

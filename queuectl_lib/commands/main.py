@@ -116,7 +116,7 @@ def run(words: List[str]) -> int:
         chosen, options, behind = split_words(words)
         if behind is not None and chosen.name not in ("add", "enqueue", "edit", "schedule set"):
             options, behind = options + ["--"] + behind, None
-        call = Call(chosen.parser().parse_args(options), behind)
+        call = Call(chosen.parse(options), behind)
         call.enter(chosen)
         code = chosen.run(call)
     except SystemExit:  # after --help or --version

@@ -43,6 +43,15 @@ def test_set_takes_the_options_of_add_and_the_directory_and_umask_of_its_call(ca
     assert identifier == "s@%sZ" % made["scheduled_at"][:19].replace("-", "").replace(":", "")
 
 
+@pytest.mark.parametrize("place", [1, 2, 3])
+def test_options_may_stand_between_the_words(call, place):
+    words = ["s", "every 1h", "exit 3"]
+    call("schedule", "set", *words[:place], "--priority", "4", *words[place:])
+    shown = json.loads(call("schedule", "list", "--json").stdout)[0]
+    assert (shown["name"], shown["when"], shown["job"]["command"]) == ("s", "every 1h", "exit 3")
+    assert shown["job"]["priority"] == 4
+
+
 def test_quiet_says_nothing_and_json_shows_what_was_set(call):
     done = call("schedule", "set", "s", "@daily", "true", "--quiet")
     assert done.stdout == done.stderr == ""
