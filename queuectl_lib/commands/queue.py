@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from queuectl_lib import errors, times, values
+from queuectl_lib import contexts, errors, times, values
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.errors import BadInput
 from queuectl_lib.host import files
-from queuectl_lib.jobs import checks, gates, windows
+from queuectl_lib.jobs import checks, fields, gates, windows
 from queuectl_lib.store import eligible, queues
 
 TYPE_CHECKING = False
@@ -84,7 +84,7 @@ def queue_list(call: Call) -> int:
     rows = []
     for row in found:
         due = "%d" % row["due"] if row["due"] <= queues.COUNTED else "over %d" % queues.COUNTED
-        running = "%d" % row["running"] if row["limit"] is None else "%d of %d" % (row["running"], row["limit"])
+        running = "%d" % row["running"] if row["limit"] is None else "%d of %s" % (row["running"], row["limit"])
         rows.append([row["name"], due, running, state_of(row, call.now), said_of(row)])
     terminal.print_table(("QUEUE", "DUE", "RUNNING", "STATE", "SET"), rows)
     return 0
@@ -103,11 +103,11 @@ def said_of(row: Fields) -> str:
     """What is set of a queue, in short."""
     said = [] if row["rate"] is None else ["rate %s" % row["rate"]]
     said += row["windows"]
-    said += [] if row["max_load"] is None else ["load below %s" % values.number_text(row["max_load"])]
-    said += [] if row["min_memory"] is None else ["memory %s" % values.size_text(row["min_memory"])]
+    said += [] if row["max_load"] is None else ["load below %s" % fields.shown(values.number_text, row["max_load"])]
+    said += [] if row["min_memory"] is None else ["memory %s" % fields.shown(values.size_text, row["min_memory"])]
     if row["min_free"] is not None:
-        path = ":" + row["min_free_path"] if row["min_free_path"] else ""
-        said.append("free %s%s" % (values.size_text(row["min_free"]), path))
+        path = ":%s" % row["min_free_path"] if row["min_free_path"] else ""
+        said.append("free %s%s" % (fields.shown(values.size_text, row["min_free"]), path))
     return ", ".join(said) or "-"
 
 
@@ -124,7 +124,8 @@ def queue_show(call: Call) -> int:
         text = "-" if text is None or text == "" else "yes" if text is True else "no" if text is False else str(text)
         terminal.print_text("%-14s%s\n" % (key, errors.printable(text)))
     if row["windows"]:
-        terminal.print_text("%-14s%s\n" % ("window", windows.parse(row["windows"]).words(call.now)))
+        with contexts.suppress(BadInput):  # somebody has changed it, and what stands there is shown above
+            terminal.print_text("%-14s%s\n" % ("window", windows.parse(row["windows"]).words(call.now)))
     return 0
 
 

@@ -7,7 +7,7 @@ import time
 import pytest
 from helpers.home import PATIENT, Home, let_go
 from helpers.marks import posix_only
-from helpers.queue import claim, claim_one, rows, settle
+from helpers.queue import claim, claim_one, raw_file, rows, settle
 
 from queuectl_lib import times
 from queuectl_lib.store import queues
@@ -345,3 +345,28 @@ def test_list_feeds_another_home_with_queues_locks_tags_and_holds(home, tmp_path
     assert other.run("enqueue", "--make-queues", "-", input=text).stdout.split() == ["a", "b", "c"]
     found = [(job["queue"], job["lock"], job["tags"], job["hold"]) for job in other.run("list", "--json").json]
     assert found == [("mail", "db", ["x"], True), ("mail", "db", [], False), ("default", "db", [], False)]
+
+
+HELD_TO_NOTHING = [
+    ("running_most", "many"),
+    ("rate_count", "x"),
+    ("windows", "whenever"),
+    ("load_most", "low"),
+    ("memory_least", "some"),
+    ("free_least", "some"),
+]
+
+
+@pytest.mark.parametrize("column, value", HELD_TO_NOTHING, ids=[column for column, _ in HELD_TO_NOTHING])
+def test_what_somebody_has_written_into_a_queue_is_shown(home, column, value):
+    home.run("queue", "set", "mail", "--limit", "2")
+    with raw_file(home.db) as connection:
+        connection.execute("UPDATE queues SET %s = ?, free_path = 'x' WHERE name = 'mail'" % column, (value,))
+        connection.commit()
+    home.add("true", "--queue", "mail")
+    for words in (["queue", "list"], ["queue", "show", "mail"]):
+        assert value in home.run(*words).stdout
+    home.run("list")
+    home.run("status")
+    home.run("check", "--min-free", "0")
+    assert home.run("queue", "list", "--json").json[1]["name"] == "mail"
