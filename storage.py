@@ -141,17 +141,21 @@ class Queue:
         A power cut in between takes the claims back, so what has begun runs again from its
         beginning, as does whatever had ended and was not recorded, and this costs no attempt.
         """
-        from queuectl_lib.store import claiming, eligible, ending, settling  # no enqueue needs them; a worker has them
+        from queuectl_lib.store import claiming, ending, looking, serving  # no enqueue needs them; a worker has them
 
         is_later = not outcomes and system.SYNCS_LOG_ALONE
         began = time.monotonic()
         with self.database.writing(synced=settings.durability == "full" and not is_later) as connection:
             refused = [o for o in outcomes if not ending.settle(connection, o, settings)]
-            is_unsettled = settling.settle_some(connection, now)
+            is_unsettled = connection.execute(looking.ANY_UNSETTLED).fetchone() is not None
+            if is_unsettled:
+                from queuectl_lib.store import edges  # which few homes need
+
+                is_unsettled = edges.settle_some(connection, now)
             claims: List[Claim] = []
             more = False
             if want:
-                asker = eligible.Asker(self.database, asks=False, waited=time.monotonic() - began)
+                asker = serving.Asker(self.database, asks=False, waited=time.monotonic() - began)
 
                 def bury(unreadable: Outcome) -> None:
                     ending.settle(connection, unreadable, settings)
@@ -208,7 +212,7 @@ class Queue:
         Returns (id, token) per job: the token of the running attempt, None if none ran.
         Raises QueueError when one does not exist or is finished.
         """
-        from queuectl_lib.store import cancelling, finding, settling  # which no worker needs
+        from queuectl_lib.store import cancelling, edges, finding  # which no worker needs
 
         with finding.no_job_without_database(ids), self.database.writing() as connection:
             heads = [finding.head(connection, identifier) for identifier in ids]
@@ -218,8 +222,8 @@ class Queue:
             for head in heads:
                 cancelling.cancel_one(connection, head["seq"], head["state"], times.utc_text(now))
             cancelling.free_locks(connection, {head["lock_key"] for head in heads})
-            is_unsettled = settling.settle_some(connection, now)
-        settling.settle_rest(self.database, is_unsettled, now)
+            is_unsettled = edges.settle_some(connection, now)
+        edges.settle_rest(self.database, is_unsettled, now)
         bell.ring(self.folder.bell)  # for what comes after them
         return [(identifier, head["token"]) for identifier, head in zip(ids, heads)]
 
@@ -230,7 +234,7 @@ class Queue:
         Raises QueueError when one does not exist, is in another state, has a key that a waiting or running job
         holds, or comes after one that has not ended as it wants.
         """
-        from queuectl_lib.store import finding, requeuing, settling  # which no worker needs
+        from queuectl_lib.store import edges, finding, requeuing  # which no worker needs
 
         kept: List[Tuple[str, str]] = []
         with finding.no_job_without_database(ids), self.database.writing() as connection:
@@ -244,7 +248,7 @@ class Queue:
                 holder = requeuing.requeue_one(connection, head, now)
                 if holder is not None:
                     raise finding.key_is_held(head["id"], holder, holder in ids)
-            is_unsettled = settling.settle_some(connection, now, kept=kept)
+            is_unsettled = edges.settle_some(connection, now, kept=kept)
         bell.ring(self.folder.bell)
-        settling.settle_rest(self.database, is_unsettled, now, kept)
+        edges.settle_rest(self.database, is_unsettled, now, kept)
         return kept

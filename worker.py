@@ -30,8 +30,8 @@ What the two stand on, each a room of queuectl_lib/run:
     interruption a stop that reached everything  glance, quiet what the database and the files said last
     attempt      one run of one command          spare_files   files used again
 
-Both processes outlive the files that they were loaded from: all of ours that they will ever
-need is loaded here, and by the supervisor in boot, before they begin.
+Both outlive the files that they were loaded from: all of ours that they need is loaded here, and by
+the supervisor in boot, before they begin, but for host/loading.LATE: from those same files, or not at all.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ from queuectl_lib.run.quiet import Quiet
 from queuectl_lib.run.slots import Slots
 from queuectl_lib.run.spare_files import SpareFiles
 from queuectl_lib.settings import ConfigFile
-from queuectl_lib.store import claiming, ending, folder, opening, outlook, presence, steps, stops  # noqa: F401
+from queuectl_lib.store import claiming, ending, folder, opening, outlook, presence, stops  # noqa: F401
 from storage import Queue
 
 TYPE_CHECKING = False
@@ -328,7 +328,7 @@ def work(
             worker.leave()
         else:
             worker.run()
-    except (QueueError, OSError, MemoryError) as error:
+    except (QueueError, OSError, MemoryError, ImportError) as error:
         log.say(name, "worker cannot go on: %s" % (str(error) or "no memory"))
         sys.exit(HostError.exit_code)
 

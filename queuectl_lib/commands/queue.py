@@ -7,7 +7,7 @@ from queuectl_lib.commands import frame, terminal
 from queuectl_lib.errors import BadInput
 from queuectl_lib.host import files
 from queuectl_lib.jobs import checks, fields, gates, windows
-from queuectl_lib.store import eligible, queues
+from queuectl_lib.store import queues, serving
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def state_of(row: Fields, now: float) -> str:
         return "paused for %s" % times.age_text(times.seconds_or(row["paused_until"], now) - now)
     if row["paused"]:
         return "paused since %s" % times.age_text(now - times.seconds_or(row["paused_at"], now))
-    return str(row["closed"]) if row["state"] == eligible.SHUT else str(row["state"])
+    return str(row["closed"]) if row["state"] == serving.SHUT else str(row["state"])
 
 
 def said_of(row: Fields) -> str:

@@ -87,7 +87,7 @@ def worker_start(call: Call) -> int:
 
 
 def served_queues(queue: Queue, these: Optional[str], others: Optional[str]) -> List[str]:
-    """What `--queue A,B` or `--not-queue A,B` asks for, as store/eligible.is_served reads it. Raises BadInput."""
+    """What `--queue A,B` or `--not-queue A,B` asks for, as store/serving.is_served reads it. Raises BadInput."""
     if these is not None and others is not None:
         raise BadInput("--queue and --not-queue contradict each other: give one of them")
     text = these if these is not None else others

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from queuectl_lib import times
-from queuectl_lib.store import eligible, roster, stuck
+from queuectl_lib.store import roster, serving, stuck
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ def of_a_gate(queue: Fields, now: float, waiting: float) -> Iterator[Told]:
 
 def of_nobody(queue: Fields, members: List[Fields]) -> Iterator[Told]:
     """A queue that none of those who work serves. (That nobody works at all is told apart.)"""
-    serving = [one for one in members if eligible.is_served(one.get("queues", ()), queue["queue"])]
-    if members and not serving:
+    who = [one for one in members if serving.is_served(one.get("queues", ()), queue["queue"])]
+    if members and not who:
         text = "queue %s: %s due, no worker serves it"
         yield "unserved", text % named(queue), {"queue": queue["queue"], "due": min(queue["due"], stuck.MANY)}
 

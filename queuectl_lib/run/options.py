@@ -34,7 +34,7 @@ class Options:
         self.max_seconds = max_seconds
         self.processes = processes
         self.slots = slots
-        self.served = served  # queues (store/eligible.is_served)
+        self.served = served  # queues (store/serving.is_served)
 
     def told(self) -> Fields:
         """What others are to know of it: whether its time is limited, and which queues it serves."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from queuectl_lib.jobs import states
-from queuectl_lib.store import locking, settling
+from queuectl_lib.store import settling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ def number_death(connection: sqlite3.Connection, claim: Claim, state: str, end: 
 def give_up_lock(connection: sqlite3.Connection, claim: Claim, state: str, end: str) -> None:
     """Whatever becomes of the job: it runs no more, so another with its lock may."""
     if claim.lock_key is not None:
+        from queuectl_lib.store import locking  # which few homes need
+
         locking.free_lock(connection, claim.lock_key)
 
 

@@ -6,7 +6,7 @@ import sqlite3
 
 from queuectl_lib import times
 from queuectl_lib.host import bell
-from queuectl_lib.store import changing, locking, opening, selecting, settling
+from queuectl_lib.store import changing, edges, locking, opening, selecting, settling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Cancelling(changing.Verb):
     def finish(self, connection: sqlite3.Connection) -> None:
         free_locks(connection, self.keys)
         self.keys.clear()
-        self.is_unsettled = settling.settle_some(connection, self.now)
+        self.is_unsettled = edges.settle_some(connection, self.now)
 
 
 def cancel_all(database: Database, selection: Selection, verb: Cancelling, tell: Callable[[], object]) -> None:
@@ -82,5 +82,5 @@ def cancel_all(database: Database, selection: Selection, verb: Cancelling, tell:
         changing.change(database, found, verb, tell)
         if selection.last is not None or selection.ids is not None:
             break
-    settling.settle_rest(database, verb.is_unsettled, verb.now)
+    edges.settle_rest(database, verb.is_unsettled, verb.now)
     bell.ring(database.folder.bell)  # for what comes after them

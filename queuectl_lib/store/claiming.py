@@ -13,15 +13,16 @@ import time
 from queuectl_lib import times
 from queuectl_lib.jobs import attempts, states
 from queuectl_lib.jobs.attempts import Claim, Outcome
-from queuectl_lib.store import eligible, locking, looking, opening
+from queuectl_lib.store import looking, open_queues, opening
 from queuectl_lib.store.due_jobs import DueJobs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, List, Optional, Tuple
 
+    from queuectl_lib.store import locking
     from queuectl_lib.store.database import Database
-    from queuectl_lib.store.eligible import Asker, Line
+    from queuectl_lib.store.serving import Asker, Line
     from queuectl_lib.values import Fields
 
 # Each index is named: after an ANALYZE, SQLite up to 3.25 would rather read or sort the whole table.
@@ -47,7 +48,7 @@ def claim_due(
     now_text = times.utc_text(now)
     promote(connection, now_text)
     begin = now + asker.waited  # so old is the caller's look at the clock
-    lines, _ = eligible.look(connection, begin, asker)
+    lines, _ = open_queues.look(connection, begin, asker)
     due = DueJobs(connection, lines, want)
     if due.best() is None and connection.execute(PROMOTE_NO_TIMES).rowcount > 0:
         due = DueJobs(connection, lines, want)
@@ -81,7 +82,7 @@ class Claiming:
         self.begin = now  # of what is claimed
         self.now_text = times.utc_text(now)
         self.settle = settle
-        self.locks = locking.Taken(connection)
+        self.locks: Optional[locking.Taken] = None  # no job that was met has one
         self.claims: List[Claim] = []
         self.refusal: Optional[sqlite3.IntegrityError] = None
 
@@ -114,15 +115,26 @@ class Claiming:
             set_aside(self.connection, self.worker, row, why, self.now_text, self.settle)
             self.due.drop(line)
             return True
-        if key is not None and self.locks.is_taken(key):
-            locking.park(self.connection, row["seq"])
+        if key is not None and self.is_parked(row["seq"], key):
             self.due.drop(line)
             return False
         self.claims.append(claim_one(self.connection, self.worker, dict(row), self.now_text))
         if line.row is not None:
+            from queuectl_lib.store import eligible  # which few homes need
+
             eligible.note_start(self.connection, line.row, self.begin)
         self.due.take(line)
         return True
+
+    def is_parked(self, seq: int, key: object) -> bool:
+        """True where the lock of a job is taken: it is put aside."""
+        from queuectl_lib.store import locking  # the same
+
+        self.locks = self.locks or locking.Taken(self.connection)
+        is_taken = self.locks.is_taken(key)
+        if is_taken:
+            locking.park(self.connection, seq)
+        return is_taken
 
 
 CROWD = 1000  # how many are promoted in one transaction: while it lasts, claims of others wait

@@ -1,4 +1,4 @@
-"""Jobs after jobs: edges put in and taken out, and what people ask of them. What an end does to them: store/settling.
+"""Jobs after jobs: edges put in and taken out, and what people ask of them. What an end does to them: store/edges.
 
 A parent exists, or stands earlier in the same input: within a transaction seq only grows, so parent.seq < child.seq
 is the whole rule, and no circle can be written.
@@ -11,7 +11,7 @@ import sqlite3
 from queuectl_lib import contexts, errors
 from queuectl_lib.errors import BadInput, NoDatabase, QueueError
 from queuectl_lib.jobs import after
-from queuectl_lib.store import opening, placing, settling
+from queuectl_lib.store import edges, opening, placing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,18 +38,18 @@ class Adding:
         self.asked: object = None
         self.parents: List[sqlite3.Row] = []
 
-    def insert(self, seq: int, place: str, edges: Sequence[Tuple[str, int]]) -> Optional[str]:
+    def insert(self, seq: int, place: str, wanted: Sequence[Tuple[str, int]]) -> Optional[str]:
         """Put in the edges of the new job *seq*; in words why it is cancelled at once, where it is.
 
         Raises QueueError for a parent that does not exist, BadInput for one that is no earlier one.
         """
-        if edges != self.asked:
-            self.parents = [self.parent(place, parent, wants) for parent, wants in edges]
-            self.asked = edges
+        if wanted != self.asked:
+            self.parents = [self.parent(place, parent, wants) for parent, wants in wanted]
+            self.asked = wanted
         rows = []
         is_open = False
         why = None
-        for parent, (identifier, wants) in zip(self.parents, edges):
+        for parent, (identifier, wants) in zip(self.parents, wanted):
             if parent["seq"] >= seq:
                 raise self.too_late(place, identifier, wants)
             state = after.edge_state(wants, parent["state"])
@@ -96,7 +96,7 @@ def allow_return(connection: sqlite3.Connection, head: sqlite3.Row) -> None:
         state = edge["state"] or after.DELETED
         if after.edge_state(edge["wants"], state) == after.BROKEN:
             raise waits_for(opening.as_text(head["id"]), opening.as_text(edge["parent_id"]), state)
-        connection.execute(settling.SET_EDGE, (after.edge_state(edge["wants"], state), edge["rowid"]))
+        connection.execute(edges.SET_EDGE, (after.edge_state(edge["wants"], state), edge["rowid"]))
 
 
 def waits_for(identifier: str, parent: str, state: str) -> QueueError:

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
-    from queuectl_lib.store.eligible import Line
+    from queuectl_lib.store.serving import Line
 
 # Each index is named: after an ANALYZE, SQLite up to 3.25 would rather read or sort the whole table.
 FIND_DUE = (

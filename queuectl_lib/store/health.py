@@ -9,7 +9,7 @@ import time
 
 from queuectl_lib import contexts, times
 from queuectl_lib.errors import NoDatabase
-from queuectl_lib.store import eligible, looking, opening
+from queuectl_lib.store import looking, open_queues, opening, serving
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ def due_work(database: Database, now: float, before: float) -> Tuple[int, int, O
     try:
         with database.reading() as connection:
             connection.text_factory = opening.text_or_bytes
-            lines, closed = eligible.look(connection, now, eligible.Asker(database, asks=True))
-            queues = [line.queue for line in lines] + [one.queue for one in closed if one.kind == eligible.FULL]
-            shut = [one.queue for one in closed if one.kind != eligible.FULL]
+            lines, closed = open_queues.look(connection, now, serving.Asker(database, asks=True))
+            queues = [line.queue for line in lines] + [one.queue for one in closed if one.kind == serving.FULL]
+            shut = [one.queue for one in closed if one.kind != serving.FULL]
             due = sum(len(connection.execute(SOME_DUE, (queue, MANY_DUE + 1)).fetchall()) for queue in queues)
             fallen_due = SOME_FALLEN_DUE % but_not(shut)
             due += len(connection.execute(fallen_due, (times.utc_text(now), *shut, MANY_DUE + 1)).fetchall())

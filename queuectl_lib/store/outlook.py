@@ -7,14 +7,14 @@ import sqlite3
 from queuectl_lib import times
 from queuectl_lib.errors import HostError, NoDatabase
 from queuectl_lib.jobs import states
-from queuectl_lib.store import eligible, looking, opening
+from queuectl_lib.store import looking, open_queues, opening, serving
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List, Optional, Sequence, Tuple
 
     from queuectl_lib.store.database import Database
-    from queuectl_lib.store.eligible import Asker
+    from queuectl_lib.store.serving import Asker
     from queuectl_lib.values import Fields
 
 ANY_DUE = "SELECT 1 FROM jobs INDEXED BY jobs_due WHERE queue = ? AND lane = 0 LIMIT 1"
@@ -24,7 +24,7 @@ NEXT_DUE = "SELECT next_run_at FROM jobs INDEXED BY jobs_later WHERE lane = 1 OR
 def under_way(database: Database, now: float) -> Tuple[List[Fields], Optional[float]]:
     """What a worker asks again and again: every job under way, and when the next one may be started."""
     with database.reading() as connection:
-        return looking.all_processing(connection), next_due(connection, now, eligible.Asker(database, asks=True))
+        return looking.all_processing(connection), next_due(connection, now, serving.Asker(database, asks=True))
 
 
 def next_due(connection: sqlite3.Connection, now: float, asker: Asker) -> Optional[float]:
@@ -34,7 +34,7 @@ def next_due(connection: sqlite3.Connection, now: float, asker: Asker) -> Option
     """
     if connection.execute(looking.ANY_UNSETTLED).fetchone():
         return now
-    lines, closed = eligible.look(connection, now, asker)
+    lines, closed = open_queues.look(connection, now, asker)
     if [line for line in lines if has_due(connection, line.queue)]:
         return now
     moments = [one.again for one in closed if one.again is not None and has_due(connection, one.queue)]
@@ -77,8 +77,8 @@ def goes_on(connection: sqlite3.Connection, database: Database) -> bool:
     kept = looking.kept_counts(connection)
     if states.nothing_left(kept):
         return False
-    queues = opening.rows(connection, eligible.QUEUES)
-    rows = [row for row in queues if eligible.is_served(database.served, row["name"])]
+    queues = opening.rows(connection, serving.QUEUES)
+    rows = [row for row in queues if serving.is_served(database.served, row["name"])]
     if kept["processing"]:
         running = {row["queue"] for row in opening.rows(connection, RUNNING_IN)}
         if running & {row["id"] for row in rows} or not database.served:
@@ -90,7 +90,7 @@ def goes_on_waiting(connection: sqlite3.Connection, rows: Sequence[sqlite3.Row])
     """True where a job waits, in one of the queues in *rows*, for what comes by itself."""
     if connection.execute(looking.ANY_UNSETTLED).fetchone():
         return True
-    queues = [row["id"] for row in rows if row["paused_at"] is None or eligible.paused_until(row) is not None]
+    queues = [row["id"] for row in rows if row["paused_at"] is None or serving.paused_until(row) is not None]
     if [queue for queue in queues if has_due(connection, queue)]:
         return True
     places = ", ".join("?" * len(queues))

@@ -9,7 +9,7 @@ import time
 from queuectl_lib import contexts, times
 from queuectl_lib.errors import NoDatabase, QueueError
 from queuectl_lib.host import interrupts
-from queuectl_lib.store import changing, finding, opening, selecting, settling
+from queuectl_lib.store import changing, edges, finding, opening, selecting, settling
 from queuectl_lib.store.selecting import Selection
 
 TYPE_CHECKING = False
@@ -57,7 +57,7 @@ def delete_ids(database: Database, ids: Sequence[str], verb: Deleting, now: floa
             if head["state"] not in verb.states:
                 text = "job %s is %s, not %s: nothing was deleted"
                 raise QueueError(text % (head["id"], head["state"], " or ".join(verb.states)))
-        settling.settle_some(connection, now)
+        edges.settle_some(connection, now)
         for head in heads:
             if not verb.one(connection, head["seq"]):
                 raise QueueError("job %s has only just ended: nothing was deleted, try again" % head["id"])

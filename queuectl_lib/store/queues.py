@@ -9,7 +9,7 @@ from queuectl_lib import contexts, errors, times
 from queuectl_lib.errors import BadInput, NoDatabase, QueueError
 from queuectl_lib.host import bell
 from queuectl_lib.jobs import states, windows
-from queuectl_lib.store import eligible, opening, rates
+from queuectl_lib.store import eligible, opening, rates, serving
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def numbers_of(connection: sqlite3.Connection, names: Sequence[str]) -> List[int
 
 # ---------------------------------------------------------------- shown
 
-ROWS = eligible.QUEUES.replace(" FROM ", ", note FROM ") + " ORDER BY id"
+ROWS = serving.QUEUES.replace(" FROM ", ", note FROM ") + " ORDER BY id"
 COUNTED = 10000  # so many due jobs are counted: of a million nobody wants to wait for the number
 SOME_DUE = "SELECT 1 FROM jobs INDEXED BY jobs_due WHERE queue = ? AND lane = 0 LIMIT ?"
 OPEN = "open"
@@ -193,7 +193,7 @@ def shown(database: Database, now: float) -> List[Fields]:
     """Each queue as it is shown: what is set of it, how many are due and run, and why nothing can start now."""
     found: List[Fields] = []
     with database.reading() as connection:
-        asker = eligible.Asker(database, asks=True)
+        asker = serving.Asker(database, asks=True)
         running = eligible.running_in(connection)
         for row in opening.rows(connection, ROWS):
             closed = eligible.closed_by(connection, row, running.get(row["id"], 0), now, asker)

@@ -7,7 +7,7 @@ import sqlite3
 from queuectl_lib import times
 from queuectl_lib.errors import QueueError
 from queuectl_lib.host import bell
-from queuectl_lib.store import changing, dependencies, finding, opening, placing, settling
+from queuectl_lib.store import changing, dependencies, edges, finding, opening, placing, settling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,11 +70,11 @@ class Requeuing(changing.Verb):
         return holder is None
 
     def finish(self, connection: sqlite3.Connection) -> None:
-        self.is_unsettled = settling.settle_some(connection, self.now, kept=self.kept)
+        self.is_unsettled = edges.settle_some(connection, self.now, kept=self.kept)
 
 
 def requeue_all(database: Database, found: Iterator[Found], verb: Requeuing, tell: Callable[[], object]) -> None:
     """Move the jobs *found* back, and what was cancelled because of them; changing.change tells more."""
     changing.change(database, found, verb, tell)
     bell.ring(database.folder.bell)
-    settling.settle_rest(database, verb.is_unsettled, verb.now, verb.kept)
+    edges.settle_rest(database, verb.is_unsettled, verb.now, verb.kept)

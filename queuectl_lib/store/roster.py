@@ -123,7 +123,7 @@ def is_served(folder: Folder, wanted: Sequence[str] = ()) -> bool:
 
 
 def serves_at_least(served: Sequence[str], wanted: Sequence[str]) -> bool:
-    """True where who serves the queues *served* (store/eligible.is_served) serves all that are *wanted*."""
+    """True where who serves the queues *served* (store/serving.is_served) serves all that are *wanted*."""
     if not served or not wanted:
         return not served
     if served[0].startswith("!"):

@@ -48,7 +48,7 @@ def migrate(connection: sqlite3.Connection, path: str, busy_seconds: float) -> N
         if 0 < version < FORMAT:
             back_up(path, version, busy_seconds)
         theirs = made_by_others(connection) if 0 < version < steps.JOBS_ANEW else []
-        for statements in steps.MIGRATIONS[version:]:
+        for statements in steps.MIGRATIONS[version:FORMAT]:  # no more, where its file is a newer one by now
             for statement in statements:
                 connection.execute(fitting(statement))
         for statement in theirs:

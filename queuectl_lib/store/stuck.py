@@ -6,14 +6,14 @@ import sqlite3
 
 from queuectl_lib import contexts, times
 from queuectl_lib.errors import NoDatabase
-from queuectl_lib.store import eligible, opening, outlook, waiting
+from queuectl_lib.store import eligible, open_queues, opening, outlook, serving, waiting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, List, Optional
 
     from queuectl_lib.store.database import Database
-    from queuectl_lib.store.eligible import Asker
+    from queuectl_lib.store.serving import Asker
     from queuectl_lib.values import Fields
 
 MANY = 10000  # jobs are counted so far: of a million nobody wants to wait for the number
@@ -37,7 +37,7 @@ class Standstill:
     def __init__(
         self, database: Database, now: float, parked_before: float, held_before: float, paused_before: float
     ) -> None:
-        asker = eligible.Asker(database, asks=True)
+        asker = serving.Asker(database, asks=True)
         asker.wanted = ()  # for all queues, whoever serves them
         self.parked: Optional[Fields] = None
         self.held: List[Fields] = []
@@ -68,7 +68,7 @@ def held(connection: sqlite3.Connection, before: float) -> List[Fields]:
 
 def paused(connection: sqlite3.Connection, now: float, before: float) -> List[Fields]:
     """The queues that are paused since before *before*, and how many jobs wait in each."""
-    rows = opening.rows(connection, eligible.QUEUES.replace(" FROM ", ", note FROM "))
+    rows = opening.rows(connection, serving.QUEUES.replace(" FROM ", ", note FROM "))
     rows = [row for row in rows if eligible.is_paused(row, now)]
     rows = [row for row in rows if times.seconds_or(row["paused_at"], now) < before]
     facts = ({"queue": row["name"], "since": row["paused_at"], "note": row["note"] or ""} for row in rows)
@@ -78,9 +78,9 @@ def paused(connection: sqlite3.Connection, now: float, before: float) -> List[Fi
 
 def due_queues(connection: sqlite3.Connection, now: float, asker: Asker) -> List[Fields]:
     """Each queue that no person has paused, with jobs that are due: how many, since when, and why it is closed."""
-    lines, closed = eligible.look(connection, now, asker)
-    why = {one.queue: one.short for one in closed if one.kind == eligible.SHUT}
-    left_out = {one.queue for one in closed if one.kind == eligible.PAUSED}
+    lines, closed = open_queues.look(connection, now, asker)
+    why = {one.queue: one.short for one in closed if one.kind == serving.SHUT}
+    left_out = {one.queue for one in closed if one.kind == serving.PAUSED}
     found: List[Fields] = []
     for row in opening.rows(connection, "SELECT id, name FROM queues ORDER BY id"):
         if row["id"] not in left_out and outlook.has_due(connection, row["id"]):

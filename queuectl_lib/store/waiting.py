@@ -46,9 +46,9 @@ def reasons(database: Database, jobs: Sequence[Fields], now: float) -> Reasons:
     found = Reasons()
     with contexts.suppress(NoDatabase), database.reading() as connection:
         if connection.execute(ANY_SET).fetchone():
-            from queuectl_lib.store import eligible  # where nothing is set, no queue is closed
+            from queuectl_lib.store import open_queues, serving  # where nothing is set, no queue is closed
 
-            _, closed = eligible.look(connection, now, eligible.Asker(database, asks=True))
+            _, closed = open_queues.look(connection, now, serving.Asker(database, asks=True))
             found.closed = {one.name: one for one in closed}
         if [job for job in jobs if job["lock"] is not None]:
             found.holders = taken(connection)
@@ -103,11 +103,11 @@ def waiting_in(connection: sqlite3.Connection, queue: int) -> int:
 
 def for_a_person(database: Database, own: int, now: float) -> Optional[Fields]:
     """What waits for a person, by numbers, where nothing goes on but *own* jobs that run; None where something does."""
-    from queuectl_lib.store import eligible, looking, outlook  # which no list needs
+    from queuectl_lib.store import looking, outlook, serving  # which no list needs
 
     with contexts.suppress(NoDatabase), database.reading() as connection:
         connection.execute("BEGIN")  # all that is asked is of one moment
-        rows = opening.rows(connection, eligible.QUEUES)
+        rows = opening.rows(connection, serving.QUEUES)
         if looking.kept_counts(connection)["processing"] > own or outlook.goes_on_waiting(connection, rows):
             return None
         return numbers_of(connection, now)

@@ -58,6 +58,12 @@ SIMULATION = "store/test_simulation.py::test_workers_that_die_between_any_two_ca
 
 MUTANTS = [
     Mutant(
+        "a worker takes what it needs late from whatever files are there then",
+        3,
+        [("queuectl_lib/host/loading.py", "if name in cls.noted and", "if False and")],
+        "promises/test_replacing.py::test_a_worker_that_needs_more_of_its_files_takes_none_of_another_build",
+    ),
+    Mutant(
         "the limit of a queue is not counted",
         27,
         [
@@ -348,8 +354,8 @@ MUTANTS = [
             ),
             (
                 "storage.py",
-                "import claiming, eligible, ending, settling  # no enqueue needs them; a worker has them\n",
-                "import claiming, due_jobs, eligible, ending, settling\n\n"
+                "import claiming, ending, looking, serving  # no enqueue needs them; a worker has them\n",
+                "import claiming, due_jobs, ending, looking, serving\n\n"
                 "        with self.database.reading() as connection:\n"
                 "            claiming.EARLY[:] = connection.execute(due_jobs.FIND_DUE, (0, want + 1)).fetchall()\n",
             ),
@@ -1037,7 +1043,7 @@ MUTANTS = [
         29,
         [
             (
-                "queuectl_lib/store/settling.py",
+                "queuectl_lib/store/edges.py",
                 'SOME_BROKEN = "SELECT rowid, child, wants FROM edges WHERE parent = ? AND state = 2 LIMIT ?"',
                 'SOME_BROKEN = "SELECT rowid, child, wants FROM edges WHERE parent = ? AND state <> 1 LIMIT ?"',
             )
@@ -1049,8 +1055,8 @@ MUTANTS = [
         29,
         [
             (
-                "queuectl_lib/store/settling.py",
-                '            do_each(connection, HAS_ENDED, [(edge["child"],) for edge in some])\n',
+                "queuectl_lib/store/edges.py",
+                '            do_each(connection, settling.HAS_ENDED, [(edge["child"],) for edge in some])\n',
                 "",
             )
         ],
@@ -1062,9 +1068,8 @@ MUTANTS = [
         [
             (
                 "storage.py",
-                "            is_unsettled = settling.settle_some(connection, now)\n            claims",
-                "            is_unsettled = bool(outcomes) and settling.settle_some(connection, now)\n"
-                "            claims",
+                "            if is_unsettled:\n",
+                "            if is_unsettled and outcomes:\n",
             )
         ],
         "store/test_dependencies.py::test_a_parent_deleted_by_hand_leaves_no_orphan_that_waits",

@@ -77,6 +77,42 @@ def test_a_supervisor_that_meets_newer_files_says_so_and_ends_when_its_jobs_have
     assert sorted(ledger(installed)) == BOTH
 
 
+def other(text):
+    """Another build of the same version."""
+    return text + "\n# of another day\n"
+
+
+NEEDING_MORE = [
+    ("a lock", ["--lock", "db"], ()),
+    ("a job after another", ["--after", "patient"], ()),
+    ("a queue of its own", ["--queue", "q"], ("q", "--limit", "1")),
+    ("a rate", ["--queue", "q"], ("q", "--rate", "100/1m")),
+    ("a window", ["--queue", "q"], ("q", "--window", "00:00-24:00")),
+]
+
+
+@pytest.mark.parametrize("what, options, queue", NEEDING_MORE, ids=[row[0] for row in NEEDING_MORE])
+def test_a_worker_that_needs_more_of_its_files_takes_none_of_another_build(installed, what, options, queue):
+    """What few homes need is loaded late: it goes on with the files of its start, or leaves to a worker of the new."""
+    process = installed.start("--count", "2", "--processes", "1")
+    installed.run("add", PATIENT, "--id", "patient", "--cwd", installed.path)
+    wait_until(lambda: len(ledger(installed)) == 1, "the job to begin")
+    first = installed.workers()[0]["name"]
+    installed.replace(other)
+    if queue:
+        installed.run("queue", "set", *queue)
+    installed.run("add", "echo more >>ledger", "--id", "more", "--cwd", installed.path, *options)
+    if "--after" in options:
+        let_go(installed)
+    wait_until(lambda: "was replaced after this process had begun" in contents(process.log), "the worker to leave")
+    let_go(installed)
+    for job in ("patient", "more"):
+        installed.wait_for_state(job, "completed")
+    assert sorted(ledger(installed)) == ["begun-patient", "done-patient", "more"]
+    assert showing.job(installed.queue.database, "more")["history"][0]["worker"] != first
+    assert contents(process.log).count("was replaced after") == 1
+
+
 def test_newer_files_stop_older_workers_and_take_over_what_they_left_running(installed):
     """The upgrade as the README has it: leave running, copy, start."""
     installed.run("worker", "start", "--background")

@@ -13,6 +13,7 @@ from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.store import (
     dependencies,
+    edges,
     ending,
     finding,
     holding,
@@ -62,7 +63,7 @@ def stands(queue, identifier):
     return found["state"], found["lane"] if found["lane"] is not None else found["last_error"]
 
 
-def edges(queue):
+def edges_in(queue):
     sql = "SELECT c.id, parent_id, wants, e.state FROM edges e JOIN jobs c ON c.seq = child ORDER BY e.rowid"
     return [tuple(row.values()) for row in rows(queue, sql)]
 
@@ -347,7 +348,7 @@ def test_an_edge_that_was_met_stays_met_whatever_becomes_of_the_parent_then(queu
     add(queue, "child", after_any=["J"], after=["K"])
     end(queue, "J", "dead")
     queue.requeue(["J"], ("dead",), NOW)
-    assert ("child", "J", 2, 0) in edges(queue)
+    assert ("child", "J", 2, 0) in edges_in(queue)
     end(queue, "J", "dead")
     queue.requeue(["J"], ("dead",), NOW)
     with queue.database.writing() as connection:
@@ -555,7 +556,7 @@ def test_who_cancels_or_requeues_goes_on_until_all_is_settled(queue):
 def partly(queue, most):
     """One transaction that settles so few edges."""
     with queue.database.writing() as connection:
-        return settling.settle_some(connection, LATER, most)
+        return edges.settle_some(connection, LATER, most)
 
 
 def put(queue, identifier, verb):
@@ -645,7 +646,7 @@ def test_whatever_somebody_writes_into_settling_comes_to_an_end(queue):
 def test_children_may_come_with_their_parents_in_one_input(queue):
     add_all(queue, {"id": "a"}, {"id": "b", "after": ["a"]}, {"id": "c", "after": ["a", "b"]})
     assert [stands(queue, one) for one in "abc"] == [DUE, WAITS, WAITS]
-    assert edges(queue) == [("b", "a", 1, 1), ("c", "a", 1, 1), ("c", "b", 1, 1)]
+    assert edges_in(queue) == [("b", "a", 1, 1), ("c", "a", 1, 1), ("c", "b", 1, 1)]
 
 
 @pytest.mark.parametrize(
@@ -664,7 +665,7 @@ def test_a_parent_that_does_not_exist_is_refused_and_nothing_added(queue, fields
         add_all(queue, {"id": "one"}, dict({"id": "child"}, **fields))
     assert (str(refused.value), refused.value.exit_code) == ("line 2: " + text, 1)
     assert [found["id"] for found in rows(queue)] == ["J"]
-    assert edges(queue) == []
+    assert edges_in(queue) == []
 
 
 def test_a_parent_that_stands_in_a_later_line_is_refused(queue):
@@ -696,7 +697,7 @@ def test_bad_input_is_refused_with_the_key_it_is_about(fields, text):
 def test_a_parent_that_is_named_twice_counts_once(queue):
     add(queue, "J")
     add(queue, "child", after=["J", "J"])
-    assert edges(queue) == [("child", "J", 1, 1)]
+    assert edges_in(queue) == [("child", "J", 1, 1)]
     assert showing.job(queue.database, "child")["after"] == ["J"]
 
 
@@ -705,7 +706,7 @@ def test_nothing_of_a_job_whose_key_is_held_is_added(queue):
     add(queue, "holder", unique="k")
     assert add(queue, "child", unique="k", after=["J"]) == "holder"
     assert add_all(queue, {"id": "child", "unique": "k", "after": ["J"]}) == ["holder"]
-    assert edges(queue) == []
+    assert edges_in(queue) == []
 
 
 @pytest.mark.parametrize("wants", sorted(after.KEYS))

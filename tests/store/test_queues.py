@@ -12,7 +12,7 @@ from queuectl_lib.errors import BadInput, QueueError
 from queuectl_lib.host import load
 from queuectl_lib.jobs import gates, windows
 from queuectl_lib.jobs.fields import JobMaker
-from queuectl_lib.store import eligible, gating, health, holding, outlook, queues
+from queuectl_lib.store import eligible, gating, health, holding, open_queues, outlook, queues, serving
 
 
 def claimed(queue, now=NOW, want=1):
@@ -117,7 +117,7 @@ def test_where_there_is_one_queue_nothing_else_is_asked(queue):
     with queue.database.reading() as connection:
         asked = []
         connection.set_trace_callback(asked.append)
-        lines, closed = eligible.look(connection, NOW, eligible.Asker(queue.database, asks=True))
+        lines, closed = open_queues.look(connection, NOW, serving.Asker(queue.database, asks=True))
         connection.set_trace_callback(None)
     assert ([line.queue for line in lines], lines[0].room, closed) == ([0], None, ())
     assert len(asked) <= 1, "an SQLite before 3.14 tells nothing here"

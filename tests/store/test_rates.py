@@ -10,7 +10,7 @@ from helpers.queue import NOW, SETTINGS, claim, claim_one, enqueue, rows, set_qu
 from queuectl_lib import times
 from queuectl_lib.jobs import attempts, gates
 from queuectl_lib.jobs.fields import JobMaker
-from queuectl_lib.store import eligible, outlook, queues, rates
+from queuectl_lib.store import open_queues, outlook, queues, rates, serving
 
 
 def limited(queue, count, seconds, jobs=100, name="mail"):
@@ -33,9 +33,9 @@ def starts_at(queue, now, most=1000):
 def no_wait(monkeypatch, request):
     """Here a claim takes no time, however slow the host is: the clock of these tests is their own."""
     if "write_lock" not in request.node.name:
-        whole = eligible.Asker.__init__
+        whole = serving.Asker.__init__
         monkeypatch.setattr(
-            eligible.Asker, "__init__", lambda self, database, asks, waited=0: whole(self, database, asks)
+            serving.Asker, "__init__", lambda self, database, asks, waited=0: whole(self, database, asks)
         )
 
 
@@ -270,7 +270,7 @@ def test_why_and_until_when_is_said(queue):
     limited(queue, 1, 60)
     claim(queue)
     with queue.database.reading() as connection:
-        _, closed = eligible.look(connection, NOW + 1, eligible.Asker(queue.database, asks=True))
+        _, closed = open_queues.look(connection, NOW + 1, serving.Asker(queue.database, asks=True))
     assert [(one.kind, one.why) for one in closed] == [("shut", "queue mail: rate 1/1m is used up")]
     assert closed[0].again == pytest.approx(NOW + 60, abs=0.9)
 
