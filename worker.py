@@ -472,7 +472,7 @@ class Worker:
 
     def collect_ended(self) -> None:
         with self.slots.looking():
-            for attempt in self.running[:]:
+            for attempt in self.slots.with_news():
                 outcome = attempt.poll()
                 if attempt.defies_news():
                     survivors = concluding.survivors(attempt)

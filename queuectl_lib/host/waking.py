@@ -138,8 +138,20 @@ class WakeUp:
 
 
 def has_ended(children: Sequence[ChildProcess]) -> bool:
-    """True where one of them is over."""
+    """True where one of them is over. Of many that is asked at one go, where the system can tell."""
+    if True in [child.returncode is not None for child in children]:  # reaped already
+        return True
+    if sys.platform == "linux" and len(children) > 1 and not any_child_ended():
+        return False
     return True in [child.poll() is not None for child in children]
+
+
+def any_child_ended() -> bool:
+    """True where a child of ours, whichever, has ended and was not reaped; or where there is none."""
+    if sys.platform == "linux":
+        with contexts.suppress(ChildProcessError):
+            return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    return True
 
 
 class Bell:

@@ -9,9 +9,8 @@ import time
 from queuectl_lib import settings, times
 from queuectl_lib.host import failpoints, files, locks, processes, tree
 from queuectl_lib.jobs import states
-from queuectl_lib.run import concluding, interruption, launching, output_files, output_streams, run_file
+from queuectl_lib.run import concluding, interruption, launching, output_streams, run_file
 from queuectl_lib.run.output_streams import OutputStreams
-from queuectl_lib.store import folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ CANCELLED_RUNNING = "cancelled while it ran"
 
 
 class Attempt:
-    """One run of one command: start or adopt it, poll it, end it."""
+    """Start or adopt it, poll it, end it."""
 
     def __init__(self, queue: Queue, claim: Claim, *stops: Union[Stop, PastStop]) -> None:
         self.queue = queue
@@ -132,11 +131,7 @@ class Attempt:
 
     def bound_output(self) -> bool:
         """Cut the middle out of output that grew past the limit; True if any was cut."""
-        self.output.look()
-        cut = True in [output_files.cut_middle(self.paths[kind], self.max_output) for kind in folder.OUTPUTS]
-        if cut:
-            self.output.look(cut)
-        return cut
+        return self.output.bound(self.max_output)
 
     def poll(self) -> Optional[Outcome]:
         """What became of the attempt, or None while it goes on, or is being ended. For who holds the claim."""

@@ -8,6 +8,7 @@ import re
 import time
 
 from queuectl_lib.host import locks, spawn, system
+from queuectl_lib.run import output_files
 from queuectl_lib.store import folder
 
 TYPE_CHECKING = False
@@ -77,6 +78,23 @@ class OutputStreams:
         for fd in ends:
             if fd not in self.files:
                 os.close(fd)
+
+    def may_need_a_look(self, limit: int) -> bool:
+        """False where all is as long as at the last look, and not longer than *limit*, in bytes."""
+        if system.WINDOWS or not self.files:
+            return True
+        sizes = [os.fstat(fd).st_size for fd in self.files]
+        return sizes != self.sizes or max(sizes) > limit
+
+    def bound(self, limit: int) -> bool:
+        """Cut the middle out of what grew past *limit* bytes; True if any was cut."""
+        if not self.may_need_a_look(limit):
+            return False
+        self.look()
+        cut = True in [output_files.cut_middle(self.paths[kind], limit) for kind in folder.OUTPUTS]
+        if cut:
+            self.look(cut)
+        return cut
 
     def look(self, cut: bool = False) -> None:
         """Notice what the job has erased: a file is shorter than it was, or than the end of the last write to it.

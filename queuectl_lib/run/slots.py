@@ -19,7 +19,7 @@ import os
 import time
 
 from queuectl_lib.errors import QueueError
-from queuectl_lib.host import sight
+from queuectl_lib.host import sight, waking
 from queuectl_lib.jobs import attempts, states
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.run import launching, pace, run_file
@@ -28,6 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, List, Optional, Union
 
+    from queuectl_lib.host.spawn import ChildProcess
     from queuectl_lib.host.waking import Bell, WakeUp
     from queuectl_lib.run.attempt import Attempt
     from queuectl_lib.run.spare_files import SpareFiles
@@ -84,6 +85,16 @@ class Slots:
             one.leader_ended()
         return sight.TOGETHER
 
+    def with_news(self) -> List[Attempt]:
+        """Those that may have ended, or are to be ended: while no child has, not our own that go on."""
+        if len(self.running) > 1 and not waking.has_ended(self.children()):
+            return [one for one in self.running if one.lingers() or one.ending or one.overdue()]
+        return self.running[:]
+
+    def children(self) -> List[ChildProcess]:
+        """Those whose end tells of a change."""
+        return [one.child for one in self.running if one.child is not None and not one.lingers()]
+
     def end_all(self, kind: str, error: str) -> None:
         """Begin to end all that run."""
         with sight.TOGETHER:
@@ -104,13 +115,10 @@ class Slots:
 
     def wait(self, seconds: float, wake: WakeUp, bell: Optional[Bell] = None) -> bool:
         """Wait until a command's own process ends or the *bell* rings (True), a signal, a deadline, or *seconds*."""
-        children = []
         for one in self.running:
             if one.deadline is not None and not one.ending:
                 seconds = min(seconds, max(0.001, one.deadline - time.monotonic()))
-            if one.child is not None and not one.lingers():
-                children.append(one.child)
-        return wake.wait_for(children, seconds, pace.QUICK_SECONDS, bell)
+        return wake.wait_for(self.children(), seconds, pace.QUICK_SECONDS, bell)
 
     def tick(self) -> float:
         """How long to rest at the most before all are looked at."""
