@@ -204,7 +204,7 @@ def test_a_shortage_is_told_once_and_tried_ever_more_slowly_until_a_job_begins(q
         attempt = begun(queue)
         outcome = attempts.unstarted(attempt.claim, "/dev/null cannot be used: Permission denied")
         monkeypatch.setattr(attempt, "poll", lambda outcome=outcome: outcome)
-        one.running = [attempt]
+        one.running[:] = [attempt]
         one.collect_ended()
         one.report(outcome, False)
         pauses.append(one.trouble.shortage_pause)
