@@ -20,11 +20,14 @@ from queuectl_lib.jobs import fields
 
 with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
     README = file.read()
+with open(readme.DETAILS, encoding="utf-8") as file:
+    DETAILS = file.read()
 
 
 @pytest.mark.parametrize("name", sorted(queuectl_lib.commands.COMMANDS))
 def test_every_command_is_in_the_table(name):
-    assert re.search(r"^\|.*`%s\b" % re.escape(name), README, re.M), "run `make readme`"
+    rows = [row for row in readme.GROUPS.values() if "`%s`" % name in row]
+    assert len(rows) == 1, "see GROUPS in tests/helpers/readme.py, and run `make readme`"
 
 
 @pytest.mark.parametrize("name", sorted(queuectl_lib.commands.COMMANDS))
@@ -32,11 +35,18 @@ def test_every_option_of_a_command_is_mentioned(name):
     for names, details in frame.load(name).arguments:
         options = [one for one in names if one.startswith("--")]
         if options and details.get("help") != argparse.SUPPRESS:
-            assert any(re.search(re.escape(one) + r"\b", README) for one in options), "run `make readme` (%s)" % options
+            assert any(re.search(re.escape(one) + r"\b", DETAILS + README) for one in options), "run `make readme` (%s)" % options
 
 
 def test_the_table_of_commands_is_what_make_readme_writes():
     assert README.split(readme.BEGIN)[1].split(readme.END)[0] == readme.table(), "run `make readme`"
+    assert DETAILS == readme.details(), "run `make readme`"
+
+
+def test_the_table_of_commands_is_one_screen_and_names_each_once():
+    assert len(readme.GROUPS) <= 24
+    named = re.findall(r"`([^`]+)`", " ".join(readme.GROUPS.values()))
+    assert sorted(named) == sorted(queuectl_lib.commands.COMMANDS)
 
 
 def test_every_verb_of_the_readme_exists():

@@ -1,4 +1,4 @@
-"""What the README says of commands and job keys, written from their tables: `make readme`."""
+"""What README and docs/commands.md say of commands and job keys, written from their tables: `make readme`."""
 
 import os
 import sys
@@ -12,6 +12,23 @@ from queuectl_lib.commands import COMMANDS, choosing, frame
 from queuectl_lib.jobs import fields
 
 README = os.path.join(ROOT, "README.md")
+DETAILS = os.path.join(ROOT, "docs", "commands.md")
+# One screen, by what somebody wants to do. A command stands in one group.
+GROUPS = {
+    "put jobs in": "`add` one command · `enqueue` many, as JSON",
+    "see them": "`list` · `show` one in full · `logs` what it printed · `wait` until they are final"
+    " · `status` how many are in each state",
+    "change them": "`cancel` · `requeue` what is dead or cancelled · `hold`, `release` · `edit` what waits",
+    "see to the dead": "`dlq list` · `dlq retry` · `dlq purge`",
+    "run them": "`worker` or `worker start` · `worker stop` · `worker list`",
+    "again and again": "`schedule set` · `schedule list`, `schedule show`, `schedule next`"
+    " · `schedule pause`, `schedule resume` · `schedule run` · `schedule remove` · `schedule load` from JSON · `schedule import` a crontab",
+    "how many, when": "`queue set`, `queue list`, `queue show`, `queue remove`"
+    " · `pause`, `resume` · `lock set`, `lock unset`, `lock list`",
+    "look after it": "`check` what is wrong · `prune` what is over"
+    " · `doctor` for a new host · `cron` lines that keep workers running",
+    "set it up": "`config get`, `config set`, `config unset` · `initdb`",
+}
 # Some have a --state, --queue or --tag of their own.
 SELECTORS = [one for one in choosing.SELECTORS if one not in (choosing.STATE, choosing.QUEUE, choosing.TAG)]
 BEGIN, END = "<!-- written by `make readme` -->\n", "<!-- until here -->\n"
@@ -23,7 +40,23 @@ them; `--any-state` takes them as new.
 
 
 def table():
-    """The lines between BEGIN and END."""
+    """The lines between BEGIN and END: one screen."""
+    rows = ["| to | there is |", "|---|---|"] + ["| %s | %s |" % row for row in GROUPS.items()]
+    more = "Options: `queuectl.py COMMAND --help`, or [docs/commands.md](docs/commands.md).\n\n"
+    keys = "JSON keys of `enqueue`: `%s`." % " ".join(fields.JOB_KEYS)
+    return "\n".join(rows) + "\n\n" + more + keys + FED_BACK
+
+
+TITLE = """# Commands and their options
+
+Written by `make readme` from the tables of the program; `queuectl.py COMMAND --help` tells more.
+`[SELECTOR]` stands for ids, `--tag`, `--queue`, `--state`, `--match` and others: README, "Which jobs".
+
+"""
+
+
+def details():
+    """All of docs/commands.md."""
     rows = ["| command | does |", "|---|---|"]
     for name, (_, sentence) in COMMANDS.items():
         words, options = [name], []
@@ -39,8 +72,7 @@ def table():
                 options.append(next(one for one in names if one.startswith("--")))
         options += ["--json"] if frame.load(name).shows else []
         rows.append("| `%s` | %s |" % (" ".join(words), sentence + (". `%s`" % " ".join(options) if options else "")))
-    keys = "JSON keys of `enqueue`: `%s`." % " ".join(fields.JOB_KEYS)
-    return "\n".join(rows) + "\n\n" + keys + FED_BACK
+    return TITLE + "\n".join(rows) + "\n"
 
 
 def main():
@@ -49,6 +81,9 @@ def main():
     head, rest = text.split(BEGIN)
     with open(README, "w", encoding="utf-8") as file:
         file.write(head + BEGIN + table() + END + rest.split(END, 1)[1])
+    os.makedirs(os.path.dirname(DETAILS), exist_ok=True)
+    with open(DETAILS, "w", encoding="utf-8") as file:
+        file.write(details())
 
 
 if __name__ == "__main__":
