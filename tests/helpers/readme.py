@@ -22,7 +22,8 @@ GROUPS = {
     "see to the dead": "`dlq list` · `dlq retry` · `dlq purge`",
     "run them": "`worker` or `worker start` · `worker stop` · `worker list`",
     "again and again": "`schedule set` · `schedule list`, `schedule show`, `schedule next`"
-    " · `schedule pause`, `schedule resume` · `schedule run` · `schedule remove` · `schedule load` from JSON · `schedule import` a crontab",
+    " · `schedule pause`, `schedule resume` · `schedule run` · `schedule remove` · `schedule load` from JSON"
+    " · `schedule import` a crontab",
     "how many, when": "`queue set`, `queue list`, `queue show`, `queue remove`"
     " · `pause`, `resume` · `lock set`, `lock unset`, `lock list`",
     "look after it": "`check` what is wrong · `prune` what is over"
