@@ -65,6 +65,7 @@ simulate:  ## imaginary workers that die between any two calls of the real stora
 	$(PYTHON) tests/instruments/simulate.py --seeds $(SEEDS)
 	$(PYTHON) tests/instruments/simulate_flow.py --seeds $(SEEDS)
 	$(PYTHON) tests/instruments/simulate_after.py --seeds $(SEEDS)
+	$(PYTHON) tests/instruments/simulate_schedules.py --seeds $(SEEDS)
 
 bench:  ## measure the targets against their yardsticks: one table, and the same as .tools/bench.json
 	@mkdir -p .tools; $(PYTHON) tests/instruments/bench.py --json .tools/bench.json
