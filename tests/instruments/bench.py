@@ -10,7 +10,7 @@ ratios of the turns, the spread their smallest and largest. A target that is not
 is printed as such; nothing here is asserted, and the exit code tells only of breakage.
 
 Every work is a function named after its number, with the rule that it follows in its
-docstring: 8, 9, 12 and 13 in bench_growth.py, the others in bench_works.py. What the
+docstring: 8, 9, 12 and 13 in bench_growth.py, 6b in bench_waiting.py, the others in bench_works.py. What the
 host lacks (/proc, a FIFO, xargs) is said in the row, not guessed.
 
 --quick   seconds: does it run at all? The figures mean little.
@@ -31,7 +31,8 @@ import time
 
 from bench_ground import SCALES, Bench, Missing, absent_row, number_text, timed
 from bench_growth import beside, growth_rows, work_8, work_9, work_12, work_13
-from bench_works import work_1, work_2, work_3, work_4, work_5, work_6, work_7, work_10, work_11
+from bench_waiting import work_6
+from bench_works import work_1, work_2, work_3, work_4, work_5, work_7, work_10, work_11
 
 WORKS = {
     1: work_1, 2: work_2, 3: work_3, 4: work_4, 5: work_5, 6: work_6,

@@ -295,14 +295,18 @@ EDGES = (
 )
 
 
-def set_aside(home, count):
-    """Put so many jobs of each of ASIDE_KINDS in front of what is due; the lock is held by one that a worker runs."""
+def set_aside(home, count, runs="true"):
+    """Put so many jobs of each of ASIDE_KINDS in front of what is due.
+
+    The lock is held by one that a worker runs; which ends, so other workers have to come to it, where it *runs* long.
+    """
     queues.change(home.queue.database, "paused", {})
     queues.pause(home.queue.database, ["paused"], None, None, time.time())
-    holder = {"command": "true", "id": "holder", "lock": "taken", "priority": 99}
+    holder = {"command": runs, "id": "holder", "lock": "taken", "priority": 99}
     home.queue.enqueue(JobMaker(3, "/", 0o022, time.time()).row(holder))
-    known = settings.Settings(**settings.SETTING_DEFAULTS)
-    assert home.queue.exchange("other", [], 1, time.time(), known)[1][0].id == "holder"
+    if runs == "true":
+        known = settings.Settings(**settings.SETTING_DEFAULTS)
+        assert home.queue.exchange("other", [], 1, time.time(), known)[1][0].id == "holder"
     now = times.utc_text(time.time())
     with home.connect() as connection:
         connection.execute("PRAGMA synchronous = OFF")

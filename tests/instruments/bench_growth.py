@@ -167,35 +167,65 @@ class Watch:
 
 
 def work_12(bench):
-    """Claims while 2 workers run other jobs and about half of the finished ones are pruned; 12b: many fall due."""
+    """Claims while 2 workers run other jobs and about half of the finished ones are pruned.
+
+    12b: while many fall due; 12c: while many are cancelled, and requeued. As many of each kind are set aside in front.
+    """
     small, large = bench.databases()
+    set_aside(large, bench.scale.due, LONG)
     bench.grown("prune, per 1,000 jobs", "ms", prune_rate(small, 1), prune_rate(large, 300))
     watch = Watch(large)
     words = large.words("prune", "--json", "--state", "completed", "--older-than", "1d")
-    with large.working(2):
-        pruner = subprocess.Popen(words, env=clean_environment(), stdout=subprocess.PIPE)
-        watch.go_on(lambda: pruner.poll() is None)
-    said = pruner.communicate()[0]
-    if pruner.returncode:
-        raise RuntimeError("prune exited %d" % pruner.returncode)
+    with large.working(3):
+        await_holder(large)
+        said = watched(watch, words)
     rows = [watch.row("12", "longest claim while pruning", "pruning %d jobs" % json.loads(said)["deleted"])]
-    return rows + [crowd_row(bench)]
+    return rows + crowd_rows(bench)
+
+
+def watched(watch, words):
+    """Run a command while claims are timed; what it printed."""
+    process = subprocess.Popen(words, env=clean_environment(), stdout=subprocess.PIPE)
+    watch.go_on(lambda: process.poll() is None)
+    said = process.communicate()[0]
+    if process.returncode:
+        raise RuntimeError("%r exited %d" % (words, process.returncode))
+    return said
+
+
+LONG = "sleep 600"
+
+
+def await_holder(home):
+    """Wait until a worker runs the job that holds the lock of those that are parked."""
+    deadline = time.monotonic() + UNDER_LOAD_SECONDS
+    while "holder" not in [job["id"] for job in looking.processing(home.queue.database)]:
+        if time.monotonic() > deadline:
+            raise RuntimeError("no worker has claimed the job with the lock")
+        time.sleep(0.02)
 
 
 FALL_DUE = "UPDATE jobs SET next_run_at = :due, run_at = :due WHERE lane = 1"
 
 
-def crowd_row(bench):
-    """The longest claim while many jobs fall due in one moment."""
+def crowd_rows(bench):
+    """The longest claim while many jobs fall due in one moment, and while many are changed by a selector."""
     home, count = bench.home(), bench.scale.due
-    populate(home, SMALL, SMALL, count)
-    watch = Watch(home)
-    with home.working(2):
+    populate(home, SMALL * 10, SMALL, count)
+    set_aside(home, count, LONG)
+    watch, rows = Watch(home), []
+    with home.working(3):
+        await_holder(home)
         with home.connect() as connection:
             due = time.time() + 1
             connection.execute(FALL_DUE, {"due": times.utc_text(due)})
         watch.go_on(lambda: time.time() < due + 6)
-    return watch.row("12b", "longest claim while {:,} fall due".format(count), "these")
+        rows.append(watch.row("12b", "longest claim while {:,} fall due".format(count), "these"))
+        for verb in ("cancel", "requeue"):
+            watch = Watch(home)
+            watched(watch, home.words(verb, "--queue", "paused", "--quiet"))
+            rows.append(watch.row("12c", "longest claim during %s of %s" % (verb, format(count, ",")), "this"))
+    return rows
 
 
 # ---------------------------------------------------------------- work 13: time

@@ -21,6 +21,9 @@ def kill_all(home):
     for pid in sorted(pids):
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not any(map(is_running, pids)), "supervisor and workers to be dead")
+    folder = home.queue.folder  # what they ran goes on, and would write into the ledger of what comes then
+    notes = [os.path.join(folder.attempts, name) for name in os.listdir(folder.attempts) if name.endswith(".run")]
+    wait_until(lambda: not any(map(folder.is_held, notes)), "the jobs that ran to be over")
 
 
 @posix_only
