@@ -12,8 +12,10 @@ sys.path[:0] = [HERE, os.path.dirname(HERE)]
 # In helpers, too, a failing assert tells what it has compared.
 pytest.register_assert_rewrite("helpers")
 
+from helpers import sparing
 from helpers.home import Home, Result
 from helpers.marks import WINDOWS
+from helpers.near import Near
 from helpers.users import another
 
 import queuectl
@@ -38,6 +40,10 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "long: a whole matrix; left out by `make test`, not by `make test-long`")
 
 
+def pytest_collection_modifyitems(items):
+    sparing.mark(items)
+
+
 @pytest.fixture
 def home(tmp_path):
     home = Home(tmp_path / "home")
@@ -45,6 +51,12 @@ def home(tmp_path):
     yield home
     home.clean_up()
     assert home.complaints() == []
+
+
+@pytest.fixture
+def near(home):
+    """The same home, its commands within this process: for a file that calls many (`home = near` there)."""
+    return Near(home.path)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from helpers import sparing
 from helpers.house import DOORS, FLOORS, ROOMS, ROOT, TREES, floor_of, text_of
 
 from queuectl_lib.host import loading
@@ -641,3 +642,8 @@ def test_a_process_that_outlives_its_call_loads_nothing_of_ours_once_it_has_begu
     assert done.stdout.decode().strip() == "[]", done.stderr.decode()
     shown = subprocess.run(script + ["status", "--json"], stdout=subprocess.PIPE, check=True, timeout=60).stdout
     assert b'"completed": 3' in shown and b'"dead": 4' in shown, shown
+
+
+def test_each_test_of_which_some_parameters_are_spared_exists():
+    for file, tests in sparing.KEPT.items():
+        assert [test for test in tests if "\ndef %s(" % test not in text_of("tests/" + file)] == [], file

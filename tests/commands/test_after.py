@@ -15,6 +15,11 @@ from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.store import looking, placing, roster
 
 
+@pytest.fixture
+def home(near):
+    return near
+
+
 def when(home, identifier):
     """What `list` says of the job under WHEN."""
     text = home.run("list", "--limit", "1000").stdout.splitlines()

@@ -15,6 +15,11 @@ from helpers.waiting import wait_until
 
 from queuectl_lib.jobs import states
 
+
+@pytest.fixture
+def home(near):
+    return near
+
 # Words that say which jobs, and which of the jobs below they mean.
 JOBS = [
     {"id": "a", "command": "true", "tags": ["x", "y"]},

@@ -15,6 +15,11 @@ from helpers.waiting import wait_until
 
 from queuectl_lib.store import health, showing
 
+
+@pytest.fixture
+def home(near):
+    return near
+
 # ---------------------------------------------------------------- hold and release
 
 

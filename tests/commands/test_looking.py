@@ -18,6 +18,11 @@ from helpers.waiting import wait_until
 from queuectl_lib import times
 from queuectl_lib.store import looking
 
+
+@pytest.fixture
+def home(near):
+    return near
+
 # Each of these drives a terminal when it is sent raw: title, colour (also the one-byte C1 form), direction, line.
 HOSTILE = "\x1b]0;owned\x07 \x1b[31m \x9b32m \x08\x08 \u202edrow \r over\nFAKE LINE \x7f"
 BINARY = bytes(bytearray(range(256))) * 3

@@ -13,6 +13,11 @@ from queuectl_lib import times
 from queuectl_lib.store import queues
 
 
+@pytest.fixture
+def home(near):
+    return near
+
+
 def whens(home):
     """What `list` says of each job under WHEN, by its id."""
     lines = home.run("list").stdout.splitlines()

@@ -15,6 +15,11 @@ from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.run import pace
 from queuectl_lib.store import ending, identity, looking, output
 
+
+@pytest.fixture
+def home(near):
+    return near
+
 # What somebody does to the row of a running job, and whether its result can be recorded all the same.
 WHILE_IT_RUNS = {
     "worker": ["NULL", "x'ff00'", "CAST(x'ff' AS TEXT)", "'../x'"],

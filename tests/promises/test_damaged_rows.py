@@ -17,6 +17,11 @@ from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.run import log, refusals
 from queuectl_lib.store import finding, identity, looking, opening
 
+
+@pytest.fixture
+def home(near):
+    return near
+
 # What somebody does to the row of a waiting job, past every check of ours, and a word of what is said of it.
 DAMAGE = {
     "a list that is text": ("is_list = 1", "command"),

@@ -23,6 +23,11 @@ from queuectl_lib.store import health, looking, queues
 from queuectl_lib.store.presence import Presence
 from storage import Queue
 
+
+@pytest.fixture
+def home(near):
+    return near
+
 HUGE = "999999T"
 
 
