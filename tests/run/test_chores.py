@@ -1,7 +1,9 @@
 """The chores of a supervisor, beside its workers."""
 
 import pytest
+from helpers.queue import claim, enqueue, raw, rows
 
+from queuectl_lib.host import bell
 from queuectl_lib.run import chores
 from queuectl_lib.store import tidying
 
@@ -73,3 +75,23 @@ def test_the_keeper_keeps_a_connection_open_until_the_supervisor_leaves(queue):
     assert keeper.connection is connection is not None
     keeper.close()
     assert keeper.connection is None
+
+
+def test_what_is_parked_for_a_lock_that_nobody_holds_any_more_is_freed_once_a_minute(queue, monkeypatch):
+    rung = []
+    for name in ("holder", "next", "behind"):
+        enqueue(queue, id=name, lock="db")
+    claim(queue)
+    assert claim(queue) == []
+    monkeypatch.setattr(bell, "ring", rung.append)
+    freer = chores.Freer(queue.database)
+    freer.turn()
+    assert [row["lane"] for row in rows(queue)] == [None, 4, 4] and rung == [], "it is held"
+    with raw(queue) as connection:
+        connection.execute("DELETE FROM jobs WHERE id = 'holder'")
+    freer.turn()
+    assert [row["lane"] for row in rows(queue)] == [4, 4], "the minute is not over"
+    freer.not_before = 0.0
+    freer.turn()
+    assert [row["lane"] for row in rows(queue)] == [0, 4]
+    assert rung == [queue.folder.bell], "a worker may sleep"

@@ -5,8 +5,9 @@ import re
 import time
 
 import pytest
-from helpers.home import contents, ledger, let_go, wait_for_log
+from helpers.home import PATIENT, contents, ledger, let_go, wait_for_log
 from helpers.marks import needs_proc, posix_only
+from helpers.processes import end_process
 from helpers.queue import NOW, SETTINGS, claim, claim_one, enqueue, rows, set_queue
 from helpers.waiting import wait_until
 
@@ -186,6 +187,61 @@ def test_with_a_rate_no_span_has_more_starts(home):
     assert len(begun) == 8
     for before, after in zip(begun, begun[3:]):
         assert after - before > 2 - 0.5, "its command begins a moment behind the claim, which is what counts"
+
+
+# ---------------------------------------------------------------- what is taken, and how long
+
+
+@posix_only
+def test_what_a_finished_job_left_running_holds_neither_its_lock_nor_its_place(home):
+    home.run("queue", "set", "mail", "--limit", "1")
+    left = "(while [ ! -e go ]; do sleep 0.05; done; echo left >> ledger) > /dev/null 2>&1 & echo first >> ledger"
+    home.add(left, "--id", "first", "--cwd", home.path, "--queue", "mail", "--lock", "db")
+    say(home, "next", "--queue", "mail", "--lock", "db")
+    home.start("--count", "2")
+    home.wait_for_state("next", "completed")
+    assert ledger(home) == ["first", "next"]
+    let_go(home)
+    wait_until(lambda: "left" in ledger(home), "what was left to end")
+
+
+@posix_only
+def test_a_job_of_killed_workers_holds_its_lock_and_its_place_until_it_has_ended(home):
+    home.run("queue", "set", "mail", "--limit", "1")
+    home.add(PATIENT, "--id", "first", "--cwd", home.path, "--queue", "mail", "--lock", "db")
+    process = home.start("--count", "2")
+    wait_until(lambda: ledger(home) == ["begun"], "the job to run")
+    process.kill()
+    process.wait()
+    wait_until(lambda: not [end_process(one["pid"]) for one in home.workers() if one["pid"]], "all workers to be gone")
+    say(home, "locked", "--lock", "db")
+    say(home, "behind", "--queue", "mail")
+    assert home.state("first") == "processing"
+    home.start("--count", "2")
+    for number in range(2):
+        say(home, "free%d" % number)
+        home.wait_for_state("free%d" % number, "completed")
+    assert [home.state(name) for name in ("first", "locked", "behind")] == ["processing", "pending", "pending"]
+    let_go(home)
+    for name in ("first", "locked", "behind"):
+        home.wait_for_state(name, "completed")
+    found = spans(home)
+    assert min(found["locked"][0], found["behind"][0]) >= found["first"][1]
+    assert ledger(home).count("begun") == ledger(home).count("done") == 1
+
+
+@posix_only
+def test_a_job_that_waits_for_another_with_its_own_lock_is_ended_by_its_timeout(home):
+    words = " ".join("'%s'" % word for word in home.command("wait", "second"))
+    home.add(words, "--id", "first", "--lock", "db", "--timeout", "1.5s", "--max-retries", "0")
+    say(home, "second", "--lock", "db")
+    home.start("--count", "2")
+    home.wait_for_state("first", "processing")
+    assert "lock db: first" in home.run("list").stdout
+    home.wait_for_state("second", "completed")
+    assert home.job("first")["last_error"] == "timed out after 1.5 s"
+    found = spans(home)
+    assert found["second"][0] >= found["first"][1]
 
 
 # ---------------------------------------------------------------- what comes free

@@ -10,6 +10,7 @@ from helpers.queue import NOW, SETTINGS, claim, claim_one, enqueue, rows, set_qu
 
 from queuectl_lib.errors import QueueError
 from queuectl_lib.jobs import attempts
+from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.changes import Change
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.store import editing, holding, lock_table, locking, outlook, placing, pruning, queues
@@ -125,6 +126,26 @@ def test_an_adopted_job_holds_its_lock(queue):
     assert claimed(queue) == [] and parked(queue) == ["next"]
 
 
+def test_a_lock_is_taken_until_the_fate_of_its_job_is_decided_however_long_that_takes(queue):
+    enqueue(queue, id="job", lock="db", max_retries=0)
+    enqueue(queue, id="next", lock="db")
+    held = claim_one(queue)
+    for later in (60, 86400, 10 * 366 * 86400):
+        assert claim(queue, NOW + later, worker="w-2") == [], "w-1 may be dead, but nobody has proved it"
+        assert locking.free_some(queue.database) == 0
+    settle(queue, held, "lost", NOW)
+    assert claimed(queue) == ["next"]
+
+
+def test_who_records_an_end_takes_what_was_parked_for_it_in_the_same_transaction(queue):
+    enqueue(queue, id="job", lock="db")
+    enqueue(queue, id="next", lock="db")
+    held = claim_one(queue)
+    assert claim(queue) == [] and parked(queue) == ["next"]
+    refused, claims, _ = queue.exchange("w-1", [Outcome(held, "completed", NOW)], 1, NOW, SETTINGS)
+    assert (refused, [one.id for one in claims]) == ([], ["next"])
+
+
 def test_a_cancelled_job_holds_its_lock_until_it_has_ended(queue):
     enqueue(queue, id="job", lock="db")
     enqueue(queue, id="next", lock="db")
@@ -152,6 +173,26 @@ def test_the_best_of_the_parked_goes_next_and_a_better_one_that_comes_before_it(
         held = claim_one(queue)
         found.append(held.id)
     assert found == ["high", "early", "better", "late", "low"]
+
+
+@pytest.mark.parametrize("place", ["parked", "due"])
+def test_the_best_goes_next_whatever_its_queue(queue, place):
+    set_queue(queue, "mail")
+    enqueue(queue, id="holder", lock="db", priority=99)
+    held = claim_one(queue)
+    enqueue(queue, id="worse", lock="db", priority=1)
+    if place == "due":
+        assert claim(queue) == [] and parked(queue) == ["worse"]
+    enqueue(queue, id="better", queue="mail", lock="db", priority=2)
+    if place == "parked":
+        assert claim(queue) == [] and parked(queue) == ["worse", "better"]
+    found = []
+    for _ in range(2):
+        settle(queue, held, "completed")
+        held = claim_one(queue)
+        found.append(held.id)
+        assert claim(queue) == []
+    assert found == ["better", "worse"]
 
 
 @pytest.mark.parametrize("seed", range(3))

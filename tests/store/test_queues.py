@@ -5,12 +5,13 @@ import random
 import sqlite3
 
 import pytest
-from helpers.queue import NOW, claim, claim_one, enqueue, raw, rows, set_queue, settle
+from helpers.queue import NOW, SETTINGS, claim, claim_one, enqueue, everything, raw, rows, set_queue, settle
 
 from queuectl_lib import times
 from queuectl_lib.errors import BadInput, QueueError
 from queuectl_lib.host import load
 from queuectl_lib.jobs import gates, windows
+from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.store import eligible, gating, health, holding, open_queues, outlook, queues, serving
 
@@ -183,6 +184,41 @@ def test_a_late_worker_frees_no_place_twice(queue):
     assert claimed(queue) == ["m1"]
     assert not settle(queue, late, "completed")
     assert claimed(queue) == []
+
+
+def test_a_place_is_taken_until_the_fate_of_its_job_is_decided_however_long_that_takes(queue):
+    set_queue(queue, "mail", running_most=1)
+    enqueue(queue, id="m0", queue="mail", priority=1)
+    enqueue(queue, id="m1", queue="mail")
+    held = claim_one(queue)
+    for later in (60, 86400, 10 * 366 * 86400):
+        assert claim(queue, NOW + later, worker="w-2") == [], "w-1 may be dead, but nobody has proved it"
+    settle(queue, held, "lost", NOW)
+    assert claimed(queue, NOW) == ["m1"]
+
+
+def test_who_records_an_end_takes_the_place_that_it_frees_in_the_same_transaction(queue):
+    set_queue(queue, "mail", running_most=1)
+    for number in range(2):
+        enqueue(queue, id="m%d" % number, queue="mail")
+    held = claim_one(queue)
+    refused, claims, _ = queue.exchange("w-1", [Outcome(held, "completed", NOW)], 1, NOW, SETTINGS)
+    assert (refused, [one.id for one in claims]) == ([], ["m1"])
+
+
+def test_what_waits_behind_a_limit_is_not_touched_however_many_those_are(queue):
+    set_queue(queue, "mail", running_most=1)
+    maker = JobMaker(1, "/", 0o022, NOW)
+    maker.queue_of = lambda name: queues.ids(queue.database)[name]
+    list(queue.enqueue_each((line, maker.row({"command": "true", "queue": "mail"})) for line in range(1000)))
+    claim(queue)
+    before = everything(queue)
+    with raw(queue) as connection:
+        written = [tuple(row) for row in connection.execute("PRAGMA data_version")]
+        for _ in range(3):
+            assert claim(queue) == [] and next_due(queue) is None
+        assert [tuple(row) for row in connection.execute("PRAGMA data_version")] == written
+    assert everything(queue) == before
 
 
 def test_the_default_queue_can_have_a_limit_too(queue):
