@@ -95,6 +95,24 @@ def test_what_changes_jobs_does_nothing_when_nothing_is_named(four):
         assert four(*verb, code=2).stderr == "queuectl: error: name jobs, or --all\n"
 
 
+@pytest.mark.parametrize("other", [["a"], ["--tag", "x"], ["--queue", "default"], ["--last", "2"], ["--since", "1h"]])
+def test_all_stands_alone(four, other):
+    for verb in ("cancel", "requeue", "hold", "release", "list", "show", "wait", "prune"):
+        said = four(verb, *other, "--all", code=2).stderr
+        assert said.startswith("queuectl: error: --all and ") and "contradict each other" in said
+    assert listed(four, "--state", "pending") == ["a", "b", "c", "d"] and held(four) == []
+
+
+def test_a_range_or_a_word_is_an_id_like_any_other(call):
+    words = ["a..b", "1-3", "all", "last"]
+    for word in words + ["a", "b", "2"]:
+        call("add", "true", "--id", word)
+    for word in words:
+        call("cancel", word)
+        assert listed(call, word) == [word]
+    assert listed(call, "--state", "pending") == ["a", "b", "2"]
+
+
 def test_a_selector_takes_what_fits_the_verb_and_ids_are_all_or_none(four):
     four("cancel", "a", "c")
     assert "job c is cancelled already: nothing was cancelled" in four("cancel", "b", "c", code=1).stderr

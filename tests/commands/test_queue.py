@@ -8,6 +8,7 @@ import pytest
 from helpers.home import PATIENT, Home, let_go
 from helpers.marks import posix_only
 from helpers.queue import claim, claim_one, raw_file, rows, settle
+from helpers.zones import needs_tzset
 
 from queuectl_lib import times
 from queuectl_lib.store import queues
@@ -159,6 +160,23 @@ def test_pause_and_resume_of_one_of_some_and_of_all(home):
     home.run("pause", "b", "--for", "1h", "--note", "why")
     row = home.run("queue", "show", "b", "--json").json
     assert row["note"] == "why" and 3500 < times.utc_seconds(row["paused_until"]) - time.time() < 3601
+
+
+# ---------------------------------------------------------------- windows
+
+
+@needs_tzset
+def test_a_window_that_the_clock_skips_this_week_is_told_of_where_its_queue_is_shown(home):
+    later = [time.gmtime(time.time() + days * 86400) for days in (3, 180)]
+    days = tuple(day.tm_yday - 1 for day in later)
+    variables = {"TZ": "XXX0YYY,%d/2,%d/3" % days}  # where 02:00 is 03:00, three days from now
+    text = "%s 02:10-02:50" % ("mon", "tue", "wed", "thu", "fri", "sat", "sun")[later[0].tm_wday]
+    home.run("queue", "set", "night", "--window", text, "--window", "mon-sun", env=variables)
+    said = "%s does not open on %s: the clock skips it" % (text, time.strftime("%Y-%m-%d", later[0]))
+    assert said not in home.run("queue", "show", "night", env={"TZ": "UTC0"}).stdout
+    assert said in home.run("queue", "show", "night", env=variables).stdout
+    home.run("queue", "set", "night", "--window", text, env=variables)
+    assert said in home.run("queue", "show", "night", env=variables).stdout
 
 
 # ---------------------------------------------------------------- into a paused queue

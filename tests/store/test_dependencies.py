@@ -4,7 +4,7 @@ import contextlib
 import json
 
 import pytest
-from helpers.queue import NOW, SETTINGS, claim, enqueue, raw, requeue_dead, rows, settle
+from helpers.queue import NOW, SETTINGS, claim, enqueue, raw, requeue_dead, rows, set_queue, settle
 
 from queuectl_lib import times
 from queuectl_lib.errors import BadInput, QueueError
@@ -21,9 +21,12 @@ from queuectl_lib.store import (
     outlook,
     placing,
     pruning,
+    queues,
+    selecting,
     settling,
     showing,
 )
+from queuectl_lib.store.selecting import Selection
 
 LATER = NOW + 60
 AFTER, ANY, FAIL = "after", "after_any", "after_fail"
@@ -151,6 +154,18 @@ def test_an_attempt_that_is_given_back_is_no_end(queue):
     assert settle(queue, held, "given back")
     assert stands(queue, "child") == WAITS
     assert rows(queue, "SELECT * FROM settling") == []
+
+
+def test_an_attempt_that_is_adopted_is_no_end_but_its_end_is_one(queue):
+    add(queue, "J")
+    add(queue, "child", after=["J"])
+    (held,) = claim(queue)
+    assert queue.adopt(held, "w-1", "w-2", NOW)
+    assert stands(queue, "child") == WAITS
+    assert rows(queue, "SELECT * FROM settling") == []
+    assert settle(queue, held, "completed", LATER)
+    assert stands(queue, "child") == DUE
+    assert is_settled(queue)
 
 
 def test_a_running_parent_that_is_cancelled_counts_when_it_has_ended(queue):
@@ -401,6 +416,23 @@ def test_a_child_with_a_lock_waits_for_its_parents_first(queue):
     assert [one.id for one in claim(queue)] == ["child"]
 
 
+def test_a_child_of_a_queue_that_may_not_start_waits_for_its_parents_first(queue):
+    set_queue(queue, "mail", running_most=1)
+    add(queue, "J")
+    enqueue(queue, id="other", queue="mail", priority=9)
+    enqueue(queue, id="child", queue="mail", after=["J"])
+    (other,) = claim(queue)
+    assert other.id == "other"
+    end(queue, "J", "completed")
+    assert stands(queue, "child") == DUE
+    assert claim(queue) == [], "its queue is full"
+    queues.pause(queue.database, ["mail"], None, None, NOW)
+    assert settle(queue, other, "completed")
+    assert claim(queue) == [], "and now it is paused"
+    queues.resume(queue.database, ["mail"])
+    assert [one.id for one in claim(queue)] == ["child"]
+
+
 def test_a_child_with_a_time_of_its_own_waits_for_both(queue):
     add(queue, "J")
     add(queue, "child", after=["J"], delay="1m")
@@ -482,6 +514,33 @@ def test_a_pruned_parent_keeps_its_name_and_its_outcome(queue):
     )
     end(queue, "K", "completed")
     assert stands(queue, "child") == DUE
+
+
+def test_a_parent_that_was_pruned_is_unknown_to_who_comes_later(queue):
+    add(queue, "J")
+    end(queue, "J", "completed")
+    assert prune(queue, "completed") == 1
+    with pytest.raises(QueueError, match='after: no job has the id "J": nothing was added'):
+        add(queue, "child", after=["J"])
+    assert rows(queue) == []
+
+
+def test_a_dead_letter_that_is_purged_leaves_no_orphan_that_waits(queue):
+    add(queue, "J")
+    add(queue, "K", priority=-1)
+    add(queue, "child", after=["J"])
+    add(queue, "told", after_any=["J"], after=["K"])
+    end(queue, "J", "dead")
+    verb = pruning.Deleting(["dead"])
+    pruning.delete(queue.database, selecting.find(queue.database, Selection(["dead"])), verb, lambda: None)
+    assert verb.changed == 1
+    assert stands(queue, "child") == ("cancelled", "not run: J is dead")
+    assert stands(queue, "told") == WAITS
+    with pytest.raises(QueueError, match="waits for J, which is deleted: `edit child --no-after`"):
+        queue.requeue(["child"], ("cancelled",), NOW)
+    end(queue, "K", "completed")
+    assert stands(queue, "told") == DUE
+    assert is_settled(queue)
 
 
 def test_prune_leaves_a_job_whose_end_has_not_reached_its_children(queue):

@@ -3,13 +3,14 @@
 import json
 
 import pytest
-from helpers.queue import NOW, claim, claim_one, enqueue, everything, in_full, raw, rows, settle
+from helpers.queue import NOW, claim, claim_one, enqueue, everything, in_full, raw, rows, set_queue, settle
 
 from queuectl_lib.errors import BadInput, HostError, QueueError
 from queuectl_lib.host import bell, failpoints, shells
 from queuectl_lib.jobs.changes import Change
 from queuectl_lib.jobs.fields import JobMaker
-from queuectl_lib.store import editing, holding, locking, placing
+from queuectl_lib.store import editing, holding, locking, opening, placing, queues
+from storage import Queue
 
 LATER = NOW + 60
 
@@ -299,6 +300,61 @@ def test_what_ended_between_reading_and_writing_is_left_alone(queue, monkeypatch
     with pytest.raises(QueueError, match="job job %s meanwhile: nothing was changed" % word):
         edit(queue, "job", command="echo b")
     assert row(queue, "job")["command"] == "true"
+
+
+def test_of_two_edits_at_once_the_later_one_wins_whole_field_by_whole_field(queue, monkeypatch):
+    enqueue(queue, id="job", timeout=5)
+    first = changed(priority=1, max_retries=7, command="echo first", now=NOW + 1)
+    between(monkeypatch, lambda: editing.edit(queue.database, ["job"], first, NOW + 1))
+    edit(queue, "job", priority=2, command=["echo", "second"])
+    found = row(queue, "job")
+    assert (found["priority"], found["command"], found["is_list"]) == (2, '["echo", "second"]', 1)
+    assert (found["max_retries"], found["timeout"]) == (7, 5.0), "of which the later one says nothing"
+    assert found["updated_at"] == "2027-01-15T08:01:00.000000Z", "that of the later one"
+
+
+def steps_of_an_edit(queue, monkeypatch, size, asked, emptied):
+    """How many steps of the engine the edit of a parked job takes, beside so many that are due and so many parked."""
+    queue.database.create()
+    set_queue(queue, "mail")
+    enqueue(queue, id="holder", lock="a")
+    maker = JobMaker(3, "/", 0o022, NOW)
+    maker.queue_of = lambda name: queues.ids(queue.database)[name]
+    list(queue.enqueue_each((n, maker.row({"command": "true", "id": "p%d" % n, "lock": "a"})) for n in range(size)))
+    while claim(queue) or row(queue, "p%d" % (size - 1))["lane"] != 4:
+        pass
+    list(queue.enqueue_each((n, maker.row({"command": "true"})) for n in range(size)))
+    counted, connect = [], opening.connect
+
+    def connected(*values):
+        connection = connect(*values)
+        connection.set_progress_handler(lambda: counted.append(1), 1)
+        return connection
+
+    with monkeypatch.context() as patch:
+        patch.setattr(opening, "connect", connected)
+        fresh = Queue(queue.path)
+        editing.edit(fresh.database, ["p%d" % (size // 2)], Change(maker, asked, emptied), LATER)
+    return len(counted)
+
+
+@pytest.mark.parametrize(
+    ("asked", "emptied"),
+    [
+        ({"priority": 3}, []),
+        ({"run_at": "2031-01-01"}, []),
+        ({"queue": "mail"}, []),
+        ({"lock": "b"}, []),
+        ({}, ["lock"]),
+    ],
+    ids=["priority", "run_at", "queue", "lock", "no lock"],
+)
+def test_an_edit_takes_no_more_steps_among_thousands_than_among_few(tmp_path, monkeypatch, asked, emptied):
+    few, many = (
+        steps_of_an_edit(Queue(str(tmp_path / ("%d.db" % size))), monkeypatch, size, asked, emptied)
+        for size in (20, 2000)
+    )
+    assert 0 < many <= 1.2 * few, (few, many)
 
 
 def test_what_was_given_back_can_be_edited_again(queue):

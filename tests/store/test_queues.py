@@ -14,6 +14,7 @@ from queuectl_lib.jobs import gates, windows
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.store import eligible, gating, health, holding, open_queues, outlook, queues, serving
+from storage import Queue
 
 
 def claimed(queue, now=NOW, want=1):
@@ -410,6 +411,44 @@ def test_a_closed_window_costs_no_attempt_and_is_looked_at_again_within_a_minute
     assert claimed(queue, opens + 1) == ["n"]
 
 
+def test_what_runs_at_the_end_of_its_window_ends_by_itself_and_nothing_more_is_started(queue):
+    ends = NOW + 1800
+    text = windows.stored_text(windows.parse([window_at(ends - 3600)]))
+    set_queue(queue, "night", windows=text)
+    for number in range(2):
+        enqueue(queue, id="n%d" % number, queue="night", max_retries=3)
+    held = claim_one(queue)
+    assert (held.id, held.timeout) == ("n0", None)
+    assert claim(queue, ends) == []
+    assert rows(queue, "SELECT state, cancel_requested FROM jobs WHERE id = 'n0'") == [
+        {"state": "processing", "cancel_requested": 0}
+    ]
+    assert settle(queue, held, "completed", ends + 600)
+    assert claim(queue, ends + 600) == []
+    assert rows(queue, "SELECT state FROM jobs WHERE id = 'n0'") == [{"state": "completed"}]
+
+
+def test_a_closed_gate_keeps_a_retry_and_a_requeued_job_waiting_and_not_what_runs(queue, seen):
+    set_queue(queue, "heavy", memory_least=1 << 30)
+    enqueue(queue, id="requeued", queue="heavy", max_retries=0, priority=9)
+    enqueue(queue, id="tried", queue="heavy", priority=5)
+    enqueue(queue, id="runs", queue="heavy")
+    next_due(queue)
+    held = [claim_one(queue) for _ in range(3)]
+    settle(queue, held[0], "failed")
+    settle(queue, held[1], "failed")
+    queue.requeue(["requeued"], ["dead"], NOW)
+    seen(memory=1)
+    next_due(queue, NOW + 60)
+    assert claim(queue, NOW + 60, 9) == []
+    found = rows(queue, "SELECT id, attempts, runs FROM jobs WHERE state IN ('pending', 'failed') ORDER BY id")
+    assert found == [{"id": "requeued", "attempts": 0, "runs": 1}, {"id": "tried", "attempts": 1, "runs": 1}]
+    assert settle(queue, held[2], "completed", NOW + 61)
+    seen(memory=1 << 40)
+    next_due(queue, NOW + 120)
+    assert [claimed(queue, NOW + 120) for _ in range(2)] == [["requeued"], ["tried"]]
+
+
 def window_at(moment):
     import time
 
@@ -467,6 +506,20 @@ def test_under_a_limit_of_load_one_starts_in_a_while_for_all_workers_together(qu
     gating.SEEN.clear()
     next_due(queue, NOW + 16)
     assert claimed(queue, NOW + 16) == ["h1"]
+
+
+def test_a_worker_that_begins_anew_knows_when_the_last_one_was_started_under_a_limit_of_load(queue, seen):
+    set_queue(queue, "heavy", load_most=4.0)
+    for number in range(2):
+        enqueue(queue, id="h%d" % number, queue="heavy")
+    next_due(queue)
+    settle(queue, claim_one(queue), "completed", NOW + 1)
+    again = Queue(queue.path)
+    gating.SEEN.clear()
+    assert next_due(again, NOW + 5) == pytest.approx(NOW + gates.START_SECONDS, abs=1)
+    assert claim(again, NOW + 5) == []
+    next_due(again, NOW + 16)
+    assert claimed(again, NOW + 16) == ["h1"]
 
 
 # ---------------------------------------------------------------- made, changed, removed

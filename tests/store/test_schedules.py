@@ -4,14 +4,14 @@ import json
 import time
 
 import pytest
-from helpers.queue import claim, claim_one, enqueue, raw, rows, settle
+from helpers.queue import claim, claim_one, enqueue, raw, rows, set_queue, settle
 from helpers.zones import BERLIN, NEW_YORK, at, needs_tzset, zone
 
 from queuectl_lib import times
 from queuectl_lib.errors import BadInput, HostError, QueueError
 from queuectl_lib.jobs import due_slots, recurring, states, wall_clock
 from queuectl_lib.jobs.fields import JobMaker
-from queuectl_lib.store import pruning, schedules, slots_made
+from queuectl_lib.store import pruning, queues, schedules, slots_made
 
 START = at("2027-06-01T12:00:00")  # by which schedules are set here, unless a test says when
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
@@ -355,6 +355,23 @@ def test_queue_lets_one_wait_behind_one_that_runs_and_no_more(queue):
     assert make(queue, START + 60 * MINUTE) == 0
     assert counts(queue) == (2, 2)
     assert {job["lock_key"] for job in rows(queue)} == {"schedule:s"}
+
+
+@pytest.mark.parametrize("overlap", ["skip", "queue", "allow"])
+def test_while_its_queue_is_paused_one_waits_there_unless_all_are_allowed(queue, overlap):
+    set_queue(queue, "mail")
+    maker = JobMaker(1, "/", 0o022, START)
+    maker.queue_of = lambda name: queues.ids(queue.database)[name]
+    asked = {"name": "s", "when": "*/15 * * * *", "tz": "UTC", "overlap": overlap}
+    asked["job"] = {"command": "true", "queue": "mail"}
+    schedules.put(queue.database, [recurring.of_schedule(asked, maker)], START)
+    queues.pause(queue.database, ["mail"], None, None, START)
+    found = [make(queue, START + number * 15 * MINUTE) for number in range(1, 5)]
+    assert found == ([1, 1, 1, 1] if overlap == "allow" else [1, 0, 0, 0])
+    assert counts(queue) == (sum(found), 4 - sum(found))
+    assert claim(queue, START + HOUR) == []
+    queues.resume(queue.database, ["mail"])
+    assert len(claim(queue, START + HOUR, 9)) == sum(found)
 
 
 def test_all_that_were_missed_stand_in_line_where_they_are_queued(queue):
