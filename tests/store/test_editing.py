@@ -314,15 +314,19 @@ def test_of_two_edits_at_once_the_later_one_wins_whole_field_by_whole_field(queu
 
 
 def steps_of_an_edit(queue, monkeypatch, size, asked, emptied):
-    """How many steps of the engine the edit of a parked job takes, beside so many that are due and so many parked."""
+    """How many steps of the engine two edits take beside so many jobs due and parked: of the next one, and a parked."""
     queue.database.create()
     set_queue(queue, "mail")
     enqueue(queue, id="holder", lock="a")
     maker = JobMaker(3, "/", 0o022, NOW)
     maker.queue_of = lambda name: queues.ids(queue.database)[name]
     list(queue.enqueue_each((n, maker.row({"command": "true", "id": "p%d" % n, "lock": "a"})) for n in range(size)))
-    while claim(queue) or row(queue, "p%d" % (size - 1))["lane"] != 4:
-        pass
+    held = claim_one(queue)
+    assert held.id == "holder"
+    while rows(queue, "SELECT 1 FROM jobs WHERE lane = 0"):
+        assert claim(queue) == [], "its lock is taken"
+    settle(queue, held, "completed")
+    assert (row(queue, "p0")["lane"], row(queue, "p1")["lane"]) == (0, 4)
     list(queue.enqueue_each((n, maker.row({"command": "true"})) for n in range(size)))
     counted, connect = [], opening.connect
 
@@ -334,7 +338,8 @@ def steps_of_an_edit(queue, monkeypatch, size, asked, emptied):
     with monkeypatch.context() as patch:
         patch.setattr(opening, "connect", connected)
         fresh = Queue(queue.path)
-        editing.edit(fresh.database, ["p%d" % (size // 2)], Change(maker, asked, emptied), LATER)
+        editing.edit(fresh.database, ["p0", "p%d" % (size // 2)], Change(maker, asked, emptied), LATER)
+    assert row(queue, "p1")["lane"] == 0, "the next one with the lock"
     return len(counted)
 
 

@@ -357,6 +357,14 @@ def test_queue_lets_one_wait_behind_one_that_runs_and_no_more(queue):
     assert {job["lock_key"] for job in rows(queue)} == {"schedule:s"}
 
 
+def test_one_that_failed_and_waits_for_its_next_try_is_one_that_waits(queue):
+    put(queue, overlap="queue")
+    make(queue, START + 15 * MINUTE)
+    settle(queue, claim_one(queue, START + 29 * MINUTE), states.FAILED, START + 30 * MINUTE)
+    assert rows(queue)[0]["state"] == "failed" and make(queue, START + 30 * MINUTE) == 0
+    assert counts(queue) == (1, 1)
+
+
 @pytest.mark.parametrize("overlap", ["skip", "queue", "allow"])
 def test_while_its_queue_is_paused_one_waits_there_unless_all_are_allowed(queue, overlap):
     set_queue(queue, "mail")
