@@ -185,7 +185,7 @@ REVIVE_CHILD = (
     "UPDATE jobs SET state = 'pending', attempts = 0, next_run_at = coalesce(run_at, created_at), lane = %s,"
     " updated_at = ?, started_at = NULL, finished_at = NULL, exit_code = NULL, last_error = NULL, reason = NULL,"
     " worker = NULL WHERE seq = ? AND state = 'cancelled'"
-) % placing.place("coalesce(run_at, created_at)")
+) % placing.place("coalesce(run_at, '')")  # as for what was given no time
 EXPLAIN = "UPDATE jobs SET last_error = ?, reason = ? WHERE seq = ? AND state = 'cancelled'"
 
 

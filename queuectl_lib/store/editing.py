@@ -73,7 +73,7 @@ def edit_one(connection: sqlite3.Connection, identifier: str, change: Change, no
     values = list(columns.values())
     if change.places_anew():
         is_due_anew = "next_run_at" in columns
-        assignments.append("lane = " + placing.place("?" if is_due_anew else "next_run_at"))
+        assignments.append("lane = " + placing.place("?" if is_due_anew else placing.OWN_TIME))
         values += [columns["next_run_at"], now_text] if is_due_anew else [now_text]
     statement = CHANGE_JOB % ", ".join(assignments) if assignments else CHANGE_JOB.replace("%s, ", "")
     if connection.execute(statement, values + [now_text, job["seq"]]).rowcount != 1:

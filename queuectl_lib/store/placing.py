@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 OPEN_EDGE = "EXISTS (SELECT 1 FROM edges WHERE child = jobs.seq AND state = 1)"
 
 
-def place(due: str = "next_run_at", now: str = "?", held_at: str = "held_at") -> str:
+# What was given no time and has not failed is due, also where the clock stands before the time when it was added.
+OWN_TIME = "CASE WHEN run_at IS NULL AND state <> 'failed' THEN '' ELSE next_run_at END"
+
+
+def place(due: str = OWN_TIME, now: str = "?", held_at: str = "held_at") -> str:
     """The lane as an expression: for a job that is *due* then, where it is *now*, *held_at* (expressions, too)."""
     rule = "CASE WHEN %s IS NOT NULL THEN 3 WHEN %s THEN 2 WHEN %s > %s THEN 1 ELSE 0 END"
     return rule % (held_at, OPEN_EDGE, due, now)

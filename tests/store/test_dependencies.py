@@ -787,3 +787,16 @@ def test_jobs_without_dependencies_leave_nothing_behind(queue):
             break
         settle(queue, held[0], "completed")
     assert rows(queue, "SELECT * FROM settling") == rows(queue, "SELECT * FROM edges") == []
+
+
+@pytest.mark.parametrize("fate", ["completed", "dead, and brought back"])
+def test_what_comes_after_a_job_is_due_with_its_end_where_the_clock_went_back(queue, fate):
+    """It was added a day ahead of the clock of now, and waits for no time."""
+    before = NOW - 86400
+    add(queue, "J")
+    add(queue, "c", after=["J"])
+    if fate != "completed":
+        settle(queue, claim(queue, NOW)[0], "failed", NOW)
+        queue.requeue(["J"], ["dead"], before)
+    settle(queue, claim(queue, before)[0], "completed", before)
+    assert [one.id for one in claim(queue, before)] == ["c"]

@@ -560,3 +560,28 @@ def test_held_jobs_hold_their_key(queue):
     enqueue(queue, id="job", unique="key", hold=True)
     assert enqueue(queue, id="other", unique="key") == "job"
     assert len(rows(queue)) == 1
+
+
+# ---------------------------------------------------------------- a clock that went back
+
+DAY_BEFORE = NOW - 86400
+
+
+@pytest.mark.parametrize("change", [{"priority": 3}, {"lock": "k"}], ids=lambda change: "".join(change))
+def test_an_edit_of_a_due_job_keeps_it_due_where_the_clock_went_back(queue, change):
+    enqueue(queue, id="a")
+    editing.edit(queue.database, ["a"], changed(now=DAY_BEFORE, **change), DAY_BEFORE)
+    assert row(queue, "a")["lane"] == 0
+    assert [one.id for one in claim(queue, DAY_BEFORE)] == ["a"]
+
+
+def test_a_released_job_is_due_where_the_clock_went_back(queue):
+    enqueue(queue, id="a", hold=True)
+    holding.release(queue.database, ["a"], DAY_BEFORE)
+    assert [one.id for one in claim(queue, DAY_BEFORE)] == ["a"]
+
+
+def test_one_with_a_time_of_its_own_waits_for_that_whatever_the_clock_does(queue):
+    enqueue(queue, id="a", hold=True, run_at="2030-01-01T00:00:00Z")
+    holding.release(queue.database, ["a"], DAY_BEFORE)
+    assert row(queue, "a")["lane"] == 1
