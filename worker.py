@@ -581,7 +581,7 @@ class Worker:
         if True in [attempt.bound_output() for attempt in self.running]:
             return  # it writes fast: look again at once
         has_room = self.slots.have_room() and not self.stage
-        pause = min(self.slots.tick(), self.due_within(pace.TICK_SECONDS) if has_room else pace.TICK_SECONDS)
+        pause = min(self.slots.tick(), self.due_within(pace.CALM_TICK_SECONDS) if has_room else pace.CALM_TICK_SECONDS)
         if pause and not self.slots.wait(pause, self.wake, self.bell if has_room else None):
             self.spare.clear()  # long jobs: nothing is started soon
 

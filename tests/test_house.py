@@ -485,7 +485,7 @@ ALWAYS = "contexts errors values times settings commands.main commands.frame com
 ALWAYS += " host.bundle host.loading host.files host.locks"
 ALWAYS += " host.interrupts host.places host.trust host.system host.failpoints host.bell"
 ALWAYS += " jobs.ids jobs.states"
-ALWAYS += " store.database store.folder store.index_room store.opening store.schema"
+ALWAYS += " store.database store.folder store.index_room store.opening store.formats"
 # The rooms that a call of each command loads beside these. A room costs each call 0.05 to 0.1 ms: who lengthens a
 # list says why in the same commit.
 WAITING = "store.waiting"  # where a job waits, which may be for a queue or for a lock

@@ -155,8 +155,8 @@ def find_in_child() -> "Finder":
 
 # What a worker loads only where it is needed, as in few homes, for all that is loaded is in the memory of each: from
 # the files as they were when it began, for newer ones need not fit the rest of it. (test_house knows that it is all.)
-LATE = """store.steps store.log_of_another store.eligible store.rates store.gating jobs.gates jobs.windows host.load
- store.locking store.edges jobs.after"""
+LATE = """store.schema store.steps store.log_of_another store.eligible store.rates store.gating jobs.gates jobs.windows
+ host.load store.locking store.edges jobs.after"""
 
 
 def path_of(name: str) -> str:

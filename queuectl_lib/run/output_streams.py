@@ -8,7 +8,7 @@ import re
 import time
 
 from queuectl_lib.host import locks, spawn, system
-from queuectl_lib.run import output_files
+from queuectl_lib.run import output_files, pace
 from queuectl_lib.store import folder
 
 TYPE_CHECKING = False
@@ -50,6 +50,7 @@ class OutputStreams:
         self.ignored = [0, 0]  # the position behind a cut of ours
         self.erased: Set[str] = set()
         self.drain_until = 0.0  # monotonic
+        self.grew_at = time.monotonic()  # when that was seen, or it began
 
     def open(self, spare: SpareFiles, shell: str) -> List[int]:
         """Stdout and stderr for the command, to be closed by `close_ends` once it has them. Raises OSError."""
@@ -84,7 +85,13 @@ class OutputStreams:
         if system.WINDOWS or not self.files:
             return True
         sizes = [os.fstat(fd).st_size for fd in self.files]
+        if sizes != self.sizes:
+            self.grew_at = time.monotonic()
         return sizes != self.sizes or max(sizes) > limit
+
+    def is_calm(self) -> bool:
+        """True where nothing was written for long, as far as was looked."""
+        return bool(self.files) and time.monotonic() - self.grew_at > pace.CALM_SECONDS
 
     def bound(self, limit: int) -> bool:
         """Cut the middle out of what grew past *limit* bytes; True if any was cut."""

@@ -123,4 +123,6 @@ class Slots:
     def tick(self) -> float:
         """How long to rest at the most before all are looked at."""
         look_often = any(one.lingers() or one.ending for one in self.running)
-        return pace.ADOPTED_TICK_SECONDS if look_often else pace.TICK_SECONDS
+        if look_often:
+            return pace.ADOPTED_TICK_SECONDS
+        return pace.CALM_TICK_SECONDS if all(one.output.is_calm() for one in self.running) else pace.TICK_SECONDS

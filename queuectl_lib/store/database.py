@@ -17,7 +17,7 @@ import stat
 from queuectl_lib import contexts, errors, values
 from queuectl_lib.errors import HostError, Locked, NoDatabase
 from queuectl_lib.host import failpoints, files, interrupts, locks, places, system
-from queuectl_lib.store import index_room, opening, schema
+from queuectl_lib.store import formats, index_room, opening
 from queuectl_lib.store.folder import Folder
 
 TYPE_CHECKING = False
@@ -56,6 +56,8 @@ class Database:
             with self.gate():
                 new = not os.path.exists(self.path) or not os.path.getsize(self.path)
                 if new:
+                    from queuectl_lib.store import schema  # which few calls need
+
                     self.index_room.look()
                     schema.create(self.path, self.busy_seconds)
                 return new
@@ -105,7 +107,7 @@ class Database:
         with contexts.suppress(OSError):
             if not files.is_irregular(self.path):  # which to open might never return
                 with open(self.path, "rb") as file:
-                    return schema.is_head_of_queue(file.read(schema.HEAD_BYTES))
+                    return formats.is_head_of_queue(file.read(formats.HEAD_BYTES))
         return False
 
     def refuse_in_the_way(self) -> None:
@@ -148,9 +150,9 @@ class Database:
             self._see_to_log(gated)
         opened = opening.connect(self.path, self.busy_seconds, options)
         with opening.closed_on_error(opened):
-            if opened.execute("PRAGMA application_id").fetchone()[0] != schema.APPLICATION_ID:
+            if opened.execute("PRAGMA application_id").fetchone()[0] != formats.APPLICATION_ID:
                 raise HostError("%s is a database of another program: choose another db_path" % self.path)
-            if schema.version_of(opened, self.path) < schema.FORMAT:
+            if formats.version_of(opened, self.path) < formats.FORMAT:
                 self._upgrade(opened, gated)
         return opened
 
@@ -169,6 +171,8 @@ class Database:
                     log_of_another.put_aside(self.path)
 
     def _upgrade(self, opened: sqlite3.Connection, gated: bool) -> None:
+        from queuectl_lib.store import schema  # the same
+
         if gated:
             schema.migrate(opened, self.path, self.busy_seconds)
         else:

@@ -28,7 +28,7 @@ import os
 
 from queuectl_lib import contexts, errors
 from queuectl_lib.host import files, locks, stream
-from queuectl_lib.store import index_room, schema
+from queuectl_lib.store import formats, index_room, schema
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ def is_of_another(path: str) -> bool:
 
 def has_log_of_another(path: str, database: int) -> bool:
     """The same of the open file *database*, which is not opened again: with any close of it its locks would fall."""
-    head = part(database, 0, schema.HEAD_BYTES)
-    if index_room.size_of(path + "-journal") or not schema.is_head_of_queue(head):
+    head = part(database, 0, formats.HEAD_BYTES)
+    if index_room.size_of(path + "-journal") or not formats.is_head_of_queue(head):
         return False
     with opened(path + "-wal") as log:
         found = counters(log, number(head, 16, 2))

@@ -1,4 +1,4 @@
-"""The schema: a database made, or brought up to date, by the steps of store/steps, which few calls need."""
+"""The schema: a database made, or brought up to date, by the steps of store/steps. Few calls need this."""
 
 from __future__ import annotations
 
@@ -9,16 +9,11 @@ import sqlite3
 from queuectl_lib import errors
 from queuectl_lib.errors import HostError
 from queuectl_lib.host import files
-from queuectl_lib.store import opening
+from queuectl_lib.store import formats, opening, steps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List
-
-APPLICATION_ID = 0x71756575  # "queu"
-HEAD_BYTES = 100  # of an SQLite database (https://www.sqlite.org/fileformat.html#the_database_header)
-
-FORMAT = 6  # how many steps there are
 
 
 def fitting(statement: str) -> str:
@@ -28,33 +23,21 @@ def fitting(statement: str) -> str:
     return re.sub(r"\{where:(.*?)\}", r"WHERE \1" if partial else "", statement)
 
 
-def version_of(connection: sqlite3.Connection, path: str) -> int:
-    """The format of the database. Raises HostError for one that this program does not know."""
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version > FORMAT:
-        raise HostError(
-            "%s was written by a newer queuectl (format %d, this one knows %d): use that one" % (path, version, FORMAT)
-        )
-    return version
-
-
 def migrate(connection: sqlite3.Connection, path: str, busy_seconds: float) -> None:
     """Bring the schema to the newest version; a step and its number commit together."""
-    from queuectl_lib.store import steps
-
     connection.execute("BEGIN IMMEDIATE")
     try:
-        version = version_of(connection, path)  # again: another may have been first
-        if 0 < version < FORMAT:
+        version = formats.version_of(connection, path)  # again: another may have been first
+        if 0 < version < formats.FORMAT:
             back_up(path, version, busy_seconds)
         theirs = made_by_others(connection) if 0 < version < steps.JOBS_ANEW else []
-        for statements in steps.MIGRATIONS[version:FORMAT]:  # no more, where its file is a newer one by now
+        for statements in steps.MIGRATIONS[version : formats.FORMAT]:  # no more, where its file is a newer one by now
             for statement in statements:
                 connection.execute(fitting(statement))
         for statement in theirs:
             connection.execute(statement)
-        connection.execute("PRAGMA application_id = %d" % APPLICATION_ID)
-        connection.execute("PRAGMA user_version = %d" % FORMAT)
+        connection.execute("PRAGMA application_id = %d" % formats.APPLICATION_ID)
+        connection.execute("PRAGMA user_version = %d" % formats.FORMAT)
         connection.execute("COMMIT")
     except BaseException:
         opening.roll_back(connection)
@@ -66,8 +49,6 @@ ON_JOBS = "SELECT name, sql FROM sqlite_master WHERE tbl_name = 'jobs' AND type 
 
 def made_by_others(connection: sqlite3.Connection) -> List[str]:
     """The statements of triggers and indexes on jobs that are none of ours: they go with the table, and are to stay."""
-    from queuectl_lib.store import steps
-
     ours = set(re.findall(r"CREATE (?:INDEX|TRIGGER) (\w+)", repr(steps.MIGRATIONS)))
     return [row["sql"] for row in connection.execute(ON_JOBS) if row["name"] not in ours]
 
@@ -88,11 +69,6 @@ def back_up(path: str, version: int, busy_seconds: float) -> None:
     with contextlib.closing(source), contextlib.closing(copy):
         source.backup(copy)
     os.replace(partial, backup)
-
-
-def is_head_of_queue(head: bytes) -> bool:
-    """True where a file begins as a database of ours does."""
-    return head.startswith(b"SQLite format 3\0") and head[68:72] == APPLICATION_ID.to_bytes(4, "big")
 
 
 def create(path: str, busy_seconds: float) -> None:

@@ -7,7 +7,7 @@ from queuectl_lib import settings
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.settings import Settings
-from queuectl_lib.store import looking, queues, requeuing, schema, selecting, showing, steps
+from queuectl_lib.store import formats, looking, queues, requeuing, selecting, showing, steps
 from queuectl_lib.store.output import Output
 from queuectl_lib.store.selecting import Selection
 
@@ -94,4 +94,4 @@ def in_full(queue, identifier):
 def know_steps(monkeypatch, known):
     """This program, as if the steps of the schema were these."""
     monkeypatch.setattr(steps, "MIGRATIONS", known)
-    monkeypatch.setattr(schema, "FORMAT", len(known))
+    monkeypatch.setattr(formats, "FORMAT", len(known))

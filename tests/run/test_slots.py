@@ -18,7 +18,7 @@ from helpers.waiting import wait_until
 from queuectl_lib.errors import BadInput, Locked
 from queuectl_lib.host import bell as bell_of_the_queue
 from queuectl_lib.host.waking import Bell, WakeUp
-from queuectl_lib.run import pace, replacing, slots, wording
+from queuectl_lib.run import output_streams, pace, replacing, slots, wording
 from queuectl_lib.run.options import Options
 from queuectl_lib.run.places import Places
 from queuectl_lib.run.replacing import WorkerProcess, next_share
@@ -171,6 +171,7 @@ class Running:
         self.began = time.monotonic() - age
         self.adopted, self.deadline, self.ending, self.child = adopted, deadline, ending, None
         self.lingers = lambda: lingers
+        self.output = output_streams.OutputStreams({}, False)
 
 
 @pytest.mark.parametrize(
@@ -516,3 +517,33 @@ def test_a_lack_of_descriptors_is_not_told_as_one_of_permissions(queue):
     )
     said = subprocess.run([sys.executable, "-c", script, queue.path], stdout=subprocess.PIPE, check=True).stdout
     assert "as many files open as it may have (ulimit -n)" in said.decode() or "Too many open files" in said.decode()
+
+
+# ---------------------------------------------------------------- how often all that runs is looked at
+
+
+def writing(tmp_path, name):
+    """An attempt with an output of its own, to which *name* is written."""
+    one = Running(60)
+    one.file = open(str(tmp_path / name), "wb", buffering=0)
+    one.output.files = [one.file.fileno()]
+    one.output.sizes = [0]
+    return one
+
+
+@posix_only
+def test_what_has_written_nothing_for_long_is_looked_at_half_as_often_until_it_does(tmp_path):
+    one = slots.Slots(4, pace.Pace())
+    one.running += [writing(tmp_path, "quiet"), writing(tmp_path, "other")]
+    assert one.tick() == pace.TICK_SECONDS, "they have only begun"
+    for running in one.running:
+        running.output.grew_at -= pace.CALM_SECONDS
+        assert not running.output.may_need_a_look(100)
+    assert one.tick() == pace.CALM_TICK_SECONDS
+    one.running[1].file.write(b"again")
+    assert one.running[1].output.may_need_a_look(100) and one.tick() == pace.TICK_SECONDS
+    one.running[1].output.grew_at -= pace.CALM_SECONDS
+    one.running.append(Running(60, ending=("cancelled", ""), lingers=True))
+    assert one.tick() == pace.ADOPTED_TICK_SECONDS
+    for running in one.running[:2]:
+        running.file.close()

@@ -19,11 +19,11 @@ import queuectl
 from queuectl_lib.errors import HostError
 from queuectl_lib.host import files
 from queuectl_lib.jobs.fields import JobMaker
-from queuectl_lib.store import looking, opening, schema, showing, steps
+from queuectl_lib.store import formats, looking, opening, schema, showing, steps
 from queuectl_lib.store.database import Database
 from storage import Queue
 
-KNOWN = schema.FORMAT
+KNOWN = formats.FORMAT
 NEW_STEP = ["ALTER TABLE jobs ADD COLUMN colour TEXT", "UPDATE jobs SET colour = 'red'"]
 
 # Every command that opens the database, reading or writing.
@@ -200,7 +200,7 @@ def test_an_empty_file_is_filled_like_a_missing_one(home):
 
 
 def test_the_format_is_the_number_of_the_last_step():
-    assert len(steps.MIGRATIONS) == schema.FORMAT
+    assert len(steps.MIGRATIONS) == formats.FORMAT
 
 
 @pytest.fixture
@@ -327,9 +327,9 @@ UPGRADER = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import storage
-from queuectl_lib.store import looking, schema, steps
+from queuectl_lib.store import formats, looking, steps
 steps.MIGRATIONS.append(%r)
-schema.FORMAT += 1
+formats.FORMAT += 1
 queue = storage.Queue(sys.argv[2])
 print("ready", flush=True)
 sys.stdin.readline()

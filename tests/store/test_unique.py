@@ -20,7 +20,7 @@ from queuectl_lib.errors import HostError
 from queuectl_lib.jobs import states
 from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.jobs.ids import MadeId
-from queuectl_lib.store import claiming, finding, health, looking, schema, showing, steps
+from queuectl_lib.store import claiming, finding, formats, health, looking, showing, steps
 from storage import Queue
 
 AT_ONCE = SETTINGS.but(backoff_base=0)
@@ -359,7 +359,7 @@ def test_a_database_without_keys_is_backed_up_and_upgraded_while_an_older_worker
         assert old.enqueue(row(id="new", unique="k")) == "new"
         assert old.enqueue(row(unique="k")) == "new"
         assert keeper.execute("SELECT count(*) FROM jobs").fetchone() == (len(states.STATES) + 1,)
-    assert (version(old.path), version(old.path + ".v1.backup")) == (schema.FORMAT, 1)
+    assert (version(old.path), version(old.path + ".v1.backup")) == (formats.FORMAT, 1)
     assert finding.states_of(old.database, states.STATES) == list(states.STATES)
     assert showing.job(old.database, "completed")["unique"] is None
 
@@ -402,5 +402,5 @@ def test_an_upgrade_that_is_killed_before_its_commit_is_done_by_the_next(old):
     assert subprocess.run([sys.executable, "-c", killer, ROOT, old.path]).returncode == -9
     assert version(old.path) == 1
     wait_until(lambda: total(old) == len(states.STATES), "the upgrade", 10)
-    assert version(old.path) == schema.FORMAT
+    assert version(old.path) == formats.FORMAT
     assert old.enqueue(row(unique="k", run_at=times.utc_text(time.time()))) == old.enqueue(row(unique="k"))
