@@ -11,7 +11,7 @@ from queuectl_lib.errors import QueueError
 from queuectl_lib.host import locks, processes, tree
 from queuectl_lib.jobs import attempts, states
 from queuectl_lib.jobs.attempts import Outcome
-from queuectl_lib.run import interruption, launching, output_files, run_file
+from queuectl_lib.run import interruption, launching, run_file
 from queuectl_lib.store import claiming, folder
 
 TYPE_CHECKING = False
@@ -130,8 +130,8 @@ def outcome_of(attempt: Attempt, kind: str, error: Optional[str]) -> Outcome:
     if attempt.output.is_empty:
         return outcome
     stays = bool(outcome.leftovers)
-    outcome.stdout, outcome.stdout_bytes = output_files.collected(attempt.paths["out"], attempt.max_output, stays)
-    outcome.stderr, outcome.stderr_bytes = output_files.collected(attempt.paths["err"], attempt.max_output, stays)
+    outcome.stdout, outcome.stdout_bytes = attempt.output.collected("out", attempt.max_output, stays)
+    outcome.stderr, outcome.stderr_bytes = attempt.output.collected("err", attempt.max_output, stays)
     return outcome
 
 

@@ -90,6 +90,16 @@ def collected(path: str, limit: int, stays: bool) -> Tuple[Optional[bytes], int]
         return None, size  # it cannot be read now, and stays
 
 
+def read_open(fd: int) -> Optional[bytes]:
+    """What is in a small file that we have open, wherever it is now; None where that is large, or cannot be read."""
+    try:
+        with open("/proc/self/fd/%d" % fd, "rb") as file:
+            data = file.read(INLINE_BYTES + 1)
+    except OSError:
+        return None
+    return data if len(data) <= INLINE_BYTES else None
+
+
 def size_of(path: str) -> int:
     """Bytes in an output file. Raises FileNotFoundError also where something else has its name: a job can do that."""
     info = os.lstat(path)

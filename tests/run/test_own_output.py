@@ -14,7 +14,7 @@ from helpers.waiting import wait_until
 
 from queuectl_lib.host import locks
 from queuectl_lib.jobs.fields import JobMaker
-from queuectl_lib.run import launching, output_streams
+from queuectl_lib.run import launching, output_files, output_streams
 from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.run.spare_files import SpareFiles
 from queuectl_lib.store import folder, looking
@@ -143,6 +143,27 @@ def test_output_that_shrank_between_two_looks_is_noticed_also_where_it_grew_agai
     with open(os.path.join(here, "b"), "w"):
         pass
     assert ended(attempt).erased == "stderr"
+
+
+@pytest.mark.parametrize("size", [3, 32 * 1024, 100000])
+@pytest.mark.parametrize("fate", ["elsewhere for a moment", "swept"])
+def test_output_is_kept_where_its_file_is_not_at_its_place_when_the_job_ends(queue, fate, size):
+    attempt = started(queue, "head -c %d /dev/zero; touch a; while [ ! -e b ]; do sleep 0.02; done" % size)
+    here, place = os.path.dirname(queue.path), queue.folder.attempts
+    wait_until(lambda: os.path.exists(os.path.join(here, "a")), "it to have written")
+    if fate == "swept":
+        os.unlink(attempt.paths["out"])
+    else:
+        os.rename(place, place + ".elsewhere")
+    with open(os.path.join(here, "b"), "w"):
+        pass
+    outcome = ended(attempt)
+    if fate != "swept":
+        os.rename(place + ".elsewhere", place)
+    assert (outcome.kind, outcome.stdout_bytes) == ("completed", size)
+    small = size <= output_files.INLINE_BYTES and os.path.isdir("/proc/self/fd")
+    assert outcome.stdout == (bytes(size) if small else None)
+    assert "out" in outcome.useless_files() or not small, "what is large, or cannot be read, is looked for at its place"
 
 
 def test_what_we_cut_out_ourselves_is_not_taken_for_erased(queue):
