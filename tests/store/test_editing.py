@@ -1,8 +1,10 @@
 """Editing and holding in the storage: what changes, where a job stands then, and what a claim in between leaves."""
 
 import json
+import os
 
 import pytest
+from helpers.marks import posix_only
 from helpers.queue import NOW, claim, claim_one, enqueue, everything, in_full, raw, rows, set_queue, settle
 
 from queuectl_lib.errors import BadInput, HostError, QueueError
@@ -59,7 +61,7 @@ ROWS = [
     ({"lock": "other"}, {"lock_key": "other"}),
     ({"emptied": ["lock"]}, {"lock_key": None}),
     ({"queue": "default"}, {"queue": 0}),
-    ({"cwd": "sub"}, {"cwd": "/sub"}),
+    ({"cwd": "sub"}, {"cwd": os.sep + "sub"}),
     ({"command": "echo b"}, {"command": "echo b", "is_list": 0}),
     ({"command": ["b", "c d"]}, {"command": '["b", "c d"]', "is_list": 1}),
     ({"env": {"B": "2"}}, {"env": '{"A": "1", "B": "2"}'}),
@@ -134,6 +136,7 @@ def test_two_edits_of_different_variables_and_tags_both_stand(queue, monkeypatch
     assert (job["priority"], job["timeout"]) == (7, 9)
 
 
+@posix_only
 def test_variables_that_no_shell_here_hands_on_are_refused_as_in_add(queue, monkeypatch):
     monkeypatch.setattr(shells, "hands_on", lambda shell: False)
     monkeypatch.setattr(shells, "bash", lambda: None)

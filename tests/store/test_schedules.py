@@ -1,9 +1,11 @@
 """Schedules by a clock that stands: each cell of what is to happen when, without a process."""
 
 import json
+import os
 import time
 
 import pytest
+from helpers.marks import posix_only
 from helpers.queue import claim, claim_one, enqueue, raw, rows, set_queue, settle
 from helpers.zones import BERLIN, NEW_YORK, at, needs_tzset, zone
 
@@ -82,7 +84,7 @@ def test_a_job_is_as_an_add_would_have_made_it_when_the_schedule_was_set(queue):
     (made,) = rows(queue)
     assert made["command"] == '["echo", "a b"]' and made["is_list"] == 1
     assert (made["priority"], made["timeout"], made["env"]) == (3, 60.0, '{"A": "b"}')
-    assert (made["cwd"], made["umask"], made["max_retries"]) == ("/", 0o022, 1)
+    assert (made["cwd"], made["umask"], made["max_retries"]) == (os.sep, 0o022, 1)
     assert rows(queue, "SELECT tag FROM tags ORDER BY tag") == [{"tag": "x"}, {"tag": "y"}]
     assert made["created_at"] == made["next_run_at"] == times.utc_text(START + HOUR)
 
@@ -697,6 +699,7 @@ def test_what_cannot_be_meant_is_refused_in_one_line(asked, words):
     assert "\n" not in str(refusal.value)
 
 
+@posix_only  # elsewhere "/" is no place without its drive
 def test_what_is_shown_can_be_set_again_and_is_the_same(queue):
     put(queue, missed="all:7", start="2027-06-01T13:00:00Z", job={"command": ["a"], "env": {"A": "b"}, "tags": ["x"]})
     shown = recurring.as_json(schedule(queue))
