@@ -390,7 +390,7 @@ def test_there_can_be_more_workers_than_windows_waits_for(home, monkeypatch):
     supervisor.workers = [Stub(semaphore) for semaphore in semaphores]
     supervisor.wake = WakeUp(supervisor.signals)
     home.queue.folder.make()
-    supervisor.standing = Standing(home.queue.folder, "s1", presence.member_details("supervisor", "s1", False), print)
+    supervisor.standing = Standing(home.queue.folder, "s1", presence.member_details("supervisor", "s1", {}), print)
     supervisor.rest()
     supervisor.standing.leave(holds_jobs=False)  # else this very process would be ended as one that was left behind
 
