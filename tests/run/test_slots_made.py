@@ -275,6 +275,25 @@ def test_a_slot_wakes_a_supervisor_that_rests(home):
     assert times.utc_seconds(job["created_at"]) - slot_seconds(job) < 1.5
 
 
+@posix_only
+def test_a_supervisor_that_was_stopped_for_a_while_makes_what_it_missed_once(home):
+    """SIGSTOP, or a laptop that sleeps: as if nobody had been there meanwhile."""
+    process = home.start("--count", "1")
+    home.wait_for_workers(1)
+    home.run("schedule", "set", "s", "every 1s", "true", "--overlap", "allow")
+    wait_until(lambda: made(home), "the first slot")
+    os.kill(process.pid, signal.SIGSTOP)
+    began, before = time.monotonic(), len(made(home))
+    wait_until(lambda: time.monotonic() - began > 3.5, "three slots to pass")
+    assert len(made(home)) <= before + 1, "nobody was there to make them"
+    os.kill(process.pid, signal.SIGCONT)
+    wait_until(lambda: len(made(home)) >= before + 3, "it to go on")
+    slots = [slot_seconds(job) for job in made(home)]
+    assert len(slots) == len(set(slots)) and slots == sorted(slots)
+    (row,) = home.run("schedule", "list", "--json").json
+    assert row["skipped"] >= 2, "of several that were missed the newest alone is made"
+
+
 def ready(home):
     names = [member["name"] for member in roster.members(home.queue.folder) if member["kind"] == "supervisor"]
     return names and os.path.exists(home.queue.folder.request_path(names[0], "ready"))

@@ -2,8 +2,10 @@
 
 import contextlib
 import json
+import time
 
 import pytest
+from helpers.processes import all_at_once
 from helpers.queue import NOW, SETTINGS, claim, enqueue, raw, requeue_dead, rows, set_queue, settle
 
 from queuectl_lib import times
@@ -800,3 +802,47 @@ def test_what_comes_after_a_job_is_due_with_its_end_where_the_clock_went_back(qu
         queue.requeue(["J"], ["dead"], before)
     settle(queue, claim(queue, before)[0], "completed", before)
     assert [one.id for one in claim(queue, before)] == ["c"]
+
+
+# The first of them ends the jobs, the others add what comes after.
+ENDS_OR_ADDS = """
+import os, sys, time
+sys.path.insert(0, sys.argv[1])
+from storage import Queue
+from queuectl_lib import settings
+from queuectl_lib.jobs.attempts import Outcome
+from queuectl_lib.jobs.fields import JobMaker
+queue, maker = Queue(sys.argv[2]), JobMaker(0, "/", 0o022, time.time())
+known = settings.Settings(**settings.SETTING_DEFAULTS)
+try:
+    os.close(os.open(sys.argv[3], os.O_CREAT | os.O_EXCL))
+    ends = True
+except FileExistsError:
+    ends = False
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(40):
+    if ends:
+        (held,) = queue.exchange("w", [], 1, time.time(), known)[1]
+        kind = "failed" if number % 2 else "completed"
+        queue.exchange("w", [Outcome(held, kind, time.time())], 0, time.time(), known)
+    else:
+        identifier = "%d-%d" % (os.getpid(), number)
+        queue.enqueue(maker.row({"command": "true", "id": identifier, "after": ["J%d" % number]}))
+"""
+
+
+def test_no_race_decides_whether_a_job_may_come_after_one_that_ends_just_then(queue, tmp_path):
+    """Added before or after that end, it is added, and comes to the same."""
+    now = time.time()
+    for number in range(40):
+        add(queue, "J%d" % number, priority=100 - number, now=now)
+    found = all_at_once(ENDS_OR_ADDS, 4, queue.path, tmp_path / "first")
+    assert [code for code, _, _ in found] == [0] * 4, found
+    while partly(queue, 1000):
+        pass
+    children = {one["id"]: one["state"] for one in rows(queue) if not one["id"].startswith("J")}
+    assert len(children) == 120
+    for child, state in children.items():
+        number = int(child.partition("-")[2])
+        assert state == ("cancelled" if number % 2 else "pending"), child
