@@ -108,7 +108,8 @@ def loosened(copy):
         yield os.path.join(copy.path, place)
     yield os.path.join(copy.path, "queuectl_lib", "host", "trust.py")
     yield os.path.join(copy.path, "queuectl_lib", "store", "__pycache__")
-    for name in ("__pycache__/storage", "queuectl_lib/store/__pycache__/schema", "queuectl_lib/host/__pycache__/trust"):
+    rooms = ["queuectl_lib/store/__pycache__/formats", "queuectl_lib/host/__pycache__/trust"]
+    for name in ["__pycache__/storage"] + rooms:
         yield bytecode_of(copy, name)
 
 
@@ -156,6 +157,22 @@ def test_what_one_command_alone_loads_is_looked_at_before_it_runs(copy):
         os.chmod(path, 0o666)
         assert copy.run("cron", code=3).stderr.startswith("queuectl: error: %s can be written by" % path)
         os.chmod(path, 0o644)
+
+
+@posix_only
+def test_what_few_calls_load_is_looked_at_when_one_does(copy):
+    """A database that is up to date asks for no schema; one that is to be made does."""
+    copy.run("initdb")
+    room = os.path.join(copy.path, "queuectl_lib", "store", "schema.py")
+    for path in (room, bytecode_of(copy, "queuectl_lib/store/__pycache__/schema")):
+        os.chmod(path, 0o666)
+        copy.run("list")
+        home = os.path.join(copy.path, "another")
+        said = copy.run("--home", home, "initdb", code=3).stderr
+        assert said.startswith("queuectl: error: %s can be written by" % path)
+        assert not os.path.exists(os.path.join(home, "queuectl.db"))
+        os.chmod(path, 0o644)
+    copy.run("--home", home, "initdb")
 
 
 @posix_only
