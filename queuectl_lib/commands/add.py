@@ -9,8 +9,8 @@ from queuectl_lib.commands import frame, terminal
 from queuectl_lib.errors import BadInput
 from queuectl_lib.host import files, interrupts, system
 from queuectl_lib.jobs import checks, fields
-from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.jobs.ids import Holder
+from queuectl_lib.jobs.making import JobMaker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -28,6 +28,7 @@ TYPES: Dict[str, Tuple[type, ...]] = {
     "attempts": (int,),
     "max_retries": (int,),
     "cwd": (str,),
+    "snoozes": (int,),
 }
 MAY_BE_MISSING: Dict[str, Tuple[type, ...]] = {
     "timeout": (float, int),
@@ -35,6 +36,10 @@ MAY_BE_MISSING: Dict[str, Tuple[type, ...]] = {
     "unique_key": (str,),
     "tags": (str,),
     "lock_key": (str,),
+    "name": (str,),
+    "policy": (str,),
+    "signature": (str,),
+    "release": (int,),
 }
 
 
@@ -78,6 +83,8 @@ def check_fields(row: Any) -> None:
         type(row["env"]) is not str or not is_text(json_of(row["env"] or "{}", "env"), dict)
     ):
         raise Unreadable("cannot be read: env is no object of names and values")  # which are secrets
+    if row["policy"] is not None and type(json_of(row["policy"], "policy")) is not dict:
+        raise Unreadable("cannot be read: policy is no object")
     if row["umask"] is not None and not 0 <= row["umask"] <= 0o777:
         raise Unreadable("cannot be read: umask is %s" % errors.shown(row["umask"]))
 
@@ -108,8 +115,10 @@ def mended(row: Any) -> Fields:
     if not type(whole["attempts"]) is type(whole["max_retries"]) is int:
         whole.update(attempts=0, max_retries=0)
     whole["id"] = row["id"] if type(row["id"]) is str else "?"
-    for column in ("unique_key", "tags", "lock_key"):
+    for column in ("unique_key", "tags", "lock_key", "name", "signature"):
         whole[column] = row[column] if type(row[column]) is str else None
+    whole["policy"], whole["snoozes"] = None, row["snoozes"] if type(row["snoozes"]) is int else 0
+    whole["release"] = row["release"] if type(row["release"]) is int else None
     return whole
 
 
@@ -117,7 +126,11 @@ def mended(row: Any) -> Fields:
 CLAIMED_COLUMNS = (
     *("is_list", "id", "command", "attempts", "max_retries", "timeout", "cwd", "env", "umask", "unique_key"),
     *("pipe_output", "tags", "lock_key", "schedule", "slot"),
+    *("name", "policy", "snoozes", "signature", "release"),
 )
+
+
+NO_POLICY: Fields = {}  # of nearly all jobs
 
 
 class Claim:
@@ -143,6 +156,11 @@ class Claim:
         self.lock_key: Optional[str] = row["lock_key"]
         self.schedule: Optional[str] = row["schedule"]
         self.slot: Optional[str] = row["slot"]
+        self.name: Optional[str] = row["name"]
+        self.policy: Fields = json.loads(row["policy"]) if row["policy"] else NO_POLICY
+        self.snoozes: int = row["snoozes"]
+        self.signature: Optional[str] = row["signature"]  # of its last failure
+        self.release: Optional[int] = row["release"]
         self.token = token
         self.attempt_id = attempt_id
         self.number = number
@@ -175,6 +193,11 @@ class Outcome:
         self.stderr: Optional[bytes] = None
         self.stdout_bytes = 0
         self.stderr_bytes = 0
+        self.cpu: Optional[float] = None  # seconds of it that all its processes used
+        self.peak_rss: Optional[int] = None  # bytes, of the largest of them
+        self.oom: Optional[str] = None  # how far it is known that the system ended it for lack of memory
+        self.note: Optional[str] = None  # what the job itself has said, JSON
+        self.timeout: Optional[float] = None  # the one in force, seconds
 
     def useless_files(self) -> List[str]:
         """Which files of the attempt nobody needs once this is recorded: of run, out, err.

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterable, List, Sequence, Set
 
-    from queuectl_lib.jobs.fields import JobMaker
+    from queuectl_lib.jobs.making import JobMaker
     from queuectl_lib.values import Fields
 
 # Key of a job: the columns that a change of it writes.

@@ -47,6 +47,16 @@ def check_key(value: object, name: str = "unique") -> str:
     return text_up_to(KEY_LENGTH, name)(value)
 
 
+NAME = r"[A-Za-z0-9._:@/-]{1,64}\Z"
+
+
+def check_name(value: object) -> str:
+    """*value* when it can be the name of a kind of jobs."""
+    if isinstance(value, str) and re.match(NAME, value):
+        return value
+    raise BadInput("name: %s is not one: up to 64 letters, digits and . _ : @ / -" % errors.shown(value))
+
+
 QUEUE = r"[A-Za-z0-9_][A-Za-z0-9_.:@+-]{0,63}\Z"
 
 

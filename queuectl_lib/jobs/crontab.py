@@ -9,7 +9,7 @@ from queuectl_lib import errors
 from queuectl_lib.errors import BadInput, QueueError
 from queuectl_lib.host import system
 from queuectl_lib.jobs import own_calls, recurrence
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

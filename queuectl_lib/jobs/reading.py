@@ -9,13 +9,13 @@ import sys
 
 from queuectl_lib.errors import BadInput
 from queuectl_lib.jobs import decoding, sources
-from queuectl_lib.jobs.fields import NotNew
+from queuectl_lib.jobs.making import NotNew
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Iterable, Iterator, Pattern, Sequence, Tuple
 
-    from queuectl_lib.jobs.fields import JobMaker
+    from queuectl_lib.jobs.making import JobMaker
 
 VALUE_CHARACTERS = 16 * 1024 * 1024  # longest value of JSON over several lines; of an array, each of its values
 

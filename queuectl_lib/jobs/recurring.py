@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Optional, Tuple
 
-    from queuectl_lib.jobs.fields import JobMaker
+    from queuectl_lib.jobs.making import JobMaker
     from queuectl_lib.values import Fields
 
 MOST = 10000  # schedules of a queue

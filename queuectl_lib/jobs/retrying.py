@@ -8,20 +8,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Tuple
 
+    from queuectl_lib.jobs.attempts import Claim
     from queuectl_lib.settings import Settings
 
 # The state that each verb leads to, a failure without retries left.
 ENTERED = {"complete": "completed", "fail": "dead", "cancel": "cancelled", "release": "pending"}
 
 
-def after(kind: str, attempts: int, max_retries: int, settings: Settings) -> Tuple[str, float]:
-    """The state that a job enters when attempt number *attempts* ended as *kind*, and seconds until it is due.
+def after(kind: str, claim: Claim, settings: Settings) -> Tuple[str, float]:
+    """The state that the job of *claim* enters when that ended as *kind*, and seconds until it is due.
 
     The delay is 0 for every state but failed.
     """
     verb = states.ENDINGS[kind]
-    if verb == "fail" and attempts <= max_retries:
-        return "failed", backoff_delay(settings.backoff_base, attempts, settings.backoff_cap)
+    if verb == "fail" and claim.attempts <= claim.max_retries:
+        return "failed", backoff_delay(settings.backoff_base, claim.attempts, settings.backoff_cap)
     return ENTERED[verb], 0.0
 
 

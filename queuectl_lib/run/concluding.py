@@ -118,7 +118,7 @@ def gone(attempt: Attempt) -> Outcome:
 def outcome_of(attempt: Attempt, kind: str, error: Optional[str]) -> Outcome:
     """The outcome *kind* of an attempt whose own process is gone, with what it left and what it wrote."""
     outcome = Outcome(attempt.claim, kind, end_time(attempt), error)
-    outcome.started = attempt.started
+    outcome.started, outcome.timeout = attempt.started, attempt.timeout
     if not attempt.adopted or attempt.ended_at:
         outcome.seconds = max(0.0, (attempt.ended_at or time.monotonic()) - attempt.began)
     if may_have_left_something(attempt, kind):

@@ -11,34 +11,34 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Tuple
 
-    from queuectl_lib.jobs.attempts import Claim
+    from queuectl_lib.jobs.attempts import Outcome
 
 RECORD_SUCCESS = "INSERT OR REPLACE INTO successes VALUES (?, ?)"
 
 
-def remember_success(connection: sqlite3.Connection, claim: Claim, state: str, end: str) -> None:
+def remember_success(connection: sqlite3.Connection, outcome: Outcome, state: str, end: str) -> None:
     """For `check --expect`: when a job with this key last completed."""
-    if state == "completed" and claim.unique_key is not None:
-        connection.execute(RECORD_SUCCESS, (claim.unique_key, end))
+    if state == "completed" and outcome.claim.unique_key is not None:
+        connection.execute(RECORD_SUCCESS, (outcome.claim.unique_key, end))
 
 
 COUNT_DEATH = "UPDATE counts SET deaths = deaths + 1 WHERE state = 'dead'"
 NUMBER_DEATH = "UPDATE jobs SET death = (SELECT deaths FROM counts WHERE state = 'dead') WHERE seq = ?"
 
 
-def number_death(connection: sqlite3.Connection, claim: Claim, state: str, end: str) -> None:
+def number_death(connection: sqlite3.Connection, outcome: Outcome, state: str, end: str) -> None:
     """For `check`, which tells of each death once."""
     if state == "dead":
         connection.execute(COUNT_DEATH)
-        connection.execute(NUMBER_DEATH, (claim.seq,))
+        connection.execute(NUMBER_DEATH, (outcome.claim.seq,))
 
 
-def give_up_lock(connection: sqlite3.Connection, claim: Claim, state: str, end: str) -> None:
+def give_up_lock(connection: sqlite3.Connection, outcome: Outcome, state: str, end: str) -> None:
     """Whatever becomes of the job: it runs no more, so another with its lock may."""
-    if claim.lock_key is not None:
+    if outcome.claim.lock_key is not None:
         from queuectl_lib.store import locking  # which few homes need
 
-        locking.free_lock(connection, claim.lock_key)
+        locking.free_lock(connection, outcome.claim.lock_key)
 
 
 NOTE_OUTCOME = (
@@ -47,20 +47,20 @@ NOTE_OUTCOME = (
 )
 
 
-def note_outcome(connection: sqlite3.Connection, claim: Claim, state: str, end: str) -> None:
+def note_outcome(connection: sqlite3.Connection, outcome: Outcome, state: str, end: str) -> None:
     """For whoever asks of a schedule how its last job ended, also once that is pruned."""
-    if claim.schedule and state in states.FINAL:
-        connection.execute(NOTE_OUTCOME, (state, end, state, claim.schedule))
+    if outcome.claim.schedule and state in states.FINAL:
+        connection.execute(NOTE_OUTCOME, (state, end, state, outcome.claim.schedule))
 
 
-def release_children(connection: sqlite3.Connection, claim: Claim, state: str, end: str) -> None:
+def release_children(connection: sqlite3.Connection, outcome: Outcome, state: str, end: str) -> None:
     """For what comes after this job."""
     if state in states.FINAL:
-        settling.has_ended(connection, claim.seq)
+        settling.has_ended(connection, outcome.claim.seq)
 
 
-# What else follows, in this order. A worker calls each with the claim, the state that its job has entered, and when.
-AFTERMATH: Tuple[Callable[[sqlite3.Connection, Claim, str, str], None], ...] = (
+# What else follows, in this order. A worker calls each with the outcome, the state that its job has entered, and when.
+AFTERMATH: Tuple[Callable[[sqlite3.Connection, Outcome, str, str], None], ...] = (
     remember_success,
     number_death,
     give_up_lock,

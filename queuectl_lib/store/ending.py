@@ -25,10 +25,13 @@ OWN_CLAIM = " WHERE seq = ? AND token = ? AND state = 'processing'"
 FINISH_ATTEMPT = (
     "UPDATE attempts SET outcome = ?, started_at = coalesce(?, started_at), finished_at = ?, exit_code = ?,"
     " signal = ?, error = ?, token = ?, leftovers = ?, erased = ?, stdout_bytes = ?,"
-    " stderr_bytes = ?, stdout = ?, stderr = ?"
+    " stderr_bytes = ?, stdout = ?, stderr = ?, cpu = ?, peak_rss = ?, oom = ?, note = ?, timeout = ?,"
+    " ended = (SELECT ended FROM counts WHERE state = 'completed')"
     " WHERE id = ? AND outcome = 'running'"
 )
 CLAIM_LEFT = "SELECT 1 FROM jobs" + OWN_CLAIM
+# Attempts in the order of their ends: a number, for clocks go back. It stands in the row of 'completed'.
+COUNT_END = "UPDATE counts SET ended = ended + 1 WHERE state = 'completed'"
 UNFINISHED = "SELECT 1 FROM attempts WHERE id = ? AND outcome = 'running'"
 DELETE_ATTEMPT = "DELETE FROM attempts WHERE id = ? AND outcome = 'running'"
 
@@ -38,16 +41,17 @@ def settle(connection: sqlite3.Connection, outcome: Outcome, settings: Settings)
     claim = outcome.claim
     end = times.utc_text(outcome.finished)
     start = None if outcome.started is None else times.utc_text(outcome.started)
-    state, delay = retrying.after(final_kind(connection, outcome), claim.attempts, claim.max_retries, settings)
+    state, delay = retrying.after(final_kind(connection, outcome), claim, settings)
     if not move_on(connection, outcome, state, delay, start, end):
         left = connection.execute(CLAIM_LEFT, (claim.seq, claim.token)).fetchall()
         opening.refuse_ignored(len(left))
         return False
     for keep in aftermath.AFTERMATH:
-        keep(connection, claim, state, end)
+        keep(connection, outcome, state, end)
     if outcome.unstarted:
         connection.execute(DELETE_ATTEMPT, (claim.attempt_id,))
         return True
+    connection.execute(COUNT_END)
     finished = connection.execute(
         FINISH_ATTEMPT,
         (
@@ -64,6 +68,11 @@ def settle(connection: sqlite3.Connection, outcome: Outcome, settings: Settings)
             outcome.stderr_bytes,
             outcome.stdout,
             outcome.stderr,
+            outcome.cpu,
+            outcome.peak_rss,
+            outcome.oom,
+            outcome.note,
+            outcome.timeout,
             claim.attempt_id,
         ),
     )

@@ -133,7 +133,7 @@ UNDER_WAY = (
     " WHERE j.state = 'processing' AND j.state <> 'completed'"
 )
 # The rest of a claim, of which settling needs nothing: what stands in the row may be anything.
-EMPTY = dict(dict.fromkeys(attempts.CLAIMED_COLUMNS), command="", is_list=0, cwd="")
+EMPTY = dict(dict.fromkeys(attempts.CLAIMED_COLUMNS), command="", is_list=0, cwd="", snoozes=0)
 FORGET_LEFTOVERS = "UPDATE attempts SET leftovers = NULL WHERE leftovers IS NOT NULL"
 
 

@@ -108,7 +108,8 @@ GET_JOB = "SELECT seq, %s FROM jobs WHERE id = ?" % SHOWN_COLUMNS
 # Facts alone: stdout and stderr say whether the bytes stand in the row (else in a file, if anywhere).
 GET_ATTEMPTS = (
     "SELECT id, job, number, command, outcome, started_at, finished_at, exit_code, signal, error, worker, token,"
-    " leftovers, erased, stdout_bytes, stderr_bytes, stdout IS NOT NULL AS stdout, stderr IS NOT NULL AS stderr"
+    " leftovers, erased, cpu, peak_rss, oom, note, timeout, stdout_bytes, stderr_bytes,"
+    " stdout IS NOT NULL AS stdout, stderr IS NOT NULL AS stderr"
     " FROM attempts WHERE job = ? ORDER BY number"
 )
 # What it came after, and how that turned out.

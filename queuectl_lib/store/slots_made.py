@@ -13,7 +13,7 @@ from queuectl_lib import errors, times
 from queuectl_lib.errors import QueueError
 from queuectl_lib.host import bell, failpoints
 from queuectl_lib.jobs import due_slots, fields, recurring, states
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.store import beside, finding, opening
 
 TYPE_CHECKING = False

@@ -11,7 +11,7 @@ from helpers.processes import end_process
 from helpers.queue import rows
 from helpers.waiting import wait_until
 
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.store import looking, placing, roster
 
 

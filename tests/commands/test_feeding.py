@@ -10,7 +10,8 @@ from helpers.marks import posix_only
 from helpers.queue import claim, settle
 
 from queuectl_lib.jobs import states
-from queuectl_lib.jobs.fields import FIELDS, JobMaker
+from queuectl_lib.jobs.fields import FIELDS
+from queuectl_lib.jobs.making import JobMaker
 
 # What queuectl sets itself: it begins anew with a new job.
 ITS_OWN = {"state", "attempts", "delay", "next_run_at", "created_at", "updated_at", "started_at", "finished_at"} | {

@@ -343,7 +343,7 @@ import storage
 from queuectl_lib.errors import QueueError
 from queuectl_lib.jobs import states
 from queuectl_lib.jobs.changes import Change
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.store import editing, holding, looking, showing
 queue, count, command = storage.Queue(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 chance, done, refused, wrong = random.Random(), 0, 0, []

@@ -19,7 +19,7 @@ import queuectl
 from queuectl_lib import times
 from queuectl_lib.errors import BadInput
 from queuectl_lib.jobs import decoding, reading, sources
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.store import health, looking, showing
 from storage import Queue
 

@@ -8,7 +8,7 @@ from helpers.home import ledger
 from helpers.marks import posix_only
 from helpers.queue import NOW, claim_one, enqueue, raw, rows
 
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.run import launching
 from queuectl_lib.store import beside
 

@@ -16,7 +16,7 @@ from helpers.waiting import wait_until
 from queuectl_lib import settings, times
 from queuectl_lib.commands.config import Changeable
 from queuectl_lib.errors import HostError, QueueError
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.settings import ConfigFile
 from queuectl_lib.store import outlook
 

@@ -5,7 +5,7 @@ import sqlite3
 
 from queuectl_lib import settings
 from queuectl_lib.jobs.attempts import Outcome
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.settings import Settings
 from queuectl_lib.store import formats, looking, queues, requeuing, selecting, showing, steps
 from queuectl_lib.store.output import Output

@@ -14,7 +14,7 @@ SCRIPT = os.path.join(ROOT, "queuectl.py")
 sys.path[:0] = [ROOT, os.path.join(ROOT, "tests")]
 
 from queuectl_lib import settings, times
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.run import wording
 from queuectl_lib.store import looking, queues, roster
 from storage import Queue

@@ -306,7 +306,7 @@ ENQUEUER = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import storage, time
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 queue = storage.Queue(sys.argv[2])
 sys.stdin.readline()
 for _ in range(int(sys.argv[3])):

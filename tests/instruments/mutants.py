@@ -518,8 +518,8 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/jobs/retrying.py",
-                "and attempts <= max_retries:",
-                "and attempts <= max_retries + 1:",
+                "and claim.attempts <= claim.max_retries:",
+                "and claim.attempts <= claim.max_retries + 1:",
             )
         ],
         "jobs/test_retrying.py::test_a_job_with_n_retries_runs_n_plus_one_times",
@@ -873,13 +873,13 @@ MUTANTS = [
     Mutant(
         "jobs that ran are taken for new ones",
         2,
-        [("queuectl_lib/jobs/fields.py", " and not self.any_state:", " and False:")],
+        [("queuectl_lib/jobs/making.py", " and not self.any_state:", " and False:")],
         "commands/test_feeding.py::test_what_ran_or_runs_is_refused_whole_with_the_first_and_how_many",
     ),
     Mutant(
         "a job from elsewhere gets the umask of who feeds it",
         19,
-        [("queuectl_lib/jobs/fields.py", "self.umask if umask is None else", "self.umask if True else")],
+        [("queuectl_lib/jobs/making.py", "self.umask if umask is None else", "self.umask if True else")],
         "commands/test_feeding.py::test_every_stored_property_of_a_job_survives_the_way_from_list_to_enqueue",
     ),
     Mutant(

@@ -33,7 +33,7 @@ from queuectl_lib.errors import QueueError
 from queuectl_lib.host import failpoints
 from queuectl_lib.jobs import states
 from queuectl_lib.jobs.attempts import Outcome
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.settings import Settings
 from queuectl_lib.store import claiming, looking, pruning, requeuing, selecting
 from queuectl_lib.store.database import Database

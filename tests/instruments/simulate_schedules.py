@@ -19,7 +19,7 @@ from helpers.queue import claim_one, rows, settle
 
 from queuectl_lib import times
 from queuectl_lib.jobs import due_slots, recurring, states
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.store import schedules, slots_made
 from storage import Queue
 

@@ -10,7 +10,7 @@ from helpers.marks import posix_only
 
 from queuectl_lib.commands import cron
 from queuectl_lib.jobs import crontab, ids, own_calls, recurrence
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 
 SCRIPT = "/home/me/queue/queuectl.py"
 

@@ -8,6 +8,7 @@ from helpers.queue import NOW, SETTINGS, claim_one, enqueue, requeue_dead, settl
 
 from queuectl_lib import times
 from queuectl_lib.jobs import retrying, states
+from queuectl_lib.jobs.attempts import CLAIMED_COLUMNS, Claim
 from queuectl_lib.store import looking, outlook, showing
 
 FAILURES = ("failed", "timed out", "lost")
@@ -314,6 +315,13 @@ def test_a_clock_that_goes_ahead_burns_no_retries(queue):
     assert outlook.under_way(queue.database, NOW + 86400)[1] == NOW + 86400 + 4
 
 
+def claim_after(attempts, retries=3):
+    """The claim of a job whose attempt of that number ends."""
+    row = dict.fromkeys(CLAIMED_COLUMNS)
+    row.update(seq=1, id="job", command="true", is_list=0, attempts=attempts, max_retries=retries)
+    return Claim(row, "0" * 16, 1, attempts)
+
+
 @pytest.mark.parametrize(
     "kind, attempts, expected",
     [
@@ -329,11 +337,11 @@ def test_a_clock_that_goes_ahead_burns_no_retries(queue):
     ],
 )
 def test_what_comes_after_an_attempt_follows_from_its_ending_alone(kind, attempts, expected):
-    assert retrying.after(kind, attempts, 3, SETTINGS) == expected
+    assert retrying.after(kind, claim_after(attempts), SETTINGS) == expected
 
 
 def test_every_ending_leads_along_an_arrow_of_the_machine():
     for kind, verb in states.ENDINGS.items():
         for attempts in (1, 9):
-            state, _ = retrying.after(kind, attempts, 3, SETTINGS)
+            state, _ = retrying.after(kind, claim_after(attempts), SETTINGS)
             assert states.MOVES["processing"][state] == verb

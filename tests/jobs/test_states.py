@@ -16,8 +16,8 @@ from queuectl_lib import times
 from queuectl_lib.errors import QueueError
 from queuectl_lib.jobs import attempts, states
 from queuectl_lib.jobs.attempts import Claim
-from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.jobs.ids import MadeId
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.store import bulk, finding, looking, pruning, schema, steps
 
 PAIRS = list(itertools.product(states.STATES, states.STATES))
@@ -90,7 +90,7 @@ def lost_claim(held):
     if held is not None:
         return held
     row = dict.fromkeys(attempts.CLAIMED_COLUMNS)
-    row.update(dict.fromkeys(("is_list", "attempts", "timeout", "cwd", "env", "umask"), 0))
+    row.update(dict.fromkeys(("is_list", "attempts", "timeout", "cwd", "env", "umask", "snoozes"), 0))
     return Claim(dict(row, seq=1, id="job", command="true", max_retries=1), "0" * 16, 1, 1)
 
 

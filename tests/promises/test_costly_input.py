@@ -13,7 +13,7 @@ from helpers.marks import posix_only
 from queuectl_lib import errors, values
 from queuectl_lib.errors import BadInput
 from queuectl_lib.jobs import reading, sources
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 
 
 def refusal(text):

@@ -13,7 +13,7 @@ from helpers.queue import NOW, SETTINGS, claim, enqueue, raw, rows, settle
 from helpers.waiting import wait_until
 
 from queuectl_lib.jobs.attempts import Outcome
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.run import log, refusals
 from queuectl_lib.store import finding, identity, looking, opening
 

@@ -12,7 +12,7 @@ from helpers.waiting import wait_until
 
 from queuectl_lib.errors import HostError
 from queuectl_lib.host import places
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.run import output_files
 from queuectl_lib.store import bulk, finding, looking, showing
 from storage import Queue

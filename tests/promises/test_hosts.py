@@ -17,7 +17,7 @@ from helpers.users import NOBODY
 from helpers.waiting import wait_until
 
 from queuectl_lib.jobs import command_text
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.run import launching, run_file
 from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.run.spare_files import SpareFiles

@@ -28,7 +28,7 @@ from queuectl_lib.host import files, locks, processes
 from queuectl_lib.host.tree import Tree
 from queuectl_lib.host.waking import WakeUp
 from queuectl_lib.jobs.attempts import Outcome
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.run import run_file
 from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.run.launching import CannotStart

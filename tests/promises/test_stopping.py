@@ -18,7 +18,7 @@ from helpers.waiting import wait_until
 
 from queuectl_lib.commands import worker as commands_worker
 from queuectl_lib.host import processes
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.run import pace, replacing
 from queuectl_lib.run.options import Options
 from queuectl_lib.settings import SETTING_DEFAULTS, ConfigFile, Settings

@@ -8,7 +8,7 @@ from helpers.zones import BERLIN, at, needs_tzset, zone
 
 from queuectl_lib.errors import HostError
 from queuectl_lib.jobs import recurring, states, wall_clock
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.reports import problems
 from queuectl_lib.store import health, schedules, slots_made
 from queuectl_lib.store.presence import Presence

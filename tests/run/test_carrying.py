@@ -14,7 +14,7 @@ from helpers.waiting import wait_until
 
 from queuectl_lib.errors import BadInput
 from queuectl_lib.host import shells
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.run import carrying, launching
 from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.run.spare_files import SpareFiles

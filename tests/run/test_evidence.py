@@ -14,7 +14,7 @@ from helpers.waiting import wait_until
 
 from queuectl_lib.host import processes
 from queuectl_lib.jobs.attempts import Outcome
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.run import concluding, launching, run_file
 from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.run.interruption import Stop

@@ -8,7 +8,7 @@ from helpers.marks import posix_only
 from helpers.queue import NOW, SETTINGS
 
 from queuectl_lib.errors import NoDatabase
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.run import pace
 from queuectl_lib.run.glance import Glance
 from queuectl_lib.store import outlook, pruning

@@ -13,7 +13,7 @@ from helpers.queue import NOW, SETTINGS, claim, in_full
 from helpers.waiting import wait_until
 
 from queuectl_lib.host import locks
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.run import launching, output_files, output_streams
 from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.run.spare_files import SpareFiles

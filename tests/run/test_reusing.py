@@ -16,7 +16,7 @@ from helpers.waiting import wait_until
 from queuectl_lib.host import files, processes, spawn
 from queuectl_lib.host.spawn import Child
 from queuectl_lib.jobs import command_text
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.run import launching, log, pace, run_file, spare_files
 from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.run.spare_files import SpareFiles

@@ -15,7 +15,7 @@ from helpers.users import another, become_nobody
 from helpers.waiting import wait_until
 
 from queuectl_lib.jobs import attempts, states
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.run import launching, run_file, trouble
 from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.run.options import Options

@@ -14,7 +14,7 @@ from helpers.zones import BERLIN, NEW_YORK, needs_tzset, zone
 from queuectl_lib import times
 from queuectl_lib.errors import HostError, Locked
 from queuectl_lib.jobs import recurring
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.run import chores, pace
 from queuectl_lib.store import roster, schedules, slots_made
 

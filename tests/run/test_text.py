@@ -10,7 +10,7 @@ from helpers.marks import posix_only
 from helpers.queue import NOW, SETTINGS, claim
 from helpers.waiting import wait_until
 
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.run import launching
 from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.run.spare_files import SpareFiles

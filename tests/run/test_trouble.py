@@ -17,7 +17,7 @@ from helpers.waiting import wait_until
 
 from queuectl_lib.errors import HostError
 from queuectl_lib.host.waking import Bell
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.run import pace
 from queuectl_lib.run.options import Options
 from queuectl_lib.run.trouble import in_words

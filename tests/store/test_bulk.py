@@ -5,7 +5,7 @@ import os
 import pytest
 from helpers.queue import NOW, raw
 
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.store import bulk, opening
 
 KINDS = [

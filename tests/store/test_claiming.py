@@ -21,7 +21,7 @@ from queuectl_lib.errors import HostError
 from queuectl_lib.host import locks
 from queuectl_lib.jobs import attempts
 from queuectl_lib.jobs.attempts import Outcome
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.store import claiming, due_jobs, finding, looking, outlook, schema, showing, steps
 from storage import Queue
 
@@ -430,7 +430,7 @@ import os, sys, time
 sys.path.insert(0, sys.argv[1])
 import storage
 from queuectl_lib.store import looking, requeuing, selecting, showing
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.jobs import attempts
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.settings import SETTING_DEFAULTS, Settings

@@ -12,7 +12,7 @@ from queuectl_lib import times
 from queuectl_lib.errors import BadInput, QueueError
 from queuectl_lib.jobs import after
 from queuectl_lib.jobs.attempts import Outcome
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.store import (
     dependencies,
     edges,
@@ -811,7 +811,7 @@ sys.path.insert(0, sys.argv[1])
 from storage import Queue
 from queuectl_lib import settings
 from queuectl_lib.jobs.attempts import Outcome
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 queue, maker = Queue(sys.argv[2]), JobMaker(0, "/", 0o022, time.time())
 known = settings.Settings(**settings.SETTING_DEFAULTS)
 try:

@@ -10,7 +10,7 @@ from helpers.queue import NOW, claim, claim_one, enqueue, everything, in_full, r
 from queuectl_lib.errors import BadInput, HostError, QueueError
 from queuectl_lib.host import bell, failpoints, shells
 from queuectl_lib.jobs.changes import Change
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.store import editing, holding, locking, opening, placing, queues
 from storage import Queue
 

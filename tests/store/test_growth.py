@@ -6,7 +6,7 @@ import pytest
 from helpers.queue import NOW, claim, enqueue, raw, rows, settle
 
 from queuectl_lib import times
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.reports import problems
 from queuectl_lib.store import health, looking, opening, showing
 

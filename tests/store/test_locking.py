@@ -12,7 +12,7 @@ from queuectl_lib.errors import QueueError
 from queuectl_lib.jobs import attempts
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.changes import Change
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.store import editing, holding, lock_table, locking, outlook, placing, pruning, queues
 
 

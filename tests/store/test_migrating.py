@@ -18,7 +18,7 @@ from helpers.queue import NOW, know_steps, raw_file
 import queuectl
 from queuectl_lib.errors import HostError
 from queuectl_lib.host import files
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.store import formats, looking, opening, schema, showing, steps
 from queuectl_lib.store.database import Database
 from storage import Queue
@@ -367,7 +367,7 @@ import sys
 sys.path.insert(0, sys.argv[1])
 import storage
 from queuectl_lib.store import looking
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 queue = storage.Queue(sys.argv[2])
 maker = JobMaker(1, "/", 0o022, 1800000000.0)
 rows = [(line, maker.row({"command": "true"})) for line in range(3)]

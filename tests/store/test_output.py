@@ -4,7 +4,7 @@ import pytest
 from helpers.queue import NOW, SETTINGS, claim
 
 from queuectl_lib.jobs.attempts import Outcome
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.store import opening, output, showing
 
 ATTEMPTS = 40

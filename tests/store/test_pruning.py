@@ -8,7 +8,7 @@ import pytest
 from helpers.queue import NOW, SETTINGS, raw
 
 from queuectl_lib.jobs.attempts import Outcome
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.store import changing, pruning, showing
 
 ROWS = 2000

@@ -12,7 +12,7 @@ from queuectl_lib.errors import BadInput, QueueError
 from queuectl_lib.host import load
 from queuectl_lib.jobs import gates, windows
 from queuectl_lib.jobs.attempts import Outcome
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.store import eligible, gating, health, holding, open_queues, outlook, queues, serving
 from storage import Queue
 

@@ -9,7 +9,7 @@ from helpers.queue import NOW, SETTINGS, claim, claim_one, enqueue, rows, set_qu
 
 from queuectl_lib import times
 from queuectl_lib.jobs import attempts, gates
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.store import open_queues, outlook, queues, rates, serving
 
 

@@ -12,7 +12,7 @@ from helpers.zones import BERLIN, NEW_YORK, at, needs_tzset, zone
 from queuectl_lib import times
 from queuectl_lib.errors import BadInput, HostError, QueueError
 from queuectl_lib.jobs import due_slots, recurring, states, wall_clock
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.store import pruning, queues, schedules, slots_made
 
 START = at("2027-06-01T12:00:00")  # by which schedules are set here, unless a test says when

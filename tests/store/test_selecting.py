@@ -10,7 +10,7 @@ from helpers.queue import NOW, claim, enqueue, raw, rows, settle
 from queuectl_lib import times
 from queuectl_lib.errors import BadInput, QueueError
 from queuectl_lib.jobs import states
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.store import cancelling, changing, finding, numbered, opening, requeuing, selecting, showing
 from queuectl_lib.store.selecting import Selection
 

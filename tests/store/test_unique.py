@@ -18,8 +18,8 @@ from helpers.waiting import wait_until
 from queuectl_lib import times
 from queuectl_lib.errors import HostError
 from queuectl_lib.jobs import states
-from queuectl_lib.jobs.fields import JobMaker
 from queuectl_lib.jobs.ids import MadeId
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.store import claiming, finding, formats, health, looking, showing, steps
 from storage import Queue
 
@@ -154,7 +154,7 @@ ADDER = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import storage
-from queuectl_lib.jobs.fields import JobMaker
+from queuectl_lib.jobs.making import JobMaker
 queue = storage.Queue(sys.argv[2])
 maker = JobMaker(1, "/", 0o022, 1800000000.0)
 print("ready", flush=True)
