@@ -185,9 +185,10 @@ class Queue:
             return moved
 
     # A failed job whose failure lies in the future: the clock went back, so it is due.
-    # (One for which somebody has given a time meanwhile, by `edit`, waits for that.)
+    # (One for which somebody has given a time meanwhile, by `edit`, waits for that.) So is one that snoozes.
     IN_THE_FUTURE = (
-        "WHERE lane = 1 AND next_run_at > '' AND state = 'failed' AND updated_at > ? AND next_run_at IS NOT run_at"
+        "WHERE lane = 1 AND next_run_at > '' AND (state = 'failed' OR snoozes > 0) AND updated_at > ?"
+        " AND next_run_at IS NOT run_at"
     )
     ANY_FAILED_IN_THE_FUTURE = "SELECT 1 FROM jobs INDEXED BY jobs_later %s LIMIT 1" % IN_THE_FUTURE
     PROMOTE_FAILED_IN_THE_FUTURE = "UPDATE jobs INDEXED BY jobs_later SET lane = 0 %s" % IN_THE_FUTURE

@@ -12,7 +12,7 @@ from queuectl_lib.values import Unwanted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Optional, Tuple
+    from typing import Any, Callable, List, Optional, Tuple
 
     from queuectl_lib.values import Fields
 
@@ -68,6 +68,26 @@ def check_durability(value: object, key: str) -> object:
     return value
 
 
+def check_by_rule(key: str) -> Callable[[object, str], Any]:
+    """The check of a setting that jobs have as a rule, too; its room is not loaded for what is the default."""
+
+    def check(value: object, name: str) -> Any:
+        if repr(value) == repr(SETTING_DEFAULTS[key]):
+            return value
+        from queuectl_lib.jobs import retry_rules  # which few homes need
+
+        return (retry_rules.check_backoff if key == "backoff" else retry_rules.check_codes)(value, name)
+
+    return check
+
+
+def share_from_text(text: str, key: str) -> float:
+    """20% or 0.2. Raises BadInput."""
+    from queuectl_lib.jobs import retry_rules  # the same
+
+    return retry_rules.share(text, key)
+
+
 def none_or_text(text: str, key: str) -> Optional[str]:
     """The words for "no limit", or the text itself."""
     return None if text.lower() in ("none", "null", "") else text
@@ -82,6 +102,12 @@ SETTINGS = (
         override=("X", "in place of the setting"),
     ),
     Setting("backoff_cap", 3600, times.parse_duration),
+    Setting("backoff", "exponential", check_by_rule("backoff")),
+    Setting("jitter", 0, lambda value, key: values.check_number(value, key, 0, 1), share_from_text),
+    Setting("ok_codes", [0], check_by_rule("ok_codes")),
+    Setting("later_codes", [], check_by_rule("later_codes")),
+    Setting("dead_codes", [], check_by_rule("dead_codes")),
+    Setting("max_snoozes", 100, whole(0, 1000000), values.whole_number),
     Setting("timeout", None, check_timeout, none_or_text, alias="job_timeout"),
     Setting("db_path", "queuectl.db", check_db_path),
     Setting(
@@ -104,6 +130,12 @@ class Settings:
     max_retries: int
     backoff_base: float
     backoff_cap: float
+    backoff: str
+    jitter: float
+    ok_codes: List[int]
+    later_codes: List[int]
+    dead_codes: List[int]
+    max_snoozes: int
     timeout: Optional[float]
     db_path: str
     poll_interval: float
@@ -119,6 +151,9 @@ class Settings:
         return Settings(**dict(self.__dict__, **values))
 
 
+DEFAULTS = Settings(**SETTING_DEFAULTS)
+
+
 def setting_key(name: str) -> str:
     """The key that *name* means: max-retries and default_max_retries are max_retries."""
     key = name.replace("-", "_")
@@ -131,6 +166,14 @@ def setting_key(name: str) -> str:
 def check_setting(key: str, value: object) -> Any:
     """*value* when the setting *key* can have it; raises BadInput."""
     return BY_KEY[key].check(value, key)
+
+
+def refuse_contradiction(found: Fields) -> None:
+    """Raise BadInput where the settings *found* have one exit code mean two things."""
+    if found.get("later_codes") or found.get("dead_codes"):
+        from queuectl_lib.jobs import retry_rules  # which few homes need
+
+        retry_rules.refuse_twice(dict(SETTING_DEFAULTS, **found))
 
 
 def setting_from_text(key: str, text: str, name: str = "") -> object:
@@ -178,6 +221,10 @@ class ConfigFile:
                 found[key] = check_setting(key, value)
             except BadInput as error:
                 raise HostError("%s: %s" % (errors.printable(self.path), error)) from None
+        try:
+            refuse_contradiction(found)
+        except BadInput as error:
+            raise HostError("%s: %s" % (errors.printable(self.path), error)) from None
         return found
 
     def content(self) -> Fields:

@@ -11,7 +11,7 @@ from queuectl_lib.errors import BadInput
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Sequence, Set, Tuple
+    from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
     Fields = Dict[str, Any]  # a job, an attempt, a member ... by its column or JSON key
 
@@ -115,6 +115,14 @@ def number_text(value: float) -> str:
     if value == int(value):
         return "%d" % value
     return ("%.12f" % value).rstrip("0") if "e" in repr(value) else repr(value)
+
+
+def progress_text(progress: Optional[Fields]) -> str:
+    """How far a job says it is, for people."""
+    if not progress:
+        return "-"
+    text = "%g%%" % progress["percent"]
+    return "%s %s" % (text, progress["text"]) if progress["text"] else text
 
 
 def size_text(count: int) -> str:

@@ -140,6 +140,7 @@ STANDARD = {
         "functools",
         "gc",
         "grp",
+        "hashlib",
         "heapq",
         "importlib",
         "io",

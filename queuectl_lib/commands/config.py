@@ -43,6 +43,10 @@ def config_get(call: Call) -> int:
 def setting_text(value: object) -> str:
     if value is None:
         return "none"
+    if isinstance(value, list):
+        from queuectl_lib.jobs import retry_rules  # of which nothing else is asked
+
+        return retry_rules.codes_text(value)
     return values.number_text(value) if isinstance(value, float) else errors.printable(str(value))
 
 
@@ -50,6 +54,8 @@ def setting_text(value: object) -> str:
 def config_set(call: Call) -> int:
     key = settings.setting_key(call.options.key)
     value = settings.check_setting(key, settings.setting_from_text(key, call.options.value))
+    if key.endswith("_codes"):
+        settings.refuse_contradiction(dict(call.config.values(), **{key: value}))
     interrupts.keep_until_told()
     Changeable(call.home).change(key, value, False)
     return 0

@@ -70,6 +70,12 @@ def show_attempt(queue: Queue, identifier: str, attempt: Fields) -> None:
         terminal.print_text("  left running: %s\n" % errors.printable(str(attempt["leftovers"])))
     if attempt["erased"]:
         terminal.print_text("  %s\n" % output.erased_words(attempt["erased"]))
+    note = attempt["note"] or {}
+    if note.get("ignored"):
+        lines = ", ".join(map(errors.shown, note["ignored"]))
+        more = ", ..." if note["ignored_lines"] > len(note["ignored"]) else ""
+        count = "1 line that is" if note["ignored_lines"] == 1 else "%d lines that are" % note["ignored_lines"]
+        terminal.print_text("  ignored: %s not understood: %s%s\n" % (count, lines, more))
     for stream in ("stdout", "stderr"):
         found = Output(queue.database, attempt, stream)
         text = found.tail(SHOWN_BYTES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from queuectl_lib import errors, times
+from queuectl_lib import errors, times, values
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.jobs import states
 from queuectl_lib.store import looking, roster
@@ -29,6 +29,7 @@ def status(call: Call) -> int:
         return count_tagged(call, queue)
     counts, oldest = looking.overview(queue.database)
     waits = numbers_waiting(call, queue) if oldest else {}
+    far = all_progress(queue) if counts["processing"] else {}
     members = roster.members(queue.folder)
     workers = sum(member["kind"] == "worker" for member in members)
     slots = sum(member.get("slots", 1) for member in members if member["kind"] == "worker")
@@ -37,7 +38,7 @@ def status(call: Call) -> int:
         value: Fields = dict(counts, workers=workers, slots=slots, supervisors=supervisors, database=queue.path)
         value["oldest_waiting"] = {"id": oldest[1], "created_at": oldest[0]} if oldest else None
         value.update(after_others=0, held=0, parked=0, in_paused_queues={})
-        value.update(waits)
+        value.update(waits, progress=far)
         call.print_json(value)
         return 0
     print_counts(counts)
@@ -45,6 +46,9 @@ def status(call: Call) -> int:
         if jobs:
             text = ", ".join("%d in %s" % (jobs[one], one) for one in jobs) if isinstance(jobs, dict) else str(jobs)
             terminal.print_text("%-16s%s\n" % (HEADINGS[name], errors.printable(text)))
+    for identifier, progress in far.items():
+        text = "%s: %s" % (identifier, values.progress_text(progress))
+        terminal.print_text("%-16s%s\n" % ("progress", errors.printable(text)))
     alive = (workers, slots, supervisors)
     terminal.print_text("%-16s%d alive, jobs at once: %d, supervisors: %d\n" % ("workers", *alive))
     waiting = "-"
@@ -55,6 +59,12 @@ def status(call: Call) -> int:
     terminal.print_text("%-16s%s\n" % ("oldest waiting", waiting))
     terminal.print_text("%-16s%s\n" % ("database", errors.printable(queue.path)))
     return 0
+
+
+def all_progress(queue: Queue) -> Dict[str, Fields]:
+    from queuectl_lib.store import said  # where nothing runs it is not needed
+
+    return said.all_progress(queue.database)
 
 
 def print_counts(counts: Dict[str, int]) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from queuectl_lib.commands.frame import Call
     from queuectl_lib.jobs.fields import Field
+    from queuectl_lib.store.said import Running
     from queuectl_lib.store.selecting import Found, Selection
     from queuectl_lib.store.waiting import Reasons
     from queuectl_lib.values import Fields
@@ -60,6 +61,7 @@ def show_jobs(call: Call, among: Sequence[str]) -> None:
 
 def print_jobs(call: Call, jobs: Iterator[Fields]) -> bool:
     """Print *jobs* as JSON, one at a time, or as a table; False where a table would have no row."""
+    jobs = with_progress(call, jobs)
     if getattr(call.options, "json", False):
         terminal.print_json_array(jobs)
         return True
@@ -76,6 +78,20 @@ def print_jobs(call: Call, jobs: Iterator[Fields]) -> bool:
     if known:
         terminal.print_table(headings, rows, 1)
     return bool(known)
+
+
+def with_progress(call: Call, jobs: Iterator[Fields]) -> Iterator[Fields]:
+    """Each of *jobs* with how far it says it is, where it runs and does."""
+    running: Optional[Running] = None
+    for job in jobs:
+        job["progress"] = None
+        if job["state"] == "processing":
+            if running is None:
+                from queuectl_lib.store import said  # which only these need
+
+                running = said.Running(call.queue().database)
+            job["progress"] = running.progress_of(job)
+        yield job
 
 
 def dry_run(call: Call, queue: Queue, chosen: Selection, fits: Sequence[str], done: str) -> int:
@@ -134,7 +150,9 @@ def time_that_matters(job: Fields, now: float, why: Optional[Reasons] = None) ->
                 return "due in " + times.age_text(due - now)
             return (why.of(job) if why else None) or "due"
         if job["state"] == "processing":
-            return "for " + times.age_text(now - times.utc_seconds(job["started_at"]))
+            age = "for " + times.age_text(now - times.utc_seconds(job["started_at"]))
+            far = job.get("progress") and values.progress_text(job["progress"])
+            return "%s, %s" % (age, far if len(far) <= CELL_CHARACTERS else far[:27] + "...") if far else age
         return times.age_text(now - times.utc_seconds(job["finished_at"])) + " ago"
     except BadInput:
         return "?"  # what stands there is no time

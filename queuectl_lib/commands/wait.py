@@ -68,6 +68,11 @@ def tell_what_became(call: Call, look: Counted, counts: Dict[str, int], open_job
         not_needed = min(counts["cancelled"], dependencies.not_needed(look.database, look.cancelled()))
     if call.options.json:
         facts: Fields = {"not_needed": not_needed, "for_a_person": open_jobs if left else 0}
+        ids = look.named()
+        if ids is not None:
+            from queuectl_lib.store import said  # the same
+
+            facts["results"] = said.results(look.database, ids)
         call.print_json(dict(counts, **facts, timed_out=bool(open_jobs and not left)))
     if left:
         terminal.tell(words_of(left, open_jobs))
@@ -100,6 +105,10 @@ class Counted:
             return finding.counts_of(self.database, self.ids)
         return roster.counts_of_others(self.database)
 
+    def named(self) -> Optional[List[str]]:
+        """The ids of all that are meant; None where these are all jobs that there are."""
+        return self.ids
+
     def cancelled(self) -> List[str]:
         """The ids among which those that are cancelled are found; none named: all."""
         return self.ids or []
@@ -124,6 +133,12 @@ class Chosen(Counted):
         self.final.update({seq: state for seq, state in found.items() if state in states.FINAL})
         self.open = [seq for seq in found if seq not in self.final]
         return numbered.counts(iter([*self.final.items(), *((seq, found[seq]) for seq in self.open)]))
+
+    def named(self) -> List[str]:
+        from queuectl_lib.store import numbered
+
+        pairs = [*self.final.items(), *((seq, "") for seq in self.open)]
+        return list(numbered.ids_of(self.database, iter(pairs)))
 
     def cancelled(self) -> List[str]:
         """The ids of those that are cancelled."""

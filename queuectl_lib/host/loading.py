@@ -156,7 +156,8 @@ def find_in_child() -> "Finder":
 # What a worker loads only where it is needed, as in few homes, for all that is loaded is in the memory of each: from
 # the files as they were when it began, for newer ones need not fit the rest of it. (test_house knows that it is all.)
 LATE = """store.schema store.steps store.log_of_another store.eligible store.rates store.gating jobs.gates jobs.windows
- host.load store.locking store.edges jobs.after"""
+ host.load store.locking store.edges jobs.after jobs.retry_rules jobs.backoff jobs.verdicts host.control_file
+ run.hearing store.snoozing"""
 
 
 def path_of(name: str) -> str:

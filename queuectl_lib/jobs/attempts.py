@@ -176,6 +176,11 @@ class Outcome:
     """
 
     counts_as_cancelled = False  # set by who records it: a cancel was asked for meanwhile
+    # What few attempts say of themselves (jobs/verdicts):
+    spoke = False  # there is a control file
+    is_last = False  # no retry is wanted, though some may be left
+    delay: Optional[float] = None  # it is to run again after so many seconds
+    said_signature: Optional[str] = None  # how its failure is to be grouped
 
     def __init__(self, claim: Claim, kind: str, finished: float, error: Optional[str] = None) -> None:
         self.claim = claim
@@ -200,7 +205,7 @@ class Outcome:
         self.timeout: Optional[float] = None  # the one in force, seconds
 
     def useless_files(self) -> List[str]:
-        """Which files of the attempt nobody needs once this is recorded: of run, out, err.
+        """Which files of the attempt nobody needs once this is recorded: of run, out, err, say.
 
         While it has left processes running they may write, and its lock tells of them.
         """
@@ -208,11 +213,12 @@ class Outcome:
             return []
         kept_out = self.stdout is None and self.stdout_bytes
         kept_err = self.stderr is None and self.stderr_bytes
-        return ["run"] + ([] if kept_out else ["out"]) + ([] if kept_err else ["err"])
+        useless = ["run"] + ([] if kept_out else ["out"]) + ([] if kept_err else ["err"])
+        return useless + ["say"] if self.spoke else useless
 
     def keeps_files(self) -> bool:
         """True where something of this attempt stays in the attempts folder."""
-        return len(self.useless_files()) < 3
+        return len(self.useless_files()) < 3 + self.spoke
 
 
 def unstarted(claim: Claim, shortage: Optional[str] = None) -> Outcome:

@@ -164,6 +164,9 @@ FIELDS = (
     Field("last_error", "last_error"),
     Field("reason", "reason", read=lambda text: json.loads(text) if text else None, shown=json.dumps),
     Field("worker", "worker"),
+    Field("snoozes", "snoozes"),
+    Field("progress", shown=values.progress_text),
+    Field("result"),
     Field("history"),
 )
 JOB_KEYS = tuple(field.key for field in FIELDS if field.option is not None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 
-from queuectl_lib import values
+from queuectl_lib import times, values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,10 +45,51 @@ def whole(low: int, high: int) -> Callable[[object, str], int]:
     return lambda value, key: values.check_integer(value, key, low, high)
 
 
+def rule_check(key: str) -> Callable[[object, str], Any]:
+    """The check of a rule whose room is loaded once it is given."""
+
+    def check(value: object, name: str) -> Any:
+        from queuectl_lib.jobs import retry_rules  # which most jobs need not
+
+        return (retry_rules.check_backoff if key == "backoff" else retry_rules.check_codes)(value, name)
+
+    return check
+
+
+def share(text: str, key: str) -> object:
+    from queuectl_lib.jobs import retry_rules  # the same
+
+    return retry_rules.share(text, key)
+
+
+def codes_text(codes: object) -> str:
+    from queuectl_lib.jobs import retry_rules  # the same
+
+    return retry_rules.codes_text(codes)
+
+
+CODES = {
+    "ok_codes": "exit codes that complete it, such as 0,24 or 0-3 (default: 0)",
+    "later_codes": "exit codes that mean: again later, without spending a retry",
+    "dead_codes": "exit codes that mean: no retry would help",
+}
+
 # key: the rule. In the order of `show` and JSON.
 RULES: Dict[str, Rule] = {
     "nice": Rule(
         "N", "run so much behind others, from -20 to 19 (below 0: root only)", whole(-20, 19), values.whole_number
+    ),
+    **{key: Rule("CODES", text, rule_check(key), shown=codes_text) for key, text in CODES.items()},
+    "max_snoozes": Rule(
+        "N", "so often it may ask to run again later (default 100)", whole(0, 1000000), values.whole_number
+    ),
+    "backoff": Rule(
+        "SPEC", "waits between retries: exponential:2, linear:30s, fixed:30s or a list 30s,2m", rule_check("backoff")
+    ),
+    "backoff_cap": Rule("DURATION", "no retry waits longer than that", times.parse_duration),
+    "jitter": Rule(
+        *("SHARE", "each wait is up to so much longer, by the job's id: 20%% or 0.2"),
+        *(lambda value, key: values.check_number(value, key, 0, 1), share),
     ),
 }
 
@@ -60,6 +101,10 @@ def of(get: Callable[[str], object]) -> Optional[str]:
         value = get(key)
         if value is not None:
             found[key] = rule.check(value, key)
+    if len(found) > 1 and len(found.keys() & CODES.keys()) > 1:
+        from queuectl_lib.jobs import retry_rules  # the same
+
+        retry_rules.refuse_twice(found)
     return json.dumps(found, sort_keys=True, ensure_ascii=False, separators=(",", ":")) if found else None
 
 

@@ -3,7 +3,8 @@
                      claim                  exit 0
     enqueue --> pending ------> processing --------> completed
                  ^  |  ^         |  |  ^ |
-                 |  |  +-release-+  |  | +--retries left--> failed --cancel--+
+                 |  |  +-release,+  |  | +--retries left--> failed --cancel--+
+                 |  |     snooze    |  |                     |               |
                  |  |               |  +-------claim----------+              |
                  |  +----cancel-+   +---no retry left---> dead               |
                  |              v   +---cancel--+          |                 |
@@ -11,14 +12,16 @@
                  |              |  ^-----------------------|-----------------+
                  +---requeue----+------requeue-------------+
 
-pending     Waits for a worker, or for its run_at. A claim takes it, a cancel ends it.
+pending     Waits for a worker, or for its run_at, or snoozes: its command has asked to
+            run again later, which costs no retry. A claim takes it, a cancel ends it.
             A crash does not touch it: the row was synced before its id was printed.
 processing  One worker holds it; `token` names that claim. The worker's finishing write
             moves it on. When the worker dies, whoever holds the queue next decides by
             evidence (run/orphans): finished unseen, still running, died, or never started.
-completed   Its command exited 0. Final; `prune` deletes it.
+completed   Its command exited 0, or what counts as that (verdicts). Final; `prune` deletes it.
 failed      The last attempt failed and retries remain; claimed again at next_run_at.
-dead        Retries are used up: the dead letter queue. Only a person moves it out.
+dead        Retries are used up, or it has said that none would help: the dead letter
+            queue. Only a person moves it out.
 cancelled   A person took it out. Only a person moves it back.
 
 While a job with a *unique key* is in one of HOLDING it *holds* the key: no other with that key
@@ -58,8 +61,9 @@ MOVES: Dict[str, Dict[str, str]] = {
 }
 
 # How an attempt ends, as its row says it.
-COMPLETED = "completed"  # exit 0
+COMPLETED = "completed"  # exit 0, or what counts as that
 FAILED = "failed"  # any other exit, or it could not be started
+SNOOZED = "snoozed"  # it has asked to run again later: no retry is spent
 TIMED_OUT = "timed out"
 LOST = "lost"  # its end was not seen and left no trace
 CANCELLED = "cancelled"
@@ -73,6 +77,7 @@ ENDINGS: Dict[str, str] = {
     LOST: "fail",
     CANCELLED: "cancel",
     GIVEN_BACK: "release",
+    SNOOZED: "release",
 }
 RUNNING = "running"  # what the row says before
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from queuectl_lib.host.spawn import ChildProcess
     from queuectl_lib.jobs.attempts import Claim, Outcome
+    from queuectl_lib.run.hearing import Extension
     from queuectl_lib.run.interruption import PastStop, Stop
     from queuectl_lib.run.spare_files import SpareFiles
     from queuectl_lib.settings import Settings
@@ -44,7 +45,9 @@ class Attempt:
         self.started = time.time()
         self.began = time.monotonic()
         self.grace = 0.0
-        self.max_output = settings.SETTING_DEFAULTS["max_output"]
+        self.settings = settings.DEFAULTS
+        self.max_output = self.settings.max_output
+        self.heard: Optional[Extension] = None  # what it has asked for
         self.timeout: Optional[float] = None
         self.deadline: Optional[float] = None  # monotonic
         self.ending: Optional[Tuple[str, str]] = None  # kind and error once it is being ended
@@ -63,7 +66,8 @@ class Attempt:
         claim = self.claim
         if claim.leftovers:
             concluding.end_leftovers(self.queue.folder, claim)
-        environment = launching.job_environment(claim, self.queue.folder.identity)
+        control = concluding.control_path(self)
+        environment = launching.job_environment(claim, self.queue.folder.identity, control)
         launching.check_startable(claim, environment)
         ends: List[int] = []
         try:
@@ -111,13 +115,13 @@ class Attempt:
         return time.monotonic() - max(0.0, time.time() - self.started) if began is None else began
 
     def _set_deadline(self, settings: Settings, begin: float) -> None:
-        self.grace = settings.grace
+        self.settings, self.grace = settings, settings.grace
         self.max_output = settings.max_output
         self.timeout = self.claim.timeout if self.claim.timeout is not None else settings.timeout
         self.deadline = None if self.timeout is None else begin + self.timeout
 
     def overdue(self) -> bool:
-        return self.deadline is not None and time.monotonic() >= self.deadline
+        return self.deadline is not None and time.monotonic() >= self.deadline and not concluding.extends(self)
 
     # -------------------------------------------------------- going on
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Optional, Tuple
 
     from queuectl_lib.jobs.attempts import Claim
+    from queuectl_lib.jobs.verdicts import Verdict
     from queuectl_lib.run.attempt import Attempt
     from queuectl_lib.store.database import Database
     from queuectl_lib.store.folder import Folder
@@ -45,16 +46,46 @@ def outcome(attempt: Attempt) -> Outcome:
 
 
 def ended_by_itself(attempt: Attempt, code: int) -> Outcome:
-    """The command exited with *code* (negative: a signal)."""
-    if code == 0:
-        found = outcome_of(attempt, states.COMPLETED, None)
-        found.exit_code = 0
-        return found
-    error, name = run_file.how_it_ended(code)
-    found = outcome_of(attempt, states.FAILED, error)
+    """The command exited with *code* (negative: a signal, where nothing that it has said of itself is heeded)."""
+    verdict = judgement(attempt, code) if code >= 0 else None
+    error, name = (None, None) if code == 0 else run_file.how_it_ended(code)
+    if verdict is None:
+        found = outcome_of(attempt, states.FAILED if code else states.COMPLETED, error)
+    else:
+        found = outcome_of(attempt, verdict.kind, verdict.error)
+        found.is_last, found.delay = verdict.is_last, verdict.delay
     found.exit_code = code if code >= 0 else 128 - code
     found.signal = name
     return found
+
+
+def judgement(attempt: Attempt, code: int) -> Optional[Verdict]:
+    """What the command says of its end, or what somebody has said of its exit *code*; None where nobody has."""
+    said = attempt.settings
+    if attempt.claim.policy or said.later_codes or said.dead_codes or said.ok_codes != [0] or speaks(attempt):
+        from queuectl_lib.run import hearing  # which few homes need
+
+        return hearing.verdict(attempt, code, control_path(attempt))
+    return None
+
+
+def control_path(attempt: Attempt) -> str:
+    """Where the command of an attempt may say something of itself."""
+    return attempt.run_path[:-3] + folder.SAY
+
+
+def speaks(attempt: Attempt) -> bool:
+    """True where it has: asked once it has ended, and of one with a timeout while it runs."""
+    return os.path.lexists(control_path(attempt))
+
+
+def extends(attempt: Attempt) -> bool:
+    """Heed what an attempt with a deadline has asked for since; True where that gives it more time than to now."""
+    if attempt.ending or not speaks(attempt):
+        return False
+    from queuectl_lib.run import hearing  # which few homes need
+
+    return hearing.extends(attempt, control_path(attempt))
 
 
 def watcher_killed(attempt: Attempt, code: int) -> Outcome:
@@ -124,6 +155,10 @@ def outcome_of(attempt: Attempt, kind: str, error: Optional[str]) -> Outcome:
     if may_have_left_something(attempt, kind):
         outcome.leftovers = attempt.tree.description() or (attempt.tree.others() if attempt.is_held() else None)
     attempt.tree.let_go()
+    if speaks(attempt):
+        from queuectl_lib.run import hearing  # which few homes need
+
+        hearing.note(outcome, control_path(attempt))
     attempt.output.look()  # when nothing is left that could write: what comes to its end late is seen, too
     if attempt.output.erased:
         outcome.erased = " and ".join(sorted(attempt.output.erased, reverse=True))
@@ -202,5 +237,7 @@ def sentence(outcome: Outcome) -> str:
         text += "" if outcome.kind == states.CANCELLED else "; cancelled"
     elif states.ENDINGS[outcome.kind] == "fail":
         left = claim.max_retries + 1 - claim.attempts
+        if outcome.is_last:
+            return text + "; dead, whatever retries are left"
         text += "; retries left: %d" % left if left > 0 else "; dead, no retries left"
     return text

@@ -53,10 +53,11 @@ JOB_VARIABLES = (
     "QUEUECTL_MAX_RETRIES",
     "QUEUECTL_TOKEN",
     "QUEUECTL_QUEUE",
+    "QUEUECTL_CONTROL",
     "QUEUECTL_HOME",
     *bundle.SET_BY_WORKER,
     "QUEUECTL_FAILPOINT",
-    *("QUEUECTL_TAGS", "QUEUECTL_SCHEDULE", "QUEUECTL_SCHEDULED_AT"),
+    *("QUEUECTL_TAGS", "QUEUECTL_SCHEDULE", "QUEUECTL_SCHEDULED_AT", "QUEUECTL_SNOOZES"),
 )
 
 # What the host may have again in a moment; every other refusal to start is the job's own.
@@ -80,20 +81,25 @@ def environment_and_homes() -> Dict[str, str]:
     return dict(worker_environment(), **inheriting.homes())
 
 
-def job_environment(claim: Claim, queue: str = "") -> Dict[str, str]:
-    """The worker's environment, the job's own, and what tells the job who it is; *queue* is the queue's identity."""
+def job_environment(claim: Claim, queue: str = "", control: str = "") -> Dict[str, str]:
+    """The worker's environment, the job's own, and what tells the job who it is.
+
+    *queue* is the queue's identity, *control* where the job can say something of itself.
+    """
     own = claim.env
     if system.WINDOWS:  # where Path is PATH
         own = {name.upper(): value for name, value in own.items()}
     environment = environment_and_homes().copy()
     if own:
         environment.update(own, **inheriting.replaced(own, worker_environment()))
-    values = (claim.id, str(claim.attempts), str(claim.max_retries), claim.token, queue)
+    values = (claim.id, str(claim.attempts), str(claim.max_retries), claim.token, queue, control)
     environment.update(zip(JOB_VARIABLES, values))
     if claim.tags:
         environment["QUEUECTL_TAGS"] = claim.tags
     if claim.schedule:
         environment.update(QUEUECTL_SCHEDULE=str(claim.schedule), QUEUECTL_SCHEDULED_AT=str(claim.slot))
+    if claim.snoozes:
+        environment["QUEUECTL_SNOOZES"] = str(claim.snoozes)
     return environment
 
 

@@ -22,7 +22,7 @@ from queuectl_lib.errors import QueueError
 from queuectl_lib.host import sight, waking
 from queuectl_lib.jobs import attempts, states
 from queuectl_lib.jobs.attempts import Outcome
-from queuectl_lib.run import launching, pace, run_file
+from queuectl_lib.run import concluding, launching, pace, run_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,8 +108,10 @@ class Slots:
         self.running.remove(attempt)
 
     def keep_notes(self) -> None:
-        """Leave the notes of what runs anew where they were swept away, for whoever comes after us."""
+        """Leave the notes of what runs anew where they were swept away; give what has asked for it more time."""
         for one in self.running:
+            if one.deadline is not None:
+                concluding.extends(one)
             if one.child is not None and one.code is None and not os.path.exists(one.run_path):
                 run_file.leave_anew(one.run_path, one.claim.token, one.began, one.child.pid)
 

@@ -41,8 +41,9 @@ class SpareFiles:
         start = self.queue.folder.attempt_path(outcome.claim.token, "")
         sizes = {"out": outcome.stdout_bytes, "err": outcome.stderr_bytes}
         for kind in outcome.useless_files():
-            if files.HAS_LEASES and not sizes.get(kind) and len(self.paths[kind]) < pace.BATCH_MOST:
-                self.paths[kind].append(start + kind)
+            kept = self.paths.get(kind)
+            if kept is not None and files.HAS_LEASES and not sizes.get(kind) and len(kept) < pace.BATCH_MOST:
+                kept.append(start + kind)
             else:
                 with contextlib.suppress(OSError):  # the next tidying will
                     files.remove(start + kind)

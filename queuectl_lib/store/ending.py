@@ -41,7 +41,8 @@ def settle(connection: sqlite3.Connection, outcome: Outcome, settings: Settings)
     claim = outcome.claim
     end = times.utc_text(outcome.finished)
     start = None if outcome.started is None else times.utc_text(outcome.started)
-    state, delay = retrying.after(final_kind(connection, outcome), claim, settings)
+    kind = final_kind(connection, outcome)
+    state, delay = retrying.after(kind, claim, settings, outcome.is_last, outcome.delay)
     if not move_on(connection, outcome, state, delay, start, end):
         left = connection.execute(CLAIM_LEFT, (claim.seq, claim.token)).fetchall()
         opening.refuse_ignored(len(left))
@@ -99,7 +100,7 @@ def final_kind(connection: sqlite3.Connection, outcome: Outcome) -> str:
 
 
 COMPLETE_JOB = (
-    "UPDATE jobs SET state = 'completed', token = NULL, cancel_requested = 0, exit_code = 0, last_error = NULL,"
+    "UPDATE jobs SET state = 'completed', token = NULL, cancel_requested = 0, exit_code = ?, last_error = NULL,"
     " started_at = coalesce(?, started_at), finished_at = ?, updated_at = ?" + OWN_CLAIM
 )
 END_JOB = (
@@ -131,7 +132,11 @@ def move_on(
     """Move the job of an ended attempt to its next *state*; False where the claim is not its own any more."""
     guard = (outcome.claim.seq, outcome.claim.token)
     if state == "completed":
-        return connection.execute(COMPLETE_JOB, (start, end, end) + guard).rowcount == 1
+        return connection.execute(COMPLETE_JOB, (outcome.exit_code or 0, start, end, end) + guard).rowcount == 1
+    if outcome.kind == states.SNOOZED and state == "pending":
+        from queuectl_lib.store import snoozing  # which few homes need
+
+        return snoozing.snooze(connection, outcome, outcome.finished + delay, start, end)
     if state == "pending":
         return connection.execute(RELEASE_JOB, (int(outcome.unstarted), end) + guard).rowcount == 1
     if outcome.unstarted:

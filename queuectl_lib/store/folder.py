@@ -8,7 +8,8 @@ bell            a FIFO: an enqueue writes a byte to wake a sleeping worker (a hi
 workers/N.life  held locked by the supervisor or worker N for as long as it lives
 workers/N.stop  supervisor N is asked to finish and leave (.now: to end its jobs first,
                 .leave: to leave them running); N.ready: it says that its workers are up
-attempts/T.*    lock and status (.run), output (.out, .err) of the attempt with token T
+attempts/T.*    lock and status (.run), output (.out, .err) of the attempt with token T; and
+                what the job says of itself (.say), which it makes
 worker.log      what background supervisors and their workers say
 """
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 OUTPUTS = ("out", "err")
 FILES = ("run",) + OUTPUTS  # of an attempt
+SAY = "say"  # one more, which only a job makes that has something to say
 HEXADECIMAL = "0123456789abcdef"
 REQUESTS = ("stop", "leave", "now")  # files that ask a supervisor and its workers to end: a later one outdoes
 NO_TOKEN = "-"  # what stands in the name of a file for one that is none: no such file is ever made
@@ -113,7 +115,7 @@ class Folder:
                 raise HostError("%s is a symbolic link: put what it leads to there" % errors.printable(path))
 
     def attempt_path(self, token: str, kind: str) -> str:
-        """Where an attempt keeps its lock and status ("run") or output ("out", "err")."""
+        """Where an attempt keeps its lock and status ("run") or output ("out", "err"), or is spoken of ("say")."""
         return "%s%s%s.%s" % (self.attempts, os.sep, token if is_token(token) else NO_TOKEN, kind)
 
     def attempt_paths(self, token: str) -> Dict[str, str]:
@@ -132,6 +134,6 @@ class Folder:
     def remove_attempt_files(self, token: str) -> None:
         """Delete what an attempt left in the attempts folder, except a lock that is still held. Raises OSError."""
         if is_token(token):
-            files.remove_from(self.attempts, [token + "." + kind for kind in OUTPUTS])
+            files.remove_from(self.attempts, [token + "." + kind for kind in OUTPUTS + (SAY,)])
             if not self.attempt_is_held(token):
                 files.remove_from(self.attempts, [token + ".run"])

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 OPEN_EDGE = "EXISTS (SELECT 1 FROM edges WHERE child = jobs.seq AND state = 1)"
 
 
-# What was given no time and has not failed is due, also where the clock stands before the time when it was added.
-OWN_TIME = "CASE WHEN run_at IS NULL AND state <> 'failed' THEN '' ELSE next_run_at END"
+# What was given no time and has neither failed nor snoozed is due, also where the clock stands before it was added.
+OWN_TIME = "CASE WHEN run_at IS NULL AND state <> 'failed' AND snoozes = 0 THEN '' ELSE next_run_at END"
 
 
 def place(due: str = OWN_TIME, now: str = "?", held_at: str = "held_at") -> str:

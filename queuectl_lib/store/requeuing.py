@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from queuectl_lib.store.selecting import Found
 
 REQUEUE_JOB = (
-    "UPDATE jobs SET state = 'pending', attempts = 0, next_run_at = ?, lane = %s, held_at = NULL, updated_at = ?,"
-    " started_at = NULL, finished_at = NULL, exit_code = NULL, last_error = NULL, reason = NULL, worker = NULL"
+    "UPDATE jobs SET state = 'pending', attempts = 0, snoozes = 0, next_run_at = ?, lane = %s, held_at = NULL,"
+    " updated_at = ?, started_at = NULL, finished_at = NULL, exit_code = NULL, last_error = NULL, reason = NULL,"
+    " worker = NULL"
     " WHERE seq = ? AND state IN ('dead', 'cancelled')"
 ) % placing.place("''", "''", "NULL")  # what was held when it was cancelled is to run again, too
 

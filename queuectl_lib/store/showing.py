@@ -136,7 +136,13 @@ def job(database: Database, identifier: str) -> Fields:
     except NoDatabase:
         raise errors.no_such_job(identifier) from None
     history = [attempt_fields(attempt) for attempt in attempts]
-    return dict(job_fields(row), depended_on=[opening.without_bytes(parent) for parent in closed], history=history)
+    shown = dict(job_fields(row), depended_on=[opening.without_bytes(parent) for parent in closed], history=history)
+    shown.update(progress=None, result=None)
+    if row["state"] == "processing" or any(attempt["note"] for attempt in history):
+        from queuectl_lib.store import said  # which few jobs need
+
+        said.in_full(database, shown)
+    return shown
 
 
 def attempt_fields(row: sqlite3.Row) -> Fields:

@@ -49,7 +49,7 @@ def in_parts(database: Database) -> Iterator[None]:
         if token not in kept:
             database.folder.remove_attempt_files(token)
         elif "run" not in kept[token] and not database.folder.attempt_is_held(token):
-            useless = set(folder.FILES) - kept[token]  # its worker was killed between record and removal
+            useless = {*folder.FILES, folder.SAY} - kept[token]  # its worker was killed between record and removal
             files.remove_from(database.folder.attempts, [token + "." + kind for kind in useless])
 
 

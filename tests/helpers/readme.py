@@ -16,6 +16,7 @@ DETAILS = os.path.join(ROOT, "docs", "commands.md")
 # One screen, by what somebody wants to do. A command stands in one group.
 GROUPS = {
     "put jobs in": "`add` one command · `enqueue` many, as JSON",
+    "speak from within": "`say` to the worker of a job that it is to run later, is dead, how far it is",
     "see them": "`list` · `show` one in full · `logs` what it printed · `wait` until they are final"
     " · `status` how many are in each state",
     "change them": "`cancel` · `requeue` what is dead or cancelled · `hold`, `release` · `edit` what waits",

@@ -318,7 +318,7 @@ def test_a_clock_that_goes_ahead_burns_no_retries(queue):
 def claim_after(attempts, retries=3):
     """The claim of a job whose attempt of that number ends."""
     row = dict.fromkeys(CLAIMED_COLUMNS)
-    row.update(seq=1, id="job", command="true", is_list=0, attempts=attempts, max_retries=retries)
+    row.update(seq=1, id="job", command="true", is_list=0, attempts=attempts, max_retries=retries, snoozes=0)
     return Claim(row, "0" * 16, 1, attempts)
 
 
