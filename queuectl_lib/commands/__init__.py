@@ -21,6 +21,7 @@ COMMANDS = {
     "release": ("hold", "let held jobs start again"),
     "edit": ("edit", "change jobs that wait; what has started or ended keeps what it was started with"),
     "dlq list": ("dlq", "list the dead letter queue"),
+    "dlq groups": ("dlq_groups", "list what the dead died of: jobs with like errors together"),
     "dlq retry": ("dlq", "put dead jobs back into the queue"),
     "dlq purge": ("dlq", "delete all dead jobs and their output"),
     "prune": ("dlq", "delete finished jobs and their output, and give the space back"),

@@ -137,17 +137,21 @@ def put_back(call: Call, among: Sequence[str], wanted: Sequence[str], left: str 
     found = choosing.found(queue.database, chosen, verb.guard)
     choosing.change("requeued", verb, lambda tell: requeuing.requeue_all(queue.database, found, verb, tell))
     verb.found += may_be_none
-    more = [
+    code = choosing.report(call, queue, "requeued", verb, *left_behind(verb.held, verb.behind, left), left=left)
+    tell_kept(verb.kept)
+    return code
+
+
+def left_behind(held: int, behind: int, left: str) -> List[str]:
+    """Why some jobs were not put back, for people."""
+    return [
         "left %s%s: %s" % (terminal.jobs_text(count), left, why)
         for count, why in (
-            (verb.held, "another job with the same key waits or runs"),
-            (verb.behind, "what they come after has not ended as they want"),
+            (held, "another job with the same key waits or runs"),
+            (behind, "what they come after has not ended as they want"),
         )
         if count
     ]
-    code = choosing.report(call, queue, "requeued", verb, *more, left=left)
-    tell_kept(verb.kept)
-    return code
 
 
 def tell_kept(kept: Sequence[Tuple[str, str]]) -> None:

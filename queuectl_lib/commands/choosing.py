@@ -34,6 +34,7 @@ SELECTORS = [
     frame.argument("--since", metavar="T", help="only those added since this time, or age: 2h"),
     frame.argument("--until", metavar="T", help="only those added up to this time, or age"),
     frame.argument("--schedule", metavar="NAME", help="only what this schedule has made"),
+    frame.argument("--group", metavar="GROUP", help="only what last failed as those of this group of `dlq groups`"),
 ]
 DRY_RUN = frame.argument("--dry-run", action="store_true", help="show which jobs are meant, and change nothing")
 QUIET = frame.argument("--quiet", action="store_true", help="print nothing when it worked; no job meant is fine, too")
@@ -47,7 +48,7 @@ BESIDE_CHANGES = [
     ),
 ]
 
-CONDITIONS = {name: "--" + name for name in ("last", "state", "match", "since", "until", "schedule")}
+CONDITIONS = {name: "--" + name for name in ("last", "state", "match", "since", "until", "schedule", "group")}
 CONDITIONS.update(in_queue="--queue", tagged="--tag")
 
 
@@ -75,6 +76,8 @@ def require(call: Call) -> None:
 def ids_alone(call: Call, database: Database) -> Optional[List[str]]:
     """The ids that were given, in full, where they are all that was given: these must all exist and fit."""
     if conditions(call) or not call.options.ids or getattr(call.options, "dry_run", False):
+        return None
+    if getattr(call.options, "oldest", None) is not None:
         return None
     return ids_in_full(call, database)
 
@@ -107,6 +110,12 @@ def selection(call: Call, database: Database, among: Sequence[str] = states.STAT
             raise BadInput("--match is empty")
     if options.schedule is not None:
         chosen.schedule = values.check_text(options.schedule, "--schedule")
+    if options.group is not None:
+        from queuectl_lib.store import groups
+
+        chosen.signature = groups.meant(database, options.group)
+    if getattr(options, "oldest", None) is not None:
+        chosen.oldest = values.count_from_text(options.oldest, "--limit", 1000000000)
     chosen.since, chosen.until = moment(call, "since"), moment(call, "until")
     return chosen
 

@@ -24,9 +24,20 @@ def dlq_list(call: Call) -> int:
     return 0
 
 
-@frame.command("dlq retry", *choosing.CHANGING)
+@frame.command(
+    "dlq retry",
+    *choosing.CHANGING,
+    frame.argument(
+        "--canary", action="store_true", help="the oldest of the group goes first, the others once it has succeeded"
+    ),
+    frame.argument("--limit", metavar="N", dest="oldest", help="at most the oldest N"),
+)
 def dlq_retry(call: Call) -> int:
     choosing.require(call)
+    if call.options.canary:
+        from queuectl_lib.commands import dlq_groups
+
+        return dlq_groups.send_first(call)
     return cancel.put_back(call, DEAD, DEAD, left=" dead", may_be_none=call.options.all)
 
 

@@ -7,7 +7,7 @@ import itertools
 from queuectl_lib import errors, times
 from queuectl_lib.commands import choosing, frame, terminal
 from queuectl_lib.host import system
-from queuectl_lib.jobs import fields
+from queuectl_lib.jobs import fields, states
 from queuectl_lib.store import output, showing
 from queuectl_lib.store.output import Output
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from storage import Queue
 
 SHOWN_BYTES = 16 * 1024  # of output that `show` prints per stream
+SAID_CHARACTERS = 200  # of the line that tells most
 JSON_BYTES = 1024 * 1024  # of output that `show --json` carries per stream
 
 
@@ -46,9 +47,28 @@ def show_job(queue: Queue, job: Fields) -> None:
         if field.key in job and field.key not in ("history", "reason"):  # which last_error says in words
             value = job[field.key]
             text = "-" if value is None else fields.shown(field.shown, value)
+            if field.key == "signature" and value is not None:
+                text += what_it_says(queue, value)
             terminal.print_text("%-14s%s\n" % (field.key, errors.printable(text)))
     for attempt in job["history"]:
         show_attempt(queue, job["id"], attempt)
+
+
+def what_it_says(queue: Queue, signature: object) -> str:
+    """What is known of the failures with this signature."""
+    from queuectl_lib.store import groups  # which only a job that has failed needs
+
+    return "".join(" (%s)" % text for text in groups.texts(queue.database, [signature]).values())
+
+
+def telling_line(queue: Queue, attempt: Fields) -> str:
+    """The line of its output that tells most of why it failed; "" where none does."""
+    if attempt["outcome"] not in states.ENDINGS or states.ENDINGS[attempt["outcome"]] != "fail":
+        return ""
+    from queuectl_lib.jobs import signatures  # the same
+
+    stderr, stdout = (Output(queue.database, attempt, s).tail(signatures.TAIL_BYTES) for s in ("stderr", "stdout"))
+    return signatures.telling_line(stderr, stdout)
 
 
 def show_attempt(queue: Queue, identifier: str, attempt: Fields) -> None:
@@ -66,6 +86,9 @@ def show_attempt(queue: Queue, identifier: str, attempt: Fields) -> None:
         terminal.print_text("  command: %s\n" % errors.printable(fields.shown(system.typed, attempt["command"])))
     if attempt["error"]:
         terminal.print_text("  error: %s\n" % errors.printable(str(attempt["error"])))
+        line = telling_line(queue, attempt)
+        if line:
+            terminal.print_text("  it says: %s\n" % errors.printable(line[:SAID_CHARACTERS]))
     if attempt["leftovers"]:
         terminal.print_text("  left running: %s\n" % errors.printable(str(attempt["leftovers"])))
     if attempt["erased"]:

@@ -13,7 +13,7 @@ from queuectl_lib.store import showing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Deque, Iterator, Optional, Sequence
+    from typing import Any, Deque, Dict, Iterator, Optional, Sequence
 
     from queuectl_lib.commands.frame import Call
     from queuectl_lib.jobs.fields import Field
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from storage import Queue
 
 CELL_CHARACTERS = 30  # of a field beside the command, which shall be seen
+ERROR_CHARACTERS = 60  # of what a job died of
 
 
 SHOWN_JOBS = 50  # unless a call says otherwise
@@ -67,13 +68,16 @@ def print_jobs(call: Call, jobs: Iterator[Fields]) -> bool:
         return True
     known = list(jobs)
     headed = [field for field in fields.FIELDS if field.heading and any(job[field.key] for job in known)]
-    headings = ["ID", "STATE", "ATTEMPTS", "WHEN"] + [field.heading for field in headed] + ["COMMAND"]
+    told = errors_of(call, known)
+    headings = ["ID", "STATE", "ATTEMPTS", "WHEN"] + [field.heading for field in headed]
+    headings += ["ERROR"] * bool(told) + ["COMMAND"]
     rows, why = [], reasons(call, known)
     for job in known:
         row = [as_it_stands(job["id"]), as_it_stands(job["state"])]
         row.append("%s/%s" % (as_it_stands(job["attempts"]), as_it_stands(one_more(job["max_retries"]))))
         row.append(time_that_matters(job, call.now, why))
         row += [cell_of(field, job[field.key]) for field in headed]
+        row += [told.get(job["id"], "-")] * bool(told)
         rows.append(row + [fields.shown(system.typed, job["command"])])
     if known:
         terminal.print_table(headings, rows, 1)
@@ -134,6 +138,23 @@ def reasons(call: Call, jobs: Sequence[Fields]) -> Optional[Reasons]:
     from queuectl_lib.store import waiting  # which only these need
 
     return waiting.reasons(call.queue().database, waits, call.now)
+
+
+def errors_of(call: Call, jobs: Sequence[Fields]) -> Dict[Any, str]:
+    """What is said of the last failure of those of *jobs* that are dead or failed, by id; empty where nothing tells."""
+    failed = [job for job in jobs if job["state"] in ("dead", "failed") and job["signature"] is not None]
+    if not failed:
+        return {}
+    from queuectl_lib.store import groups  # which only these need
+
+    texts = groups.texts(call.queue().database, [job["signature"] for job in failed])
+    if not any(groups.tells_more(text) for text in texts.values()):
+        return {}
+    return {job["id"]: shortened(texts[job["signature"]]) for job in failed if job["signature"] in texts}
+
+
+def shortened(text: str) -> str:
+    return text if len(text) <= ERROR_CHARACTERS else text[: ERROR_CHARACTERS - 3] + "..."
 
 
 def time_that_matters(job: Fields, now: float, why: Optional[Reasons] = None) -> str:

@@ -157,7 +157,7 @@ def find_in_child() -> "Finder":
 # the files as they were when it began, for newer ones need not fit the rest of it. (test_house knows that it is all.)
 LATE = """store.schema store.steps store.log_of_another store.eligible store.rates store.gating jobs.gates jobs.windows
  host.load store.locking store.edges jobs.after jobs.retry_rules jobs.backoff jobs.verdicts host.control_file
- run.hearing store.snoozing"""
+ run.hearing store.snoozing store.alike store.following jobs.signatures host.digests run.telling"""
 
 
 def path_of(name: str) -> str:

@@ -145,7 +145,8 @@ class Claim:
         self.id: str = row["id"]
         self.command: Union[str, List[str]] = json.loads(row["command"]) if row["is_list"] else row["command"]
         self.attempts: int = row["attempts"]
-        self.max_retries: int = row["max_retries"]
+        # Who goes first for a group has one attempt (store/following).
+        self.max_retries: int = row["max_retries"] if row["release"] is None else 0
         self.timeout: Optional[float] = row["timeout"]
         self.cwd: str = row["cwd"]
         self.env: Dict[str, str] = json.loads(row["env"]) if row["env"] else {}
@@ -203,6 +204,7 @@ class Outcome:
         self.oom: Optional[str] = None  # how far it is known that the system ended it for lack of memory
         self.note: Optional[str] = None  # what the job itself has said, JSON
         self.timeout: Optional[float] = None  # the one in force, seconds
+        self.error_line: Optional[str] = None  # of a failure: the line that tells most, without what varies
 
     def useless_files(self) -> List[str]:
         """Which files of the attempt nobody needs once this is recorded: of run, out, err, say.

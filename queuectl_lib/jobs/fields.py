@@ -162,6 +162,7 @@ FIELDS = (
     Field("finished_at", "finished_at"),
     Field("exit_code", "exit_code"),
     Field("last_error", "last_error"),
+    Field("signature", "signature"),
     Field("reason", "reason", read=lambda text: json.loads(text) if text else None, shown=json.dumps),
     Field("worker", "worker"),
     Field("snoozes", "snoozes"),

@@ -145,13 +145,16 @@ def dead_problems(queue: Queue, count: int, jobs: Sequence[Fields]) -> List[Fiel
     """One line for all that died since the last check, with the newest by name."""
     if not count:
         return []
-    from queuectl_lib.store import dependencies  # needed only then
+    from queuectl_lib.reports import deaths  # needed only then
+    from queuectl_lib.store import dependencies
 
     jobs = [dict(job, cancelled_after=dependencies.cancelled_after(queue.database, job["id"])) for job in jobs]
-    named = ["%s (%s)%s" % (job["id"], shortened(job["last_error"] or "?"), taken_along(job)) for job in jobs]
+    jobs = deaths.with_errors(queue.database, jobs)
+    named = ["%s (%s)%s" % (job["id"], shortened(deaths.said_of(job)), taken_along(job)) for job in jobs]
     text = "new dead letters: %d" % count
     if named:
         text += "; %s%s" % ("the newest: " if count > len(named) else "", ", ".join(named))
+    text += "".join("; " + deaths.of_canary(job) for job in jobs if job["canary_of"])
     return [problem("dead", text, count=count, jobs=jobs)]
 
 

@@ -33,6 +33,30 @@ def number_death(connection: sqlite3.Connection, outcome: Outcome, state: str, e
         connection.execute(NUMBER_DEATH, (outcome.claim.seq,))
 
 
+FORGET = "UPDATE jobs SET signature = NULL, release = NULL WHERE seq = ?"
+
+
+def sign_failure(connection: sqlite3.Connection, outcome: Outcome, state: str, end: str) -> None:
+    """For who asks which failures are alike."""
+    if state in ("failed", "dead"):
+        try:
+            from queuectl_lib.store import alike  # of failures alone
+        except ImportError:  # newer files lie there: who asks for groups signs it then
+            return
+        alike.sign(connection, outcome, end)
+    elif state == "completed" and outcome.claim.signature is not None:
+        connection.execute(FORGET, (outcome.claim.seq,))
+
+
+def let_follow(connection: sqlite3.Connection, outcome: Outcome, state: str, end: str) -> None:
+    """For those that wait for a job that goes first for them."""
+    claim = outcome.claim
+    if claim.release is not None and state in states.FINAL:
+        from queuectl_lib.store import following  # which few homes need
+
+        following.first_has_ended(connection, claim.release, claim.seq, state)
+
+
 def give_up_lock(connection: sqlite3.Connection, outcome: Outcome, state: str, end: str) -> None:
     """Whatever becomes of the job: it runs no more, so another with its lock may."""
     if outcome.claim.lock_key is not None:
@@ -63,6 +87,8 @@ def release_children(connection: sqlite3.Connection, outcome: Outcome, state: st
 AFTERMATH: Tuple[Callable[[sqlite3.Connection, Outcome, str, str], None], ...] = (
     remember_success,
     number_death,
+    sign_failure,
+    let_follow,
     give_up_lock,
     note_outcome,
     release_children,

@@ -7,6 +7,7 @@ so that a kill in between costs nothing, and two who do it at once take turns at
     verb        what is done, and what it becomes
     returned    broken edges of the job open again, what was cancelled because of them waits again; then: ended
     ended       where the job is final, its open edges are closed: met, or broken; then the row goes
+    follow      those of a group go after the one that has gone first (store/following); then the row goes
     broken      the job's own parent was deleted (a trigger says so): it is cancelled; then: returned
 
 What is cancelled or put back so is a parent, too, and comes to stand there in turn. Parents always have a lower seq,
@@ -84,6 +85,10 @@ def settle_one(
     kept: Optional[List[Tuple[str, str]]],
 ) -> int:
     """Settle edges of one job, up to *most*; how many."""
+    if verb == "follow":
+        from queuectl_lib.store import following  # which few homes need
+
+        return following.follow(connection, job, now_text, may_return)
     if verb == "broken":
         cancel_broken(connection, job, now_text)
         connection.execute(TURN_TO, ("returned", job))
@@ -184,7 +189,7 @@ HOLDS_KEY = "SELECT id FROM jobs WHERE unique_key = ? AND unique_key IS NOT NULL
 REVIVE_CHILD = (
     "UPDATE jobs SET state = 'pending', attempts = 0, next_run_at = coalesce(run_at, created_at), lane = %s,"
     " updated_at = ?, started_at = NULL, finished_at = NULL, exit_code = NULL, last_error = NULL, reason = NULL,"
-    " worker = NULL WHERE seq = ? AND state = 'cancelled'"
+    " worker = NULL, release = NULL WHERE seq = ? AND state = 'cancelled'"
 ) % placing.place("coalesce(run_at, '')")  # as for what was given no time
 EXPLAIN = "UPDATE jobs SET last_error = ?, reason = ? WHERE seq = ? AND state = 'cancelled'"
 
@@ -201,6 +206,12 @@ def reopen(
         for child in opening.rows(connection, CHILD, (edge["child"],)):
             if child["state"] == "cancelled" and after.reason_of(child["reason"]):
                 revive(connection, child, now_text, kept)
+
+
+def may_return(connection: sqlite3.Connection, seq: int, key: object) -> bool:
+    """True where no edge of a job is broken, and no other that waits or runs holds its *key*."""
+    holders = [] if key is None else opening.rows(connection, HOLDS_KEY, (key,))
+    return not holders and why_broken(connection, seq) is None
 
 
 def revive(

@@ -155,7 +155,7 @@ def untold_deaths(database: Database, newest: int) -> Iterator[Tuple[int, List[F
 KNOWN_DEATHS = "SELECT deaths, told FROM counts WHERE state = 'dead'"
 UNTOLD = " FROM jobs WHERE state = 'dead' AND state <> 'completed' AND death > ?"
 COUNT_UNTOLD = "SELECT count(*)" + UNTOLD
-NEWEST_UNTOLD = "SELECT id, last_error, finished_at" + UNTOLD + " ORDER BY death DESC, seq DESC LIMIT ?"
+NEWEST_UNTOLD = "SELECT id, last_error, finished_at, signature" + UNTOLD + " ORDER BY death DESC, seq DESC LIMIT ?"
 
 
 def deaths_to_tell(database: Database, newest: int) -> Tuple[int, int, List[Fields]]:

@@ -128,7 +128,8 @@ def note(connection: sqlite3.Connection, here: Fields) -> None:
 
 
 UNDER_WAY = (
-    "SELECT j.seq, j.id, j.attempts, j.max_retries, j.unique_key, j.token, a.id AS attempt_id, a.number"
+    "SELECT j.seq, j.id, j.attempts, j.max_retries, j.unique_key, j.token, j.signature, j.release,"
+    " a.id AS attempt_id, a.number"
     " FROM jobs j INDEXED BY jobs_open JOIN attempts a ON a.job = j.seq AND a.token = j.token"
     " WHERE j.state = 'processing' AND j.state <> 'completed'"
 )

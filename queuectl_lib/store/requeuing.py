@@ -7,7 +7,7 @@ import sqlite3
 from queuectl_lib import times
 from queuectl_lib.errors import QueueError
 from queuectl_lib.host import bell
-from queuectl_lib.store import changing, dependencies, edges, finding, opening, placing, settling
+from queuectl_lib.store import changing, dependencies, edges, finding, following, opening, settling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,13 +16,6 @@ if TYPE_CHECKING:
     from queuectl_lib.jobs.ids import Holder
     from queuectl_lib.store.database import Database
     from queuectl_lib.store.selecting import Found
-
-REQUEUE_JOB = (
-    "UPDATE jobs SET state = 'pending', attempts = 0, snoozes = 0, next_run_at = ?, lane = %s, held_at = NULL,"
-    " updated_at = ?, started_at = NULL, finished_at = NULL, exit_code = NULL, last_error = NULL, reason = NULL,"
-    " worker = NULL"
-    " WHERE seq = ? AND state IN ('dead', 'cancelled')"
-) % placing.place("''", "''", "NULL")  # what was held when it was cancelled is to run again, too
 
 
 def requeue_one(connection: sqlite3.Connection, head: sqlite3.Row, now: float) -> Optional[Holder]:
@@ -33,7 +26,7 @@ def requeue_one(connection: sqlite3.Connection, head: sqlite3.Row, now: float) -
     holder = finding.find_holder(connection, head["unique_key"])
     if holder is None:
         dependencies.allow_return(connection, head)
-        moved = connection.execute(REQUEUE_JOB, (times.utc_text(now), times.utc_text(now), head["seq"]))
+        moved = connection.execute(following.REQUEUE_JOB, (times.utc_text(now), times.utc_text(now), head["seq"]))
         opening.refuse_ignored(1 - moved.rowcount)
         settling.has_returned(connection, head["seq"])
     return holder

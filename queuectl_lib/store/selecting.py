@@ -42,9 +42,11 @@ class Selection:
         self.since: Optional[str] = None  # created at or after this time, as it is stored
         self.until: Optional[str] = None
         self.schedule: Optional[str] = None
+        self.signature: Optional[str] = None  # of the last failure
         self.held: Optional[bool] = None
         self.finished_before: Optional[str] = None
         self.last: Optional[int] = None
+        self.oldest: Optional[int] = None  # so many of those that are left
         self.top: Optional[int] = None  # the seq of the newest that can be meant, where that is not the newest of all
 
 
@@ -67,6 +69,7 @@ class Plan:
             ("jobs.created_at <= ?", selection.until),
             ("jobs.finished_at < ?", selection.finished_before),
             ("jobs.schedule = ?", selection.schedule),
+            ("jobs.signature = ?", selection.signature),
         ):
             if value is not None:
                 self.ask(condition, [value])
@@ -92,10 +95,11 @@ class Plan:
             return [Way(BY_TAG, (tags[0],), "tags.job")]
         if selection.schedule is not None:
             return [Way(BY_SCHEDULE, (selection.schedule + "@", selection.schedule + "A"))]
-        if len(selection.states) == len(known.STATES):
+        if len(selection.states) == len(known.STATES) and selection.signature is None:
             return [Way(BY_SEQ, ())]
         ways = [Way(BY_STATE, (state,), names_state=True) for state in selection.states if state != "completed"]
-        return ways + [Way(BY_COMPLETED, (), names_state=True)] * ("completed" in selection.states)
+        may_be_completed = "completed" in selection.states and selection.signature is None  # that has none
+        return ways + [Way(BY_COMPLETED, (), names_state=True)] * may_be_completed
 
     def rows(self, connection: sqlite3.Connection, text: str, values: Sequence[Any]) -> List[sqlite3.Row]:
         """The rows that *text* finds, each with whether it fits as far as SQL can tell."""
@@ -179,7 +183,7 @@ def find(database: Database, selection: Selection, newest_first: bool = False, l
         newest = list(itertools.islice(walk(database, selection, True, low), selection.last))
         yield from newest if newest_first else reversed(newest)
     else:
-        yield from walk(database, selection, newest_first, low)
+        yield from itertools.islice(walk(database, selection, newest_first, low), selection.oldest)
 
 
 def walk(database: Database, selection: Selection, newest_first: bool, low: int) -> Iterator[Found]:

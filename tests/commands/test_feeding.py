@@ -15,7 +15,7 @@ from queuectl_lib.jobs.making import JobMaker
 
 # What queuectl sets itself: it begins anew with a new job.
 ITS_OWN = {"state", "attempts", "delay", "next_run_at", "created_at", "updated_at", "started_at", "finished_at"} | {
-    *("exit_code", "last_error", "worker", "history", "reason", "depended_on", "schedule", "scheduled_at"),
+    *("exit_code", "last_error", "worker", "history", "reason", "depended_on", "schedule", "scheduled_at", "signature"),
 }
 NAMES = {"after", "after_any", "after_fail"}  # of what must be there, too
 GIVEN = {field.key for field in FIELDS if field.option is not None} - {"delay"} - NAMES

@@ -20,7 +20,7 @@ GROUPS = {
     "see them": "`list` · `show` one in full · `logs` what it printed · `wait` until they are final"
     " · `status` how many are in each state",
     "change them": "`cancel` · `requeue` what is dead or cancelled · `hold`, `release` · `edit` what waits",
-    "see to the dead": "`dlq list` · `dlq retry` · `dlq purge`",
+    "see to the dead": "`dlq list` · `dlq groups` · `dlq retry` · `dlq purge`",
     "run them": "`worker` or `worker start` · `worker stop` · `worker list`",
     "again and again": "`schedule set` · `schedule list`, `schedule show`, `schedule next`"
     " · `schedule pause`, `schedule resume` · `schedule run` · `schedule remove` · `schedule load` from JSON"
