@@ -30,6 +30,7 @@ What the arrows stand on, each a room of queuectl_lib/store:
     selecting    jobs by what they share         cancelling the arrow out, by a person
     changing     many jobs, a few at a time      schedules  what recurs, set and paused
     numbered     jobs by their numbers           slots_made the jobs of schedules
+    kinds        what kinds of jobs take, noted  durations  the same, asked
 """
 
 from __future__ import annotations
@@ -146,7 +147,7 @@ class Queue:
         is_later = not outcomes and system.SYNCS_LOG_ALONE
         began = time.monotonic()
         with self.database.writing(synced=settings.durability == "full" and not is_later) as connection:
-            refused = [o for o in outcomes if not ending.settle(connection, o, settings)]
+            refused = ending.settle_all(connection, outcomes, settings)
             is_unsettled = connection.execute(looking.ANY_UNSETTLED).fetchone() is not None
             if is_unsettled:
                 from queuectl_lib.store import edges  # which few homes need

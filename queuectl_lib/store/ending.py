@@ -10,11 +10,11 @@ import sqlite3
 
 from queuectl_lib import times
 from queuectl_lib.jobs import retrying, states
-from queuectl_lib.store import aftermath, opening, placing
+from queuectl_lib.store import aftermath, kinds, opening, placing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Optional
+    from typing import List, Optional, Sequence
 
     from queuectl_lib.jobs.attempts import Outcome
     from queuectl_lib.settings import Settings
@@ -34,6 +34,14 @@ CLAIM_LEFT = "SELECT 1 FROM jobs" + OWN_CLAIM
 COUNT_END = "UPDATE counts SET ended = ended + 1 WHERE state = 'completed'"
 UNFINISHED = "SELECT 1 FROM attempts WHERE id = ? AND outcome = 'running'"
 DELETE_ATTEMPT = "DELETE FROM attempts WHERE id = ? AND outcome = 'running'"
+
+
+def settle_all(connection: sqlite3.Connection, outcomes: Sequence[Outcome], settings: Settings) -> List[Outcome]:
+    """Settle each, and note what they say of their kinds, once; those that were refused. Raises IntegrityError."""
+    refused = [outcome for outcome in outcomes if not settle(connection, outcome, settings)]
+    if outcomes:
+        kinds.record(connection, [one for one in outcomes if one not in refused] if refused else outcomes)
+    return refused
 
 
 def settle(connection: sqlite3.Connection, outcome: Outcome, settings: Settings) -> bool:
