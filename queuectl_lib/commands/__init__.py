@@ -10,6 +10,7 @@ COMMANDS = {
     "enqueue": ("enqueue", "enqueue jobs from JSON: an object, an array, or JSON Lines"),
     "list": ("list", "list jobs, newest last"),
     "show": ("show", "show one job in full"),
+    "why": ("why", "say in one sentence why a job waits or failed, or what the queue does, and what to type"),
     "logs": ("logs", "print the output of a job: its stdout on stdout, its stderr on stderr"),
     "wait": ("wait", "wait until jobs are final; exit 0 if all completed, 1 if not, 124 on timeout"),
     "say": ("say", "within a job: snooze, dead, ok, signature, progress, result or extend, for its worker"),

@@ -130,6 +130,15 @@ def linux_process(pid: str) -> Optional[Process]:
     return Process(int(words[1]), int(words[3]), words[19], name)
 
 
+def is_paused(pid: int) -> bool:
+    """True where /proc says that *pid* is stopped (state T: by SIGSTOP, a terminal or a debugger)."""
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as file:
+            return has_proc() and file.read().rpartition(b")")[2].split()[:1] in ([b"T"], [b"t"])
+    except OSError:
+        return False
+
+
 def await_death(pids: Iterable[int], seconds: float) -> None:
     """Wait until none of *pids* is a process any more, at most so long; where /proc cannot tell, not at all."""
     deadline = time.monotonic() + seconds

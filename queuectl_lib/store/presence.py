@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from queuectl_lib.store.folder import Folder
     from queuectl_lib.values import Fields
 
+MOST_PATH = 2000  # bytes that PATH may take of a life file, of which readers take 4096
 MISSING_SECONDS = 3.0  # a life file that was deleted is back before this
 
 
@@ -142,6 +143,9 @@ def member_details(kind: str, supervisor: str, asked: Fields, slots: int = 0) ->
         "supervisor": supervisor,
         "slots": slots,
     }
+    path = os.environ.get("PATH", "")
+    if kind == "supervisor" and len(json.dumps(path)) <= MOST_PATH:
+        details["path"] = path  # on which its jobs look for programs (reports/failures)
     return dict(details, **asked)
 
 

@@ -30,7 +30,8 @@ def members(folder: Folder) -> List[Fields]:
     for name in life_names(folder):
         if folder.is_alive(name):
             details = folder.details_of(name)
-            details.pop("inode", None)  # which tells nobody anything (store/presence.is_copied)
+            for key in ("inode", "path"):  # which tell nobody anything, but store/presence and reports/failures
+                details.pop(key, None)
             found.append(details)
     return sorted(found, key=lambda member: (str(member["since"]), str(member["name"])))
 

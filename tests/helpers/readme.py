@@ -18,7 +18,7 @@ GROUPS = {
     "put jobs in": "`add` one command · `enqueue` many, as JSON",
     "speak from within": "`say` to the worker of a job that it is to run later, is dead, how far it is",
     "see them": "`list` · `show` one in full · `logs` what it printed · `wait` until they are final"
-    " · `status` how many are in each state",
+    " · `status` how many are in each state · `why` it waits, failed, or nothing runs",
     "change them": "`cancel` · `requeue` what is dead or cancelled · `hold`, `release` · `edit` what waits",
     "see to the dead": "`dlq list` · `dlq groups` · `dlq retry` · `dlq purge`",
     "run them": "`worker` or `worker start` · `worker stop` · `worker list`",

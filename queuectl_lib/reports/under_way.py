@@ -1,0 +1,72 @@
+"""Why a job runs as it does, or ended: the reasons of reports/reasons for one that waits no more."""
+
+from __future__ import annotations
+
+from queuectl_lib import times
+from queuectl_lib.jobs import after
+from queuectl_lib.reports import crew, failures
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from queuectl_lib.reports.reasons import Why
+    from queuectl_lib.values import Fields
+
+
+def running(asked: Why, facts: Fields) -> Fields:
+    """What is known of one that runs, or is thought to."""
+    job, worker = facts["job"], str(facts["job"]["worker"] or "")
+    since = asked.ago(job["started_at"])
+    attempt = failures.of_all(job["attempts"] if type(job["attempts"]) is int else 1, job["max_retries"])
+    said = "attempt %s runs%s" % (attempt, " since %s" % since if since else "")
+    found: Fields = {"worker": crew.printed(worker), "started_at": job["started_at"]}
+    logs = ("logs", "-f", str(job["id"]))
+    if asked.people.is_gone(worker):
+        text = "%s was begun by worker %s, which is gone: the next worker finds out what became of it"
+        start = crew.START if not asked.people.workers else None
+        return dict(found, reason="unclaimed_orphan", sentence=text % (said, crew.printed(worker) or "?"), next=start)
+    pid = asked.people.paused.get(worker)
+    if pid:
+        text = "%s under worker %s, which is paused (state T, pid %d): its end is not noticed until it goes on"
+        wake = crew.wake(pid)
+        return dict(found, reason="worker_paused", sentence=text % (said, crew.printed(worker), pid), next=wake)
+    if job["cancel_requested"]:
+        text = "%s; it was cancelled, and worker %s is ending it" % (said, crew.printed(worker))
+        return dict(found, reason="ending", sentence=text, next=logs)
+    text = "%s, by worker %s%s" % (said, crew.printed(worker), time_left(asked, job))
+    usual = unusual(facts)
+    if usual:
+        return dict(found, reason="running_long", sentence=text + usual, next=logs)
+    return dict(found, reason="running", sentence=text, next=logs)
+
+
+def time_left(asked: Why, job: Fields) -> str:
+    """How long it may run yet."""
+    limit = job["timeout"] if job["timeout"] is not None else asked.timeout
+    if type(limit) not in (int, float) or not times.is_time(job["started_at"]):
+        return "" if limit is None else "; its timeout cannot be read"
+    left = times.utc_seconds(job["started_at"]) + float(limit or 0) - asked.now
+    return "; its timeout is over in %s" % times.age_text(left) if left > 0 else "; its timeout is over"
+
+
+def final(asked: Why, facts: Fields) -> Fields:
+    job = facts["job"]
+    if job["state"] == "dead":
+        found, type_these = failures.of_dead(asked.database, facts, asked.people)
+        return dict(found, next=type_these)
+    ago = asked.ago(job["finished_at"])
+    when = " %s ago" % ago if ago else ""
+    identifier = str(job["id"])
+    if job["state"] == "completed":
+        count = job["attempts"] if type(job["attempts"]) is int else 1
+        text = "completed%s, by attempt %d" % (when, count)
+        return {"reason": "completed", "sentence": text, "finished_at": job["finished_at"]}
+    above = after.reason_of(job["reason"])
+    text = "cancelled%s: %s" % (when, failures.as_words(job["last_error"]) or "a person took it out")
+    root = [("why", str(above["root"]))] if above else []
+    found = {"reason": "cancelled", "sentence": text, "finished_at": job["finished_at"]}
+    return dict(found, next=[*root, ("requeue", identifier)])
+
+
+def unusual(facts: Fields) -> str:
+    """In which way it runs longer than its kind does; "" where it does not, or no history tells."""
+    return ""
