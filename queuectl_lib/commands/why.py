@@ -52,7 +52,7 @@ def why(call: Call) -> int:
 def print_answers(answers: Sequence[Fields]) -> None:
     for one in answers:
         named = "%s  " % one["id"] if len(answers) > 1 else ""
-        terminal.print_text("%s%s\n" % (named, errors.printable(one["sentence"])))
+        terminal.print_text("%s\n" % errors.printable(named + one["sentence"]))
         for line in one["next"]:
             terminal.print_text("  try: %s\n" % errors.printable(line))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from queuectl_lib import errors
-from queuectl_lib.host import processes, sight, system
+from queuectl_lib.host import system
 from queuectl_lib.store import roster, serving
 
 TYPE_CHECKING = False
@@ -30,7 +30,11 @@ class Crew:
 
     def _is_paused(self, member: Fields) -> bool:
         """True for one that is stopped (SIGSTOP) and seen to hold its life file: else its pid is somebody else's."""
-        if not roster.pids_here([member])[:1] or not processes.is_paused(member["pid"]):
+        if not any(roster.pids_here([member])):
+            return False
+        from queuectl_lib.host import processes, sight  # which a queue without workers needs not
+
+        if not processes.is_paused(member["pid"]):
             return False
         return sight.holds_lock(member["pid"], self.folder.life_path(member["name"]))
 

@@ -36,9 +36,7 @@ TAIL_BYTES = 4096  # of a stream, in which the last line is looked for
 COMPARED = 5  # attempts whose last lines are compared, at the most
 
 CODES = {
-    2: "often a wrong option or a missing file",
     124: "what timeout(1) says when its time is over",
-    125: "what timeout(1), docker or git say of a failure of their own",
     126: "found, but it may not be executed",
     127: "the command was not found",
     255: "what ssh says when the connection fails; also any code of -1",
@@ -58,6 +56,7 @@ SIGNALS = {
     "SIGXCPU": "its limit of CPU time is over",
     "SIGXFSZ": "a file grew beyond its limit",
 }
+NO_FAILURES = (states.RUNNING, states.GIVEN_BACK, states.COMPLETED, states.CANCELLED, "snoozed")  # outcomes
 OOM = {"proved": "out of memory", "likely": "most likely out of memory"}
 
 
@@ -100,7 +99,7 @@ class Ends:
     def __init__(self, database: Database, facts: Fields) -> None:
         self.database = database
         count = facts["job"]["attempts"]
-        ended = [one for one in facts["attempts"] if one["outcome"] not in (states.RUNNING, states.GIVEN_BACK)]
+        ended = [one for one in facts["attempts"] if one["outcome"] not in NO_FAILURES]
         counted = count if type(count) is int and count > 0 else len(ended)
         self.count = counted
         self.ended: List[Fields] = ended[: min(counted, len(ended))]
@@ -203,15 +202,19 @@ def attempts_text(number: int, retries: object) -> str:
 
 # ---------------------------------------------------------------- a program that was not found
 
-NOT_FOUND = r"(?:command not found: ([\w.+-]+)$)|(?:(?:^|[\s:])([\w.+-]+): (?:command )?not found$)"
+NOT_FOUND = (
+    r"command not found: ([\w.+-]+)$",  # zsh
+    r"(?:^|[\s:])([\w.+-]+): (?:command |inaccessible or )?not found$",  # dash, bash, ksh
+    r"^(?:/usr/bin/)?env: [\W_]?([\w.+-]+?)[\W_]?: No such file or directory$",
+)
 
 
 def missing_program(facts: Fields, ends: Ends) -> str:
     """The name of the program that was not found, where that is told; "" elsewhere."""
     last = ends.last or {}
     if last.get("exit_code") in (127, 9009):
-        found = re.search(NOT_FOUND, ends.line)
-        return (found.group(1) or found.group(2)) if found else ""
+        matches = [match for match in (re.search(pattern, ends.line) for pattern in NOT_FOUND) if match]
+        return matches[0].group(1) if matches else ""
     found = re.search(r"^the program ([\w.+-]+) was not found on PATH$", str(last.get("error")))
     return found.group(1) if found else ""
 

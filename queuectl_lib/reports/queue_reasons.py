@@ -135,8 +135,9 @@ class Reasons:
     def of_parked(self) -> Iterator[Fields]:
         if self.facts["parked"]:
             names = [crew.printed(key) for key in self.facts["locks"]]
-            locks = "the lock %s" % names[0] if len(names) == 1 else "%d locks" % len(names)
+            locks = "the lock %s" % names[0] if len(names) == 1 else "several locks"
             text = "%s waiting for %s" % (is_or_are(self.facts["parked"]), locks)
+            text = "%s, and %s" % (jobs_run(self.running), text) if self.running else text
             yield {"reason": "lock", "sentence": text, "jobs": self.facts["parked"], "next": ("lock", "list")}
 
     # -------------------------------------------------------- what there is else
@@ -148,7 +149,7 @@ class Reasons:
             due = ", and %s due%s" % (is_or_are(self.due), self.since()) if self.due else ""
             text = "%s on %s%s" % (jobs_run(self.running), reasons.counted(slots, "slot"), due or later)
             yield {"reason": "busy", "sentence": text, "running": self.running, "slots": slots, "due": self.due}
-        for key, what in (("held", ("list", "--all")), ("after", None)):
+        for key, what in (("held", ("list", "--state", "pending,failed")), ("after", None)):
             if self.facts[key] and not (self.running or self.due):
                 text = "nothing is due: %s%s" % (self.waits_text(), later)
                 yield {"reason": key, "sentence": text, "jobs": self.facts[key], "next": what}

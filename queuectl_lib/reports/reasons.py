@@ -68,16 +68,16 @@ class Why:
     def of(self, facts: Fields) -> Fields:
         """The answer about one job, of which the *facts* are known (store/explaining): the keys of `why --json`."""
         job = facts["job"]
-        if job["state"] in states.WAITING and job["lane"] is not None:
+        if job["state"] in states.WAITING and job["lane"] in range(5):
             found = sorted(self.waiting(facts), key=lambda one: ORDER.index(one["reason"]))
         elif job["state"] == "processing":
             found = [under_way.running(self, facts)]
         elif job["state"] in states.FINAL:
             found = [under_way.final(self, facts)]
         else:
-            text = "its state in the database cannot be read: %s" % failures.as_words(job["state"])
+            text = "its state in the database cannot be read: %s" % crew.cut(errors.printable(str(job["state"])))
             found = [{"reason": "unreadable", "sentence": text}]
-        return answer(failures.as_words(job["id"]), failures.as_words(job["state"]), found)
+        return answer(str(job["id"]), str(job["state"]), found)
 
     # -------------------------------------------------------- it waits
 
@@ -107,7 +107,7 @@ class Why:
         seconds = times.utc_seconds(job["next_run_at"]) - self.now
         if job["is_early"]:
             return "it is due in %s, and " % times.age_text(seconds)
-        return "it is due since %s, and " % times.age_text(seconds) if seconds < 0 else ""
+        return "it has been due for %s, and " % times.age_text(seconds) if seconds < 0 else ""
 
     def of_its_queue(self, facts: Fields) -> Iterator[Fields]:
         name = crew.printed(facts["queue"])
@@ -130,7 +130,7 @@ class Why:
         job = facts["job"]
         if job["lane"] == 3:
             since = self.ago(job["held_at"])
-            text = "a person holds it%s: it starts when it is released" % (" since %s" % since if since else "")
+            text = "a person holds it%s: it starts once it is released" % (" (for %s now)" % since if since else "")
             yield {"reason": "held", "sentence": text, "since": job["held_at"], "next": ("release", str(job["id"]))}
         if facts["parents"] is not None:
             yield of_parents(facts["parents"])
@@ -154,10 +154,10 @@ class Why:
         yield {"reason": reason, "sentence": text, "due": due, "next": type_this}
 
     def of_its_lock(self, facts: Fields) -> Fields:
-        holders = [crew.printed(one) for one in facts["lock"]["held_by"]]
+        holders: List[str] = facts["lock"]["held_by"]
         more = " and %d more" % (len(holders) - 1) if len(holders) > 1 else ""
         key = crew.printed(facts["job"]["lock_key"])
-        text = "its lock %s is held by job %s%s" % (key, holders[0], more) if holders else ""
+        text = "its lock %s is held by job %s%s" % (key, crew.printed(holders[0]), more) if holders else ""
         text = text or "its lock %s is free again: a supervisor finds that out within a minute" % key
         type_this = ("why", holders[0]) if holders else None
         return {"reason": "lock", "sentence": text, "lock": key, "held_by": holders[:100], "next": type_this}
@@ -175,9 +175,9 @@ class Why:
         late = min(late, self.now - times.seconds_or(facts["job"]["updated_at"], self.now))
         if running >= slots:
             return {"reason": "next", "sentence": "it is the next to start, when a slot is free: %s" % who}
-        if late < PATIENCE_SECONDS:
+        if running or late < PATIENCE_SECONDS:  # while short jobs run, a slot may be left for a moment
             return {"reason": "next", "sentence": "it is the next to start: %s" % who}
-        text = "it could start since %s, and no worker takes it, though %s: %s says more"
+        text = "it could have started %s ago, and no worker takes it, though %s: %s says more"
         log = crew.cut(errors.printable(self.people.folder.log))
         return {"reason": "next", "sentence": text % (times.age_text(late), who, log)}
 
@@ -191,6 +191,9 @@ class Why:
         return times.utc_text(min(max(seconds, times.FIRST_TIME), times.LAST_TIME))[:19] + "Z"
 
 
+BESIDE = ("reason", "sentence", "next", "eta")  # what is no fact
+
+
 def answer(identifier: Optional[str], state: Optional[str], found: Sequence[Fields]) -> Fields:
     """The first of the reasons *found* in the form of `why --json`: "next" are words behind `queuectl.py`, or a kill.
 
@@ -201,7 +204,7 @@ def answer(identifier: Optional[str], state: Optional[str], found: Sequence[Fiel
     proposed = list(proposed) if isinstance(proposed, list) else [proposed] if proposed else []
     listed = []
     for one in found:
-        facts = {key: value for key, value in one.items() if key not in ("next", "reason", "sentence")}
+        facts = {key: value for key, value in one.items() if key not in BESIDE}
         listed.append(dict({"reason": one["reason"], "sentence": one["sentence"]}, **facts))
     return {
         "id": identifier,
@@ -210,12 +213,12 @@ def answer(identifier: Optional[str], state: Optional[str], found: Sequence[Fiel
         "sentence": first["sentence"],
         "reasons": listed,
         "next": proposed[:2],
-        "eta": None,  # known once store/kinds is
+        "eta": first.get("eta"),
     }
 
 
 def pace(facts: Fields) -> str:
-    """How long that may take, where it is known: nothing is, without a history of runs."""
+    """How long that may take, as the end of a sentence; "" where nothing is known: there is no history of runs yet."""
     return ""
 
 
@@ -228,7 +231,7 @@ WANTS: Dict[str, str] = {"after": "has completed", "after_any": "has ended", "af
 
 def of_parents(parents: List[Fields]) -> Fields:
     """It waits for others: which, and what they do."""
-    names = [crew.printed(one["id"]) for one in parents[:100]]
+    names = [str(one["id"]) for one in parents[:100]]
     if not parents:
         text = "it waits for what it comes after: a worker takes note of how that ended"
         return {"reason": "after", "sentence": text, "after": names}
@@ -236,7 +239,7 @@ def of_parents(parents: List[Fields]) -> Fields:
     more = " and %d more jobs" % (len(parents) - 1) if len(parents) > 1 else ""
     more = more if len(parents) <= 100 else " and more than 99 more jobs"
     state = "which is %s" % crew.printed(first["state"]) if first["state"] != "gone" else "which is gone"
-    text = "it waits until job %s %s, %s%s" % (names[0], WANTS[first["wants"]], state, more)
+    text = "it waits until job %s %s, %s%s" % (crew.printed(names[0]), WANTS[first["wants"]], state, more)
     return {"reason": "after", "sentence": text, "after": names, "next": ("why", names[0])}
 
 
@@ -247,7 +250,10 @@ def why_before(facts: Fields) -> str:
         return "of higher priority (its own is %s)" % own
     if ahead["priority"]:
         return "(%d of higher priority than its %s, the others due earlier)" % (ahead["priority"], own)
-    return "that were due earlier" if not ahead["turns"] else "that come first; other queues take turns with its own"
+    is_one = ahead["jobs"] == 1
+    if ahead["turns"]:
+        return "that %s first, as other queues take turns with its own" % ("comes" if is_one else "come")
+    return "that %s due earlier" % ("was" if is_one else "were")
 
 
 def number_text(ahead: Fields) -> str:

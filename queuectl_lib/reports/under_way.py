@@ -17,11 +17,11 @@ def running(asked: Why, facts: Fields) -> Fields:
     job, worker = facts["job"], str(facts["job"]["worker"] or "")
     since = asked.ago(job["started_at"])
     attempt = failures.of_all(job["attempts"] if type(job["attempts"]) is int else 1, job["max_retries"])
-    said = "attempt %s runs%s" % (attempt, " since %s" % since if since else "")
+    said = "attempt %s has been running%s" % (attempt, " for %s" % since if since else "")
     found: Fields = {"worker": crew.printed(worker), "started_at": job["started_at"]}
     logs = ("logs", "-f", str(job["id"]))
     if asked.people.is_gone(worker):
-        text = "%s was begun by worker %s, which is gone: the next worker finds out what became of it"
+        text = "%s under worker %s, which is gone: the next worker finds out what became of it"
         start = crew.START if not asked.people.workers else None
         return dict(found, reason="unclaimed_orphan", sentence=text % (said, crew.printed(worker) or "?"), next=start)
     pid = asked.people.paused.get(worker)
@@ -32,7 +32,7 @@ def running(asked: Why, facts: Fields) -> Fields:
     if job["cancel_requested"]:
         text = "%s; it was cancelled, and worker %s is ending it" % (said, crew.printed(worker))
         return dict(found, reason="ending", sentence=text, next=logs)
-    text = "%s, by worker %s%s" % (said, crew.printed(worker), time_left(asked, job))
+    text = "%s, under worker %s%s" % (said, crew.printed(worker), time_left(asked, job))
     usual = unusual(facts)
     if usual:
         return dict(found, reason="running_long", sentence=text + usual, next=logs)

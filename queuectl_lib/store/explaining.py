@@ -72,9 +72,16 @@ class Moment:
         self.asker.wanted = ()  # for all queues, whoever serves them
         self.serves = serves
         self.rows = {row["id"]: row for row in opening.rows(connection, serving.QUEUES)}
-        self.running = eligible.running_in(connection)
         self.shut: Dict[int, List[Fields]] = {}
         self.taken: Dict[object, bool] = {}
+        self._running: Optional[Dict[int, int]] = None
+
+    @property
+    def running(self) -> Dict[int, int]:
+        """How many jobs of each queue are under way."""
+        if self._running is None:
+            self._running = eligible.running_in(self.connection)
+        return self._running
 
     def name(self, queue: object) -> str:
         """What a queue is called, by its number; a number of none by itself."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MANY = 10000  # jobs are counted so far: of a million nobody wants to wait for the number
 # Each index is named: after an ANALYZE, SQLite up to 3.25 would rather read or sort the whole table.
-DUE = "SELECT 1 FROM jobs INDEXED BY jobs_due WHERE queue = ? AND lane = 0 AND %s%s LIMIT ?"
+DUE = "SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY jobs_due WHERE queue = ? AND lane = 0 AND %s%s LIMIT ?)"
 FALLEN_DUE = (
     "SELECT queue, priority, next_run_at, seq, lock_key FROM jobs INDEXED BY jobs_later"
     " WHERE lane = 1 AND next_run_at <= ? LIMIT ?"
@@ -38,7 +38,8 @@ class Counting:
         self.locks = locks
         places = ", ".join("?" * len(locks))
         self.free = " AND (lock_key IS NULL OR lock_key NOT IN (%s))" % places if locks else ""
-        self.is_cut = len(connection.execute(FALLEN_DUE, self.fallen).fetchall()) > MANY
+        self.fallen_due = int(connection.execute("SELECT count(*) FROM (%s)" % FALLEN_DUE, self.fallen).fetchone()[0])
+        self.is_cut = self.fallen_due > MANY
 
     def higher(self, queue: int, place: Tuple[Any, ...]) -> int:
         """How many of a queue are due and of higher priority than the job at *place* (priority, due, seq)."""
@@ -52,10 +53,12 @@ class Counting:
 
     def due(self, queue: int, condition: str, values: Tuple[Any, ...]) -> int:
         statement = DUE % (condition, self.free)
-        return len(self.connection.execute(statement, (queue, *values, *self.locks, MANY + 1)).fetchall())
+        return int(self.connection.execute(statement, (queue, *values, *self.locks, MANY + 1)).fetchone()[0])
 
     def of_fallen(self, queue: int, condition: str, values: Tuple[Any, ...]) -> int:
         """The same of what has fallen due and nobody has promoted yet (store/claiming)."""
+        if not self.fallen_due:  # as mostly
+            return 0
         statement = "SELECT count(*) FROM (%s) WHERE queue = ? AND %s%s" % (FALLEN_DUE, condition, self.free)
         values = (*self.fallen, queue, *values, *self.locks)
         return int(self.connection.execute(statement, values).fetchone()[0])

@@ -1120,6 +1120,60 @@ MUTANTS = [
         [("queuectl_lib/jobs/due_slots.py", 'row["missed_most"] or 1)', '1000)[: row["missed_most"] or 1]')],
         "store/test_schedules.py::test_once_makes_one_job_for_the_newest_of_the_missed_slots",
     ),
+    Mutant(
+        "why does not know of one thing that keeps a queue shut",
+        27,
+        [
+            (
+                "queuectl_lib/store/explaining.py",
+                "                if shut:\n",
+                '                if shut and reason != "queue_full":\n',
+            )
+        ],
+        "reports/test_why_and_the_claim.py::test_a_job_can_be_claimed_if_and_only_if_no_reason_blocks_it",
+    ),
+    Mutant(
+        "why counts what is parked for a lock as if it came first",
+        27,
+        [("queuectl_lib/store/explaining.py", "locks if len(locks) <= MOST_LOCKS else []", "[]")],
+        "reports/test_why_and_the_claim.py::test_a_job_whose_lock_is_taken_comes_before_nobody",
+    ),
+    Mutant(
+        "why names a pid that is another process by now",
+        24,
+        [
+            (
+                "queuectl_lib/reports/crew.py",
+                'return sight.holds_lock(member["pid"], self.folder.life_path(member["name"]))',
+                "return bool(sight)",
+            )
+        ],
+        "commands/test_why.py::test_a_pid_that_is_another_process_by_now_is_never_named",
+    ),
+    Mutant(
+        "why says that memory was short without evidence",
+        22,
+        [
+            (
+                "queuectl_lib/reports/failures.py",
+                'OOM.get(attempt["oom"], SIGNALS.get(name, "a signal"))',
+                'OOM.get(attempt["oom"], OOM["likely"])',
+            )
+        ],
+        "commands/test_why.py::test_out_of_memory_is_said_only_with_evidence",
+    ),
+    Mutant(
+        "a long PATH makes a life file that nobody can read",
+        25,
+        [("queuectl_lib/store/presence.py", "len(json.dumps(path)) <= MOST_PATH", "path")],
+        "commands/test_why.py::test_a_path_that_would_fill_the_life_file_is_left_out_of_it",
+    ),
+    Mutant(
+        "why mixes two moments",
+        27,
+        [("queuectl_lib/store/explaining.py", '            connection.execute("BEGIN")', "            pass")],
+        "reports/test_why_and_the_claim.py::test_all_that_is_said_is_of_one_moment",
+    ),
 ]
 
 
