@@ -20,9 +20,9 @@ import re
 
 from queuectl_lib import errors
 from queuectl_lib.host import system
-from queuectl_lib.jobs import states
+from queuectl_lib.jobs import signatures, states
 from queuectl_lib.reports import crew
-from queuectl_lib.store import output, stops
+from queuectl_lib.store import canary, output, stops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,12 +62,8 @@ OOM = {"proved": "out of memory", "likely": "most likely out of memory"}
 
 def telling_line(database: Database, attempt: Fields) -> str:
     """The line of an attempt's output that says most of its failure; "" where it wrote none."""
-    for stream in ("stderr", "stdout"):
-        tail = output.Output(database, attempt, stream).tail(TAIL_BYTES)
-        lines = [line.strip() for line in system.output_text(tail).splitlines()]
-        if any(lines):
-            return next(line for line in reversed(lines) if line)
-    return ""
+    tails = [output.Output(database, attempt, stream).tail(TAIL_BYTES) for stream in ("stderr", "stdout")]
+    return signatures.telling_line(*[system.output_text(tail) for tail in tails])
 
 
 def how_it_ended(attempt: Fields) -> str:
@@ -156,7 +152,8 @@ def of_dead(database: Database, facts: Fields, people: Crew) -> Tuple[Fields, Li
     """Why a job is dead, and what to type."""
     job, ends = facts["job"], Ends(database, facts)
     identifier = str(job["id"])
-    reason = reason_of_death(job, ends)
+    release = canary.failed_first(database, identifier) if job["release"] is not None else None
+    reason = reason_of_death(job, ends) if release is None else "canary_failed"
     if ends.last is None:
         error = as_words(job["last_error"])
         said = "dead: %s" % error if error else "dead; none of its attempts is known any more"
@@ -164,14 +161,13 @@ def of_dead(database: Database, facts: Fields, people: Crew) -> Tuple[Fields, Li
         said = ends.sentence("dead after %s" % attempts_text(ends.count, job["max_retries"]))
     if reason == "dead_verdict":
         said += "; no retry was wanted, though some were left"
+    said += "" if release is None else as_canary(release)
     said += program_hint(facts, ends, people)
     first = ("logs", identifier) if ends.line else ("show", identifier)
     return dict(ends.facts(), reason=reason, sentence=said), [first, ("requeue", identifier)]
 
 
 def reason_of_death(job: Fields, ends: Ends) -> str:
-    if failed_as_canary(job):
-        return "canary_failed"
     if ends.last is None:
         return "retries_spent"
     if ends.last["outcome"] in (states.LOST, states.TIMED_OUT):
@@ -185,9 +181,14 @@ def reason_of_death(job: Fields, ends: Ends) -> str:
     return "retries_spent"
 
 
-def failed_as_canary(job: Fields) -> bool:
-    """True where it died as the one that was to show whether its group can be put back (store/releases tells)."""
-    return False
+def as_canary(release: Fields) -> str:
+    """What its group did, where it went first for it and failed, as the end of a sentence."""
+    stay = release["stay"]
+    text = "; it went first for its group %s, and the %s of it stay dead" % (
+        errors.printable(release["group"])[:6],
+        "1 other" if stay == 1 else "%d others" % stay,
+    )
+    return text if release["alike"] else text + ", though it failed in another way this time"
 
 
 def of_all(number: int, retries: object) -> str:

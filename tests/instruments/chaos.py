@@ -19,7 +19,7 @@ beyond the command line is the documented database and the two documented folder
     Killer        SIGKILL and SIGSTOP for workers, supervisors, or all of a supervisor
     Executioner   kills the worker of a job that asks for it in the ledger
     Stopper       worker stop in all its forms, and stop signals
-    Meddler       cancels, requeues, prunes, holds the database's lock
+    Meddler       cancels, requeues, holds, pauses, prunes, sends canaries, holds the database's lock
     Filler        fills the disk and frees it
     Landlord      starts supervisors where some are missing, some with a log that nobody reads
     Copier        copies the home in the middle of it all, and lets the copy work
@@ -101,6 +101,7 @@ note() {
 }
 pause() { sleep "$1" || exit 143; }
 succeed() { trap '' HUP INT TERM; note end; exit 0; }
+say() { until echo "$1" >>"$QUEUECTL_CONTROL"; do pause 0.1; done; } 2>/dev/null
 whoami() { read -r stat </proc/self/stat; set -- $stat; self=$1 watcher=$6; }
 if [ "$kind" = later ]; then pause "$argument"; note late; exit; fi
 exec 7>>"$CHAOS_LOCKS/$tag"
@@ -145,6 +146,12 @@ case $kind in
         setsid -f "$CHAOS_JOB" "$tag" later "$argument" 5>&- 6>&-
         exit 9
         ;;
+    snoozer) [ "${QUEUECTL_SNOOZES:-0}" -ge "$argument" ] && succeed; say "snooze 1s"; exit 0 ;;
+    deferring) [ "${QUEUECTL_SNOOZES:-0}" -ge "$argument" ] && succeed; exit 75 ;;
+    doomed) say "dead no use"; exit 1 ;;
+    pardoned) say ok; exit 3 ;;
+    tolerated) exit 24 ;;
+    needy) [ -e "$CHAOS_LOCKS/mended" ] && succeed; echo "cannot connect to the database" >&2; exit 9 ;;
 esac
 exit 98
 """
@@ -160,7 +167,9 @@ class Kind:
     that the last one may have.
     """
 
-    def __init__(self, name, share, argument=None, state="completed", retries=(3,), timeout=None, exit_codes=(0,)):
+    def __init__(
+        self, name, share, argument=None, state="completed", retries=(3,), timeout=None, exit_codes=(0,), rules=()
+    ):
         self.name = name
         self.share = share
         self.argument = argument or (lambda rng: "-")
@@ -168,9 +177,14 @@ class Kind:
         self.retries = retries
         self.timeout = timeout
         self.exit_codes = exit_codes
+        self.rules = dict(rules)  # of jobs/policy
+        self.is_told = name not in ("pardoned", "tolerated")  # by a line in the ledger, when it succeeds
 
     def attempts(self, job):
-        if self.state == "dead":
+        """How many it has used in the end; None where that depends on what others do."""
+        if self.name == "needy":
+            return None
+        if self.state == "dead" and self.name != "doomed":
             return job.max_retries + 1
         if self.name in ("flaky", "faltering"):
             return int(job.argument) + 1
@@ -214,6 +228,12 @@ KINDS = [
     Kind("closing", 20, seconds_between(0.1, 1.5)),
     Kind("daemon", 20, seconds_between(0.1, 1.5)),
     Kind("untidy", 20, seconds_between(0.5, LATE_SECONDS)),
+    Kind("snoozer", 30, one_of(1, 2)),
+    Kind("deferring", 30, one_of(1, 2), rules={"later_codes": [75]}),
+    Kind("doomed", 15, state="dead", exit_codes=(1,)),
+    Kind("pardoned", 15, exit_codes=ANY_CODE),
+    Kind("tolerated", 15, exit_codes=ANY_CODE, rules={"ok_codes": [24]}),
+    Kind("needy", 100, retries=(0, 1)),  # what it needs is there now and then, and in the end
     Kind("missing", 8, state="dead", retries=(0, 1), exit_codes=ANY_CODE),
 ]
 BINARY = b"\xff\xfe\x80\x1b[2J\n\xc3".hex().upper()
@@ -259,6 +279,7 @@ class Job:
             fields["timeout"] = self.kind.timeout
         if self.batch.names_ids:
             fields["id"] = self.tag
+        fields.update(self.kind.rules)
         if self.parent:
             fields[self.wants] = [self.parent.tag]
         if self.lock:
@@ -271,6 +292,8 @@ class Job:
         """As the arguments of `add`."""
         words = ["add", "--max-retries=%d" % self.max_retries, "--priority=%d" % self.priority]
         words += ["--timeout=%g" % self.kind.timeout] if self.kind.timeout else []
+        for key, codes in self.kind.rules.items():
+            words.append("--%s=%s" % (key.replace("_", "-"), ",".join(map(str, codes))))
         words += ["--id=" + self.tag] if self.batch.names_ids else []
         words += ["--lock=" + self.lock, "--env=CHAOS_LOCK=" + self.lock] if self.lock else []
         words += ["--queue=" + self.queue, "--env=CHAOS_NARROW=1"] if self.queue else []
@@ -1109,6 +1132,7 @@ class Meddler(Agent):
                 self.hold_lock: 2,
                 self.hold: 5,
                 self.pause: 2,
+                self.canary: 8,
             }
         )
 
@@ -1159,6 +1183,34 @@ class Meddler(Agent):
                 arena.requeues.update(ids)
                 arena.cancels_acknowledged.difference_update(ids)
                 arena.counts["jobs requeued"] += len(ids)
+
+    def canary(self):
+        """One job of those that need what is not there goes first: the others follow it, or stay where they are."""
+        arena = self.arena
+        found = arena.call(["dlq", "groups", "--json"]).stdout
+        groups = [group for group in json.loads(found or "[]") if "cannot connect to the database" in group["text"]]
+        if not groups:
+            return
+        mend(arena, self.rng.random() < 0.4)
+        before = dead_runs(arena)
+        told = arena.call(["dlq", "retry", "--group", groups[0]["group"], "--canary"], allowed=(0, 1))
+        if told.code == 0 and before:
+            arena.count("canaries")
+            self.watch((told.stdout + told.stderr).split()[0], before)
+        mend(arena, self.rng.random() < 0.3)
+
+    def watch(self, canary, before):
+        """Wait for its end: where it fails, nothing else of its group has run."""
+        arena, deadline = self.arena, time.monotonic() + 4
+        while time.monotonic() < deadline and not arena.over.is_set():
+            after = dead_runs(arena)
+            if after.get(canary, 0) > before.get(canary, 0):  # dead again, after one more run
+                arena.count("canaries that failed")
+                for identifier in set(before) & set(after) - {canary}:
+                    if after[identifier] > before[identifier]:
+                        arena.accuse("released", identifier, "it ran, though its canary %s failed" % canary)
+                return
+            arena.over.wait(0.1)
 
     def recent_ids(self):
         with self.arena.guard:
@@ -1217,6 +1269,28 @@ class Filler(Agent):
             with contextlib.suppress(OSError):
                 while True:
                     os.write(fd, b"\0" * size)
+
+
+def mend(arena, wanted):
+    """What needy jobs need is there, or is not."""
+    path = os.path.join(arena.folder, "locks", "mended")
+    if wanted:
+        open(path, "w").close()
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+NEEDY = "state = 'dead' AND command LIKE '%needy%'"
+
+
+def dead_runs(arena):
+    """How often each of the needy that are dead has run, by id; nothing where the database does not answer."""
+    try:
+        with arena.connect() as connection:
+            return dict(map(tuple, connection.execute("SELECT id, runs FROM jobs WHERE %s" % NEEDY)))
+    except sqlite3.Error:
+        return {}
 
 
 # ---------------------------------------------------------------- the accounts
@@ -1443,7 +1517,7 @@ class Audit:
             self.accuse("wrong result", job.tag, "%s, but must be %s" % (record.state, kind.state))
         elif kind.exit_codes is not ANY_CODE and row["exit_code"] not in kind.exit_codes:
             self.accuse("wrong result", job.tag, "exit code %s" % row["exit_code"])
-        elif row["attempts"] != kind.attempts(job):
+        elif kind.attempts(job) not in (None, row["attempts"]):
             self.accuse("wrong result", job.tag, "%s attempts, not %d" % (row["attempts"], kind.attempts(job)))
         elif not starts and kind.name != "missing":
             self.accuse("lost", job.tag, "%s, but it never ran" % record.state)
@@ -1479,13 +1553,15 @@ class Audit:
         """Each execution has its record, and its number; none is beyond the limit."""
         numbers = [entry.attempt for entry in starts]
         series = 1 + self.arena.requeues[record.id]
-        given_back = len(record.outcomes("given back"))
+        free = len(record.outcomes("given back", "snoozed"))
         if len({entry.token for entry in starts}) < len(starts):
             self.accuse("overlapping", job.tag, "one claim was executed twice")
         elif len(starts) > len(record.attempts):
             text = "%d executions, but only %d are on record" % (len(starts), len(record.attempts))
             self.accuse("invented", job.tag, text)
-        elif len(record.attempts) - given_back > (job.max_retries + 1) * series:
+        elif job.kind.name == "needy":  # whom others have sent back, with its group
+            return
+        elif len(record.attempts) - free > (job.max_retries + 1) * series:
             self.accuse("wrong result", job.tag, "more attempts than its retries allow")
         elif sum(later < earlier for earlier, later in zip(numbers, numbers[1:])) >= series or not all(
             1 <= number <= job.max_retries + 1 for number in numbers
@@ -1510,7 +1586,7 @@ class Audit:
             self.accuse("not ended", job.tag, "it went on to its own end, long after its timeout")
         elif len(ends) > 1 + len(excused):
             self.accuse("succeeded twice", job.tag, "%d successes in the ledger" % len(ends))
-        elif record.state == "completed" and not ends:
+        elif record.state == "completed" and not ends and job.kind.is_told:
             self.accuse("wrong result", job.tag, "completed, but the ledger saw no success")
         elif record.state == "cancelled" and len(ends) > len(excused):
             self.accuse("wrong result", job.tag, "it succeeded, but its record says cancelled")
@@ -1566,6 +1642,7 @@ class Audit:
                 "executions": sum(entry.event == "start" for entry in self.entries),
                 "jobs pruned": len(known) - sum(not record.row["schedule"] for record in self.records),
                 "attempts given back": sum(len(record.outcomes("given back")) for record in known),
+                "attempts snoozed": sum(len(record.outcomes("snoozed")) for record in known),
                 "attempts lost": sum(len(record.outcomes("lost")) for record in known),
                 "jobs adopted": sum(" adopted from " in line for line in self.log),
                 "jobs finished unseen": self.finished_unseen(),
@@ -1652,6 +1729,7 @@ def let_all_go(arena):
     """What was held or paused when the end came."""
     arena.call(["resume"])
     arena.call(["schedule", "pause", SCHEDULE])
+    mend(arena, True)
     with arena.connect() as connection:
         found = connection.execute("SELECT id FROM jobs WHERE held_at IS NOT NULL AND state IN ('pending', 'failed')")
         ids = [row["id"] for row in found]
@@ -1659,10 +1737,18 @@ def let_all_go(arena):
         arena.call(["release"] + ids)
 
 
+def retry_needy(arena):
+    """What they need is there now."""
+    ids = sorted(dead_runs(arena))
+    if ids:
+        arena.call(["dlq", "retry"] + ids)
+
+
 def drain(arena):
-    """Run what is left to its end; a second, short drain tidies up after the first."""
+    """Run what is left to its end, and then what was dead for want of something; a last, short drain tidies up."""
     let_all_go(arena)
-    for jobs, deadline in (("12", DRAIN_DEADLINE), ("1", CALL_SECONDS)):
+    for jobs, deadline in (("12", DRAIN_DEADLINE), ("12", DRAIN_DEADLINE), ("1", CALL_SECONDS)):
+        retry_needy(arena)
         child = arena.start_supervisor("--drain", "-n", jobs)
         with arena.guard:
             arena.supervisors.append(child)
