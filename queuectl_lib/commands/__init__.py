@@ -15,6 +15,7 @@ COMMANDS = {
     "wait": ("wait", "wait until jobs are final; exit 0 if all completed, 1 if not, 124 on timeout"),
     "say": ("say", "within a job: snooze, dead, ok, signature, progress, result or extend, for its worker"),
     "status": ("status", "show how many jobs are in each state, and who works"),
+    "stats": ("stats", "show how often each kind of job ran and failed, and how long it takes"),
     "check": ("check", "say what is wrong, and nothing when all is well: exit 1 or 0; for cron, which mails it"),
     "cancel": ("cancel", "take jobs out; a running one is ended with its whole process tree"),
     "requeue": ("cancel", "put dead or cancelled jobs back into the queue"),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 
-from queuectl_lib import errors
+from queuectl_lib import contexts, errors
 from queuectl_lib.commands import frame, terminal
-from queuectl_lib.errors import BadInput
+from queuectl_lib.errors import BadInput, QueueError
 from queuectl_lib.host import files, interrupts, system
 from queuectl_lib.jobs import checks, fields
 from queuectl_lib.jobs.ids import Holder
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from queuectl_lib.commands.frame import Call
     from queuectl_lib.values import Fields
+    from storage import Queue
 
 JOB_ARGUMENTS = [
     frame.argument(field.flag, dest=field.key, **field.option) for field in fields.FIELDS if field.option
@@ -61,6 +63,8 @@ def add(call: Call) -> int:
         how = "is there already" if isinstance(identifier, Holder) else "was added"
         text = terminal.json_text(job) if options.json else identifier + "\n"
         terminal.acknowledge(text, "job %s %s, but its id" % (identifier, how))
+    if terminal.is_terminal(sys.stderr) and not options.quiet:
+        tell_failures(queue, asked)
     return 0
 
 
@@ -69,6 +73,18 @@ def tell_holder(identifier: str) -> None:
     if isinstance(identifier, Holder):
         key = errors.shown(identifier.key)
         terminal.tell("job %s with the key %s is %s: nothing was added" % (identifier, key, identifier.state))
+
+
+def tell_failures(queue: Queue, asked: Fields) -> None:
+    """Say so where jobs of this kind fail more often than not."""
+    from queuectl_lib.jobs import kinds  # which only a person needs
+    from queuectl_lib.store import durations
+
+    runs = failures = 0
+    with contexts.suppress(QueueError):  # the job was added, all the same
+        runs, failures = durations.tally(queue.database, kinds.of(asked.get("name"), asked["command"]))
+    if runs >= 5 and 2 * failures >= runs:
+        terminal.tell("of %d runs of this kind so far %d failed" % (runs, failures))
 
 
 def job_maker(call: Call, cwd: Optional[str] = None, makes_queues: bool = False) -> JobMaker:

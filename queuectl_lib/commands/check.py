@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     frame.argument(
         "--every", metavar="DURATION", action="append", help="this often; one for all, or one for each --expect"
     ),
+    frame.argument("--slow", action="store_true", help="tell of jobs that run unusually long, too, of each once"),
     shows=True,
 )
 def check(call: Call) -> int:
@@ -31,7 +32,7 @@ def check(call: Call) -> int:
     expected = problems.check_expected(options.expect or [], options.every or [])
     queue = call.queue()
     try:
-        with problems.problems(queue, call.now, waiting, least, expected) as found:
+        with problems.problems(queue, call.now, waiting, least, expected, options.slow) as found:
             report_problems(call, found)
     except BrokenPipeError:
         return terminal.quiet_end(int(bool(found)))

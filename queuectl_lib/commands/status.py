@@ -34,11 +34,17 @@ def status(call: Call) -> int:
     workers = sum(member["kind"] == "worker" for member in members)
     slots = sum(member.get("slots", 1) for member in members if member["kind"] == "worker")
     supervisors = sum(member["kind"] == "supervisor" for member in members)
+    estimate = None
+    if workers and (oldest or counts["processing"]):
+        from queuectl_lib.reports import estimate as estimates  # which a queue where nothing goes on needs not
+
+        estimate = estimates.of(queue.database, members, call.now)
     if call.options.json:
         value: Fields = dict(counts, workers=workers, slots=slots, supervisors=supervisors, database=queue.path)
         value["oldest_waiting"] = {"id": oldest[1], "created_at": oldest[0]} if oldest else None
         value.update(after_others=0, held=0, parked=0, in_paused_queues={})
         value.update(waits, progress=far)
+        value.update(estimate.facts() if estimate else {"eta_seconds": None, "eta_known": 0.0})
         call.print_json(value)
         return 0
     print_counts(counts)
@@ -57,6 +63,8 @@ def status(call: Call) -> int:
         due_in = times.seconds_or(oldest[2], call.now) - call.now
         waiting += ", due in %s" % times.age_text(due_in) if due_in > 0 else ""
     terminal.print_text("%-16s%s\n" % ("oldest waiting", waiting))
+    if estimate and estimate.sentence():
+        terminal.print_text("%-16s%s\n" % ("estimate", estimate.sentence()))
     terminal.print_text("%-16s%s\n" % ("database", errors.printable(queue.path)))
     return 0
 

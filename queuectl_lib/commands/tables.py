@@ -71,11 +71,11 @@ def print_jobs(call: Call, jobs: Iterator[Fields]) -> bool:
     told = errors_of(call, known)
     headings = ["ID", "STATE", "ATTEMPTS", "WHEN"] + [field.heading for field in headed]
     headings += ["ERROR"] * bool(told) + ["COMMAND"]
-    rows, why = [], reasons(call, known)
+    rows, why, long = [], reasons(call, known), unusual(call, known)
     for job in known:
         row = [as_it_stands(job["id"]), as_it_stands(job["state"])]
         row.append("%s/%s" % (as_it_stands(job["attempts"]), as_it_stands(one_more(job["max_retries"]))))
-        row.append(time_that_matters(job, call.now, why))
+        row.append(time_that_matters(job, call.now, why) + long.get(job["id"], ""))
         row += [cell_of(field, job[field.key]) for field in headed]
         row += [told.get(job["id"], "-")] * bool(told)
         rows.append(row + [fields.shown(system.typed, job["command"])])
@@ -155,6 +155,16 @@ def errors_of(call: Call, jobs: Sequence[Fields]) -> Dict[Any, str]:
 
 def shortened(text: str) -> str:
     return text if len(text) <= ERROR_CHARACTERS else text[: ERROR_CHARACTERS - 3] + "..."
+
+
+def unusual(call: Call, jobs: Sequence[Fields]) -> Dict[Any, str]:
+    """What is said, by id, of those of *jobs* that run unusually long."""
+    if not [job for job in jobs if job["state"] == "processing"]:
+        return {}
+    from queuectl_lib.reports import history  # which only these need
+
+    found = history.long_ones(call.queue().database, jobs, call.now)
+    return {key: ", usually " + times.age_text(facts["usual_seconds"]) for key, facts in found.items()}
 
 
 def time_that_matters(job: Fields, now: float, why: Optional[Reasons] = None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 from queuectl_lib import times
@@ -35,7 +36,7 @@ def wait(call: Call) -> int:
     is_bare = look.ids is None and not isinstance(look, Chosen)
     limit = None if options.timeout is None else times.parse_duration(options.timeout, "--timeout")
     deadline = None if limit is None else time.monotonic() + limit
-    progress, pause, hinted = Progress(), 0.02, False
+    progress, pause, hinted, ahead = Progress(), 0.02, False, Outlook(queue, is_bare)
     left: Optional[Fields] = None  # to persons
     try:
         while True:
@@ -50,7 +51,8 @@ def wait(call: Call) -> int:
                 hinted = True
                 terminal.tell("no worker is running: `%s worker start` starts one" % frame.PROGRAM)
             total = sum(counts.values())
-            progress.bar(total - open_jobs, total, "%d of %d jobs are final" % (total - open_jobs, total))
+            said = "%d of %d jobs are final" % (total - open_jobs, total)
+            progress.bar(total - open_jobs, total, said + ahead.text())
             took = time.monotonic() - began
             time.sleep(pause if deadline is None else min(pause, max(0.001, deadline - time.monotonic())))
             pause = max(min(pause * 1.2, 0.25), 4 * took)  # at many jobs a look takes long
@@ -146,6 +148,26 @@ class Chosen(Counted):
 
         cancelled = [pair for pair in self.final.items() if pair[1] == "cancelled"]
         return list(numbered.ids_of(self.database, iter(cancelled)))
+
+
+class Outlook:
+    """What is said behind the progress of all jobs, on a terminal: about how long it will take, asked now and then."""
+
+    EVERY = 2.0  # seconds
+
+    def __init__(self, queue: Queue, is_bare: bool) -> None:
+        self.queue = queue
+        self.is_asked = is_bare and terminal.is_terminal(sys.stderr)
+        self.known = ""
+        self.again = time.monotonic() + 0.2  # who waits for less is told nothing
+
+    def text(self) -> str:
+        if self.is_asked and time.monotonic() > self.again:
+            from queuectl_lib.reports import estimate  # which only a person needs
+
+            self.known = estimate.words_left(self.queue.database, roster.members(self.queue.folder), time.time())
+            self.again = time.monotonic() + self.EVERY
+        return self.known
 
 
 def left_to_persons(call: Call) -> Optional[Fields]:

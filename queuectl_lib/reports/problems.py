@@ -39,20 +39,32 @@ def check_expected(keys: Sequence[str], ages: Sequence[str]) -> List[Tuple[str, 
 
 @contextlib.contextmanager
 def problems(
-    queue: Queue, now: float, waiting: float, least: int, expected: Sequence[Tuple[str, float]]
+    queue: Queue,
+    now: float,
+    waiting: float,
+    least: int,
+    expected: Sequence[Tuple[str, float]],
+    slow: bool = False,
 ) -> Iterator[List[Fields]]:
     """What is wrong with the queue, each as "kind", "text" and facts; deaths count as told once the block is left.
 
     A job is due for longer than *waiting* seconds, something stands still for a queue, a lock or a person, slots of a
     schedule are not made or bring no success, the disk has less than *least* bytes free, no job with a key that is
-    *expected* completed within its seconds, jobs died since the last time.
+    *expected* completed within its seconds, jobs died since the last time. Where *slow* is asked for:
+    an attempt runs unusually long, which is told once, too.
     """
     found = work_problems(queue, now, waiting) + standstill_problems(queue, now, waiting)
     found += schedule_problems(queue, now, waiting) + disk_problems(queue, least)
     for key, every in expected:
         found += expected_problems(queue, now, key, every)
-    with health.untold_deaths(queue.database, NEWEST_DEAD) as (count, jobs):
-        yield found + dead_problems(queue, count, jobs)
+    with contextlib.ExitStack() as told:
+        if slow:
+            from queuectl_lib.reports import running_long  # needed only then
+
+            long = told.enter_context(running_long.untold(queue.database, now))
+            found += [problem("slow", text, **facts) for text, facts in long]
+        with health.untold_deaths(queue.database, NEWEST_DEAD) as (count, jobs):
+            yield found + dead_problems(queue, count, jobs)
 
 
 def problem(kind: str, text: str, **facts: Any) -> Fields:

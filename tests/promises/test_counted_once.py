@@ -1,0 +1,99 @@
+"""What is known of a kind is exact whoever is killed: each attempt that ended counts once, and no other."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+from helpers.marks import posix_only
+from helpers.queue import rows
+from helpers.waiting import wait_until
+
+from queuectl_lib.errors import HostError
+from queuectl_lib.store import durations, looking, roster
+
+pytestmark = posix_only
+
+COUNTED = ("completed", "failed", "timed out", "lost")
+
+
+def counted(home):
+    """By kind how many attempts have ended and how many of them failed, as it is kept."""
+    return {row["kind"]: (row["runs"], row["failures"]) for row in durations.table(home.queue.database)}
+
+
+def ended(home):
+    """The same by what stands in the attempts themselves."""
+    found = {}
+    for row in rows(home.queue, "SELECT name, outcome FROM attempts JOIN jobs ON jobs.seq = attempts.job"):
+        if row["outcome"] in COUNTED:
+            runs, failures = found.get(row["name"], (0, 0))
+            found[row["name"]] = (runs + 1, failures + (row["outcome"] != "completed"))
+    return found
+
+
+def samples(home):
+    return {row["kind"]: len(row["recent"]) for row in durations.table(home.queue.database)}
+
+
+@pytest.mark.parametrize(
+    "name", ["write.before-commit", "write.committed", "exchange.before-commit", "exchange.committed"]
+)
+@pytest.mark.parametrize("skipped", [0, 2])
+def test_a_worker_killed_around_its_commit_counts_each_end_once(home, name, skipped):
+    home.run("initdb")
+    home.drain()  # the first supervisor of a queue notes where that is, and is not to die of it
+    for number in range(3):
+        home.add("sleep 0.1; exit %d" % (number == 1), "--name", "k", "--max-retries", "1")
+    for _ in range(skipped):
+        home.add("true", "--name", "plain", "--priority", "9")
+    once = os.path.join(home.path, "died")
+    environment = home.environment({"QUEUECTL_FAILPOINT": "%s:%s" % (name, once)})
+    words = home.command("worker", "start", "--drain", "--backoff-base", "0")
+    done = subprocess.run(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+    assert os.path.exists(once), "nobody died at %s" % name
+    assert done.returncode == 0, done.stderr.decode()
+    found = counted(home)
+    assert found["k"] == (4, 2) and found == ended(home), done.stderr.decode()
+    assert samples(home)["k"] == 2
+
+
+def kill_workers_at_random(home, seed, until):
+    chance = random.Random(seed)
+    killed = 0
+    while not until():
+        workers = [one["pid"] for one in roster.members(home.queue.folder) if one["kind"] == "worker" and one["pid"]]
+        if workers:
+            try:
+                os.kill(chance.choice(workers), signal.SIGKILL)
+                killed += 1
+            except ProcessLookupError:
+                pass
+        time.sleep(chance.uniform(0.02, 0.25))
+    return killed
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_workers_killed_at_random_count_each_end_once(home, seed):
+    home.run("initdb")
+    lines = ["sleep 0.0%d" % (number % 7) if number % 5 else "exit 3" for number in range(40)]
+    for number, line in enumerate(lines):
+        home.add(line, "--name", "k%d" % (number % 3), "--max-retries", "1")
+    home.start("--count", "2", "--backoff-base", "0")
+
+    def is_over():
+        try:
+            counts = looking.counts(home.queue.database)
+        except HostError:
+            return False
+        return not (counts["pending"] or counts["processing"] or counts["failed"])
+
+    deadline = time.monotonic() + 8
+    killed = kill_workers_at_random(home, seed, lambda: is_over() or time.monotonic() > deadline)
+    wait_until(is_over, "all jobs to end", 60)
+    assert killed
+    assert counted(home) == ended(home)
+    known = durations.table(home.queue.database)
+    assert all(len(row["recent"]) <= min(64, row["runs"] - row["failures"]) for row in known)
