@@ -1173,6 +1173,62 @@ MUTANTS = [
         27,
         [("queuectl_lib/store/explaining.py", '            connection.execute("BEGIN")', "            pass")],
         "reports/test_why_and_the_claim.py::test_all_that_is_said_is_of_one_moment",
+        "an end that was refused counts for its kind",
+        32,
+        [
+            (
+                "queuectl_lib/store/ending.py",
+                "[one for one in outcomes if one not in refused] if refused else outcomes",
+                "outcomes",
+            )
+        ],
+        "store/test_durations.py::test_a_lost_claim_counts_nothing",
+    ),
+    Mutant(
+        "what a kind comes to is committed before the ends that it tells of",
+        32,
+        [
+            (
+                "queuectl_lib/store/ending.py",
+                "    refused = [outcome for outcome in outcomes if not settle(connection, outcome, settings)]\n"
+                "    if outcomes:\n",
+                "    kinds.record(connection, outcomes)\n    connection.execute('COMMIT')\n"
+                "    connection.execute('BEGIN IMMEDIATE')\n"
+                "    refused = [outcome for outcome in outcomes if not settle(connection, outcome, settings)]\n"
+                "    if False:\n",
+            )
+        ],
+        "promises/test_counted_once.py::test_a_worker_killed_around_the_commit_of_an_end_counts_it_once",
+    ),
+    Mutant(
+        "what has failed is taken for a duration of its kind",
+        32,
+        [("queuectl_lib/store/kinds.py", "elif seconds is not None and", "if seconds is not None and")],
+        "store/test_durations.py::test_attempts_that_end_are_counted_and_those_that_succeed_are_measured",
+    ),
+    Mutant(
+        "what ends of a kind while attempts are read again counts twice",
+        32,
+        [
+            (
+                "queuectl_lib/store/durations.py",
+                'if not (type(row["ended"]) is int and row["ended"] > before):',
+                "if True:",
+            )
+        ],
+        "store/test_durations.py::test_what_ends_while_attempts_are_read_again_counts_once",
+    ),
+    Mutant(
+        "an estimate by kind knows no limits",
+        32,
+        [
+            (
+                "queuectl_lib/store/ahead.py",
+                "limited = any(has_due(connection, queue) for queue in paced)",
+                "limited = False",
+            )
+        ],
+        "reports/test_estimate.py::test_where_a_limit_sets_the_pace_there_is_no_time",
     ),
 ]
 
