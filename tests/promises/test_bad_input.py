@@ -118,7 +118,7 @@ NO_COMMAND = [
     (["--json"], 2, "no command is given"),
     (["--home"], 2, ""),
     (["lst"], 2, "did you mean list?"),
-    (["stat"], 2, "did you mean status?"),
+    (["statu"], 2, "did you mean status?"),
     (["quite-unlike-any"], 2, "known: add"),
     ([""], 2, 'unknown command ""'),
     ([LONG], 2, "unknown command"),
