@@ -86,10 +86,14 @@ RULES: Dict[str, Rule] = {
     "backoff": Rule(
         "SPEC", "waits between retries: exponential:2, linear:30s, fixed:30s or a list 30s,2m", rule_check("backoff")
     ),
-    "backoff_cap": Rule("DURATION", "no retry waits longer than that", times.parse_duration),
+    "backoff_cap": Rule(
+        *("DURATION", "no retry waits longer than that", times.parse_duration),
+        shown=lambda seconds: values.number_text(seconds) + " s",
+    ),
     "jitter": Rule(
         *("SHARE", "each wait is up to so much longer, by the job's id: 20%% or 0.2"),
         *(lambda value, key: values.check_number(value, key, 0, 1), share),
+        shown=lambda part: values.number_text(part * 100) + "%",
     ),
 }
 

@@ -47,22 +47,23 @@ def outcome(attempt: Attempt) -> Outcome:
 
 def ended_by_itself(attempt: Attempt, code: int) -> Outcome:
     """The command exited with *code* (negative: a signal, where nothing that it has said of itself is heeded)."""
-    verdict = judgement(attempt, code) if code >= 0 else None
+    spoke = speaks(attempt)
+    verdict = judgement(attempt, code, spoke) if code >= 0 else None
     error, name = (None, None) if code == 0 else run_file.how_it_ended(code)
     if verdict is None:
-        found = outcome_of(attempt, states.FAILED if code else states.COMPLETED, error)
+        found = outcome_of(attempt, states.FAILED if code else states.COMPLETED, error, spoke)
     else:
-        found = outcome_of(attempt, verdict.kind, verdict.error)
+        found = outcome_of(attempt, verdict.kind, verdict.error, spoke)
         found.is_last, found.delay = verdict.is_last, verdict.delay
     found.exit_code = code if code >= 0 else 128 - code
     found.signal = name
     return found
 
 
-def judgement(attempt: Attempt, code: int) -> Optional[Verdict]:
+def judgement(attempt: Attempt, code: int, spoke: bool) -> Optional[Verdict]:
     """What the command says of its end, or what somebody has said of its exit *code*; None where nobody has."""
     said = attempt.settings
-    if attempt.claim.policy or said.later_codes or said.dead_codes or said.ok_codes != [0] or speaks(attempt):
+    if attempt.claim.policy or said.later_codes or said.dead_codes or said.ok_codes != [0] or spoke:
         from queuectl_lib.run import hearing  # which few homes need
 
         return hearing.verdict(attempt, code, control_path(attempt))
@@ -146,7 +147,7 @@ def gone(attempt: Attempt) -> Outcome:
     return outcome_of(attempt, states.LOST, "lost: its worker and its shell are gone, and no exit code was noted")
 
 
-def outcome_of(attempt: Attempt, kind: str, error: Optional[str]) -> Outcome:
+def outcome_of(attempt: Attempt, kind: str, error: Optional[str], spoke: Optional[bool] = None) -> Outcome:
     """The outcome *kind* of an attempt whose own process is gone, with what it left and what it wrote."""
     outcome = Outcome(attempt.claim, kind, end_time(attempt), error)
     outcome.started, outcome.timeout = attempt.started, attempt.timeout
@@ -155,7 +156,7 @@ def outcome_of(attempt: Attempt, kind: str, error: Optional[str]) -> Outcome:
     if may_have_left_something(attempt, kind):
         outcome.leftovers = attempt.tree.description() or (attempt.tree.others() if attempt.is_held() else None)
     attempt.tree.let_go()
-    if speaks(attempt):
+    if speaks(attempt) if spoke is None else spoke:
         from queuectl_lib.run import hearing  # which few homes need
 
         hearing.note(outcome, control_path(attempt))

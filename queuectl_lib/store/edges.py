@@ -187,9 +187,9 @@ HOLDS_KEY = "SELECT id FROM jobs WHERE unique_key = ? AND unique_key IS NOT NULL
     "'%s'" % state for state in states.HOLDING
 )
 REVIVE_CHILD = (
-    "UPDATE jobs SET state = 'pending', attempts = 0, next_run_at = coalesce(run_at, created_at), lane = %s,"
-    " updated_at = ?, started_at = NULL, finished_at = NULL, exit_code = NULL, last_error = NULL, reason = NULL,"
-    " worker = NULL, release = NULL WHERE seq = ? AND state = 'cancelled'"
+    "UPDATE jobs SET state = 'pending', attempts = 0, snoozes = 0, next_run_at = coalesce(run_at, created_at),"
+    " lane = %s, updated_at = ?, started_at = NULL, finished_at = NULL, exit_code = NULL, last_error = NULL,"
+    " reason = NULL, worker = NULL, release = NULL WHERE seq = ? AND state = 'cancelled'"
 ) % placing.place("coalesce(run_at, '')")  # as for what was given no time
 EXPLAIN = "UPDATE jobs SET last_error = ?, reason = ? WHERE seq = ? AND state = 'cancelled'"
 

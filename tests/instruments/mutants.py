@@ -1229,6 +1229,53 @@ MUTANTS = [
             )
         ],
         "reports/test_estimate.py::test_where_a_limit_sets_the_pace_there_is_no_time",
+        "a snooze spends a retry",
+        31,
+        [
+            (
+                "queuectl_lib/store/snoozing.py",
+                "'integer' THEN max(attempts - 1, 0) ELSE attempts",
+                "'integer' THEN attempts ELSE attempts",
+            )
+        ],
+        "store/test_snoozing.py::test_a_snoozed_job_waits_as_long_as_it_asked_and_has_spent_no_retry",
+    ),
+    Mutant(
+        "a job may snooze without end",
+        31,
+        [("queuectl_lib/jobs/verdicts.py", "if snoozes >= most:", "if snoozes >= most + 10**9:")],
+        "jobs/test_verdicts.py::test_a_snooze_too_many_is_a_failed_attempt",
+    ),
+    Mutant(
+        "what was snoozed is due at once when it is released",
+        31,
+        [("queuectl_lib/store/placing.py", " AND snoozes = 0 THEN", " THEN")],
+        "store/test_snoozing.py::test_held_and_released_it_still_waits_for_its_time",
+    ),
+    Mutant(
+        "a control file that is a link is followed",
+        31,
+        [
+            ("queuectl_lib/host/control_file.py", "return os.lstat(path)", "return os.stat(path)"),
+            (
+                "queuectl_lib/host/control_file.py",
+                "fd = files.open_private(path, os.O_RDONLY | files.WITHOUT_WAITING)",
+                "fd = os.open(path, os.O_RDONLY | files.WITHOUT_WAITING)",
+            ),
+        ],
+        "promises/test_control_file.py::test_what_is_no_control_file_decides_nothing_and_holds_nobody_up",
+    ),
+    Mutant(
+        "jitter is added before the cap",
+        31,
+        [
+            (
+                "queuectl_lib/jobs/backoff.py",
+                "return float(seconds * (1 + jitter * share(identifier, number)) if jitter else seconds)",
+                "return min(float(cap), float(seconds * (1 + jitter * share(identifier, number))))",
+            )
+        ],
+        "jobs/test_verdicts.py::test_jitter_comes_after_the_cap_is_always_the_same_and_differs_between_jobs_and_attempts",
     ),
 ]
 
