@@ -88,7 +88,8 @@ def settle_one(
     if verb == "follow":
         from queuectl_lib.store import following  # which few homes need
 
-        return following.follow(connection, job, now_text, may_return)
+        gone, is_all = following.follow(connection, job, now_text, may_return)
+        return gone if is_all else max(gone, most)  # the rest is for another transaction
     if verb == "broken":
         cancel_broken(connection, job, now_text)
         connection.execute(TURN_TO, ("returned", job))

@@ -19,7 +19,7 @@ from queuectl_lib.store import opening, placing, settling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Optional
+    from typing import Callable, Optional, Tuple
 
     from queuectl_lib.values import Fields
 
@@ -59,15 +59,15 @@ def follow(
     job: int,
     now_text: str,
     may_return: Callable[[sqlite3.Connection, int, object], bool],
-) -> int:
-    """Put the next ones back that follow the first of the release -*job*; how many. The rest is for a next time.
+) -> Tuple[int, bool]:
+    """Put the next ones back that follow the first of the release -*job*; how many, and whether that is all.
 
     *may_return* says of a seq and its unique key whether nothing else keeps the job.
     """
     release = release_of(connection, -job)
     if release is None or release["batch"] >= 0:
         connection.execute(DONE, (job,))
-        return 0
+        return 0, True
     behind, gone = -release["batch"], 0
     dead = opening.rows(connection, NEXT_DEAD, (behind, READ_ROWS))
     is_all = len(dead) < READ_ROWS
@@ -81,7 +81,7 @@ def follow(
     connection.execute(SO_FAR, (-behind, gone, release["id"]))
     if is_all:
         connection.execute(DONE, (job,))
-    return gone
+    return gone, is_all
 
 
 def put_back(connection: sqlite3.Connection, seq: int, now_text: str) -> bool:

@@ -181,7 +181,7 @@ def find(database: Database, selection: Selection, newest_first: bool = False, l
     """Each job that *selection* means and that is there now, from *low* on. Raises QueueError for an unknown id."""
     if selection.last is not None:
         newest = list(itertools.islice(walk(database, selection, True, low), selection.last))
-        yield from newest if newest_first else reversed(newest)
+        yield from itertools.islice(newest if newest_first else reversed(newest), selection.oldest)
     else:
         yield from itertools.islice(walk(database, selection, newest_first, low), selection.oldest)
 
