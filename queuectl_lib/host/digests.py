@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 
-def sha256(data: bytes) -> str:
-    """The SHA-256 of *data*, as hex digits."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+@functools.lru_cache(maxsize=None)
+def maker() -> Any:
+    """What makes one. Python looks for a module that it has not found anew each time, which is dear."""
     try:
         from _sha2 import sha256 as digest  # type: ignore[import-not-found] # Python 3.12 and later
     except ImportError:
@@ -12,4 +19,9 @@ def sha256(data: bytes) -> str:
             from _sha256 import sha256 as digest  # type: ignore[import-not-found]
         except ImportError:
             from hashlib import sha256 as digest  # of a Python that was built without either
-    return str(digest(data).hexdigest())
+    return digest
+
+
+def sha256(data: bytes) -> str:
+    """The SHA-256 of *data*, as hex digits."""
+    return str(maker()(data).hexdigest())
