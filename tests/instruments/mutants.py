@@ -1276,6 +1276,40 @@ MUTANTS = [
             )
         ],
         "jobs/test_verdicts.py::test_jitter_comes_after_the_cap_is_always_the_same_and_differs_between_jobs_and_attempts",
+        "a canary that fails is tried again",
+        32,
+        [("queuectl_lib/jobs/attempts.py", ' if row["release"] is None else 0', "")],
+        "store/test_canary.py::test_its_failure_touches_nothing_else_whatever_retries_it_has",
+    ),
+    Mutant(
+        "what goes on with the rest of a group does so in one transaction",
+        32,
+        [("queuectl_lib/store/edges.py", "return gone if is_all else max(gone, most)", "return gone * is_all")],
+        "store/test_canary.py::test_of_2500_those_that_follow_go_at_most_a_thousand_in_a_transaction_and_a_kill_loses_none",
+    ),
+    Mutant(
+        "who was put back by hand still belongs to the group that waits",
+        32,
+        [("queuectl_lib/store/following.py", '" worker = NULL, release = NULL WHERE', '" worker = NULL WHERE')],
+        "store/test_canary.py::test_who_was_put_back_by_hand_and_died_again_does_not_follow",
+    ),
+    Mutant(
+        "who died since a canary went follows it, too",
+        32,
+        [
+            (
+                "queuectl_lib/store/following.py",
+                'if row["release"] == release["id"] and row["signature"]',
+                'if row["signature"]',
+            )
+        ],
+        "store/test_canary.py::test_who_died_since_or_has_another_error_does_not_follow",
+    ),
+    Mutant(
+        "a pattern goes back over words",
+        32,
+        [("queuectl_lib/jobs/signatures.py", '(?<![\\w.+-])[\\w.+-]{1,64}@', '[\\w.+-]{1,999}[\\w.+-]{0,9}@')],
+        "jobs/test_signatures.py::test_hostile_output_costs_little_more_than_an_ordinary_line_of_its_length",
     ),
 ]
 
