@@ -31,6 +31,8 @@ What the arrows stand on, each a room of queuectl_lib/store:
     changing     many jobs, a few at a time      schedules  what recurs, set and paused
     numbered     jobs by their numbers           slots_made the jobs of schedules
     kinds        what kinds of jobs take, noted  durations  the same, asked
+    alike        failures signed                 groups     the dead by what they died of
+    canary       one of a group sent first       following  the others, once it has succeeded
 """
 
 from __future__ import annotations

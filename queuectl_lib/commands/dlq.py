@@ -33,11 +33,11 @@ def dlq_list(call: Call) -> int:
     frame.argument("--limit", metavar="N", dest="oldest", help="at most the oldest N"),
 )
 def dlq_retry(call: Call) -> int:
-    choosing.require(call)
     if call.options.canary:
         from queuectl_lib.commands import dlq_groups
 
         return dlq_groups.send_first(call)
+    choosing.require(call)
     return cancel.put_back(call, DEAD, DEAD, left=" dead", may_be_none=call.options.all)
 
 

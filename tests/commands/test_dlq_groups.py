@@ -153,6 +153,7 @@ def test_a_canary_is_sent_shown_and_refused_a_second_time(home, five):
 def test_a_canary_needs_a_group_with_somebody_in_it(home, five):
     assert "--canary" in home.run("dlq", "retry", "--all", "--canary", code=2).stderr
     assert "--canary" in home.run("dlq", "retry", five[0], "--canary", code=2).stderr
+    assert "--group GROUP" in home.run("dlq", "retry", "--canary", code=2).stderr
     group = groups(home)[0]["group"]
     said = home.run("dlq", "retry", "--group", group, "--tag", "none", "--canary", code=1).stderr
     assert said == "queuectl: error: no job matches: nothing was requeued\n"

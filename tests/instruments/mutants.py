@@ -1173,6 +1173,8 @@ MUTANTS = [
         27,
         [("queuectl_lib/store/explaining.py", '            connection.execute("BEGIN")', "            pass")],
         "reports/test_why_and_the_claim.py::test_all_that_is_said_is_of_one_moment",
+    ),
+    Mutant(
         "an end that was refused counts for its kind",
         32,
         [
@@ -1229,6 +1231,8 @@ MUTANTS = [
             )
         ],
         "reports/test_estimate.py::test_where_a_limit_sets_the_pace_there_is_no_time",
+    ),
+    Mutant(
         "a snooze spends a retry",
         31,
         [
@@ -1276,6 +1280,8 @@ MUTANTS = [
             )
         ],
         "jobs/test_verdicts.py::test_jitter_comes_after_the_cap_is_always_the_same_and_differs_between_jobs_and_attempts",
+    ),
+    Mutant(
         "a canary that fails is tried again",
         32,
         [("queuectl_lib/jobs/attempts.py", ' if row["release"] is None else 0', "")],

@@ -9,7 +9,7 @@ from queuectl_lib.host import failpoints
 from queuectl_lib.jobs import states
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.jobs.making import JobMaker
-from queuectl_lib.store import canary, claiming, edges, ending, following, identity, pruning, selecting
+from queuectl_lib.store import canary, claiming, edges, ending, following, identity, outlook, pruning, selecting
 from queuectl_lib.store.selecting import Selection
 
 LATER = NOW + 60
@@ -187,6 +187,24 @@ def test_a_cut_between_two_of_them_leaves_the_rest_to_the_next_one_who_writes(qu
     other = enqueue(queue)
     queue.cancel([other], LATER)  # whoever writes next, and a call goes on to the end
     assert states_of(queue)[:6] == ["completed"] + ["pending"] * 5 and ids
+
+
+def test_a_worker_that_is_idle_goes_on_with_the_rest(queue, monkeypatch):
+    """One that was killed, or had no more to do, may have been the only one that was busy."""
+    monkeypatch.setattr(following, "MOST_AT_ONCE", 1)
+    dead(queue, 3)
+    with raw(queue) as connection:
+        connection.execute("UPDATE jobs SET queue = 7")  # nothing of it is due here
+    assert outlook.under_way(queue.database, LATER)[1] is None
+    with raw(queue) as connection:
+        connection.execute("UPDATE jobs SET queue = 0")
+    send(queue)
+    held = claim_one(queue, LATER)
+    refused, claims, more = queue.exchange("w-1", [outcome(held, states.COMPLETED)], 0, LATER, SETTINGS)
+    assert more, "the bell is rung for others"
+    with raw(queue) as connection:
+        connection.execute("UPDATE jobs SET queue = 7")
+    assert outlook.under_way(queue.database, LATER)[1] is not None, "whoever looks finds that something is to be done"
 
 
 def test_of_very_many_other_dead_jobs_only_some_are_looked_at_in_a_transaction(queue, monkeypatch):
