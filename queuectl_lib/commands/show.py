@@ -13,6 +13,8 @@ from queuectl_lib.store.output import Output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import List
+
     from queuectl_lib.commands.frame import Call
     from queuectl_lib.values import Fields
     from storage import Queue
@@ -71,6 +73,19 @@ def telling_line(queue: Queue, attempt: Fields) -> str:
     return signatures.telling_line(stderr, stdout)
 
 
+def used(attempt: Fields) -> List[str]:
+    """What an attempt has used, as far as it is known: CPU of all its processes, memory of the largest one."""
+    cpu, peak, under = attempt["cpu"], attempt["peak_rss"], attempt["peak_rss_under"]
+    facts = []
+    if isinstance(cpu, (int, float)):
+        facts.append("cpu %s" % times.seconds_text(cpu))
+    if isinstance(peak, int):
+        facts.append("largest process %.0f MB" % max(1, peak / 1e6))
+    elif under is not None:
+        facts.append("largest process under %d MB" % (under // 1000000 + 1))
+    return facts
+
+
 def show_attempt(queue: Queue, identifier: str, attempt: Fields) -> None:
     facts = ["started %s" % attempt["started_at"]]
     if attempt["finished_at"]:
@@ -78,6 +93,7 @@ def show_attempt(queue: Queue, identifier: str, attempt: Fields) -> None:
         facts.append("took %.3f s" % max(0.0, took))
     if attempt["exit_code"] is not None:
         facts.append("exit code %s" % attempt["exit_code"])
+    facts += used(attempt)
     facts.append("worker %s" % attempt["worker"])
     number = errors.printable(str(attempt["number"]))  # all of these may be anything
     terminal.print_text("\nattempt %s: %s\n" % (number, errors.printable(str(attempt["outcome"]))))

@@ -157,7 +157,8 @@ def find_in_child() -> "Finder":
 # the files as they were when it began, for newer ones need not fit the rest of it. (test_house knows that it is all.)
 LATE = """store.schema store.steps store.log_of_another store.eligible store.rates store.gating jobs.gates jobs.windows
  host.load store.locking store.edges jobs.after jobs.retry_rules jobs.backoff jobs.verdicts host.control_file
- run.hearing store.snoozing store.alike store.following jobs.signatures host.digests run.telling"""
+ run.hearing store.snoozing store.alike store.following jobs.signatures host.digests run.telling run.limiting
+ jobs.policy jobs.limits host.bounds"""
 
 
 def path_of(name: str) -> str:

@@ -14,7 +14,9 @@ from queuectl_lib import contexts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, List, Optional, Sequence, Union
+    from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
+
+    Used = Tuple[Optional[float], Optional[int]]
 
     if sys.platform == "win32":
         ChildProcess = subprocess.Popen[bytes]
@@ -129,12 +131,17 @@ def nothing_to_track() -> int:
 NOWHERE: List[int] = []
 
 
+RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, bytes
+ABOVE_OWN, RSS_BLUR = 1.02, 1024 * 1024  # the kernel counts pages in batches per core
+
+
 class Child:
     """A child process by its pid: as much of subprocess.Popen as an Attempt needs."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.returncode: Optional[int] = None
+        self.usage: Any = None  # of it and all that it waited for, once it is reaped
         self.is_kept = False  # when it has ended, it stays: so long its number, and its group's, is nobody else's
 
     def keep(self) -> None:
@@ -155,12 +162,27 @@ class Child:
             return self._peek()
         if self.returncode is None:
             try:
-                pid, status = os.waitpid(self.pid, os.WNOHANG)
-            except ChildProcessError:  # somebody else has waited for it: what its watcher wrote decides
+                pid, status, self.usage = os.wait4(self.pid, os.WNOHANG)
+            except (ChildProcessError, ImportError):  # gone untold (wait4 loads a module): its watcher's note decides
                 pid, status = self.pid, signal.SIGKILL
             if pid:
                 self.returncode = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
         return self.returncode
+
+    def used(self) -> Used:
+        """Its CPU seconds, and the bytes of the largest process that it waited for; negative: at the most so many.
+
+        Nothing is known where a signal ended it: then it has not waited for all. Until the program begins it has our
+        memory (vfork), and that counts for it: so what is not clearly above our own peak tells no more than a bound.
+        """
+        if sys.platform == "win32" or self.usage is None or self.returncode is None or self.returncode < 0:
+            return None, None
+        import resource  # as wait4 has
+
+        usage, own = self.usage, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        peak = usage.ru_maxrss * RSS_UNIT
+        is_known = peak > own * RSS_UNIT * ABOVE_OWN + RSS_BLUR
+        return usage.ru_utime + usage.ru_stime, peak if is_known else -peak
 
     def _peek(self) -> Optional[int]:
         """The same, and it stays to be reaped."""
@@ -234,8 +256,17 @@ def find_program(program: str, cwd: str, environment: Dict[str, str]) -> Optiona
     return next((path + ending for ending in endings if os.path.isfile(path + ending)), None)
 
 
+def priority_class(nice: int) -> int:
+    """What Windows has for a *nice* of POSIX."""
+    if sys.platform != "win32" or not nice:
+        return 0
+    if nice < 0:
+        return subprocess.ABOVE_NORMAL_PRIORITY_CLASS
+    return subprocess.BELOW_NORMAL_PRIORITY_CLASS if nice < 15 else subprocess.IDLE_PRIORITY_CLASS
+
+
 def launch_suspended(
-    command: Union[str, List[str]], cwd: str, environment: Dict[str, str], stdout: int, stderr: int
+    command: Union[str, List[str]], cwd: str, environment: Dict[str, str], stdout: int, stderr: int, flags: int = 0
 ) -> subprocess.Popen[bytes]:
     """Start a command on Windows, suspended; its Tree puts it into its job object, then lets it run."""
     if sys.platform != "win32":
@@ -252,5 +283,5 @@ def launch_suspended(
         stderr=stderr,
         cwd=cwd,
         env=environment,
-        creationflags=CREATE_SUSPENDED | subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW,
+        creationflags=flags | CREATE_SUSPENDED | subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW,
     )

@@ -9,7 +9,7 @@
     leader_lives(pid)     whether the watcher of an orphan lives, as far as that can be told
     signal(gently)        TERM, or KILL, to all of them
     end(seconds)          TERM, some grace, KILL; says who resisted
-    let_go()              the attempt is over: what is left is left alone
+    let_go()              the attempt is over: what is left is left alone; tells what it has used
 
 JOBS_OUTLIVE_WORKERS says whether a job goes on when its worker dies. Where it does not
 (Windows), own_job_object holds a worker and all that it starts together.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from queuectl_lib.host.processes import Process
     from queuectl_lib.host.sight import Look
-    from queuectl_lib.host.spawn import ChildProcess
+    from queuectl_lib.host.spawn import ChildProcess, Used
 
 assert sys.platform != "win32"
 
@@ -58,10 +58,12 @@ class Tree:
     def resume(self, child: ChildProcess) -> None:
         """It runs already; only Windows starts it suspended."""
 
-    def let_go(self) -> None:
-        """The attempt is over; nothing of ours holds what is left of it."""
-        if isinstance(self.child, Child):
-            self.child.let_go()
+    def let_go(self) -> Used:
+        """The attempt is over; nothing of ours holds what is left of it. What it has used (spawn.Child.used)."""
+        if not isinstance(self.child, Child):
+            return None, None
+        self.child.let_go()
+        return self.child.used()
 
     def signal(self, gently: bool) -> None:
         """TERM, once to each (and CONT, so that a stopped process hears it), or KILL to all of them.

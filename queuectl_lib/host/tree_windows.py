@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import subprocess
     from typing import Any, Callable, List, Optional, Tuple
 
+    from queuectl_lib.host.spawn import Used
+
 assert sys.platform == "win32"
 
 
@@ -48,10 +50,11 @@ class Tree:
     def resume(self, child: subprocess.Popen[bytes]) -> None:
         ctypes.windll.ntdll.NtResumeProcess(c_void_p(int(child._handle)))  # type: ignore[attr-defined]
 
-    def let_go(self) -> None:
-        """The attempt is over: leave what is left of it alone, in possession of the job object."""
+    def let_go(self) -> Used:
+        """The attempt is over: leave what is left of it alone, in possession of the job object. What it has used."""
         if not self.handle:
-            return
+            return None, None
+        used = windows.used_by(self.handle)
         left = self.members()
         if left:
             windows.limit_job_object(self.handle, windows.BREAKAWAY_OK)
@@ -64,6 +67,7 @@ class Tree:
                 )
                 windows.kernel32.CloseHandle(process)
         self._close()
+        return used
 
     def _close(self) -> None:
         if self.handle:

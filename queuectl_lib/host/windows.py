@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, List, Optional
 
+    from queuectl_lib.host.spawn import Used
+
 assert sys.platform == "win32"  # nobody else imports this
 
 import msvcrt  # noqa: E402
@@ -125,6 +127,16 @@ def active_processes(handle: Any) -> int:
     accounting = JobAccounting()
     kernel32.QueryInformationJobObject(handle, 1, byref(accounting), c_uint32(sizeof(accounting)), None)
     return int(accounting.active)
+
+
+def used_by(handle: Any) -> Used:
+    """CPU seconds of all that a job object has held, and the most bytes that one of its processes had."""
+    accounting, limits = JobAccounting(), JobLimits()
+    query = kernel32.QueryInformationJobObject
+    told = query(handle, 1, byref(accounting), c_uint32(sizeof(accounting)), None)
+    known = query(handle, 9, byref(limits), c_uint32(sizeof(limits)), None)
+    cpu = sum(accounting.times[:2]) / 1e7  # user and kernel, in 100 ns
+    return cpu if told else None, int(limits.peak_process) or None if known else None
 
 
 def program_name(pid: int) -> str:

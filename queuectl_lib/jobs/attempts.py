@@ -200,7 +200,7 @@ class Outcome:
         self.stdout_bytes = 0
         self.stderr_bytes = 0
         self.cpu: Optional[float] = None  # seconds of it that all its processes used
-        self.peak_rss: Optional[int] = None  # bytes, of the largest of them
+        self.peak_rss: Optional[int] = None  # bytes, of the largest of them; negative: no more than that
         self.oom: Optional[str] = None  # how far it is known that the system ended it for lack of memory
         self.note: Optional[str] = None  # what the job itself has said, JSON
         self.timeout: Optional[float] = None  # the one in force, seconds

@@ -74,10 +74,25 @@ CODES = {
     "dead_codes": "exit codes that mean: no retry would help",
 }
 
+
+def limits() -> Any:
+    """The room of the limits, which most jobs need not."""
+    from queuectl_lib.jobs import limits as room
+
+    return room
+
+
 # key: the rule. In the order of `show` and JSON.
 RULES: Dict[str, Rule] = {
     "nice": Rule(
         "N", "run so much behind others, from -20 to 19 (below 0: root only)", whole(-20, 19), values.whole_number
+    ),
+    "limit": Rule(
+        "NAME=VALUE[,...]",
+        "bound each of its processes: cpu=1h, fsize=10G, nofile=1024, nproc=200, core=0, as=8G (address space)",
+        lambda value, key: limits().check(value, key),
+        lambda text, key: limits().from_text(text, key),
+        lambda value: str(limits().shown(value)),
     ),
     **{key: Rule("CODES", text, rule_check(key), shown=codes_text) for key, text in CODES.items()},
     "max_snoozes": Rule(

@@ -7,7 +7,7 @@ import os
 import time
 
 from queuectl_lib import settings, times
-from queuectl_lib.host import failpoints, files, locks, processes, tree
+from queuectl_lib.host import failpoints, files, locks, memory_kills, processes, tree
 from queuectl_lib.jobs import states
 from queuectl_lib.run import concluding, interruption, launching, output_streams, run_file
 from queuectl_lib.run.output_streams import OutputStreams
@@ -50,6 +50,7 @@ class Attempt:
         self.heard: Optional[Extension] = None  # what it has asked for
         self.timeout: Optional[float] = None
         self.deadline: Optional[float] = None  # monotonic
+        self.memory_kills: Optional[int] = None  # of the system, before it began; None where that is not known
         self.ending: Optional[Tuple[str, str]] = None  # kind and error once it is being ended
         self.kill_at = 0.0
         self.killed_at: Optional[float] = None
@@ -76,6 +77,7 @@ class Attempt:
             failpoints.failpoint("start.run-file")
             ends = self.output.open(spare, launching.SHELL)
             self.started, self.began = time.time(), time.monotonic()  # before: a short command is over by the return
+            self.memory_kills = memory_kills.before(self.began)
             self.child = launching.launch_checked(claim, environment, [self.run_fd, *ends, self.notes_fd])
         finally:
             self.output.close_ends(ends)

@@ -50,9 +50,9 @@ sys.stderr.write("%s: %s\\n" % (sys.argv[2], "not found" if code == 127 else rea
 sys.exit(code)"""
 
 
-def carrier(shell: str) -> List[str]:
-    """The words before those of a command to which the carried variables go."""
-    return [sys.executable, "-I", "-S", "-c", CARRY, shell]
+def carrier(shell: str, before: str = "") -> List[str]:
+    """The words before those of a command to which the carried variables go; its Python does *before* that first."""
+    return [sys.executable, "-I", "-S", "-c", before + CARRY, shell]
 
 
 def of_worker(names: Iterable[str], shell: str) -> FrozenSet[str]:

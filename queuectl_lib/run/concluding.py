@@ -8,7 +8,7 @@ import time
 
 from queuectl_lib import times
 from queuectl_lib.errors import QueueError
-from queuectl_lib.host import locks, processes, tree
+from queuectl_lib.host import locks, memory_kills, processes, tree
 from queuectl_lib.jobs import attempts, states
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.run import interruption, launching, run_file
@@ -57,6 +57,14 @@ def ended_by_itself(attempt: Attempt, code: int) -> Outcome:
         found.is_last, found.delay = verdict.is_last, verdict.delay
     found.exit_code = code if code >= 0 else 128 - code
     found.signal = name
+    return weighed(attempt, found, name)
+
+
+def weighed(attempt: Attempt, found: Outcome, name: Optional[str]) -> Outcome:
+    """*found*, of an attempt that the signal *name* ended, none of ours: with what is known of a want of memory."""
+    if name == "SIGKILL" and found.error:  # which a job that says "ok" all the same has not
+        found.oom = memory_kills.evidence(attempt.memory_kills)
+        found.error = "%s; out of memory: %s" % (found.error, found.oom) if found.oom else found.error
     return found
 
 
@@ -91,7 +99,8 @@ def extends(attempt: Attempt) -> bool:
 
 def watcher_killed(attempt: Attempt, code: int) -> Outcome:
     """The shell that watched it was killed, and nothing lives: what the command came to was noted by nobody."""
-    return outcome_of(attempt, states.LOST, UNNOTED % run_file.how_it_ended(code)[0])
+    how, name = run_file.how_it_ended(code)
+    return weighed(attempt, outcome_of(attempt, states.LOST, UNNOTED % how), name)
 
 
 def interrupted(attempt: Attempt) -> Outcome:
@@ -155,7 +164,9 @@ def outcome_of(attempt: Attempt, kind: str, error: Optional[str], spoke: Optiona
         outcome.seconds = max(0.0, (attempt.ended_at or time.monotonic()) - attempt.began)
     if may_have_left_something(attempt, kind):
         outcome.leftovers = attempt.tree.description() or (attempt.tree.others() if attempt.is_held() else None)
-    attempt.tree.let_go()
+    used = attempt.tree.let_go()
+    if kind != states.LOST:  # of which nobody has waited for all
+        outcome.cpu, outcome.peak_rss = used
     if speaks(attempt) if spoke is None else spoke:
         from queuectl_lib.run import hearing  # which few homes need
 

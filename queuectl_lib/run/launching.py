@@ -159,7 +159,8 @@ def launch(claim: Claim, environment: Dict[str, str], streams: Sequence[int]) ->
     *streams*: the run file for its lock, stdout, stderr, the run file for notes.
     """
     if system.WINDOWS:
-        return spawn.launch_suspended(claim.command, claim.cwd, environment, streams[1], streams[2])
+        flags = limiting_on_windows(claim) if claim.policy else 0
+        return spawn.launch_suspended(claim.command, claim.cwd, environment, streams[1], streams[2], flags)
     names = carried_names(claim)
     script, words, carries = script_and_words(claim, environment, names)
     if carries:
@@ -172,6 +173,8 @@ def script_and_words(claim: Claim, environment: Dict[str, str], names: FrozenSet
     """How the watcher runs the command of *claim*: its script, what that is given, and whether *names* go past it."""
     words = claim.command
     carrier = carrying.carrier(SHELL) if names else []
+    if claim.policy and ("nice" in claim.policy or "limit" in claim.policy):
+        return limited(claim, names)
     if not isinstance(words, str):
         if words[0].startswith("-"):  # an option to `exec`, of which only some shells know --
             words = [spawn.on_path(words[0], environment) or words[0]] + words[1:]
@@ -190,6 +193,27 @@ def script_and_words(claim: Claim, environment: Dict[str, str], names: FrozenSet
     if becomes is None:
         return EXECUTE, [SHELL, "-c", " " + words], False  # the blank: a leading - would be an option
     return EVALUATE, evaluated(becomes, words), False
+
+
+def limited(claim: Claim, names: FrozenSet[str]) -> Tuple[str, List[str], bool]:
+    """The same for one with rules that bind its process. Raises ValueError where they cannot be set."""
+    from queuectl_lib.run import limiting  # which few homes need
+
+    carrier = carrying.carrier(SHELL, limiting.script(claim.policy))
+    if not isinstance(claim.command, str):
+        return EXECUTE, carrier + claim.command, True
+    names = names if names and not are_idle_functions(names, claim) else frozenset()
+    return EXECUTE, carrier + carrying.text_shell(SHELL, names) + [" " + claim.command, SHELL], True
+
+
+def limiting_on_windows(claim: Claim) -> int:
+    """The flags of CreateProcess for the rules of *claim*. Raises ValueError where they cannot be heeded."""
+    from queuectl_lib.run import limiting  # which few homes need
+
+    nice, limits = limiting.checked(claim.policy)
+    if limits:
+        raise ValueError("limits cannot be set on Windows")
+    return spawn.priority_class(nice)
 
 
 def evaluated(becomes: str, text: str) -> List[str]:

@@ -149,4 +149,7 @@ def attempt_fields(row: sqlite3.Row) -> Fields:
     """An attempt as the outside sees it; its command is None unless the job's was changed since."""
     attempt = opening.without_bytes(row)
     attempt["command"] = read_or_raw(lambda text: text and json.loads(text), attempt["command"])
+    peak = attempt["peak_rss"]
+    is_bound = isinstance(peak, int) and peak < 0  # as Outcome.peak_rss has it
+    attempt.update(peak_rss=None if is_bound else peak, peak_rss_under=-peak if is_bound else None)
     return attempt
