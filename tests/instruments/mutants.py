@@ -1316,6 +1316,40 @@ MUTANTS = [
         32,
         [("queuectl_lib/jobs/signatures.py", '(?<![\\w.+-])[\\w.+-]{1,64}@', '[\\w.+-]{1,999}[\\w.+-]{0,9}@')],
         "jobs/test_signatures.py::test_hostile_output_costs_little_more_than_an_ordinary_line_of_its_length",
+        "a peak below the worker's own is told as if it were the job's",
+        31,
+        [("queuectl_lib/host/spawn.py", "peak if is_known else -peak", "peak")],
+        "run/test_resources.py::test_a_small_job_of_a_larger_worker_shows_a_bound",
+    ),
+    Mutant(
+        "limits bind only jobs whose command is a list",
+        31,
+        [
+            (
+                "queuectl_lib/run/launching.py",
+                'if claim.policy and ("nice" in claim.policy or "limit" in claim.policy):',
+                "if claim.policy and not isinstance(words, str):",
+            )
+        ],
+        "run/test_resources.py::test_the_number_of_files_is_bound_in_every_kind_of_command",
+    ),
+    Mutant(
+        "a limit that cannot be set is left out",
+        31,
+        [("queuectl_lib/host/bounds.py", "raise ValueError(text % (name, value, hard)) from None", "return hard")],
+        "run/test_resources.py::test_a_limit_above_the_hard_one_of_the_worker_cannot_start",
+    ),
+    Mutant(
+        "every SIGKILL counts as one for want of memory",
+        31,
+        [("queuectl_lib/host/memory_kills.py", "and now > count else None", "and now >= count else None")],
+        "run/test_memory_kills.py::test_a_kill_while_the_count_stood_says_nothing_of_memory",
+    ),
+    Mutant(
+        "the count of kills is never looked at again before a job begins",
+        31,
+        [("queuectl_lib/host/memory_kills.py", "now - taken > SECONDS", "count is None")],
+        "run/test_memory_kills.py::test_the_count_is_read_once_a_second_at_most",
     ),
 ]
 
