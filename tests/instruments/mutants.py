@@ -1316,6 +1316,8 @@ MUTANTS = [
         32,
         [("queuectl_lib/jobs/signatures.py", '(?<![\\w.+-])[\\w.+-]{1,64}@', '[\\w.+-]{1,999}[\\w.+-]{0,9}@')],
         "jobs/test_signatures.py::test_hostile_output_costs_little_more_than_an_ordinary_line_of_its_length",
+    ),
+    Mutant(
         "a peak below the worker's own is told as if it were the job's",
         31,
         [("queuectl_lib/host/spawn.py", "peak if is_known else -peak", "peak")],
