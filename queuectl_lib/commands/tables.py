@@ -88,7 +88,6 @@ def with_progress(call: Call, jobs: Iterator[Fields]) -> Iterator[Fields]:
     """Each of *jobs* with how far it says it is, where it runs and does."""
     running: Optional[Running] = None
     for job in jobs:
-        job["progress"] = None
         if job["state"] == "processing":
             if running is None:
                 from queuectl_lib.store import said  # which only these need

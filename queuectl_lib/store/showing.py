@@ -85,6 +85,7 @@ def job_fields(row: sqlite3.Row) -> Fields:
         job["command"] = read_or_raw(arguments, job["command"])
     for key, read in fields.READ:
         job[key] = read_or_raw(read, job[key])
+    job["progress"] = None  # of what runs: store/said
     return job
 
 
@@ -137,7 +138,7 @@ def job(database: Database, identifier: str) -> Fields:
         raise errors.no_such_job(identifier) from None
     history = [attempt_fields(attempt) for attempt in attempts]
     shown = dict(job_fields(row), depended_on=[opening.without_bytes(parent) for parent in closed], history=history)
-    shown.update(progress=None, result=None)
+    shown["result"] = None
     if row["state"] == "processing" or any(attempt["note"] for attempt in history):
         from queuectl_lib.store import said  # which few jobs need
 

@@ -16,6 +16,7 @@ from queuectl_lib.jobs.making import JobMaker
 # What queuectl sets itself: it begins anew with a new job.
 ITS_OWN = {"state", "attempts", "delay", "next_run_at", "created_at", "updated_at", "started_at", "finished_at"} | {
     *("exit_code", "last_error", "worker", "history", "reason", "depended_on", "schedule", "scheduled_at", "signature"),
+    *("snoozes", "progress", "result"),
 }
 NAMES = {"after", "after_any", "after_fail"}  # of what must be there, too
 GIVEN = {field.key for field in FIELDS if field.option is not None} - {"delay"} - NAMES
@@ -32,6 +33,11 @@ RICH = {
     "unique": "a key",
     "queue": "mail",
     "tags": ["a:1", "b"],
+    "ok_codes": [0, 24],
+    "later_codes": [75],
+    "dead_codes": [64, 65],
+    "backoff": "30s,2m",
+    "jitter": 0.2,
 }
 
 
@@ -39,7 +45,7 @@ def value_of(key):
     """A value of the field *key* that is not its default; one that is new here takes one of these."""
     if key in RICH:
         return RICH[key]
-    for value in (True, "x", 1, "1m"):
+    for value in (True, "x", 1, "1m", [7]):
         try:
             JobMaker(1, "/", 0o022, 0.0).row({"command": "true", key: value})
             return value
@@ -59,7 +65,7 @@ def test_every_stored_property_of_a_job_survives_the_way_from_list_to_enqueue(ho
     assert other.run("enqueue", "--make-queues", "-", input=home.run("list", "--json").stdout).id == "rich"
     ours, theirs = fields(home, "rich"), fields(other, "rich")
     plain = fields(home, home.add("true"))
-    assert set(ours) | {"delay", "history", "depended_on"} == GIVEN | ITS_OWN | NAMES
+    assert set(ours) | {"delay", "history", "depended_on", "result"} == GIVEN | ITS_OWN | NAMES
     for key in GIVEN:
         assert ours[key] == theirs[key], key
         assert ours[key] != plain[key], "the test gives %s no value of its own" % key
