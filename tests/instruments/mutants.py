@@ -518,8 +518,8 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/jobs/retrying.py",
-                "and claim.attempts <= claim.max_retries:",
-                "and claim.attempts <= claim.max_retries + 1:",
+                "and claim.attempts <= claim.max_retries and",
+                "and claim.attempts <= claim.max_retries + 1 and",
             )
         ],
         "jobs/test_retrying.py::test_a_job_with_n_retries_runs_n_plus_one_times",
@@ -846,8 +846,8 @@ MUTANTS = [
         [
             (
                 "storage.py",
-                "AND state = 'failed' AND updated_at > ?",
-                "AND state = 'failed' AND updated_at > ? AND 0",
+                "AND (state = 'failed' OR snoozes > 0) AND updated_at > ?",
+                "AND (state = 'failed' OR snoozes > 0) AND updated_at > ? AND 0",
             )
         ],
         SIMULATION,
