@@ -26,9 +26,9 @@ LIMITS: Dict[str, Tuple[str, int, int]] = {
 }
 
 
-def from_text(text: str, key: str) -> Dict[str, object]:
-    """What the words of the option mean, each value still to be checked: cpu=1h,fsize=10G. Raises BadInput."""
-    found: Dict[str, object] = {}
+def from_text(text: str, key: str) -> Dict[str, int]:
+    """What the words of the option mean: cpu=1h,fsize=10G. Raises BadInput."""
+    found: Dict[str, int] = {}
     for part in text.split(","):
         name, sign, value = (word.strip() for word in part.partition("="))
         if not (name and sign and value):
@@ -36,12 +36,15 @@ def from_text(text: str, key: str) -> Dict[str, object]:
         if name in found:
             raise BadInput("%s: %s comes twice" % (key, errors.shown(name)))
         check_name(name, key)
-        found[name] = value if LIMITS[name][0] == "seconds" else number(value, "%s: %s" % (key, name), LIMITS[name][0])
+        found[name] = check_one(name, number(value, name, key), "%s: %s" % (key, name))
     return found
 
 
-def number(text: str, name: str, kind: str) -> int:
-    """The number or size that a word means. Raises BadInput."""
+def number(text: str, name: str, key: str) -> object:
+    """The duration, size or number that a word means, as check_one takes it. Raises BadInput."""
+    kind, name = LIMITS[name][0], "%s: %s" % (key, name)
+    if kind == "seconds":
+        return text
     return values.parse_size(text, name) if kind == "bytes" else values.whole_number(text, name)
 
 

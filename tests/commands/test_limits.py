@@ -34,6 +34,7 @@ def test_json_takes_durations_as_text_and_rounds_seconds_up():
 
 def test_a_schedule_hands_them_to_its_jobs(home):
     home.run("schedule", "set", "s", "@daily", "--limit", "cpu=1h", "--nice", "3", "true")
+    assert " cpu=1h\n" in home.run("schedule", "show", "s").stdout
     home.run("schedule", "run", "s")
     (job,) = home.run("list", "--json").json
     assert (job["limit"], job["nice"]) == ({"cpu": 3600}, 3)

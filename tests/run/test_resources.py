@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import signal
 import sys
 
@@ -18,6 +17,7 @@ from queuectl_lib.run.interruption import PastStop
 from queuectl_lib.run.spare_files import SpareFiles
 from queuectl_lib.store import showing
 
+resource = pytest.importorskip("resource")
 pytestmark = posix_only
 
 BURN = "import os\nwhile sum(os.times()[:2]) < 0.4: pass\n"
