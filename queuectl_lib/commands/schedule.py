@@ -31,7 +31,7 @@ SHOWN_AT_ONCE = 3  # slots that `set` tells of
 
 @frame.command(
     "schedule set",
-    frame.argument("name", metavar="NAME"),
+    frame.argument("schedule", metavar="NAME"),  # `--name` is that of its jobs' kind
     frame.argument("when", help="such as 17 3 * * * in quotes, @daily, every 15m"),
     frame.argument("command", nargs="?", help="the command line for the shell"),
     *JOB_ARGUMENTS,
@@ -47,8 +47,8 @@ def schedule_set(call: Call) -> int:
         value = getattr(options, field.key) if field.key in recurring.JOB_KEYS and field.key != "command" else None
         if value is not None:
             job[field.key] = field.words(value) if field.words else value
-    asked = {key: getattr(options, key) for key in ("name", "when", "tz", "missed", "overlap", "start", "end")}
-    row = recurring.of_schedule(dict(asked, job=job), add.job_maker(call, options.cwd))
+    asked = {key: getattr(options, key) for key in ("when", "tz", "missed", "overlap", "start", "end")}
+    row = recurring.of_schedule(dict(asked, name=options.schedule, job=job), add.job_maker(call, options.cwd))
     queue = call.queue()
     files.make_home(call.home)
     interrupts.keep_until_told()

@@ -1,4 +1,4 @@
-"""A server that many jobs need is down for a while: from the first failure to all done, as an operator goes about it."""
+"""A server that many jobs need is down for a while: from the first failure to all done, as an operator does it."""
 
 import json
 import socket
