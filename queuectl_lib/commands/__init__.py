@@ -60,6 +60,7 @@ COMMANDS = {
 
 # Families of which the overview says a line, so that it stays on one screen; `FAMILY --help` has one for each.
 FAMILIES = {
+    "dlq": "the dead letter queue, by what they died of",
     "schedule": "jobs that are made again and again",
     "queue": "classes of jobs, with limits, rates, windows and gates",
     "lock": "jobs of which so many may run at a time",

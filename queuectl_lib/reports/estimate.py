@@ -57,9 +57,19 @@ def length_text(seconds: float) -> str:
 
 def of(database: Database, members: Sequence[Any], now: float) -> Estimate:
     """Of what is due now, by those of *members* (store/roster) who take new jobs."""
+    return by_those_alive(ahead.look(database, now), members)
+
+
+def until(database: Database, members: Sequence[Any], jobs: int, now: float) -> Optional[float]:
+    """Seconds until so many of the due *jobs*, the first ones, and what runs now have ended; None: not known."""
+    seen = ahead.look(database, now)
+    seen.sample, seen.due = seen.sample[:jobs], jobs
+    return by_those_alive(seen, members).seconds
+
+
+def by_those_alive(seen: Ahead, members: Sequence[Any]) -> Estimate:
     alive = [member for member in members if member["kind"] == "worker" and not member.get("asked")]
     slots = sum(member.get("slots", 1) for member in alive)
-    seen = ahead.look(database, now)
     is_limited = seen.is_limited or any(member.get("queues") for member in alive)
     return reckoned(seen, 0 if is_limited else slots)
 

@@ -35,7 +35,7 @@ from __future__ import annotations
 
 from queuectl_lib import errors, times
 from queuectl_lib.jobs import states
-from queuectl_lib.reports import crew, failures, under_way
+from queuectl_lib.reports import crew, estimate, failures, under_way
 from queuectl_lib.store import preceding
 
 TYPE_CHECKING = False
@@ -170,7 +170,10 @@ class Why:
         who = "%s, %d of %s taken" % (counted(workers, "worker"), min(running, slots), counted(slots, "slot"))
         if ahead["jobs"] or ahead["more"]:
             text = "waits behind %s %s; %s" % (number_text(ahead), why_before(facts), who)
-            return {"reason": "behind", "sentence": text + pace(facts), "ahead": ahead["jobs"], "more": ahead["more"]}
+            eta = None if ahead["more"] else estimate.until(self.database, self.people.workers, ahead["jobs"], self.now)
+            text += "" if eta is None else ": about %s at their usual pace" % estimate.length_text(eta)
+            facts = {"ahead": ahead["jobs"], "more": ahead["more"], "eta": eta}
+            return dict(facts, reason="behind", sentence=text)
         late = self.now - times.seconds_or(facts["job"]["next_run_at"], self.now)
         late = min(late, self.now - times.seconds_or(facts["job"]["updated_at"], self.now))
         if running >= slots:
@@ -215,11 +218,6 @@ def answer(identifier: Optional[str], state: Optional[str], found: Sequence[Fiel
         "next": proposed[:2],
         "eta": first.get("eta"),
     }
-
-
-def pace(facts: Fields) -> str:
-    """How long that may take, as the end of a sentence; "" where nothing is known: there is no history of runs yet."""
-    return ""
 
 
 def last_outcome(facts: Fields) -> object:

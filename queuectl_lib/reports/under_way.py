@@ -5,6 +5,7 @@ from __future__ import annotations
 from queuectl_lib import times
 from queuectl_lib.jobs import after
 from queuectl_lib.reports import crew, failures
+from queuectl_lib.store import durations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def running(asked: Why, facts: Fields) -> Fields:
         text = "%s; it was cancelled, and worker %s is ending it" % (said, crew.printed(worker))
         return dict(found, reason="ending", sentence=text, next=logs)
     text = "%s, under worker %s%s" % (said, crew.printed(worker), time_left(asked, job))
-    usual = unusual(facts)
+    usual = unusual(asked, job)
     if usual:
         return dict(found, reason="running_long", sentence=text + usual, next=logs)
     return dict(found, reason="running", sentence=text, next=logs)
@@ -67,6 +68,12 @@ def final(asked: Why, facts: Fields) -> Fields:
     return dict(found, next=[*root, ("requeue", identifier)])
 
 
-def unusual(facts: Fields) -> str:
+def unusual(asked: Why, job: Fields) -> str:
     """In which way it runs longer than its kind does; "" where it does not, or no history tells."""
-    return ""
+    if not times.is_time(job["started_at"]):
+        return ""
+    from queuectl_lib.reports import history  # which only what runs needs
+
+    shown = dict(job, command=durations.command_of(job))
+    long = history.long_ones(asked.database, [shown], asked.now)
+    return "; its kind usually takes %s" % times.age_text(long[job["id"]]["usual_seconds"]) if long else ""

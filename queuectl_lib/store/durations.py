@@ -164,6 +164,6 @@ def kind_of(row: sqlite3.Row) -> str:
     return names.of(row["name"], command_of(row))
 
 
-def command_of(row: sqlite3.Row) -> Any:
+def command_of(row: Any) -> Any:
     """The command of a job in *row*: a text or a list."""
     return showing.read_or_raw(showing.arguments, row["command"]) if row["is_list"] else row["command"]

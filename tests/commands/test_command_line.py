@@ -302,7 +302,7 @@ def test_a_command_ends_at_once_when_all_is_said_unless_it_had_processes_of_its_
     assert (code == 3) == ("Traceback" in said), "--debug shows where it comes from"
 
 
-@pytest.mark.parametrize("group", ["dlq", "worker", *queuectl_lib.commands.FAMILIES])
+@pytest.mark.parametrize("group", ["worker", *queuectl_lib.commands.FAMILIES])
 def test_help_of_a_group_tells_of_its_commands(kept, group):
     shown = kept.run(group, "--help").stdout
     if group == "worker":  # which is a command of its own

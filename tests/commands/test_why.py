@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import stat
+import struct
 import subprocess
 import time
 
@@ -37,7 +38,7 @@ def why(home, *ids):
         assert list(one)[:2] == ["reason", "sentence"] and "next" not in one
         assert one["reason"] in set(reasons.ORDER) | set(queue_reasons.ORDER) | OTHERS
     assert len(answer["next"]) <= 2 and all(isinstance(line, str) for line in answer["next"])
-    assert answer["eta"] is None
+    assert answer["eta"] is None or answer["reason"] == "behind"
     return answer
 
 
@@ -62,6 +63,13 @@ def worker(home, monkeypatch):
     one.update(since="")
     monkeypatch.setattr(crew.roster, "members", lambda folder: [one])
     return one
+
+
+def durations(home, kind, *seconds):
+    """What is known of a *kind*: that its last runs took so long."""
+    recent = struct.pack("<%df" % len(seconds), *seconds)
+    values = (kind, len(seconds), time.time(), recent)
+    change(home, "INSERT INTO kinds (kind, runs, failures, ended, recent) VALUES (?, ?, 0, ?, ?)", *values)
 
 
 # ---------------------------------------------------------------- what waits
@@ -139,6 +147,40 @@ def test_a_queue_that_is_full_and_one_whose_rate_is_used_up(home, worker):
     answer = why(home, "slow")
     assert answer["reason"] == "queue_rate" and "rate 1/1h is used up" in answer["sentence"]
     assert answer["reasons"][0]["again"] > "2026"
+
+
+def test_how_long_that_takes_is_said_where_the_kinds_of_jobs_are_known(home, worker):
+    for _ in range(3):
+        home.run("add", "true", "--name", "short")
+    job = home.run("add", "true", "--name", "short", "--priority", "-1").id
+    assert why(home, job)["eta"] is None, "nothing is known yet"
+    durations(home, "short", *[20.0] * 10)
+    answer = why(home, job)
+    assert answer["sentence"].endswith("1 worker, 0 of 1 slot taken: about 60 s at their usual pace")
+    assert answer["eta"] == 60.0
+
+
+def test_a_job_that_runs_unusually_long_says_how_long_its_kind_takes(home, worker, monkeypatch):
+    job = home.run("add", "true", "--name", "short").id
+    claim(home.queue, time.time() - 300)
+    monkeypatch.setattr(crew.Crew, "is_gone", lambda self, worker: False)
+    assert reason(home, job) == "running"
+    durations(home, "short", *[20.0] * 10)
+    answer = why(home, job)
+    assert answer["reason"] == "running_long" and answer["sentence"].endswith("; its kind usually takes 20s")
+
+
+def test_one_that_went_first_for_its_group_and_failed_says_what_became_of_the_others(home):
+    for name in ("first", "second", "third"):
+        home.run("add", "echo down >&2; exit 3", "--id", name, "--max-retries", "0")
+    home.run("worker", "start", "--drain")
+    group = home.run("dlq", "groups", "--json").json[0]["group"]
+    home.run("dlq", "retry", "--group", group, "--canary")
+    home.run("worker", "start", "--drain")
+    answer = why(home, "first")
+    assert answer["reason"] == "canary_failed"
+    assert answer["sentence"].endswith("; it went first for its group %s, and the 2 others of it stay dead" % group[:6])
+    assert reason(home, "second") == "retries_spent"
 
 
 def test_a_slot_that_is_taken_is_waited_for(home, worker):
@@ -595,7 +637,7 @@ def test_what_a_job_wrote_cannot_drive_a_terminal_and_is_cut(home):
     shouted = home.add("printf '\\033]0;owned\\007 \\342\\200\\256%0500d\\n' 7 >&2; exit 1", "--max-retries", "0")
     home.drain()
     answer = why(home, shouted)
-    assert answer["sentence"].isprintable() and "\\x1b]0;owned\\x07 \\u202e000" in answer["sentence"]
+    assert answer["sentence"].isprintable() and '"\\u202e000' in answer["sentence"], "what colours it is left out"
     assert len(answer["sentence"]) < 60 + crew.MOST_CHARACTERS
     assert len(answer["reasons"][0]["last_line"]) <= crew.MOST_CHARACTERS
 
