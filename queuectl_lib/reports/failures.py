@@ -22,7 +22,7 @@ from queuectl_lib import errors
 from queuectl_lib.host import system
 from queuectl_lib.jobs import signatures, states
 from queuectl_lib.reports import crew
-from queuectl_lib.store import canary, output, stops
+from queuectl_lib.store import canary, groups, output, stops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -162,9 +162,14 @@ def of_dead(database: Database, facts: Fields, people: Crew) -> Tuple[Fields, Li
     if reason == "dead_verdict":
         said += "; no retry was wanted, though some were left"
     said += "" if release is None else as_canary(release)
+    others = groups.others_like(database, job["signature"])
+    if others and release is None:
+        said += "; %s died of the same" % ("1 other" if others == 1 else "%d others" % others)
     said += program_hint(facts, ends, people)
     first = ("logs", identifier) if ends.line else ("show", identifier)
-    return dict(ends.facts(), reason=reason, sentence=said), [first, ("requeue", identifier)]
+    alone = ("requeue", identifier)
+    again = ("dlq", "retry", "--group", str(job["signature"]), "--canary") if others else alone
+    return dict(ends.facts(), reason=reason, sentence=said), [first, again]
 
 
 def reason_of_death(job: Fields, ends: Ends) -> str:

@@ -10,7 +10,7 @@ import sqlite3
 
 from queuectl_lib import times
 from queuectl_lib.jobs import retrying, states
-from queuectl_lib.store import aftermath, kinds, opening, placing
+from queuectl_lib.store import aftermath, opening, placing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,8 +40,17 @@ def settle_all(connection: sqlite3.Connection, outcomes: Sequence[Outcome], sett
     """Settle each, and note what they say of their kinds, once; those that were refused. Raises IntegrityError."""
     refused = [outcome for outcome in outcomes if not settle(connection, outcome, settings)]
     if outcomes:
-        kinds.record(connection, [one for one in outcomes if one not in refused] if refused else outcomes)
+        note_kinds(connection, [one for one in outcomes if one not in refused] if refused else outcomes)
     return refused
+
+
+def note_kinds(connection: sqlite3.Connection, outcomes: Sequence[Outcome]) -> None:
+    """What these say of their kinds. A worker whose first end comes when its files were replaced notes nothing."""
+    try:
+        from queuectl_lib.store import kinds  # which no worker needs that only waits
+    except ImportError:
+        return
+    kinds.record(connection, outcomes)
 
 
 def settle(connection: sqlite3.Connection, outcome: Outcome, settings: Settings) -> bool:

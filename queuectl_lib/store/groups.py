@@ -13,7 +13,7 @@ import time
 
 from queuectl_lib import contexts, errors
 from queuectl_lib.errors import BadInput, HostError, NoDatabase, QueueError
-from queuectl_lib.jobs import signatures, states
+from queuectl_lib.jobs import kinds, signatures, states
 from queuectl_lib.store import alike, folder, opening
 
 TYPE_CHECKING = False
@@ -79,6 +79,19 @@ def of_dead(database: Database) -> List[Group]:
     return sorted(found.values(), key=lambda group: (-group.jobs, group.signature))
 
 
+NEWEST = 1000  # dead jobs among which it is asked how many died of the same
+LIKE_IT = "SELECT count(*) FROM (SELECT signature %s ORDER BY seq DESC LIMIT %d) WHERE signature = ?" % (DEAD, NEWEST)
+
+
+def others_like(database: Database, signature: object) -> int:
+    """How many others of the NEWEST dead jobs died of the same as one with this signature."""
+    if not isinstance(signature, str):
+        return 0
+    with contexts.suppress(NoDatabase), database.reading() as connection:
+        return max(0, int(connection.execute(LIKE_IT, (signature,)).fetchone()[0]) - 1)
+    return 0
+
+
 MEMBERS = "SELECT seq, id, signature, name, command, is_list, last_error %s AND seq > ? ORDER BY seq LIMIT ?" % DEAD
 READ_ROWS = 10000
 
@@ -110,15 +123,12 @@ def take_along(group: Group, row: sqlite3.Row) -> None:
 
 
 def kind_of(row: sqlite3.Row) -> str:
-    """What kind of job this is: its name, else that of its program."""
-    if row["name"] is not None:
-        return opening.as_text(row["name"])
-    text = opening.as_text(row["command"])
-    words: Any = text.split(None, 1)
+    """What kind of job this is."""
+    command: Any = opening.as_text(row["command"])
     if row["is_list"]:
         with contexts.suppress(ValueError, RecursionError):
-            words = json.loads(text)
-    return os.path.basename(str(words[0]))[:80] if isinstance(words, list) and words else ""
+            command = json.loads(command)
+    return kinds.of(row["name"], command)
 
 
 def shortest(signatures: Iterable[str], least: int = 6) -> Dict[str, str]:

@@ -54,7 +54,7 @@ def test_groups_as_json_name_all_there_is(home, five):
         "verdict": "exit 2",
         "failures": 3,
         "sample": five[:3],
-        "kinds": ["sh"],
+        "kinds": ["sh job.sh"],
         "canary": None,
     }
     assert second["verdict"] == second["text"] == "exit 9" and second["kinds"] == ["other"]

@@ -180,7 +180,9 @@ def test_one_that_went_first_for_its_group_and_failed_says_what_became_of_the_ot
     answer = why(home, "first")
     assert answer["reason"] == "canary_failed"
     assert answer["sentence"].endswith("; it went first for its group %s, and the 2 others of it stay dead" % group[:6])
-    assert reason(home, "second") == "retries_spent"
+    answer = why(home, "second")
+    assert answer["reason"] == "retries_spent" and answer["sentence"].endswith("; 2 others died of the same")
+    assert answer["next"][1].endswith("dlq retry --group %s --canary" % group)
 
 
 def test_a_slot_that_is_taken_is_waited_for(home, worker):

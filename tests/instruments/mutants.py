@@ -1194,7 +1194,7 @@ MUTANTS = [
                 "queuectl_lib/store/ending.py",
                 "    refused = [outcome for outcome in outcomes if not settle(connection, outcome, settings)]\n"
                 "    if outcomes:\n",
-                "    kinds.record(connection, outcomes)\n    connection.execute('COMMIT')\n"
+                "    note_kinds(connection, outcomes)\n    connection.execute('COMMIT')\n"
                 "    connection.execute('BEGIN IMMEDIATE')\n"
                 "    refused = [outcome for outcome in outcomes if not settle(connection, outcome, settings)]\n"
                 "    if False:\n",

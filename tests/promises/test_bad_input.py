@@ -134,7 +134,7 @@ NO_COMMAND = [
     (["status", "--jso"], 2, "--jso"),
     (["status", "list"], 2, "list"),
     (["initdb", "now"], 2, "now"),
-    (["dlq"], 2, "list, retry, purge"),
+    (["dlq"], 2, "list, groups, retry, purge"),
     (["dlq", "lst"], 2, "did you mean dlq list?"),
     (["config"], 2, "get, set, unset"),
     (["config", "gte"], 2, "did you mean config get?"),

@@ -58,7 +58,7 @@ def test_a_kill_while_the_count_stood_says_nothing_of_memory(queue, counter):
 
 def test_an_end_by_another_signal_or_code_says_nothing_of_memory(queue, counter):
     attempt = ended(queue, "kill -15 $$", lambda attempt: counter(4))
-    assert (attempt["oom"], attempt["signal"]) == (None, "SIGTERM")
+    assert (attempt["oom"], attempt["signal"]) == (None, "SIGTERM"), attempt
 
 
 def test_our_own_kill_says_nothing_of_memory(queue, counter):

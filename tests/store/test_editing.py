@@ -102,7 +102,7 @@ def test_tags_are_given_and_taken(queue):
     found = edit(queue, "job", "other", tags=["c", "b"], untags=["a"])
     assert [job["tags"] for job in found] == [["b", "c"], ["b", "c"]]
     for job in found:
-        assert dict(job, history=[], depended_on=[]) == in_full(queue, job["id"]), "as it is then"
+        assert dict(job, history=[], depended_on=[], result=None) == in_full(queue, job["id"]), "as it is then"
 
 
 def test_a_job_has_at_most_16_tags(queue):

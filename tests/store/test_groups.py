@@ -105,8 +105,8 @@ def test_groups_are_those_of_the_dead_the_largest_first(queue):
     groups.look_into(queue.database, found)
     assert [(group.text, group.jobs) for group in found] == [("exit 1: b", 4), ("exit 1: a", 1)]
     assert (found[0].first_at, found[0].last_at) == (times.utc_text(NOW), times.utc_text(NOW + 4))
-    assert found[0].ids == [ids[0], ids[2], ids[3], ids[4]] and found[0].kinds == ["sh", "rsync"]
-    assert found[1].kinds == ["tool"]
+    assert found[0].ids == [ids[0], ids[2], ids[3], ids[4]] and found[0].kinds == ["sh x", "rsync x", "sh y", "sh z"]
+    assert found[1].kinds == ["tool <n>"]
 
 
 def test_the_groups_are_one_reading_of_an_index(queue):
