@@ -43,6 +43,7 @@ START = 1800000000.0
 DAY = 86400.0
 STEPS = 120
 SETTINGS = Settings(**dict(settings.SETTING_DEFAULTS, backoff_base=2, backoff_cap=20))
+SNOOZES = 75  # what a command exits with that asks to run again later
 COUNTED = ("completed", "failed", "lost", "cancelled")  # outcomes that use up an attempt
 
 
@@ -111,6 +112,8 @@ class Job:
         self.priority = priority
         self.first_due = due
         self.failures = failures  # how many executions fail before one succeeds
+        self.naps = failures * seq % 3  # how often it asks to run again later, before that
+        self.snoozes = 0
         self.state = "pending"
         self.attempts = 0
         self.due = due
@@ -202,6 +205,10 @@ class Account:
             job.runs -= int(outcome.unstarted)
             job.worker = None
             job.wait("pending", job.first_due, 0)
+        elif kind == "snoozed":
+            job.attempts, job.snoozes, job.worker = job.attempts - 1, job.snoozes + 1, None
+            job.wait("pending", outcome.finished + outcome.delay, 1)
+            job.finished = None
         elif kind in ("completed", "cancelled"):
             if outcome.unstarted:
                 job.attempts, job.runs, job.worker = job.attempts - 1, job.runs - 1, None
@@ -222,7 +229,7 @@ class Account:
             job.end("cancelled", now)
 
     def requeue(self, job, now):
-        job.attempts, job.updated, job.finished, job.worker = 0, now, None, None
+        job.attempts, job.snoozes, job.updated, job.finished, job.worker = 0, 0, now, None, None
         job.wait("pending", now, 0)
 
 
@@ -455,7 +462,7 @@ class World:
         self.note("a worker forgives the clock")
         self.call(self.queue.forgive_clock, self.now, mortal=False)
         for job in self.account.jobs.values():
-            if job.lane == 1 and job.state == "failed" and job.updated > self.now:
+            if job.lane == 1 and (job.state == "failed" or job.snoozes) and job.updated > self.now:
                 job.lane = 0
 
     def crash_host(self):
@@ -532,7 +539,7 @@ class World:
         must(not overlapping, "%s starts twice at once", claim.id)
         must(claim.attempts <= claim.max_retries + 1, "%s has too many attempts", claim.id)
         self.note("%s runs %s, attempt %d", worker.name, claim.id, claim.attempts)
-        code = 0 if claim.attempts > job.failures else 1
+        code = SNOOZES if job.snoozes < job.naps else 0 if claim.attempts > job.failures else 1
         self.executions[claim.token] = Execution(claim.id, claim.token, code)
         worker.running = claim
 
@@ -552,9 +559,10 @@ class World:
             return outcome
         if execution.state == "running":
             return None
-        kind = "lost" if execution.state == "killed" else "completed" if execution.code == 0 else "failed"
-        outcome = Outcome(claim, kind, execution.ended_at)
-        if kind == "failed" and self.chance.random() < 0.3:
+        kind = {0: "completed", 1: "failed", SNOOZES: "snoozed"}[execution.code]
+        outcome = Outcome(claim, "lost" if execution.state == "killed" else kind, execution.ended_at)
+        outcome.delay = 7.0 if kind == "snoozed" else None
+        if outcome.kind == "failed" and self.chance.random() < 0.3:
             outcome.leftovers = "pid 1 (sleep)"
         return outcome
 

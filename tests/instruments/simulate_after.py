@@ -112,6 +112,7 @@ class AfterAccount(Account):
     def cancel(self, job, now):
         super().cancel(job, now)
         if job.state == "cancelled":
+            job.fell = False  # also where it fell with another that the same call named before it
             self.ends(job)
 
     def requeue(self, job, now):

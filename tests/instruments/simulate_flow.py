@@ -95,8 +95,9 @@ class FlowAccount(Account):
         if settled:
             if job.lane is not None:
                 job.held = False
-                self.place(job, 0 if job.state == "pending" else outcome.finished)
-                job.lane = 0 if job.state == "pending" else job.lane
+                is_given_back = job.state == "pending" and outcome.kind != "snoozed"
+                self.place(job, 0 if is_given_back else outcome.finished)
+                job.lane = 0 if is_given_back else job.lane
             self.free_lock(job.lock)
         return settled
 

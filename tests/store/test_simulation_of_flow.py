@@ -4,7 +4,7 @@ import pytest
 from instruments import simulate, simulate_flow
 
 BLOCK = 25
-SIGHTS = ("pause ", "resume", "hold ", "release ", "--limit 1", "lock set db 2", "killed committed")
+SIGHTS = ("pause ", "resume", "hold ", "release ", "--limit 1", "lock set ", "killed committed")
 
 
 @pytest.mark.parametrize("block", range(6))
