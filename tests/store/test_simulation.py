@@ -27,6 +27,7 @@ SIGHTS = (
     "forgives the clock",
     "requeue",
     "prune",
+    "records j5 snoozed",
 )
 seen = set()
 
@@ -47,9 +48,10 @@ def test_the_seeds_have_seen_everything_that_they_are_there_for():
 
 
 def test_a_storage_that_breaks_its_word_is_found_within_some_seeds(monkeypatch):
-    broken = ending.RETRY_JOB.replace("token = ? AND", "(token = ? OR 1) AND")
-    assert broken != ending.RETRY_JOB
-    monkeypatch.setattr(ending, "RETRY_JOB", broken)
-    with pytest.raises(simulate.Broken, match="accepted, not|must be"):
-        for seed in range(8 * BLOCK):
+    for name in ("COMPLETE_JOB", "RETRY_JOB"):
+        broken = getattr(ending, name).replace(ending.OWN_CLAIM, " WHERE seq = ? AND (token = ? OR 1)")
+        assert broken != getattr(ending, name)
+        monkeypatch.setattr(ending, name, broken)
+    with pytest.raises(simulate.Broken, match="accepted, not|must be|refuses the change"):
+        for seed in range(BLOCK):
             simulate.simulate(seed)
