@@ -30,7 +30,7 @@ def say(call: Call) -> int:
     line = checked_line(" ".join(call.options.words + (call.words or [])))
     path = os.environ.get("QUEUECTL_CONTROL")
     if not path or not os.path.isabs(path):
-        raise QueueError("this is no job: `say` is for the command of one, which QUEUECTL_CONTROL is set for")
+        raise QueueError("`say` works only within a job: QUEUECTL_CONTROL is not set here")
     with files.refusals_told(path):
         fd = files.open_appending(path)
         try:

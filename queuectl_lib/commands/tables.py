@@ -13,7 +13,7 @@ from queuectl_lib.store import showing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Deque, Dict, Iterator, Optional, Sequence
+    from typing import Any, Deque, Dict, Iterator, List, Optional, Sequence
 
     from queuectl_lib.commands.frame import Call
     from queuectl_lib.jobs.fields import Field
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from storage import Queue
 
 CELL_CHARACTERS = 30  # of a field beside the command, which shall be seen
-ERROR_CHARACTERS = 60  # of what a job died of
+LEAST_CHARACTERS = 16  # of what a job died of, and of its command, where a terminal has little room
 
 
 SHOWN_JOBS = 50  # unless a call says otherwise
@@ -79,9 +79,22 @@ def print_jobs(call: Call, jobs: Iterator[Fields]) -> bool:
         row += [cell_of(field, job[field.key]) for field in headed]
         row += [told.get(job["id"], "-")] * bool(told)
         rows.append(row + [fields.shown(system.typed, job["command"])])
+    if told:
+        make_room(headings, rows)
     if known:
         terminal.print_table(headings, rows, 1)
     return bool(known)
+
+
+def make_room(headings: Sequence[str], rows: Sequence[List[str]]) -> None:
+    """Cut the errors, before the last column, so far that a terminal shows the beginning of each command."""
+    columns = terminal.columns()
+    if columns is None:
+        return
+    widths = [max(len(row[i]) for row in [list(headings), *rows]) + 2 for i in range(len(headings) - 2)]
+    most = max(LEAST_CHARACTERS, columns - sum(widths) - 2 - LEAST_CHARACTERS)
+    for row in rows:
+        row[-2] = shortened(row[-2], most)
 
 
 def with_progress(call: Call, jobs: Iterator[Fields]) -> Iterator[Fields]:
@@ -152,8 +165,8 @@ def errors_of(call: Call, jobs: Sequence[Fields]) -> Dict[Any, str]:
     return {job["id"]: shortened(texts[job["signature"]]) for job in failed if job["signature"] in texts}
 
 
-def shortened(text: str) -> str:
-    return text if len(text) <= ERROR_CHARACTERS else text[: ERROR_CHARACTERS - 3] + "..."
+def shortened(text: str, most: int = 60) -> str:
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def unusual(call: Call, jobs: Sequence[Fields]) -> Dict[Any, str]:

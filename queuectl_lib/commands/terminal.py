@@ -129,19 +129,24 @@ def coloured(text: str, state: str) -> str:
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], state_column: Optional[int] = None) -> None:
     """Columns under headings; the last one ends where a terminal does."""
-    import shutil  # needed only here
-
     cells = [[errors.printable(cell) for cell in row] for row in rows]
     widths = [max([len(row[i]) for row in cells] + [len(headings[i])]) for i in range(len(headings))]
-    columns = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
+    room = columns()
     for number, row in enumerate([list(headings)] + cells):
         line = [cell.ljust(width) for cell, width in zip(row[:-1], widths)] + [row[-1]]
         text = "  ".join(line).rstrip()
-        if columns is not None:
-            text = fitted(text, columns)
+        if room is not None:
+            text = fitted(text, room)
         if number and state_column is not None and line[state_column] in text:
             text = text.replace(line[state_column], coloured(line[state_column], row[state_column]), 1)
         print_text(text + "\n")
+
+
+def columns() -> Optional[int]:
+    """How wide the terminal is that standard output goes to; None where it goes elsewhere."""
+    import shutil  # needed only here
+
+    return shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
 
 
 def fitted(text: str, columns: int) -> str:

@@ -106,7 +106,7 @@ RULES: Dict[str, Rule] = {
         shown=lambda seconds: values.number_text(seconds) + " s",
     ),
     "jitter": Rule(
-        *("SHARE", "each wait is up to so much longer, by the job's id: 20%% or 0.2"),
+        *("SHARE", "each wait is up to so much longer, other for each job: 20%% or 0.2"),
         *(lambda value, key: values.check_number(value, key, 0, 1), share),
         shown=lambda part: values.number_text(part * 100) + "%",
     ),

@@ -84,7 +84,10 @@ def refuse_twice(lists: Mapping[str, Any]) -> None:
 
 def share(text: str, key: str) -> float:
     """What a word of a command line means as a share of one: 20% or 0.2. Raises BadInput."""
-    return values.decimal_number(text[:-1], key) / 100 if text.endswith("%") else values.decimal_number(text, key)
+    number = values.decimal_number(text[:-1], key) / 100 if text.endswith("%") else values.decimal_number(text, key)
+    if not 0 <= number <= 1:
+        raise BadInput("%s: %s is not from 0 to 1, or from 0%% to 100%%" % (key, errors.shown(text)))
+    return number
 
 
 WRITTEN = "exponential:2, linear:30s, fixed:30s or a list such as 30s,2m,10m"

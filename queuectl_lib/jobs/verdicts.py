@@ -156,7 +156,7 @@ def snoozed(how: str, said: Said, most: int, snoozes: int) -> Verdict:
     why = behind(said.snooze[1]) if said.snooze else ": " + how
     if snoozes >= most:
         so_often = "once" if snoozes == 1 else "%d times" % snoozes
-        text = "snoozed " + so_often if snoozes else "it may not snooze (max_snoozes 0)"
+        text = "snoozed %s, as often as it may" % so_often if snoozes else "it may not snooze (max_snoozes 0)"
         return Verdict(states.FAILED, text + why)
     if said.snooze is None:
         return Verdict(states.SNOOZED, "snoozed" + why)

@@ -75,9 +75,13 @@ def how_it_ended(attempt: Fields) -> str:
         if type(code) is int and "exit code" in error:  # a shell says so of a signal; a program may, of itself
             said = "exit code %d, as after %s" % (code, crew.cut(errors.printable(name)))
         return "%s (%s)" % (said, meaning) if meaning else said
-    if attempt["outcome"] == states.FAILED and type(code) is int:
+    if attempt["outcome"] == states.FAILED and type(code) is int and re.match(PLAIN, error):
         return "exit code %d (%s)" % (code, CODES[code]) if code in CODES else "exit code %d" % code
     return error or as_words(attempt["outcome"])
+
+
+# An exit code as it is recorded; other words are those of a verdict, of the job's own or of lists of codes.
+PLAIN = r"(?:exit code \d+(?: \([a-z ]+\))?)?\Z"
 
 
 def as_words(value: object) -> str:
@@ -87,6 +91,12 @@ def as_words(value: object) -> str:
 
 def quoted(line: str) -> str:
     return '"%s"' % crew.cut(errors.printable(line))
+
+
+def last_words(facts: Fields) -> str:
+    """How the last attempt that failed ended, as the end of a sentence."""
+    failed = [one for one in facts["attempts"] if one["outcome"] not in NO_FAILURES]
+    return ": %s" % how_it_ended(failed[0]) if failed else ""
 
 
 class Ends:
@@ -160,7 +170,7 @@ def of_dead(database: Database, facts: Fields, people: Crew) -> Tuple[Fields, Li
     else:
         said = ends.sentence("dead after %s" % attempts_text(ends.count, job["max_retries"]))
     if reason == "dead_verdict":
-        said += "; no retry was wanted, though some were left"
+        said += "; no retry follows, though some were left"
     said += "" if release is None else as_canary(release)
     others = groups.others_like(database, job["signature"])
     if others and release is None:
@@ -244,11 +254,9 @@ def program_hint(facts: Fields, ends: Ends, people: Crew) -> str:
         return ". %s is on your PATH here (%s): compare it with that of the workers" % (name, place)
     if shutil.which(program, path=theirs):
         return ". %s is on the PATH of the workers now (%s)" % (name, shown_path(theirs))
-    return ". %s is on your PATH here (%s), not on that of the workers (%s): start them with it, or add --env PATH=" % (
-        name,
-        place,
-        shown_path(theirs),
-    )
+    there = shown_path(theirs)
+    text = ". %s is on your PATH here (%s), not on that of the workers (%s): start them with it, or add it again with"
+    return (text + " --env PATH=%s:%s") % (name, place, there, place, there)
 
 
 def own_variables(facts: Fields) -> List[str]:

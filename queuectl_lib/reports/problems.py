@@ -162,12 +162,24 @@ def dead_problems(queue: Queue, count: int, jobs: Sequence[Fields]) -> List[Fiel
 
     jobs = [dict(job, cancelled_after=dependencies.cancelled_after(queue.database, job["id"])) for job in jobs]
     jobs = deaths.with_errors(queue.database, jobs)
-    named = ["%s (%s)%s" % (job["id"], shortened(deaths.said_of(job)), taken_along(job)) for job in jobs]
     text = "new dead letters: %d" % count
-    if named:
-        text += "; %s%s" % ("the newest: " if count > len(named) else "", ", ".join(named))
+    if jobs:
+        text += "; %s%s" % ("the newest: " if count > len(jobs) else "", ", ".join(named(jobs)))
     text += "".join("; " + deaths.of_canary(job) for job in jobs if job["canary_of"])
     return [problem("dead", text, count=count, jobs=jobs)]
+
+
+def named(jobs: Sequence[Fields]) -> List[str]:
+    """Each of these that died, and of what; those that died of the same one after the other, and that once."""
+    from queuectl_lib.reports import deaths  # the same
+
+    found: List[Tuple[str, List[str]]] = []
+    for job in jobs:
+        error, name = shortened(deaths.said_of(job)), str(job["id"]) + taken_along(job)
+        if not found or found[-1][0] != error:
+            found.append((error, []))
+        found[-1][1].append(name)
+    return ["%s (%s)" % (", ".join(names), error) for error, names in found]
 
 
 def taken_along(job: Fields) -> str:

@@ -163,7 +163,7 @@ class Reasons:
         if self.due:
             text = "nothing runs, and %s due%s: a worker takes the first one now" % (is_or_are(self.due), self.since())
         if dead:
-            text, what = text + "; %s dead" % is_or_are(dead), ("dlq", "list")
+            text, what = text + "; %s dead" % is_or_are(dead), ("dlq", "groups")
         return {"reason": "idle", "sentence": text, "dead": dead, "next": what}
 
 

@@ -142,9 +142,10 @@ class Why:
         reason, text = "not_due", "its time has not come: it is due %s" % when
         type_this: Optional[Tuple[str, ...]] = ("edit", str(job["id"]), "--now")
         if job["state"] == "failed":
-            reason, text = "backoff", "it waits for its next attempt, due %s, as attempt %s failed" % (
+            reason, text = "backoff", "it waits for its next attempt, due %s, as attempt %s failed%s" % (
                 when,
                 failures.of_all(job["attempts"] if type(job["attempts"]) is int else 1, job["max_retries"]),
+                failures.last_words(facts),
             )
         elif type(job["snoozes"]) is int and job["snoozes"] > 0 and last_outcome(facts) == "snoozed":
             reason, text = "snoozed", "it asked to be run later, for the %s time: it is due %s" % (

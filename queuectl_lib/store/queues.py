@@ -60,7 +60,7 @@ def heed(connection: sqlite3.Connection, number: int, said: Optional[List[str]])
     for row in found:
         if said is not None and eligible.is_paused(row, now):
             since = times.age_text(now - times.seconds_or(row["paused_at"], now))
-            said.append("queue %s is paused since %s: it waits" % (opening.as_text(row["name"]), since))
+            said.append("queue %s has been paused for %s: it waits" % (opening.as_text(row["name"]), since))
 
 
 NEW_QUEUES = "SELECT DISTINCT queue FROM incoming_shared WHERE typeof(queue) = 'text'"

@@ -21,6 +21,7 @@ def home(near):
     return near
 
 # Words that say which jobs, and which of the jobs below they mean.
+UNNAMED = "queuectl: error: name jobs, or --tag, --group ..., or --all\n"
 JOBS = [
     {"id": "a", "command": "true", "tags": ["x", "y"]},
     {"id": "b", "command": "exit 1", "tags": ["x"]},
@@ -92,7 +93,7 @@ def test_the_same_words_mean_the_same_jobs_to_each_command(four, words, meant):
 
 def test_what_changes_jobs_does_nothing_when_nothing_is_named(four):
     for verb in (["cancel"], ["requeue"], ["dlq", "retry"]):
-        assert four(*verb, code=2).stderr == "queuectl: error: name jobs, or --all\n"
+        assert four(*verb, code=2).stderr == UNNAMED
 
 
 @pytest.mark.parametrize("other", [["a"], ["--tag", "x"], ["--queue", "default"], ["--last", "2"], ["--since", "1h"]])
@@ -224,7 +225,7 @@ def held(call):
 
 
 def test_hold_and_release_take_what_is_selected_and_fits(four):
-    assert four("hold", code=2).stderr == four("release", code=2).stderr == "queuectl: error: name jobs, or --all\n"
+    assert four("hold", code=2).stderr == four("release", code=2).stderr == UNNAMED
     four("cancel", "d")
     assert four("hold", "--tag", "x", "--dry-run").stderr == "2 jobs would be held\n"
     assert held(four) == []
@@ -249,7 +250,7 @@ def test_of_many_with_a_lock_that_are_held_another_is_next(home, call):
 
 
 def test_an_edit_takes_what_is_selected(four):
-    assert four("edit", "--priority", "3", code=2).stderr == "queuectl: error: name jobs, or --all\n"
+    assert four("edit", "--priority", "3", code=2).stderr == UNNAMED
     assert four("edit", "--tagged", "x", "--priority", "3", "--dry-run").stderr == "2 jobs would be changed\n"
     assert four("edit", "--tagged", "x", "--priority", "3").stderr == "changed 2 jobs\n"
     jobs = json.loads(four("edit", "--match", "hello", "--tag", "new", "--json").stdout)

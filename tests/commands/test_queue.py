@@ -190,13 +190,13 @@ def test_who_adds_to_a_paused_queue_is_told(home):
     queue_set(home, "mail")
     assert home.run("add", "true", "--queue", "mail").stderr == ""
     pause_since(home, "mail", 7200)
-    assert home.run("add", "true", "--queue", "mail").stderr == "queue mail is paused since 2h: it waits\n"
+    assert home.run("add", "true", "--queue", "mail").stderr == "queue mail has been paused for 2h: it waits\n"
     assert home.run("add", "true").stderr == ""
     jobs = [{"command": "true", "queue": name} for name in ("mail", "default", "mail")]
     said = home.run("enqueue", json.dumps(jobs)).stderr
-    assert said == "queue mail is paused since 2h: it waits\nenqueued 3 jobs\n"
+    assert said == "queue mail has been paused for 2h: it waits\nenqueued 3 jobs\n"
     home.run("pause")
-    assert "queue default is paused since 0s: it waits" in home.run("add", "true").stderr
+    assert "queue default has been paused for 0s: it waits" in home.run("add", "true").stderr
 
 
 def test_a_pause_that_is_over_is_not_told(home):

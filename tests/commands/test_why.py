@@ -498,7 +498,7 @@ def test_a_job_that_died_though_retries_were_left_died_by_a_verdict(home):
     home.drain()
     change(home, "UPDATE jobs SET max_retries = 3")
     answer = why(home, "j")
-    assert answer["reason"] == "dead_verdict" and "no retry was wanted, though some were left" in answer["sentence"]
+    assert answer["reason"] == "dead_verdict" and "no retry follows, though some were left" in answer["sentence"]
     change(home, "UPDATE attempts SET outcome = 'lost', error = 'lost: x', exit_code = NULL")
     assert reason(home, "j") == "lost"
     change(home, "DELETE FROM attempts")
@@ -517,7 +517,7 @@ def test_a_queue_that_does_not_exist_yet_and_one_with_nothing_to_do(home):
     home.drain()
     answer = why(home)
     assert answer["sentence"] == "nothing runs and nothing is due; 1 job is dead"
-    assert answer["next"] == ["%s dlq list" % typed(home)]
+    assert answer["next"] == ["%s dlq groups" % typed(home)]
 
 
 def test_a_queue_of_which_all_waits_for_a_person_or_a_lock(home, worker):

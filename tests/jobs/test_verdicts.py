@@ -80,11 +80,11 @@ def test_the_last_line_of_a_kind_counts():
     "most, rules, snoozes, expected, error",
     [
         (100, {}, 99, "snoozed", "snoozed for 10m: why"),
-        (100, {}, 100, "failed", "snoozed 100 times: why"),
-        (100, {"max_snoozes": 1}, 1, "failed", "snoozed once: why"),
+        (100, {}, 100, "failed", "snoozed 100 times, as often as it may: why"),
+        (100, {"max_snoozes": 1}, 1, "failed", "snoozed once, as often as it may: why"),
         (0, {}, 0, "failed", "it may not snooze (max_snoozes 0): why"),
         (0, {"max_snoozes": 2}, 1, "snoozed", "snoozed for 10m: why"),
-        (100, {"max_snoozes": "x"}, 100, "failed", "snoozed 100 times: why"),
+        (100, {"max_snoozes": "x"}, 100, "failed", "snoozed 100 times, as often as it may: why"),
     ],
 )
 def test_a_snooze_too_many_is_a_failed_attempt(most, rules, snoozes, expected, error):

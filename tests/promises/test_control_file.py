@@ -350,7 +350,7 @@ def test_say_refuses_what_would_not_be_understood(home, tmp_path, words, told):
 
 
 def test_say_outside_of_a_job_is_told_so(home):
-    assert "this is no job" in home.run("say", "ok", code=1).stderr
+    assert "works only within a job" in home.run("say", "ok", code=1).stderr
 
 
 def test_say_begins_a_line_of_its_own(home, tmp_path):

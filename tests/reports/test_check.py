@@ -196,7 +196,7 @@ def test_of_many_deaths_the_five_newest_are_named_whatever_the_clock_did(home):
     for number in range(7):
         kill_job(home, "job%d" % number, now=time.time() - 60 * number)
     (line,) = check(home)
-    assert line.startswith("new dead letters: 7; the newest: job6 (exit code 1), job5 ")
+    assert line.startswith("new dead letters: 7; the newest: job6, job5, job4, job3, job2 (exit code 1)")
     assert re.findall(r"job\d", line) == ["job6", "job5", "job4", "job3", "job2"]
     kill_job(home, "last", now=time.time() - 3600)
     assert re.findall(r"job\d|last", check(home)[0]) == ["last"]
