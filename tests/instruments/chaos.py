@@ -1497,7 +1497,7 @@ class Audit:
         if job.wants == "after" and parent.state != "completed":
             self.accuse("too early", job.tag, "it ran, but its parent is %s" % parent.state)
             return
-        may_have_ended_twice = self.arena.requeues[parent.id] or job.parent.parent
+        may_have_ended_twice = self.arena.requeues[parent.id] or job.parent.parent or job.parent.kind.name == "needy"
         ended = boot_time_of(parent.row["finished_at"], self.clock_offset)
         if not may_have_ended_twice and starts[0].when < ended - 0.05:
             self.accuse("too early", job.tag, "it ran before its parent had ended")
