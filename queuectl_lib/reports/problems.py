@@ -175,11 +175,11 @@ def named(jobs: Sequence[Fields]) -> List[str]:
 
     found: List[Tuple[str, List[str]]] = []
     for job in jobs:
-        error, name = shortened(deaths.said_of(job)), str(job["id"]) + taken_along(job)
-        if not found or found[-1][0] != error:
+        error = "(%s)%s" % (shortened(deaths.said_of(job)), taken_along(job))
+        if not found or found[-1][0] != error or taken_along(job):
             found.append((error, []))
-        found[-1][1].append(name)
-    return ["%s (%s)" % (", ".join(names), error) for error, names in found]
+        found[-1][1].append(str(job["id"]))
+    return ["%s %s" % (", ".join(names), error) for error, names in found]
 
 
 def taken_along(job: Fields) -> str:
