@@ -1,4 +1,4 @@
-"""`stats`: what is known of each kind of job: how often it ran and failed, how long it takes, when it ran last."""
+"""`stats`: what is known of each kind of job: how often it ran and failed, how long it takes, and what it uses."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from queuectl_lib import errors, times, values
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.errors import BadInput, QueueError
 from queuectl_lib.reports import history
-from queuectl_lib.store import durations
+from queuectl_lib.store import durations, usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Optional
+    from typing import Dict, List, Optional
 
     from queuectl_lib.commands.frame import Call
     from queuectl_lib.values import Fields
 
 SHOWN = 50
-HEADINGS = ("RUNS", "FAILED", "MEDIAN", "P95", "LAST", "KIND")
+HEADINGS = ("RUNS", "FAILED", "MEDIAN", "P95", "CPU", "MEMORY", "LAST", "KIND")
 
 
 @frame.command(
@@ -67,7 +67,9 @@ def unknown(kind: str) -> QueueError:
 
 def show(call: Call, kind: Optional[str], limit: Optional[int]) -> None:
     """Those that ran most first. Raises QueueError where nothing is known of *kind*."""
-    found = [facts_of(row) for row in durations.table(call.queue().database) if kind in (None, row["kind"])]
+    database = call.queue().database
+    used = usage.of_kinds(database)
+    found = [facts_of(row, used) for row in durations.table(database) if kind in (None, row["kind"])]
     if kind is not None and not found:
         raise unknown(kind)
     found.sort(key=lambda facts: (-facts["runs"], facts["kind"]))
@@ -84,9 +86,11 @@ def show(call: Call, kind: Optional[str], limit: Optional[int]) -> None:
         terminal.tell("there are more: these are the %d that ran most (--limit N shows more)" % limit)
 
 
-def facts_of(row: Fields) -> Fields:
+def facts_of(row: Fields, used: Dict[str, usage.Used]) -> Fields:
     recent: List[float] = row.pop("recent")
     facts = dict(row, samples=len(recent), median_seconds=history.median(recent), p95_seconds=history.p95(recent))
+    of_late = used.get(row["kind"], usage.Used())
+    facts.update(cpu=history.median(of_late.cpu), peak_rss=of_late.peak)
     facts["last_at"] = facts.pop("last_at")  # behind them
     return facts
 
@@ -95,4 +99,6 @@ def row_of(facts: Fields, now: float) -> List[str]:
     failed = "%d %%" % round(100.0 * facts["failures"] / facts["runs"]) if facts["runs"] > 0 else "-"
     last = "-" if facts["last_at"] is None else times.age_text(now - times.seconds_or(facts["last_at"], now)) + " ago"
     long = ["-" if facts[key] is None else times.seconds_text(facts[key]) for key in ("median_seconds", "p95_seconds")]
-    return [str(facts["runs"]), failed, *long, last, facts["kind"]]
+    cpu = "-" if facts["cpu"] is None else times.seconds_text(facts["cpu"])
+    peak = "-" if facts["peak_rss"] is None else "%.0f MB" % max(1, facts["peak_rss"] / 1e6)
+    return [str(facts["runs"]), failed, *long, cpu, peak, last, facts["kind"]]

@@ -8,7 +8,7 @@ import time
 import pytest
 from helpers.home import Home
 from helpers.marks import posix_only
-from helpers.queue import SETTINGS, claim, enqueue, rows
+from helpers.queue import SETTINGS, claim, enqueue, raw, rows, settle
 from helpers.terminals import THE_END
 
 from queuectl_lib.errors import HostError
@@ -54,10 +54,10 @@ def test_stats_tells_of_each_kind_those_that_ran_most_first(home):
     learn(home, "bad", [], failures=2)
     lines = home.run("stats").stdout.splitlines()
     assert [line.split("  ") for line in (re.sub("  +", "  ", line) for line in lines)] == [
-        ["RUNS", "FAILED", "MEDIAN", "P95", "LAST", "KIND"],
-        ["25", "20 %", "10 s", "10 s", "0s ago", "often"],
-        ["3", "0 %", "2 s", "3 s", "2h ago", "rare"],
-        ["2", "100 %", "-", "-", "0s ago", "bad"],
+        ["RUNS", "FAILED", "MEDIAN", "P95", "CPU", "MEMORY", "LAST", "KIND"],
+        ["25", "20 %", "10 s", "10 s", "-", "-", "0s ago", "often"],
+        ["3", "0 %", "2 s", "3 s", "-", "-", "2h ago", "rare"],
+        ["2", "100 %", "-", "-", "-", "-", "0s ago", "bad"],
     ]
 
 
@@ -65,10 +65,24 @@ def test_stats_as_json_is_a_list_of_facts(home):
     learn(home, "job", [1, 3], failures=1)
     value = home.run("stats", "--json").json
     assert len(value) == 1 and re.match(r"20\d\d-.*Z$", value[0].pop("last_at"))
-    assert value == [{"kind": "job", "runs": 3, "failures": 1, "samples": 2, "median_seconds": 2.0, "p95_seconds": 3.0}]
+    facts = {"kind": "job", "runs": 3, "failures": 1, "samples": 2, "median_seconds": 2.0, "p95_seconds": 3.0}
+    assert value == [dict(facts, cpu=None, peak_rss=None)]
     learn(home, "bad", [], failures=1)
     value = home.run("stats", "bad", "--json").json[0]
     assert (value["samples"], value["median_seconds"], value["p95_seconds"]) == (0, None, None)
+
+
+def test_stats_tells_what_attempts_of_a_kind_have_used_of_late(home):
+    for cpu, peak in ((0.5, 80000000), (1.5, 214000000), (2.5, -19000000), ("damaged", "damaged"), (None, None)):
+        job = home.run("add", "true", "--name", "big").id
+        (held,) = claim(home.queue, time.time())
+        settle(home.queue, held, "completed", time.time())
+        with raw(home.queue) as connection:
+            where = "WHERE job = (SELECT seq FROM jobs WHERE id = ?)"
+            connection.execute("UPDATE attempts SET cpu = ?, peak_rss = ? " + where, (cpu, peak, job))
+    (facts,) = home.run("stats", "--json").json
+    assert (facts["cpu"], facts["peak_rss"]) == (1.5, 214000000), "the median, and the largest that is known"
+    assert re.split("  +", home.run("stats").stdout.splitlines()[1])[4:6] == ["1.5 s", "214 MB"]
 
 
 def test_stats_of_one_kind(home):
