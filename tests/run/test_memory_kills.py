@@ -171,3 +171,12 @@ def test_a_real_kill_in_a_memory_cgroup_is_told(home, small_cgroup):
     assert (eater["oom"], eater["signal"]) == ("likely", "SIGKILL")
     assert "out of memory: likely" in home.run("show", "eater").stdout
     assert home.run("show", "before", "--json").json["history"][0]["oom"] is None
+
+
+def test_a_signal_that_its_starter_holds_back_ends_a_job_all_the_same(queue):
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    try:
+        attempt = ended(queue, "kill -15 $$")
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    assert (attempt["outcome"], attempt["signal"]) == ("failed", "SIGTERM")
