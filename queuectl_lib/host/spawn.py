@@ -88,7 +88,7 @@ def spawn(arguments: List[str], cwd: str, environment: Dict[str, str], streams: 
             os.close(here)
 
 
-# A job is freed from what a worker ignores, or holds back. All of them: of any other, the C library asks the kernel first.
+# A job is freed from what a worker ignores or holds back. All: of any other, the C library asks the kernel first.
 if sys.platform == "win32":
     ALL_SIGNALS: List[int] = []
 else:

@@ -37,7 +37,7 @@ def outcome(attempt: Attempt) -> Outcome:
     if attempt.ending and not (kind == states.GIVEN_BACK and code == 0):  # else it has come to its end by itself
         found = outcome_of(attempt, *attempt.ending)
         found.exit_code = code if code is not None and code >= 0 else None
-        return found
+        return weighed(attempt, found, run_file.how_it_ended(code)[1]) if kind == states.LOST and code else found
     if code is None:
         return gone(attempt)
     if interruption.has_ended(attempt):
