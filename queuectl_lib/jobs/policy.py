@@ -129,4 +129,7 @@ def of(get: Callable[[str], object]) -> Optional[str]:
 
 def rule_of(text: Optional[str], key: str) -> Any:
     """What a job has for the rule *key*, of what is stored; None for nothing. Raises ValueError."""
-    return json.loads(text).get(key) if text else None
+    found = json.loads(text) if text else {}
+    if not isinstance(found, dict):
+        raise ValueError
+    return found.get(key)

@@ -28,7 +28,7 @@ RANGE = r"\s*([0-9]{1,10})\s*(?:-\s*([0-9]{1,10})\s*)?\Z"
 def check_codes(value: object, key: str) -> List[int]:
     """Exit codes, each once and in order, of a text or a list. Raises BadInput."""
     if isinstance(value, str):
-        parts: List[Any] = [] if value.strip().lower() in ("", "none") else value.split(",")
+        parts: List[Any] = [] if value.strip().lower() == "none" else value.split(",")
     elif isinstance(value, list):
         parts = value
     else:

@@ -162,6 +162,10 @@ class Signed:
         self.text = text
 
 
+# What the queue says of an end that its verdict says as well.
+PLAIN = r"(?:exit code <n>(?: \([a-z ]+\))?|killed by .*|timed out.*)\Z"
+
+
 def sign(verdict: str, line: Optional[str], error: object, said: Optional[str] = None) -> Signed:
     """Of a failure with this *verdict*; *line* of its output in normal form ("" or None: none), the queue's *error*."""
     if said:
@@ -170,6 +174,6 @@ def sign(verdict: str, line: Optional[str], error: object, said: Optional[str] =
         return Signed(digest("%s|%s" % (verdict, line)), "%s: %s" % (verdict, line))
     words = normal(error) if isinstance(error, str) else ""
     text = verdict
-    if verdict in ("cannot start", states.LOST) and words:  # of which the words of the queue are all that is known
+    if words and not re.match(PLAIN, words):  # what the queue says is all that is known, or what the job has said
         text = words if words.startswith(verdict) else "%s: %s" % (verdict, words)
     return Signed(digest("%s|%s" % (verdict, words)), text)

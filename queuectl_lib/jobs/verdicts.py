@@ -114,7 +114,7 @@ class Said:
 def read(text: bytes) -> Said:
     """What the lines *text* say. Raises nothing, whatever stands there."""
     said = Said()
-    for line in text.split(b"\n"):
+    for line in text[3 * text.startswith(b"\xef\xbb\xbf") :].split(b"\n"):  # the mark that Windows begins files with
         line = line.strip()
         try:
             words = line.decode("utf-8")

@@ -148,9 +148,11 @@ class Why:
                 failures.last_words(facts),
             )
         elif type(job["snoozes"]) is int and job["snoozes"] > 0 and last_outcome(facts) == "snoozed":
-            reason, text = "snoozed", "it asked to be run later, for the %s time: it is due %s" % (
+            why = crew.cut(errors.printable(str(job["last_error"] or "")))
+            reason, text = "snoozed", "it asked to be run later, for the %s time: it is due %s%s" % (
                 ordinal(job["snoozes"]),
                 when,
+                " (%s)" % why if why else "",
             )
         yield {"reason": reason, "sentence": text, "due": due, "next": type_this}
 

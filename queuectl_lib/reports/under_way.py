@@ -46,7 +46,8 @@ def time_left(asked: Why, job: Fields) -> str:
     if type(limit) not in (int, float) or not times.is_time(job["started_at"]):
         return "" if limit is None else "; its timeout cannot be read"
     left = times.utc_seconds(job["started_at"]) + float(limit or 0) - asked.now
-    return "; its timeout is over in %s" % times.age_text(left) if left > 0 else "; its timeout is over"
+    over = "its timeout is over"
+    return "; %s in %s" % (over, times.age_text(left)) if left > 0 else "; %s, unless it has asked for more" % over
 
 
 def final(asked: Why, facts: Fields) -> Fields:

@@ -6,6 +6,7 @@ import time
 
 from queuectl_lib.host import control_file
 from queuectl_lib.jobs import verdicts
+from queuectl_lib.jobs.verdicts import Said
 from queuectl_lib.run import run_file
 
 TYPE_CHECKING = False
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Optional
 
     from queuectl_lib.jobs.attempts import Outcome
-    from queuectl_lib.jobs.verdicts import Said, Verdict
+    from queuectl_lib.jobs.verdicts import Verdict
     from queuectl_lib.run.attempt import Attempt
 
 MOST_MORE = 86400.0  # seconds that an attempt can be given beyond its timeout, in all
@@ -31,8 +32,9 @@ def said(path: str) -> Said:
 def verdict(attempt: Attempt, code: int, path: str) -> Verdict:
     """How the end of *attempt* with exit *code* counts."""
     claim = attempt.claim
-    how = run_file.how_it_ended(code)[0]
-    return verdicts.verdict(code, how, said(path), claim.policy, attempt.settings, claim.snoozes)
+    how, name = run_file.how_it_ended(code)
+    heard = said(path) if name is None else Said()  # one that was killed may have said before how it hoped to end
+    return verdicts.verdict(code, how, heard, claim.policy, attempt.settings, claim.snoozes)
 
 
 def note(outcome: Outcome, path: str) -> None:
@@ -67,6 +69,6 @@ def extends(attempt: Attempt, path: str) -> bool:
             heard.past = found.size - (len(found.text) - len(lines) - 1)
         if more is not None:  # from when it was written, as far as that is known
             written = now - max(0.0, time.time() - info.st_mtime)
-            attempt.deadline = min(written + more, heard.latest)
+            attempt.deadline = max(attempt.deadline, min(written + more, heard.latest))
             attempt.timeout = max(0.0, attempt.deadline - attempt.began)
     return now < attempt.deadline

@@ -209,7 +209,7 @@ def started(queue, path_lines, timeout=10):
     return attempt
 
 
-@pytest.mark.parametrize("asked, more", [("30m", 1800), ("23h", 82800), ("24h", 86400), ("300d", 86410), ("1s", 1)])
+@pytest.mark.parametrize("asked, more", [("30m", 1800), ("23h", 82800), ("24h", 86400), ("300d", 86410), ("1s", 10)])
 def test_an_attempt_is_given_at_most_a_day_more_in_all(queue, asked, more):
     attempt = started(queue, "extend %s\n" % asked)
     concluding.extends(attempt)
@@ -394,3 +394,51 @@ def test_settings_decide_for_all_jobs_and_contradictions_are_refused_with_no_eff
     states = {one["id"]: (one["state"], one["attempts"]) for one in home.run("list", "--json").json}
     assert states == {"later": ("dead", 4), "dead": ("dead", 1), "otherwise": ("completed", 1)}
     assert home.job("otherwise")["exit_code"] == 65
+
+
+# ---------------------------------------------------------------- what it says and what becomes of it
+
+
+def test_more_time_never_means_less(queue):
+    attempt = started(queue, "extend 2s\n", timeout=60.0)
+    before = attempt.deadline
+    concluding.extends(attempt)
+    assert attempt.deadline == before
+
+
+@pytest.mark.parametrize("word", ["ok", "snooze 10m", "dead"])
+def test_what_a_job_said_before_it_was_killed_goes_for_nothing(home, word):
+    job = home.add('echo "%s" %s; echo "progress 50" %s; kill -9 $$' % (word, SAY, SAY), "--max-retries", "1")
+    home.run("worker", "start", "--drain")
+    found = home.job(job)
+    assert (found["state"], found["exit_code"], found["attempts"], found["snoozes"]) == ("dead", 137, 2, 0)
+    assert found["progress"] == {"percent": 50, "text": None}
+
+
+def test_deaths_by_verdict_say_so_wherever_they_are_told(home):
+    home.add('echo "dead the account is locked" %s' % SAY, "--id", "said")
+    home.add("exit 3", "--id", "listed", "--dead-codes", "3")
+    home.run("worker", "start", "--drain")
+    texts = {group["sample"][0]: group["text"] for group in home.run("dlq", "groups", "--json").json}
+    assert texts["said"] == "exit 0: said dead: the account is locked"
+    assert texts["listed"] == "exit 3: exit code <n> is a dead code"
+    for told in (home.run("why", "said").stdout, home.run("list").stdout, home.run("dlq", "list").stdout):
+        assert "said dead: the account is locked" in told
+
+
+def test_the_mark_that_windows_begins_files_with_is_no_part_of_the_first_line(home):
+    job = home.add("printf '\\357\\273\\277ok\\n' %s; exit 3" % SAY, "--max-retries", "0")
+    home.run("worker", "start", "--drain")
+    assert home.state(job) == "completed"
+
+
+def test_rules_that_somebody_has_made_no_object_are_shown_as_they_stand(home):
+    for number, text in enumerate(("[1]", "7", '"x"', "null", "true", "{")):
+        home.add("true", "--id", "j%d" % number)
+        with sqlite3.connect(home.db) as connection:
+            connection.execute("UPDATE jobs SET policy = ? WHERE id = ?", (text, "j%d" % number))
+    assert len(home.run("list").stdout.splitlines()) == 7 and len(home.run("list", "--json").json) == 6
+    home.run("worker", "start", "--drain")
+    for number in range(6):
+        assert home.run("show", "j%d" % number).code == 0
+    assert home.run("dlq", "list").code == 0
