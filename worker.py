@@ -402,7 +402,7 @@ class Worker:
         details = presence.member_details("worker", self.supervisor, self.options.told(), self.slots.most)
         self.standing = standing.Standing(self.queue.folder, self.name, details, self.say)
         self.say("worker started, pid %d" % os.getpid())
-        with contextlib.suppress(HostError, OSError):
+        with contextlib.suppress(HostError, OSError, MemoryError):  # which the first round tells of
             self.queue.forgive_clock(time.time())  # it may have gone back while no worker ran
 
     def done(self) -> bool:
