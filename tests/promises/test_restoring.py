@@ -35,10 +35,10 @@ def test_a_backup_put_there_after_a_crash_is_what_it_was_and_runs_to_its_end(hom
         home.run("enqueue", "-", "--quiet", input=LINES.replace('"j', '"later%d-' % round_number), cwd=home.path)
     process = home.start("--count", "2")
     wait_until(lambda: looking.counts(home.queue.database)["completed"] > 300, "some jobs to be done")
+    wait_until(lambda: os.path.getsize(home.db + "-wal") > 100 * 4096, "the log to hold much of them")
     kill_all(home)
     process.wait()
     size = os.path.getsize(home.db + "-wal")
-    assert size > 100 * 4096
     os.replace(backup, home.db)
     os.unlink(os.path.join(home.path, "ledger"))
 
