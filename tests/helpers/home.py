@@ -137,11 +137,11 @@ class Home:
 
 
 def contents(path):
-    """The text of a file, "" while there is none."""
+    """The text of a file, "" while there is none; also of one in /proc whose process ends meanwhile."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return ""
 
 
