@@ -80,12 +80,17 @@ def test_the_word_that_a_job_has_given_decides_alone(queue):
 
 
 def test_without_a_line_the_words_of_the_queue_are_taken(queue):
-    kinds = [(states.LOST, None), (states.TIMED_OUT, 143), (states.FAILED, 7)]
-    for kind, code in kinds:
+    kinds = [
+        (states.LOST, None, "lost: gone"),
+        (states.TIMED_OUT, 143, "timed out after 3 s"),
+        (states.FAILED, 7, "exit code 7"),
+        (states.FAILED, 0, "said dead: no use"),
+    ]
+    for kind, code, error in kinds:
         enqueue(queue, max_retries=0)
-        ended = outcome(claim_one(queue), None, kind, code, error="lost: gone" if kind == states.LOST else "x 3 s")
-        queue.exchange("w-1", [ended], 0, NOW, SETTINGS)
-    assert [error["text"] for error in errors_of(queue)] == ["exit 7", "lost: gone", "timed out"]
+        queue.exchange("w-1", [outcome(claim_one(queue), None, kind, code, error=error)], 0, NOW, SETTINGS)
+    texts = [error["text"] for error in errors_of(queue)]
+    assert texts == ["exit 0: said dead: no use", "exit 7", "lost: gone", "timed out"]
 
 
 def test_of_too_many_errors_the_one_longest_unseen_goes(queue, monkeypatch):
