@@ -178,12 +178,8 @@ class Child:
         """
         if sys.platform == "win32" or self.usage is None or self.returncode is None or self.returncode < 0:
             return None, None
-        import resource  # as wait4 has
-
-        usage, own = self.usage, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        peak = usage.ru_maxrss * RSS_UNIT
-        is_known = peak > own * RSS_UNIT * ABOVE_OWN + RSS_BLUR
-        return usage.ru_utime + usage.ru_stime, peak if is_known else -peak
+        peak = self.usage.ru_maxrss * RSS_UNIT
+        return self.usage.ru_utime + self.usage.ru_stime, peak if is_above_own(peak) else -peak
 
     def _peek(self) -> Optional[int]:
         """The same, and it stays to be reaped."""
@@ -195,6 +191,18 @@ class Child:
                 return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
         self.is_kept = False
         return self.poll()
+
+
+def is_above_own(peak: int) -> bool:
+    """True where *peak* bytes are clearly more than this process ever had, which is asked of large ones alone."""
+    if sys.platform != "win32" and peak > OWN_PEAK[0]:
+        import resource  # as wait4 has
+
+        OWN_PEAK[0] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT * ABOVE_OWN + RSS_BLUR
+    return peak > OWN_PEAK[0]
+
+
+OWN_PEAK = [0.0]  # bytes, and what the kernel may count too little, when it was asked last: it only grows
 
 
 def detached(command: List[str], environment: Dict[str, str], log: int) -> subprocess.Popen[bytes]:

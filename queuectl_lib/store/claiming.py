@@ -109,16 +109,17 @@ class Claiming:
 
     def take(self, line: Line, row: sqlite3.Row) -> bool:
         """Claim the first of *line*, or set it aside where it cannot be read; False where its lock is taken: parked."""
-        key = row["lock_key"]
-        why = attempts.what_is_wrong(row)
+        fields = dict(zip(row.keys(), row))  # dict(row) asks for each by name, and Row looks for a name in all of them
+        key = fields["lock_key"]
+        why = attempts.what_is_wrong(fields)
         if why:
-            set_aside(self.connection, self.worker, row, why, self.now_text, self.settle)
+            set_aside(self.connection, self.worker, fields, why, self.now_text, self.settle)
             self.due.drop(line)
             return True
-        if key is not None and self.is_parked(row["seq"], key):
+        if key is not None and self.is_parked(fields["seq"], key):
             self.due.drop(line)
             return False
-        self.claims.append(claim_one(self.connection, self.worker, dict(row), self.now_text))
+        self.claims.append(claim_one(self.connection, self.worker, fields, self.now_text))
         if line.row is not None:
             from queuectl_lib.store import eligible  # which few homes need
 
@@ -173,7 +174,7 @@ def promote_best(connection: sqlite3.Connection, now_text: str) -> None:
 def set_aside(
     connection: sqlite3.Connection,
     worker: str,
-    row: sqlite3.Row,
+    row: Fields,
     why: str,
     now_text: str,
     settle: Callable[[Outcome], object],

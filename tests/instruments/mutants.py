@@ -240,7 +240,7 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/store/claiming.py",
-                "        why = attempts.what_is_wrong(row)\n",
+                "        why = attempts.what_is_wrong(fields)\n",
                 "        why = None\n",
             )
         ],
@@ -1320,7 +1320,7 @@ MUTANTS = [
     Mutant(
         "a peak below the worker's own is told as if it were the job's",
         31,
-        [("queuectl_lib/host/spawn.py", "peak if is_known else -peak", "peak")],
+        [("queuectl_lib/host/spawn.py", "peak if is_above_own(peak) else -peak", "peak")],
         "run/test_resources.py::test_a_small_job_of_a_larger_worker_shows_a_bound",
     ),
     Mutant(

@@ -10,7 +10,7 @@ from helpers.marks import needs_proc, posix_only
 from helpers.queue import SETTINGS, claim, enqueue
 from helpers.waiting import wait_until
 
-from queuectl_lib.host import control_file
+from queuectl_lib.host import control_file, files
 from queuectl_lib.run import concluding, hearing
 from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.run.spare_files import SpareFiles
@@ -148,8 +148,8 @@ def test_the_last_lines_of_a_long_file_are_heard_and_a_torn_one_is_not(tmp_path)
 
 def test_a_job_that_says_nothing_costs_one_look_and_no_room(queue, monkeypatch):
     looked = []
-    real = os.path.lexists
-    monkeypatch.setattr(os.path, "lexists", lambda path: looked.append(path) or real(path))
+    real = files.is_there
+    monkeypatch.setattr(files, "is_there", lambda path: looked.append(path) or real(path))
     enqueue(queue, 0)
     attempt = Attempt(queue, claim(queue)[0])
     attempt.start(SETTINGS, SpareFiles(queue))
