@@ -168,11 +168,17 @@ def of_dead(database: Database, facts: Fields, people: Crew) -> Tuple[Fields, Li
         error = as_words(job["last_error"])
         said = "dead: %s" % error if error else "dead; none of its attempts is known any more"
     else:
-        said = ends.sentence("dead after %s" % attempts_text(ends.count, job["max_retries"]))
+        retries = job["max_retries"] if release is None else 0  # who goes first has one
+        said = ends.sentence("dead after %s" % attempts_text(ends.count, retries))
     if reason == "dead_verdict":
         said += "; no retry follows, though some were left"
     said += "" if release is None else as_canary(release)
     others = groups.others_like(database, job["signature"])
+    waits_for = canary.goes_first(database, job)
+    if waits_for is not None:
+        said += "; job %s goes first for its group, and this one follows once that has succeeded" % waits_for
+        found = dict(ends.facts(), reason=reason, sentence=said, follows=waits_for)
+        return found, [("why", waits_for)]
     if others and release is None:
         said += "; %s died of the same" % ("1 other" if others == 1 else "%d others" % others)
     said += program_hint(facts, ends, people)

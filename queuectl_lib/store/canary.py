@@ -13,7 +13,7 @@ from queuectl_lib.store import changing, edges, following, opening, requeuing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Dict, Iterator, List, Optional, Tuple
+    from typing import Callable, Dict, Iterator, List, Optional, Tuple, Union
 
     from queuectl_lib.store.database import Database
     from queuectl_lib.store.selecting import Found
@@ -111,7 +111,7 @@ def under_way(connection: sqlite3.Connection, signature: str) -> str:
     return ""
 
 
-def first_of(connection: sqlite3.Connection, release: sqlite3.Row) -> Optional[sqlite3.Row]:
+def first_of(connection: sqlite3.Connection, release: Union[sqlite3.Row, Fields]) -> Optional[sqlite3.Row]:
     """The job that goes first in a *release*, while it waits or runs; None where it has ended, however."""
     if not type(release["batch"]) is type(release["waiting"]) is int or release["batch"] <= 0 or release["waiting"] < 0:
         return None
@@ -159,6 +159,16 @@ def firsts(database: Database) -> Dict[str, Fields]:
                 fields = {"id": opening.as_text(first["id"]), "waiting": row["waiting"]}
                 found[opening.as_text(row["signature"])] = fields
     return found
+
+
+def goes_first(database: Database, job: Fields) -> Optional[str]:
+    """The id of the job that goes first for the group of a dead *job* (release, signature) that is to follow it."""
+    if job["release"] is not None:
+        with contexts.suppress(NoDatabase), database.reading() as connection:
+            release = following.release_of(connection, job["release"])
+            first = first_of(connection, release) if release and release["signature"] == job["signature"] else None
+            return opening.as_text(first["id"]) if first else None
+    return None
 
 
 FAILED_FIRST = (

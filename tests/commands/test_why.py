@@ -176,6 +176,10 @@ def test_one_that_went_first_for_its_group_and_failed_says_what_became_of_the_ot
     home.run("worker", "start", "--drain")
     group = home.run("dlq", "groups", "--json").json[0]["group"]
     home.run("dlq", "retry", "--group", group, "--canary")
+    answer = why(home, "second")
+    told = "; job first goes first for its group, and this one follows once that has succeeded"
+    assert answer["reason"] == "retries_spent" and answer["sentence"].endswith(told)
+    assert answer["reasons"][0]["follows"] == "first" and answer["next"][0].endswith("why first")
     home.run("worker", "start", "--drain")
     answer = why(home, "first")
     assert answer["reason"] == "canary_failed"
