@@ -176,7 +176,7 @@ def unusual(call: Call, jobs: Sequence[Fields]) -> Dict[Any, str]:
     from queuectl_lib.reports import history  # which only these need
 
     found = history.long_ones(call.queue().database, jobs, call.now)
-    return {key: ", usually " + times.age_text(facts["usual_seconds"]) for key, facts in found.items()}
+    return {key: ", usually " + history.usual_text(facts) for key, facts in found.items()}
 
 
 def time_that_matters(job: Fields, now: float, why: Optional[Reasons] = None) -> str:

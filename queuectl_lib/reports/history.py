@@ -38,6 +38,11 @@ def is_long(elapsed: float, recent: Sequence[float]) -> bool:
     return len(recent) >= LONG_SAMPLES and highest is not None and elapsed > max(LONG_TIMES * highest, LONG_LEAST)
 
 
+def usual_text(facts: Fields) -> str:
+    """How long a kind usually takes, by the *facts* of long_ones; most kinds of short jobs take less than a second."""
+    return "less than 1s" if facts["usual_seconds"] < 1 else times.age_text(facts["usual_seconds"])
+
+
 def elapsed_of(job: Fields, now: float) -> Optional[float]:
     """How long *job*, as it is shown, has been running; None where it does not, or that cannot be told."""
     if job["state"] != "processing":

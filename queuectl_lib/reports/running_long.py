@@ -47,5 +47,4 @@ def long_tokens(database: Database, now: float) -> Dict[str, Fields]:
 
 def problem_of(facts: Fields) -> Tuple[str, Fields]:
     text = "job %s has been running for %s, usually %s"
-    ages = [times.age_text(facts[key]) for key in ("running_seconds", "usual_seconds")]
-    return text % (facts["id"], *ages), facts
+    return text % (facts["id"], times.age_text(facts["running_seconds"]), history.usual_text(facts)), facts

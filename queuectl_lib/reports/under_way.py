@@ -77,4 +77,4 @@ def unusual(asked: Why, job: Fields) -> str:
 
     shown = dict(job, command=durations.command_of(job))
     long = history.long_ones(asked.database, [shown], asked.now)
-    return "; its kind usually takes %s" % times.age_text(long[job["id"]]["usual_seconds"]) if long else ""
+    return "; its kind usually takes %s" % history.usual_text(long[job["id"]]) if long else ""

@@ -220,6 +220,12 @@ def test_list_says_of_what_runs_unusually_long_how_long_it_is_usually(home):
     assert 715 < value[0]["running_seconds"] < 800 and value[0]["usual_seconds"] == 180.0
 
 
+def test_what_usually_takes_no_second_is_told_as_that(home):
+    learn(home, "job", [0.2] * 10)
+    runs(home, "job", 12 * 60)
+    assert "for 12m, usually less than 1s  " in home.run("list", "--slow").stdout
+
+
 def test_list_slow_goes_with_other_conditions_and_limits(home):
     learn(home, "job", [1] * 10)
     assert home.run("list", "--slow").stderr == "no job runs unusually long\n"
