@@ -13,6 +13,7 @@ from queuectl_lib.jobs import fields
 
 README = os.path.join(ROOT, "README.md")
 DETAILS = os.path.join(ROOT, "docs", "commands.md")
+RUNNING = os.path.join(ROOT, "docs", "running.md")
 # One screen, by what somebody wants to do. A command stands in one group.
 GROUPS = {
     "put jobs in": "`add` one command · `enqueue` many, as JSON",

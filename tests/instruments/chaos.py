@@ -915,7 +915,7 @@ class Stopper(Agent):
         """TERM to supervisors, workers, watchers and jobs in one moment, as when the host goes down.
 
         Not to jobs that nobody attends to: no supervisor of theirs is told to stop. Nor while the home is elsewhere:
-        then the stop cannot be noted in it (README promise 8).
+        then the stop cannot be noted in it (docs/promises.md, 8).
         """
         arena = self.arena
         with arena.in_place(), arena.no_kills:
@@ -1573,7 +1573,7 @@ class Audit:
     def was_out_of_sight(self, record):
         """True where its worker may have been killed before its swept life file was back.
 
-        Whether it lives is seen only by who has looked for some seconds, so a timeout may pass (README promise 25).
+        Whether it lives is seen only by who has looked for some seconds, so a timeout may pass (docs/promises.md, 25).
         """
         return any(attempt["worker"] in self.arena.swept for attempt in record.attempts)
 

@@ -23,7 +23,7 @@ import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-COPIED = ("queuectl.py", "storage.py", "worker.py", "queuectl_lib", "config.json", "README.md", "tests")
+COPIED = ("queuectl.py", "storage.py", "worker.py", "queuectl_lib", "config.json", "README.md", "docs", "tests")
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
 UNNOTICED = ("passed", "skipped", "no such check")
 LIMIT_SECONDS = 120  # a check that takes longer has noticed, too: something hangs

@@ -186,7 +186,7 @@ class Run:
         return {line.split()[0] for line in self.trace if "+++ killed by SIGKILL" in line}
 
     def watcher_was_killed(self):
-        """A kill of the watching shell costs its exit status (README, limits): the command may run again."""
+        """A kill of the watching shell costs its exit status (docs/promises.md, 6): the command may run again."""
         shells = {line.split()[0] for line in self.trace if 'execve("/bin/sh"' in line}
         children = self.killed_pids() - {line.split()[0] for line in self.trace if "execve(" in line}
         return bool(self.killed_pids() & shells or children and self.case.name == "worker" and shells)

@@ -1,4 +1,4 @@
-"""The README's lines for a container, carried out as docker would: its own PIDs, its user, the volume alone kept."""
+"""The lines of docs/running.md for a container, carried out as docker would: its own PIDs, its user, the volume alone kept."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import sys
 import pytest
 from helpers.bundle import ROOT
 from helpers.home import contents
-from helpers.readme import README
+from helpers.readme import RUNNING
 from helpers.users import another, become_nobody
 from helpers.waiting import wait_until
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(
 
 def lines_of_readme():
     """The Dockerfile as (instruction, the rest) pairs."""
-    block = re.search(r"\n    FROM .*?\n\n", contents(README), re.S).group()
+    block = re.search(r"\n    FROM .*?\n\n", contents(RUNNING), re.S).group()
     return [tuple(line.split(None, 1)) for line in block.strip().splitlines() if line.strip()]
 
 
