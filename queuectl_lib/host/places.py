@@ -1,4 +1,4 @@
-"""Whose disk a path is on: this host's own, or one of a network."""
+"""Whose disk a path is on: this host's own, or one of a network or of another system."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ if TYPE_CHECKING:
 NETWORK_FILE_SYSTEMS = (
     *("nfs", "cifs", "smb", "9p", "afs", "ceph", "gluster", "lustre", "ncpfs", "beegfs", "gpfs", "ocfs2", "gfs2"),
     *("ssh", "s3fs", "rclone", "davfs", "vboxsf", "vmhgfs", "prl_fs", "drvfs"),
+    # Of another system on the same host, as Docker Desktop and virtual machines mount them; and stores of a cloud.
+    *("virtiofs", "grpcfuse", "osxfs", "gcsfuse", "juicefs", "blobfuse", "goofys", "mount-s3", "mountpoint-s3"),
 )
 
 
 def network_file_system(path: str, mountinfo: str = "/proc/self/mountinfo") -> Optional[str]:
-    """The kind of network file system that holds *path*, None for a local or unknown one."""
+    """The kind of the file system that holds *path* where others change it, too; None for a local or unknown one."""
     if sys.platform == "win32":
         return "a network share" if path.startswith("\\\\") else None
     kind = file_system(path, mountinfo)
     bare = kind[5:] if kind.startswith("fuse.") else kind
-    return kind if bare.startswith(NETWORK_FILE_SYSTEMS) else None
+    return kind if bare.lower().startswith(NETWORK_FILE_SYSTEMS) else None
 
 
 LAST_READ: Dict[str, bytes] = {}  # of that file, between two questions that are asked together

@@ -77,7 +77,7 @@ class Database:
         self.place_is_safe = not kind
         if kind:
             raise HostError(
-                "%s is on a network file system (%s), where locks and WAL are not safe:"
+                "%s is on a network file system, or on one of another system (%s), where locks and WAL are not safe:"
                 " config set db_path to a local disk" % (errors.printable(self.path), kind)
             )
 
