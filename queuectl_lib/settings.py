@@ -46,6 +46,14 @@ def check_timeout(value: object, key: str) -> Optional[float]:
     return None if value is None else times.check_timeout(value)
 
 
+def check_shell(value: object, key: str) -> Optional[str]:
+    if value is None:
+        return None
+    from queuectl_lib.jobs import interpreters  # which few homes need
+
+    return str(interpreters.check_setting(value, key))
+
+
 def check_poll_interval(value: object, key: str) -> float:
     return values.check_number(times.parse_duration(value, key), key, 0.01, 3600)
 
@@ -109,6 +117,7 @@ SETTINGS = (
     Setting("dead_codes", [], check_by_rule("dead_codes")),
     Setting("max_snoozes", 100, whole(0, 1000000), values.whole_number),
     Setting("timeout", None, check_timeout, none_or_text, alias="job_timeout"),
+    Setting("shell", None, check_shell, none_or_text),
     Setting("db_path", "queuectl.db", check_db_path),
     Setting(
         *("poll_interval", 1, check_poll_interval),
@@ -137,6 +146,7 @@ class Settings:
     dead_codes: List[int]
     max_snoozes: int
     timeout: Optional[float]
+    shell: Optional[str]
     db_path: str
     poll_interval: float
     grace: float

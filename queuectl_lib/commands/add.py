@@ -89,7 +89,12 @@ def tell_failures(queue: Queue, asked: Fields) -> None:
 
 def job_maker(call: Call, cwd: Optional[str] = None, makes_queues: bool = False) -> JobMaker:
     base = cwd if cwd and os.path.isabs(cwd) else system.current_directory()
-    maker = JobMaker(call.config().max_retries, base, system.current_umask(), call.now)
+    settings = call.config()
+    if settings.shell is not None:
+        from queuectl_lib.jobs import interpreters  # which few homes need
+
+        interpreters.check_shell(settings.shell, "the setting shell")
+    maker = JobMaker(settings.max_retries, base, system.current_umask(), call.now)
     maker.queue_of = QueueNumbers(call, makes_queues)
     return maker
 

@@ -207,7 +207,7 @@ class Outcome:
         self.error_line: Optional[str] = None  # of a failure: the line that tells most, without what varies
 
     def useless_files(self) -> List[str]:
-        """Which files of the attempt nobody needs once this is recorded: of run, out, err, say.
+        """Which files of the attempt nobody needs once this is recorded: of run, out, err, say, cmd.
 
         While it has left processes running they may write, and its lock tells of them.
         """
@@ -216,11 +216,15 @@ class Outcome:
         kept_out = self.stdout is None and self.stdout_bytes
         kept_err = self.stderr is None and self.stderr_bytes
         useless = ["run"] + ([] if kept_out else ["out"]) + ([] if kept_err else ["err"])
-        return useless + ["say"] if self.spoke else useless
+        return useless + ["say"] * self.spoke + ["cmd"] * self.has_script()
+
+    def has_script(self) -> bool:
+        """True where its text may have stood in a file for its interpreter."""
+        return self.claim.command[:2] == "#!"
 
     def keeps_files(self) -> bool:
         """True where something of this attempt stays in the attempts folder."""
-        return len(self.useless_files()) < 3 + self.spoke
+        return len(self.useless_files()) < 3 + self.spoke + self.has_script()
 
 
 def unstarted(claim: Claim, shortage: Optional[str] = None) -> Outcome:

@@ -85,8 +85,16 @@ class JobMaker:
         else:
             raise errors.unknown_name("key", min(set(asked) - fields.KNOWN_KEYS), fields.JOB_KEYS)
         command, is_list = checks.check_command(get("command"))
-        if shared is not self.shared and not is_list:
-            checks.check_handed_on(command, get("env"))
+        if shared is not self.shared:
+            if not is_list:
+                checks.check_handed_on(command, get("env"))
+            if get("shell") is not None and (is_list or command[:2] == "#!"):
+                what = "a list" if is_list else "#!"
+                raise BadInput("shell: it has nothing to read: %s names its own program" % what)
+        if command[:2] == "#!":
+            from queuectl_lib.jobs import interpreters  # which few jobs need
+
+            interpreters.check_text(command, get("env"))
         identifier, max_retries, priority, key = get("id"), get("max_retries"), get("priority"), get("unique")
         return (
             ids.make_id(self.now) if identifier is None else ids.check_id(identifier),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 
 from queuectl_lib import times, values
+from queuectl_lib.errors import BadInput
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Rule:
         words: Optional[Callable[[str, str], object]] = None,
         shown: Callable[[Any], str] = str,
     ) -> None:
-        self.option = {"metavar": metavar, "help": text}
+        self.option: Fields = {"metavar": metavar, "help": text}
         self.check = check
         self.words = words
         self.shown = shown
@@ -38,6 +39,20 @@ class Rule:
         """What the text of its option means, where that is not the text itself."""
         words = self.words
         return None if words is None else lambda text: words(text, key)
+
+
+class Flag(Rule):
+    """One that is or is not: where it is not, nothing is stored."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("", text, self.checked, shown=lambda value: "yes")
+        self.option: Fields = {"action": "store_true", "default": None, "help": text}
+
+    @staticmethod
+    def checked(value: object, key: str) -> Optional[bool]:
+        if not isinstance(value, bool):
+            raise BadInput("%s: true or false is expected" % key)
+        return value or None
 
 
 def whole(low: int, high: int) -> Callable[[object, str], int]:
@@ -82,10 +97,22 @@ def limits() -> Any:
     return room
 
 
+def interpreters() -> Any:
+    """The room of those who read a text, which most jobs need not either."""
+    from queuectl_lib.jobs import interpreters as room
+
+    return room
+
+
 # key: the rule. In the order of `show` and JSON.
 RULES: Dict[str, Rule] = {
     "nice": Rule(
         "N", "run so much behind others, from -20 to 19 (below 0: root only)", whole(-20, 19), values.whole_number
+    ),
+    "merge": Flag("take what it says on stderr as said on stdout, in the order in which it was written"),
+    "shell": Rule(
+        *("SHELL", "who reads the text, such as /bin/bash (default: the setting shell, else /bin/sh)"),
+        lambda value, key: interpreters().check_shell(value, key),
     ),
     "limit": Rule(
         "NAME=VALUE[,...]",
@@ -118,8 +145,9 @@ def of(get: Callable[[str], object]) -> Optional[str]:
     found: Fields = {}
     for key, rule in RULES.items():
         value = get(key)
-        if value is not None:
-            found[key] = rule.check(value, key)
+        checked = None if value is None else rule.check(value, key)
+        if checked is not None:
+            found[key] = checked
     if len(found) > 1 and len(found.keys() & CODES.keys()) > 1:
         from queuectl_lib.jobs import retry_rules  # the same
 

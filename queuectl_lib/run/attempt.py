@@ -67,9 +67,8 @@ class Attempt:
         claim = self.claim
         if claim.leftovers:
             concluding.end_leftovers(self.queue.folder, claim)
-        control = concluding.control_path(self)
-        environment = launching.job_environment(claim, self.queue.folder.identity, control)
-        launching.check_startable(claim, environment)
+        environment = launching.job_environment(claim, self.queue.folder.identity, concluding.control_path(self))
+        claim = launching.startable(claim, environment, settings.shell)
         ends: List[int] = []
         try:
             self.notes_fd = spare.open(self.run_path, "run", run_file.start_line(claim.token, time.monotonic()))
@@ -296,5 +295,4 @@ class Attempt:
         self._let_go()
         self.output.close()
         with contextlib.suppress(OSError):
-            for path in self.paths.values():
-                files.remove(path)
+            self.queue.folder.remove_attempt_files(self.claim.token)

@@ -50,6 +50,11 @@ def ended_by_itself(attempt: Attempt, code: int) -> Outcome:
     spoke = speaks(attempt)
     verdict = judgement(attempt, code, spoke) if code >= 0 else None
     error, name = (None, None) if code == 0 else run_file.how_it_ended(code)
+    if code in (126, 127):
+        with contextlib.suppress(ImportError):  # newer files lie there
+            from queuectl_lib.run import first_line  # which few jobs need
+
+            error = "%s%s" % (error, first_line.why(attempt.claim))
     if verdict is None:
         found = outcome_of(attempt, states.FAILED if code else states.COMPLETED, error, spoke)
     else:

@@ -9,10 +9,11 @@ import os
 from queuectl_lib.host import bundle, shells, signals, spawn, system
 from queuectl_lib.jobs import command_text
 from queuectl_lib.run import carrying, inheriting
+from queuectl_lib.store import folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, FrozenSet, List, Sequence, Tuple
+    from typing import Dict, FrozenSet, List, Optional, Sequence, Tuple
 
     from queuectl_lib.host.spawn import ChildProcess
     from queuectl_lib.jobs.attempts import Claim
@@ -103,6 +104,28 @@ def job_environment(claim: Claim, queue: str = "", control: str = "") -> Dict[st
     return environment
 
 
+def startable(claim: Claim, environment: Dict[str, str], shell: Optional[str]) -> Claim:
+    """*claim* as it is to be launched: a text that /bin/sh does not read becomes a list. *shell*: of the settings.
+
+    Raises CannotStart as check_startable does, OSError.
+    """
+    text = claim.command
+    if not isinstance(text, str) or (text[:2] != "#!" and not shell and "shell" not in claim.policy):
+        check_startable(claim, environment)
+        return claim
+    from queuectl_lib.run import scripts  # which few homes need
+
+    path = environment["QUEUECTL_CONTROL"][: -len(folder.SAY)] + folder.SCRIPT
+    try:
+        found = scripts.as_list(claim, path, shell)
+    except ValueError as error:
+        raise CannotStart("cannot start: %s" % error) from None
+    check_startable(found, environment)
+    if found.command[-1] == path:
+        scripts.write(text, path)
+    return found
+
+
 def check_startable(claim: Claim, environment: Dict[str, str]) -> None:
     """Raise CannotStart, in words, for a directory or program that cannot be used; but of text see launch_checked."""
     if isinstance(claim.command, str):
@@ -158,6 +181,8 @@ def launch(claim: Claim, environment: Dict[str, str], streams: Sequence[int]) ->
 
     *streams*: the run file for its lock, stdout, stderr, the run file for notes.
     """
+    if claim.policy and "merge" in claim.policy:  # one file, to which both append: in the order of their writes
+        streams = [streams[0], streams[1], streams[1], streams[3]]
     if system.WINDOWS:
         flags = limiting_on_windows(claim) if claim.policy else 0
         return spawn.launch_suspended(claim.command, claim.cwd, environment, streams[1], streams[2], flags)

@@ -9,7 +9,8 @@ workers/N.life  held locked by the supervisor or worker N for as long as it live
 workers/N.stop  supervisor N is asked to finish and leave (.now: to end its jobs first,
                 .leave: to leave them running); N.ready: it says that its workers are up
 attempts/T.*    lock and status (.run), output (.out, .err) of the attempt with token T; and
-                what the job says of itself (.say), which it makes
+                what the job says of itself (.say), which it makes; a text of
+                which an interpreter is to read a file (.cmd)
 worker.log      what background supervisors and their workers say
 """
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 OUTPUTS = ("out", "err")
 FILES = ("run",) + OUTPUTS  # of an attempt
 SAY = "say"  # one more, which only a job makes that has something to say
+SCRIPT = "cmd"  # one more, for a text that begins with #! (run/scripts)
 HEXADECIMAL = "0123456789abcdef"
 REQUESTS = ("stop", "leave", "now")  # files that ask a supervisor and its workers to end: a later one outdoes
 NO_TOKEN = "-"  # what stands in the name of a file for one that is none: no such file is ever made
@@ -134,6 +136,6 @@ class Folder:
     def remove_attempt_files(self, token: str) -> None:
         """Delete what an attempt left in the attempts folder, except a lock that is still held. Raises OSError."""
         if is_token(token):
-            files.remove_from(self.attempts, [token + "." + kind for kind in OUTPUTS + (SAY,)])
+            files.remove_from(self.attempts, [token + "." + kind for kind in OUTPUTS + (SAY, SCRIPT)])
             if not self.attempt_is_held(token):
                 files.remove_from(self.attempts, [token + ".run"])

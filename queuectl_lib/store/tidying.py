@@ -49,7 +49,8 @@ def in_parts(database: Database) -> Iterator[None]:
         if token not in kept:
             database.folder.remove_attempt_files(token)
         elif "run" not in kept[token] and not database.folder.attempt_is_held(token):
-            useless = {*folder.FILES, folder.SAY} - kept[token]  # its worker was killed between record and removal
+            # Its worker was killed between record and removal.
+            useless = {*folder.FILES, folder.SAY, folder.SCRIPT} - kept[token]
             files.remove_from(database.folder.attempts, [token + "." + kind for kind in useless])
 
 

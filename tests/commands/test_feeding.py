@@ -22,7 +22,7 @@ NAMES = {"after", "after_any", "after_fail"}  # of what must be there, too
 GIVEN = {field.key for field in FIELDS if field.option is not None} - {"delay"} - NAMES
 RICH = {
     "id": "rich",
-    "command": ["prog", "", "a b", "caf\u00e9 \x1b\u202e"],
+    "command": "prog '' 'a b' caf\u00e9 \x1b\u202e",
     "max_retries": 7,
     "priority": -7,
     "run_at": "2031-12-01T10:00:00.250000Z",
@@ -39,6 +39,7 @@ RICH = {
     "backoff": "30s,2m",
     "jitter": 0.2,
     "limit": {"core": 0, "nofile": 100},
+    "shell": "/bin/sh",
 }
 
 
@@ -77,6 +78,7 @@ def test_what_is_printed_of_a_waiting_job_makes_it_elsewhere(home, tmp_path, how
     given = [
         {"id": "plain", "command": "exit 0"},
         {"id": "rich", "command": "a\nb \x7f \x9b", "max_retries": 0, "priority": -7, "timeout": 1.5},
+        {"id": "list", "command": ["prog", "", "a b", "caf\u00e9 \x1b\u202e"]},
         {"id": "failed", "command": "echo out; exit 1", "env": {"A": "1"}, "priority": 9, "max_retries": 1},
     ]
     home.run("enqueue", json.dumps(given))
@@ -84,7 +86,7 @@ def test_what_is_printed_of_a_waiting_job_makes_it_elsewhere(home, tmp_path, how
     other = Home(tmp_path / "other")
     ids = [job["id"] for job in given]
     text = home.run("list", "--state", "pending,failed", "--json").stdout
-    assert [job["state"] for job in json.loads(text)] == ["pending", "pending", "failed"]
+    assert [job["state"] for job in json.loads(text)] == ["pending", "pending", "pending", "failed"]
     if how == "show":
         text = "\n".join(home.run("show", identifier, "--json").stdout for identifier in ids)
     assert other.run("enqueue", "-", input=text).stdout.split() == ids

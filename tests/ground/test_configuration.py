@@ -9,7 +9,7 @@ import threading
 
 import pytest
 from helpers.bundle import ROOT, copy_bundle
-from helpers.marks import posix_only
+from helpers.marks import WINDOWS, posix_only
 from helpers.processes import PYTHON
 from helpers.waiting import wait_until
 
@@ -34,6 +34,7 @@ CHANGES = {
     "dead_codes": ("64-65,78", [64, 65, 78]),
     "max_snoozes": ("0", 0),
     "timeout": ("90s", 90.0),
+    "shell": ("none", None) if WINDOWS else ("/bin/sh", "/bin/sh"),
     "db_path": ("other.db", "other.db"),
     "poll_interval": ("0.5", 0.5),
     "grace": ("3", 3.0),
