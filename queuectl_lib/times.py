@@ -87,16 +87,21 @@ def zone_seconds(zone: str) -> int:
     return (hours * 3600 + minutes * 60) * (-1 if zone[0] == "-" else 1)
 
 
-DURATION = r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?\Z"
+DURATION = (
+    r"(?:(\d+(?:\.\d+)?) *w(?:eeks?)?)? *(?:(\d+(?:\.\d+)?) *d(?:ays?)?)? *(?:(\d+(?:\.\d+)?) *h(?:rs?|ours?)?)? *"
+    r"(?:(\d+(?:\.\d+)?) *m(?:ins?|inutes?)?)? *(?:(\d+(?:\.\d+)?) *(?:s(?:ecs?|econds?)?)?)?\Z"
+)
+UNITS = (7 * 86400, 86400, 3600, 60, 1)
+WITHOUT_UNIT = r".*[a-z] +[\d.]+\Z"  # behind a blank it may be of another: 1h 30
 
 
 def parse_duration(value: object, name: str) -> float:
-    """Seconds of a number or of text such as 90, 90s, 10m, 1h30m, 2d. Raises BadInput."""
+    """Seconds of a number or of text such as 90, 90s, 10m, 5min, 1h30m, 1h 30m, 2d, 1w. Raises BadInput."""
     if isinstance(value, str) and value.isascii() and len(value) <= 40:
         match = re.match(DURATION, value.strip())
-        if match and match.group(0):
+        if match and match.group(0) and not (" " in value and re.match(WITHOUT_UNIT, value)):
             amounts = [float(amount or 0) for amount in match.groups()]
-            return checked_seconds(sum(a * unit for a, unit in zip(amounts, (86400, 3600, 60, 1))), value, name)
+            return checked_seconds(sum(a * unit for a, unit in zip(amounts, UNITS)), value, name)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         return checked_seconds(value, value, name)
     raise BadInput("%s: %s is not a duration such as 90, 90s, 10m or 1h30m" % (name, errors.shown(value)))

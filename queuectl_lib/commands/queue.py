@@ -6,7 +6,7 @@ from queuectl_lib import contexts, errors, times, values
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.errors import BadInput
 from queuectl_lib.host import files
-from queuectl_lib.jobs import checks, fields, gates, windows
+from queuectl_lib.jobs import checks, fields, gates, moments, windows
 from queuectl_lib.store import queues, serving
 
 TYPE_CHECKING = False
@@ -150,7 +150,7 @@ def pause(call: Call) -> int:
     if options.span is not None:
         until = call.now + times.parse_duration(options.span, "--for")
     elif options.until is not None:
-        until = times.parse_time(options.until, "--until")
+        until = moments.parse(options.until, "--until", call.now)
         if until <= call.now:
             raise BadInput("--until: %s is over already" % errors.shown(options.until))
     if until is not None and until > times.LAST_TIME:

@@ -71,9 +71,9 @@ FIELDS = (
     Field("priority", "priority", {"metavar": "N", "help": "higher runs first (default 0)"}, words=whole("priority")),
     Field(
         *("run_at", "run_at"),
-        {"metavar": "TIME", "help": "not before this ISO 8601 time (local unless it ends in Z or an offset)"},
+        {"metavar": "TIME", "help": "not before: 22:00, tomorrow 06:00, mon 6am, +2h, 2027-12-01T10:00 (local time)"},
     ),
-    Field("delay", "", {"metavar": "DURATION", "help": "not before this long from now: 90, 90s, 10m, 1h30m"}),
+    Field("delay", "", {"metavar": "DURATION", "help": "not before this long from now: 90, 90s, 10m, 1h30m, 1w"}),
     Field("next_run_at", "next_run_at"),
     Field(
         *("timeout", "timeout", {"metavar": "DURATION", "help": "end an attempt that runs longer"}),

@@ -133,7 +133,15 @@ class JobMaker:
             return None, self.now_text, 0
         if run_at is not None and delay is not None:
             raise BadInput("run_at and delay contradict each other: give one of them")
-        due = times.parse_time(run_at) if delay is None else self.now + times.parse_duration(delay, "delay")
+        due = self._moment(run_at) if delay is None else self.now + times.parse_duration(delay, "delay")
         if due > times.LAST_TIME:
             raise BadInput("delay: %s is after the year 9999" % errors.shown(delay))
         return times.utc_text(due), times.utc_text(due), int(due > self.now)
+
+    def _moment(self, run_at: object) -> float:
+        """Seconds since 1970 of a time; as people write it, it is seen from now."""
+        if isinstance(run_at, str) and run_at[4:5] == "-":
+            return times.parse_time(run_at)
+        from queuectl_lib.jobs import moments  # which programs need not
+
+        return moments.parse(run_at, "run_at", self.now)

@@ -369,7 +369,7 @@ WRONG_VALUES = [
     ("run_at", []),
     ("delay", ""),
     ("delay", "-1"),
-    ("delay", "1h 30m"),
+    ("delay", "1h 30"),
     ("delay", "30m1h"),
     ("delay", "1y"),
     ("delay", "1e3"),
