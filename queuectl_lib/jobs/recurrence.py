@@ -36,7 +36,7 @@ def parse(when: object, zone: object, anchor: float) -> Timing:
     if len(text) > MOST_CHARACTERS:
         raise BadInput("when: %s is longer than %d characters" % (errors.shown(text), MOST_CHARACTERS))
     clock = wall_clock.find(values.check_text(zone, "tz"))
-    match = re.match(r"@?every (\d.*)\Z", text, re.I)
+    match = re.match(r"@?every (\d.*|\S+)\Z", text, re.I)
     if match:
         return Interval("every " + match.group(1), clock, anchor, times.parse_duration(match.group(1), "when"))
     if text.startswith("@"):
