@@ -20,8 +20,11 @@ MOST_BYTES = 256  # that the kernel reads of it
 def why(claim: Claim) -> str:
     """What to say of it behind the exit code, "" where that is not so."""
     program = claim.command[0] if isinstance(claim.command, list) else first_word(claim.command)
+    path = os.path.join(claim.cwd, os.path.expanduser(program))
     try:
-        with open(os.path.join(claim.cwd, os.path.expanduser(program)), "rb") as file:
+        if not os.path.isfile(path):  # a FIFO would be waited for
+            return ""
+        with open(path, "rb") as file:
             line, end, _ = file.read(MOST_BYTES).partition(b"\n")
     except (OSError, ValueError):
         return ""

@@ -41,8 +41,12 @@ def as_list(claim: Claim, path: str, shell: Optional[str]) -> Claim:
 
 def write(text: str, path: str) -> None:
     """Write the file for the interpreter, private. Raises OSError."""
-    data = text.encode("utf-8")
-    fd = files.open_private(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    data, flags = text.encode("utf-8"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    try:
+        fd = files.open_private(path, flags)
+    except FileNotFoundError:  # the folder was swept while it was empty
+        files.make_private_folder(os.path.dirname(path))
+        fd = files.open_private(path, flags)
     try:
         if os.write(fd, data) < len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)

@@ -6,13 +6,14 @@ import sys
 import pytest
 from helpers.home import contents, let_go
 from helpers.marks import posix_only
-from helpers.queue import raw, rows
+from helpers.queue import claim_one, enqueue, raw, rows
 from helpers.waiting import wait_until
 
 from queuectl_lib.errors import BadInput
 from queuectl_lib.host import system
 from queuectl_lib.jobs import interpreters
 from queuectl_lib.jobs.making import JobMaker
+from queuectl_lib.run import scripts
 from queuectl_lib.settings import ConfigFile
 from queuectl_lib.store import folder, tidying
 
@@ -116,6 +117,20 @@ def test_the_file_left_by_a_worker_killed_behind_the_record_is_tidied(home):
     assert attempts(home) == [token + ".out"]
 
 
+def test_a_folder_that_was_swept_while_it_was_empty_is_made_anew(home):
+    home.run("initdb")
+    home.queue.folder.make()
+    os.rmdir(home.queue.folder.attempts)
+    found = scripts.as_list(claimed(home, "#!/bin/sh\ntrue"), os.path.join(home.queue.folder.attempts, "t.cmd"), None)
+    scripts.write("#!/bin/sh\ntrue", found.command[-1])
+    assert os.listdir(home.queue.folder.attempts) == ["t.cmd"]
+
+
+def claimed(home, text):
+    enqueue(home.queue, command=text)
+    return claim_one(home.queue)
+
+
 # ---------------------------------------------------------------- --shell
 
 
@@ -209,6 +224,13 @@ def test_a_program_whose_first_line_ends_in_a_carriage_return_is_named(home, tmp
     home.drain()
     assert "; the first line of ./dos.sh ends in a carriage return, as on Windows" in home.job(job)["last_error"]
     assert "sed -i" in home.job(job)["last_error"]
+
+
+def test_a_pipe_in_place_of_the_program_holds_nobody_up(home, tmp_path):
+    os.mkfifo(str(tmp_path / "pipe"))
+    job = home.run("add", "--max-retries", "0", "--cwd", tmp_path, "./pipe").id
+    home.drain()
+    assert home.job(job)["exit_code"] == 126
 
 
 @pytest.mark.parametrize("command", ["nosuchprogram", "exit 127", "./nosuch", "/", "./\0".replace("\0", "\x01")])
