@@ -69,12 +69,13 @@ class Queue:
 
     INSERT_JOB = "INSERT INTO jobs (%s) VALUES (%s)"
 
-    def enqueue(self, row: Sequence[Any], born: Optional[List[str]] = None) -> str:
+    def enqueue(self, row: Sequence[Any], born: Optional[List[str]] = None, replaces: bool = False) -> str:
         """Add one job (a JobMaker row) and return its id once it is safe on the disk.
 
         While another job with its key waits or runs nothing is added, and that Holder is
         returned. Raises QueueError when a given id exists; a made one is then made anew. Where
         it is cancelled at once, for what it comes after has ended so, or its queue is paused, *born* is told.
+        Where it *replaces*, one that waits with its key gives way; QueueError for one that runs.
         """
         from queuectl_lib.jobs import fields, ids  # which no worker needs
         from queuectl_lib.store import finding
@@ -85,7 +86,11 @@ class Queue:
             try:
                 with self.database.writing() as connection:
                     holder = finding.find_holder(connection, row[fields.KEY])
-                    if holder is not None:
+                    if holder is not None and replaces:
+                        from queuectl_lib.store import giving_way
+
+                        giving_way.give_way(connection, holder, row[0], time.time(), born)
+                    elif holder is not None:
                         return holder
                     finding.heed_queues(connection, [row[fields.QUEUE]], born)
                     added = connection.execute(insert, row[: fields.BESIDE])
@@ -105,13 +110,14 @@ class Queue:
         return str(row[0])
 
     def enqueue_each(
-        self, rows: Iterable[Tuple[object, Sequence[Any]]], born: Optional[List[str]] = None
+        self, rows: Iterable[Tuple[object, Sequence[Any]]], born: Optional[List[str]] = None, skips: bool = False
     ) -> Generator[str, None, None]:
         """Add many jobs, all or none. *rows* are (line number or "LINE, job N", JobMaker row).
 
         Gives the ids in order, the first one when all are safe on the disk; a Holder where
         a job of the queue or an earlier one of these has the key. No number of jobs needs
         more memory. Raises QueueError when a given id exists or comes twice. *born* as in enqueue.
+        Where it *skips* what has an id that exists, a There stands for it.
         """
         from queuectl_lib.store import bulk  # which one job alone needs not
 
@@ -123,13 +129,13 @@ class Queue:
                 with self.database.gate():
                     if not room.is_safe:
                         room.look_for(bulk.most_bytes(opened))
-                    bulk.insert_all(opened, keyed, born)
+                    bulk.insert_all(opened, keyed, born, skips)
                     self.database.checkpoint(opened)
             except sqlite3.IntegrityError:  # told as Refused, if not as this:
                 bulk.refuse_twice(opened)  # which nobody need wait for
                 raise
             bell.ring(self.folder.bell)
-            yield from bulk.ids_of(opened, keyed)
+            yield from bulk.ids_of(opened, keyed, skips)
 
     # -------------------------------------------------------- claim and finish
 

@@ -538,6 +538,7 @@ LATER = {
     ("storage.py", "queuectl_lib/store/bulk.py"),
     ("storage.py", "queuectl_lib/store/cancelling.py"),
     ("storage.py", "queuectl_lib/store/finding.py"),
+    ("storage.py", "queuectl_lib/store/giving_way.py"),
     ("storage.py", "queuectl_lib/store/requeuing.py"),
     ("worker.py", "queuectl_lib/run/chores.py"),
     ("worker.py", "queuectl_lib/run/places.py"),

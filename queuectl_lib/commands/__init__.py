@@ -7,7 +7,7 @@ does it stands below its arguments (frame.command). A new command is a row here 
 # In the order of the overview: words, room, what it does.
 COMMANDS = {
     "add": ("add", "enqueue one shell command line, or after -- a program with its arguments"),
-    "enqueue": ("enqueue", "enqueue jobs from JSON: an object, an array, or JSON Lines"),
+    "enqueue": ("enqueue", "enqueue many jobs, all or none: from JSON, or with --lines from a list of commands"),
     "list": ("list", "list jobs, newest last"),
     "show": ("show", "show one job in full"),
     "why": ("why", "say in one sentence why a job waits or failed, or what the queue does, and what to type"),
@@ -19,6 +19,7 @@ COMMANDS = {
     "check": ("check", "say what is wrong, and nothing when all is well: exit 1 or 0; for cron, which mails it"),
     "cancel": ("cancel", "take jobs out; a running one is ended with its whole process tree"),
     "requeue": ("cancel", "put dead or cancelled jobs back into the queue"),
+    "rerun": ("rerun", "add jobs that have ended again, as new ones with the same fields"),
     "hold": ("hold", "keep waiting jobs from starting until they are released; their place is kept"),
     "release": ("hold", "let held jobs start again"),
     "edit": ("edit", "change jobs that wait; what has started or ended keeps what it was started with"),

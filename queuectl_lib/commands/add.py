@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 
-from queuectl_lib import contexts, errors
+from queuectl_lib import contexts, errors, times
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.errors import BadInput, QueueError
 from queuectl_lib.host import files, interrupts, system
 from queuectl_lib.jobs import checks, fields
-from queuectl_lib.jobs.ids import Holder
+from queuectl_lib.jobs.ids import Holder, There
 from queuectl_lib.jobs.making import JobMaker
 
 TYPE_CHECKING = False
@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from typing import Dict, List, Optional, Union
 
     from queuectl_lib.commands.frame import Call
+    from queuectl_lib.commands.untranslated import argparse
     from queuectl_lib.values import Fields
     from storage import Queue
+
+TIME_OVER = 60.0  # seconds: a time that is over for longer was hardly meant
 
 JOB_ARGUMENTS = [
     frame.argument(field.flag, dest=field.key, **field.option) for field in fields.FIELDS if field.option
 ] + [
+    frame.argument("--env-file", metavar="F", action="append", help="set variables from NAME=VALUE lines (repeatable)"),
     frame.argument("--quiet", action="store_true", help="print nothing when it worked"),
     frame.argument("--verbose", action="store_true", help="say so where a key kept a job from being added"),
 ]
@@ -31,25 +35,25 @@ JOB_ARGUMENTS = [
 
 @frame.command(
     "add",
-    frame.argument("command", nargs="?", help="the command line for the shell"),
+    frame.argument("command", nargs="?", help="the command line for the shell; - reads it from standard input"),
     *JOB_ARGUMENTS,
+    frame.argument("--replace", action="store_true", help="with --unique: what waits with this key gives way to it"),
     shows=True,
 )
 def add(call: Call) -> int:
     options = call.options
-    if (options.command is None) == (call.words is None):
-        raise BadInput("give one command: as one word in quotes, or as a program and its arguments behind --")
-    asked: Fields = {"command": options.command if call.words is None else call.words}
-    for field in fields.FIELDS:
-        value = getattr(options, field.key) if field.option else None
-        if value is not None:
-            asked[field.key] = field.words(value) if field.words else value
-    row = job_maker(call, options.cwd).row(asked)
+    command = command_of(call)
+    if options.replace and options.unique is None:
+        raise BadInput("--replace goes with --unique KEY: it is the job with that key that gives way")
+    asked: Fields = dict(asked_of(options), command=command)
+    maker = job_maker(call, options.cwd)
+    row = maker.row(asked)
     queue = call.queue()
     files.make_home(call.home)
     interrupts.keep_until_told()
     born: List[str] = []
-    identifier = queue.enqueue(row, born)
+    identifier = queue.enqueue(row, born, options.replace)
+    tell_returns(call, maker)
     for text in born:
         terminal.tell(text)
     if options.verbose:
@@ -64,12 +68,67 @@ def add(call: Call) -> int:
         text = terminal.json_text(job) if options.json else identifier + "\n"
         terminal.acknowledge(text, "job %s %s, but its id" % (identifier, how))
     if terminal.is_terminal(sys.stderr) and not options.quiet:
+        if not isinstance(identifier, Holder):
+            tell_when(call, row[fields.OWN])
         tell_failures(queue, asked)
     return 0
 
 
+def command_of(call: Call) -> object:
+    """The command that the call names: a text, or the words behind --. Raises BadInput."""
+    options = call.options
+    if (options.command is None) == (call.words is None):
+        raise BadInput("give one command: as one word in quotes, or as a program and its arguments behind --")
+    if options.command != "-":
+        return options.command if call.words is None else call.words
+    from queuectl_lib.jobs import sources  # which most calls need not
+
+    if os.isatty(0):
+        terminal.tell("type the command line; Ctrl+D on a line of its own ends it")
+    return sources.command_from_input()
+
+
+def asked_of(options: argparse.Namespace) -> Fields:
+    """What the options of a job ask for, by the keys of JSON. Raises BadInput."""
+    asked: Fields = {}
+    for field in fields.FIELDS:
+        value = getattr(options, field.key, None) if field.option and field.key != "command" else None
+        if value is not None:
+            asked[field.key] = field.words(value) if field.words else value
+    if options.env_file:
+        from queuectl_lib.jobs import env_files  # the same
+
+        variables = [env_files.read(path) for path in options.env_file] + [asked.get("env", {})]
+        asked["env"] = {name: value for some in variables for name, value in some.items()}
+    return asked
+
+
+def tell_when(call: Call, due_text: Optional[str]) -> None:
+    """Say on a terminal which moment was meant by a time or a delay (as jobs have it), and where that is over."""
+    if due_text is None or getattr(call.options, "quiet", False) or not terminal.is_terminal(sys.stderr):
+        return
+    from queuectl_lib.jobs import wall_clock  # which only a person needs
+
+    due = times.utc_seconds(due_text)
+    at, far = wall_clock.find("local").text(due), times.age_text(round(due - call.now))
+    if due < call.now - TIME_OVER:
+        terminal.tell("its time, %s, was %s ago: it is due now" % (at, far))
+    elif due >= call.now + 1:
+        terminal.tell("it is due at %s, in %s" % (at, far))
+
+
+def tell_returns(call: Call, maker: JobMaker) -> None:
+    """Say so where line ends as Windows has them were made those of a shell."""
+    if maker.returns_taken and not call.options.quiet:
+        one = "the command" if maker.returns_taken == 1 else "%d commands" % maker.returns_taken
+        terminal.tell("the carriage returns at the ends of the lines of %s were taken out" % one)
+
+
 def tell_holder(identifier: str) -> None:
     """Say so where *identifier* stands for a job that was not added."""
+    if isinstance(identifier, There):
+        text = "job %s is there already (%s%s): nothing was added"
+        terminal.tell(text % (identifier, identifier.state, ", with another command" if identifier.differs else ""))
     if isinstance(identifier, Holder):
         key = errors.shown(identifier.key)
         terminal.tell("job %s with the key %s is %s: nothing was added" % (identifier, key, identifier.state))
@@ -88,7 +147,7 @@ def tell_failures(queue: Queue, asked: Fields) -> None:
 
 
 def job_maker(call: Call, cwd: Optional[str] = None, makes_queues: bool = False) -> JobMaker:
-    base = cwd if cwd and os.path.isabs(cwd) else system.current_directory()
+    base = cwd if cwd and os.path.isabs(cwd) else system.directory_as_seen()
     settings = call.config()
     if settings.shell is not None:
         from queuectl_lib.jobs import interpreters  # which few homes need

@@ -53,6 +53,8 @@ def edit(call: Call) -> int:
         return edit_selected(call, queue, change)
     interrupts.keep_until_told()
     jobs = editing.edit(queue.database, ids, change, call.now)
+    add.tell_returns(call, change.maker)
+    add.tell_when(call, change.columns.get("run_at"))
     if call.options.json:
         terminal.acknowledge(terminal.json_text(jobs), "the jobs were changed, but what they are now")
     return 0

@@ -1,4 +1,4 @@
-"""`enqueue`: jobs from JSON, all or none."""
+"""`enqueue`: many jobs, all or none: from JSON, or from a list of commands."""
 
 from __future__ import annotations
 
@@ -8,82 +8,138 @@ from queuectl_lib.commands import add, frame, terminal
 from queuectl_lib.commands.terminal import Progress
 from queuectl_lib.errors import BadInput, Interrupted
 from queuectl_lib.host import files, interrupts
-from queuectl_lib.jobs import reading, sources
-from queuectl_lib.jobs.ids import Holder
+from queuectl_lib.jobs import fields, reading, sources
+from queuectl_lib.jobs.ids import Holder, There
 from queuectl_lib.store import bulk  # noqa: F401 - before input is waited for: our files may be replaced meanwhile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterator, List, Tuple
+    from typing import Any, Iterator, List, Tuple
 
     from queuectl_lib.commands.frame import Call
+    from queuectl_lib.values import Fields
 
 
 @frame.command(
     "enqueue",
     frame.argument("text", nargs="?", metavar="JSON", help="the jobs, or - to read them from standard input"),
     frame.argument("--file", metavar="F", help="read them from this file"),
+    frame.argument(
+        "--lines",
+        metavar="F",
+        help="read shell commands instead, one a line, with the options below for all of them; - is standard input",
+    ),
+    frame.argument("--skip-existing", action="store_true", help="leave out jobs whose id is there already"),
     frame.argument("--any-state", action="store_true", help="also jobs that ran, or run now, as new ones"),
     frame.argument("--make-queues", action="store_true", help="make the queues that they name and that there are not"),
-    frame.argument("--quiet", action="store_true", help="print nothing when it worked"),
-    frame.argument("--verbose", action="store_true", help="say which jobs a key kept from being added"),
+    *add.JOB_ARGUMENTS,
     shows=True,
 )
 def enqueue(call: Call) -> int:
     options = call.options
     if call.words is not None:
         raise BadInput("enqueue takes JSON: a program behind -- goes with add")
-    if (options.text is None) == (options.file is None):
-        raise BadInput("give one source: JSON, - for standard input, or --file F")
-    maker = add.job_maker(call, makes_queues=options.make_queues)
+    if sum(one is not None for one in (options.text, options.file, options.lines)) != 1:
+        raise BadInput("give one source: JSON, - for standard input, --file F, or --lines F")
+    asked = asked_of_all(call)
+    maker = add.job_maker(call, options.cwd, makes_queues=options.make_queues)
     maker.any_state = options.any_state
     queue = call.queue()
     progress = Progress()
-    with sources.open_source(options.text, options.file) as source:
+    with sources.open_source(options.text, options.lines if options.file is None else options.file) as source:
         try:
-            rows = reading.checked_rows(maker, reading.read_jobs(source, progress.jobs_read))
+            rows = reading.checked_rows(maker, jobs_of(call, source, asked, progress))
             first = [next(rows)]  # what begins with a mistake does not even make a home
             files.make_home(call.home)
             interrupts.keep_until_told()
             born: List[str] = []
-            ids = queue.enqueue_each(itertools.chain(first, rows), born)
-            given, added = print_ids(call, ids, progress)
+            ids = queue.enqueue_each(itertools.chain(first, rows), born, options.skip_existing)
+            count = print_ids(call, ids, progress)
             ids.close()
         finally:
             progress.end()
+    add.tell_returns(call, maker)
     for text in born:
         terminal.tell(text)
-    if given > 1 and not (options.json or options.quiet):
-        terminal.tell("enqueued %s" % terminal.jobs_text(added))
+    if (count.given > 1 or count.there) and not (options.json or options.quiet):
+        terminal.tell(count.text())
     return 0
 
 
-def print_ids(call: Call, ids: Iterator[str], progress: Progress) -> Tuple[int, int]:
-    """Take up the ids as they come, and print them; returns how many came, and how many of them are new."""
-    options, found = call.options, []
-    given = held = 0
+# One id or key cannot be that of many.
+OF_ONE = {"id": "one id for many jobs", "unique": "of jobs with one key only the first would be added"}
+
+
+def asked_of_all(call: Call) -> Fields:
+    """What the options of `add` ask for, of each job of a list. Raises BadInput where they do not go together."""
+    asked = add.asked_of(call.options)
+    flags = {field.key: field.flag for field in fields.FIELDS}
+    for key in asked:
+        if call.options.lines is None:
+            raise BadInput("%s goes with --lines: in JSON %s is a key of each job" % (flags[key], key))
+        if key in OF_ONE:
+            raise BadInput("%s: %s: leave it out, or give JSON" % (flags[key], OF_ONE[key]))
+    return asked
+
+
+def jobs_of(call: Call, source: Any, asked: Fields, progress: Progress) -> Iterator[Tuple[object, object]]:
+    """Pairs of line and job."""
+    if call.options.lines is None:
+        return reading.read_jobs(source, progress.jobs_read)
+    from queuectl_lib.jobs import command_lines  # which JSON needs not
+
+    return command_lines.read_jobs(source, asked, progress.jobs_read)
+
+
+class Count:
+    """How many jobs were given, how many of them a key kept from being added, and how many were there already."""
+
+    given = held = there = differ = 0
+
+    def heed(self, identifier: str) -> None:
+        self.given += 1
+        self.held += isinstance(identifier, Holder)
+        if isinstance(identifier, There):
+            self.there += 1
+            self.differ += identifier.differs
+
+    def added(self) -> int:
+        return self.given - self.held - self.there
+
+    def text(self) -> str:
+        """For people."""
+        text = "enqueued %s" % terminal.jobs_text(self.added())
+        if self.there:
+            text += "; %d %s there already" % (self.there, "was" if self.there == 1 else "were")
+        if self.differ:
+            text += ", %d of them with another command, which stays as it is" % self.differ
+        return text
+
+
+def print_ids(call: Call, ids: Iterator[str], progress: Progress) -> Count:
+    """Take up the ids as they come, and print them; returns how many came, and what they are."""
+    options, found, count = call.options, [], Count()
     is_silent = options.quiet and not (options.verbose or options.json)
     try:
         for identifier in itertools.islice(ids, 1) if is_silent else ids:  # with the first one all are safe
-            if not given:
+            if not count.given:
                 progress.end()
-            given += 1
-            if isinstance(identifier, Holder):
-                held += 1
-                if options.verbose:
-                    add.tell_holder(identifier)
+            count.heed(identifier)
+            if options.verbose:
+                add.tell_holder(identifier)
             if options.json:
                 found.append(identifier)
             elif not options.quiet:
-                terminal.acknowledge(identifier + "\n", "the jobs were added, but their ids", given == 1)
+                terminal.acknowledge(identifier + "\n", "the jobs were added, but their ids", count.given == 1)
     except KeyboardInterrupt:
-        if not given:
+        if not count.given:
             raise
         raise Interrupted("the jobs were added, but not all that there is to say was printed: interrupted") from None
     if options.json:
-        terminal.acknowledge(
-            terminal.json_text({"enqueued": given - held, "ids": found}), "the jobs were added, but their ids"
-        )
+        said: Fields = {"enqueued": count.added(), "ids": found}
+        if options.skip_existing:
+            said["existing"] = count.there
+        terminal.acknowledge(terminal.json_text(said), "the jobs were added, but their ids")
     elif not options.quiet:
         terminal.acknowledge("", "the jobs were added, but their ids")
-    return given, given - held
+    return count

@@ -33,20 +33,14 @@ SHOWN_AT_ONCE = 3  # slots that `set` tells of
     "schedule set",
     frame.argument("schedule", metavar="NAME"),  # `--name` is that of its jobs' kind
     frame.argument("when", help="such as 17 3 * * * in quotes, @daily, every 15m"),
-    frame.argument("command", nargs="?", help="the command line for the shell"),
+    frame.argument("command", nargs="?", help="the command line for the shell; - reads it from standard input"),
     *JOB_ARGUMENTS,
     *POLICIES,
     shows=True,
 )
 def schedule_set(call: Call) -> int:
     options = call.options
-    if (options.command is None) == (call.words is None):
-        raise BadInput("give one command: as one word in quotes, or as a program and its arguments behind --")
-    job: Fields = {"command": options.command if call.words is None else call.words}
-    for field in fields.FIELDS:
-        value = getattr(options, field.key) if field.key in recurring.JOB_KEYS and field.key != "command" else None
-        if value is not None:
-            job[field.key] = field.words(value) if field.words else value
+    job: Fields = dict(command=add.command_of(call), **add.asked_of(options))
     asked = {key: getattr(options, key) for key in ("when", "tz", "missed", "overlap", "start", "end")}
     row = recurring.of_schedule(dict(asked, name=options.schedule, job=job), add.job_maker(call, options.cwd))
     queue = call.queue()

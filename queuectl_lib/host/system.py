@@ -30,6 +30,18 @@ def current_directory() -> str:
         raise HostError("the current directory no longer exists: change to one that does") from None
 
 
+def directory_as_seen() -> str:
+    """The same by the name by which the user has come to it (PWD), which may lead over links: today's `current`."""
+    here, seen = current_directory(), os.environ.get("PWD", "")
+    if seen == here or WINDOWS or not os.path.isabs(seen) or os.path.normpath(seen) != seen:
+        return here
+    try:
+        is_here = os.path.samestat(os.stat(seen), os.stat(here))
+    except OSError:
+        return here
+    return str(values.check_text(seen, "the current directory")) if is_here else here
+
+
 callers_umask: Optional[int] = None  # where the door has put another in its place
 
 

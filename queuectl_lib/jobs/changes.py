@@ -36,6 +36,7 @@ class Change:
 
     def __init__(self, maker: JobMaker, asked: Fields, emptied: Iterable[str] = ()) -> None:
         """*asked*: JSON keys to values, as for a new job; *emptied*: keys that are to have none. Raises BadInput."""
+        self.maker = maker
         self.env: Dict[str, str] = {}
         self.unset: Sequence[str] = ()
         self.tags: Sequence[str] = ()

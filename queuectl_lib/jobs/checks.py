@@ -102,12 +102,18 @@ def check_tags(value: object) -> Optional[str]:
 
 
 def check_directory(value: object, base: str) -> str:
-    """An absolute directory; a relative one starts from where the job is enqueued."""
+    """An absolute directory; a relative one starts from where the job is enqueued, ~ is the home of who does that."""
     text = values.check_text(value, "cwd")
     if not text:
         raise BadInput("cwd is empty")
     if values.utf8_bytes(text) > 4096:
         raise BadInput("cwd is longer than 4096 bytes")
+    if text == "~" or text.startswith(("~/", "~" + os.sep)):
+        text = os.path.expanduser(text)
+        if text.startswith("~"):
+            raise BadInput("cwd: %s: your home directory is not known here: write the path" % errors.shown(text))
+    if os.pardir in text.split(os.sep):  # as `ls ..` has it: what *base* is by way of links does not count
+        base = os.path.realpath(base)
     return os.path.normpath(os.path.join(base, text))
 
 

@@ -36,6 +36,19 @@ class Holder(str):
         return holder
 
 
+class There(str):
+    """The id of a job that is there already, given where another with that id was skipped."""
+
+    state: str
+    differs: bool  # in its command
+
+    @classmethod
+    def of(cls, identifier: str, state: str, differs: bool) -> There:
+        there = cls(identifier)
+        there.state, there.differs = state, differs
+        return there
+
+
 class IdMaker:
     """Makes ids: ten base-32 digits of time (microseconds), then two at random."""
 

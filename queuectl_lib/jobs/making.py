@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from queuectl_lib import errors, times, values
 from queuectl_lib.errors import BadInput
+from queuectl_lib.host import system
 from queuectl_lib.jobs import checks, fields, ids, policy, states
 
 TYPE_CHECKING = False
@@ -57,6 +58,7 @@ class JobMaker:
     """
 
     any_state = False
+    returns_taken = 0  # out of so many commands
 
     def __init__(self, max_retries: int, cwd: str, umask: Optional[int], now: float) -> None:
         self.max_retries = max_retries
@@ -84,7 +86,10 @@ class JobMaker:
             shared = self._shared(get)
         else:
             raise errors.unknown_name("key", min(set(asked) - fields.KNOWN_KEYS), fields.JOB_KEYS)
-        command, is_list = checks.check_command(get("command"))
+        command = get("command")
+        if type(command) is str and "\r" in command:
+            command = self.without_returns(command)
+        command, is_list = checks.check_command(command)
         if shared is not self.shared:
             if not is_list:
                 checks.check_handed_on(command, get("env"))
@@ -126,6 +131,15 @@ class JobMaker:
                 beside_row(get),
             )
         )
+
+    def without_returns(self, text: str) -> str:
+        """*text* with its line ends as a shell here knows them: to it a carriage return is part of the last word."""
+        if system.WINDOWS:
+            return text
+        found = text.replace("\r\n", "\n")
+        found = found[:-1] if found.endswith("\r") else found
+        self.returns_taken += found != text
+        return found
 
     def _times(self, run_at: object, delay: object) -> Tuple[Optional[str], str, int]:
         """run_at as stored, when it is due, and the lane (0 due, 1 later)."""

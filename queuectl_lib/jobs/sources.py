@@ -188,3 +188,24 @@ def open_source(text: Optional[str], path: Optional[str]) -> Any:
     import io  # needed only for JSON on the command line
 
     return io.BytesIO(values.check_text(text, "JSON").encode("utf-8"))
+
+
+def command_from_input() -> str:
+    """The text on standard input, without the end of its last line. Raises BadInput, HostError."""
+    import codecs  # loaded already
+
+    try:
+        with os.fdopen(os.dup(0), "rb") as source:
+            data = source.read(BLOCK_BYTES * 16 + 1)
+    except OSError as error:
+        raise HostError("cannot read the command: %s" % error.strerror) from None
+    if len(data) > BLOCK_BYTES * 16:
+        raise BadInput("the command on standard input is too long: put it into a script file")
+    is_utf16 = data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    try:
+        text = data.decode("utf-16" if is_utf16 else "utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadInput("the command on standard input is not valid UTF-%d" % (16 if is_utf16 else 8)) from None
+    if not text or text.isspace():
+        raise BadInput("standard input holds no command")
+    return text.rstrip("\n")

@@ -117,8 +117,10 @@ FIND_HOLDERS = (
 DROP_HELD = "UPDATE incoming SET id = NULL WHERE rowid IN (SELECT leader FROM incoming_keys WHERE holder IS NOT NULL)"
 
 
-def insert_all(connection: sqlite3.Connection, keyed: bool, born: Optional[List[str]] = None) -> None:
-    """Move everything from the private table into the queue, but those whose key is held.
+def insert_all(
+    connection: sqlite3.Connection, keyed: bool, born: Optional[List[str]] = None, skips: bool = False
+) -> None:
+    """Move everything from the private table into the queue, but those whose key is held; *skips*: whose id is there.
 
     Into *born* go sentences on what is cancelled at once. Raises QueueError for a given id that exists,
     IntegrityError where one comes twice.
@@ -132,6 +134,10 @@ def insert_all(connection: sqlite3.Connection, keyed: bool, born: Optional[List[
 
             queues.make_named(connection)
         finding.heed_queues(connection, [queue for queue in named if not isinstance(queue, str)], born)
+        if skips:
+            from queuectl_lib.store import skipping  # which few calls ask for
+
+            skipping.skip(connection)
         if keyed:
             connection.execute(FIND_HOLDERS)
             connection.execute(DROP_HELD)
@@ -200,7 +206,8 @@ def rename_taken(connection: sqlite3.Connection) -> bool:
     taken = connection.execute(FIND_TAKEN).fetchall()
     for found in taken:
         if not found["made"]:
-            raise QueueError("line %s: job %s exists already: nothing was added" % (found["line"], found["id"]))
+            text = "line %s: job %s exists already: nothing was added (--skip-existing leaves such out)"
+            raise QueueError(text % (found["line"], found["id"]))
         connection.execute(RENAME_INCOMING, (ids.make_id(time.time()), found["rowid"]))
     return bool(taken)
 
@@ -259,8 +266,13 @@ LIST_INCOMING_AND_HOLDERS = (
 )
 
 
-def ids_of(connection: sqlite3.Connection, keyed: bool) -> Iterator[str]:
-    """What became of each row, in order: the id of its job, or the Holder of its key."""
+def ids_of(connection: sqlite3.Connection, keyed: bool, skipped: bool = False) -> Iterator[str]:
+    """What became of each row, in order: the id of its job, or the Holder of its key; a There for what was skipped."""
+    if skipped:
+        from queuectl_lib.store import skipping  # the same
+
+        yield from skipping.ids_of(connection)
+        return
     if not keyed:
         for row in connection.execute(LIST_INCOMING):
             yield row[0]

@@ -16,11 +16,12 @@ DETAILS = os.path.join(ROOT, "docs", "commands.md")
 RUNNING = os.path.join(ROOT, "docs", "running.md")
 # One screen, by what somebody wants to do. A command stands in one group.
 GROUPS = {
-    "put jobs in": "`add` one command · `enqueue` many, as JSON",
+    "put jobs in": "`add` one command · `enqueue` many, as JSON or as a list of commands",
     "speak from within": "`say` to the worker of a job that it is to run later, is dead, how far it is",
     "see them": "`list` · `show` one in full · `logs` what it printed · `wait` until they are final"
     " · `status` how many are in each state · `why` it waits, failed, or nothing runs",
-    "change them": "`cancel` · `requeue` what is dead or cancelled · `hold`, `release` · `edit` what waits",
+    "change them": "`cancel` · `requeue` what is dead or cancelled · `rerun` what has ended"
+    " · `hold`, `release` · `edit` what waits",
     "see to the dead": "`dlq list` · `dlq groups` · `dlq retry` · `dlq purge`",
     "run them": "`worker` or `worker start` · `worker stop` · `worker list`",
     "again and again": "`schedule set` · `schedule list`, `schedule show`, `schedule next`"

@@ -191,9 +191,9 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/commands/add.py",
-                "    identifier = queue.enqueue(row, born)\n",
+                "    identifier = queue.enqueue(row, born, options.replace)\n",
                 '    import sys\n    terminal.print_text(str(row[0]) + "\\n")\n'
-                "    sys.stdout.flush()\n    identifier = queue.enqueue(row, born)\n",
+                "    sys.stdout.flush()\n    identifier = queue.enqueue(row, born, options.replace)\n",
             )
         ],
         "promises/test_failpoints.py::test_an_enqueue_killed_around_its_commit_is_whole_or_not_at_all",
@@ -1352,6 +1352,30 @@ MUTANTS = [
         31,
         [("queuectl_lib/host/memory_kills.py", "now - taken > SECONDS", "count is None")],
         "run/test_memory_kills.py::test_the_count_is_read_once_a_second_at_most",
+    ),
+    Mutant(
+        "the file of a text for an interpreter stays behind",
+        10,
+        [("queuectl_lib/jobs/attempts.py", ' + ["cmd"] * self.has_script()', "")],
+        "run/test_interpreters.py::test_a_text_is_run_by_the_program_that_its_first_line_names",
+    ),
+    Mutant(
+        "tidying knows nothing of that file",
+        10,
+        [("queuectl_lib/store/tidying.py", "folder.SAY, folder.SCRIPT}", "folder.SAY}")],
+        "run/test_interpreters.py::test_the_file_left_by_a_worker_killed_behind_the_record_is_tidied",
+    ),
+    Mutant(
+        "a job that runs gives way to a newer one",
+        3,
+        [("queuectl_lib/store/giving_way.py", 'if head["state"] not in states.WAITING:', "if False:")],
+        "commands/test_rerun.py::test_one_that_runs_does_not_give_way_and_nothing_changes",
+    ),
+    Mutant(
+        "what is there already is not left out of a batch",
+        1,
+        [("queuectl_lib/store/skipping.py", ", DROP_THERE)", ")")],
+        "commands/test_lines.py::test_the_same_list_again_adds_what_is_missing_and_says_how_many_were_there",
     ),
 ]
 
