@@ -454,7 +454,7 @@ def test_the_table_of_commands_and_what_the_rooms_do_are_the_same():
         assert frame.load(name).run.__module__ == "queuectl_lib.commands." + room
     assert set(frame.LOADED) == set(COMMANDS), "what is no row of the table cannot be called"
     wing = {name.split("/")[-1][:-3] for name in ROOMS if "/commands/" in name}
-    beside = {"__init__", "main", "frame", "terminal", "tables", "untranslated", "choosing"}
+    beside = {"__init__", "main", "frame", "terminal", "tables", "untranslated", "choosing", "layout"}
     assert {room for room, _ in COMMANDS.values()} == wing - beside
 
 
@@ -497,7 +497,9 @@ MORE = {
     "add true": "commands.add jobs.checks jobs.fields jobs.making jobs.policy store.finding",
     "list": "commands.choosing commands.list commands.tables jobs.checks jobs.fields jobs.policy store.showing "
     + WAITING,
-    "status": "commands.status store.looking store.roster " + WAITING,
+    # What comes next, where a job waits: of which queues, and which (reports.overview, store.at_hand).
+    "status": "commands.status store.looking store.roster reports.overview store.at_hand store.open_queues"
+    " store.serving " + WAITING,
     "check": "commands.check reports.problems store.health store.looking store.roster store.open_queues store.serving",
 }
 

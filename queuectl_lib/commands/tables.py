@@ -13,10 +13,11 @@ from queuectl_lib.store import showing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Deque, Dict, Iterator, List, Optional, Sequence
+    from typing import Any, Deque, Dict, Iterator, Optional, Sequence
 
     from queuectl_lib.commands.frame import Call
     from queuectl_lib.jobs.fields import Field
+    from queuectl_lib.store.database import Database
     from queuectl_lib.store.said import Running
     from queuectl_lib.store.selecting import Found, Selection
     from queuectl_lib.store.waiting import Reasons
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
     from storage import Queue
 
 CELL_CHARACTERS = 30  # of a field beside the command, which shall be seen
-LEAST_CHARACTERS = 16  # of what a job died of, and of its command, where a terminal has little room
-
+ERROR_CHARACTERS = 100  # of what a job died of
 
 SHOWN_JOBS = 50  # unless a call says otherwise
 LIMIT = frame.argument("--limit", metavar="N", help="at most the newest N (default %d, with --json all)" % SHOWN_JOBS)
@@ -52,12 +52,44 @@ def show_jobs(call: Call, among: Sequence[str]) -> None:
         selection.last = None
         pairs, more = selecting.newest(database, selection, most)
         jobs = showing.in_order(database, pairs, selection.states)
-    if not print_jobs(call, jobs):
-        word = " or ".join(sorted(wanted or among)) if wanted or len(among) < len(states.STATES) else ""
-        said = "no jobs are %s" % word if word else "no jobs"
-        terminal.tell("no job matches" if conditions else said)
-    if more and most is not None and most == limit:
-        terminal.tell("there are more: these are the newest %d (--limit N shows more)" % most)
+    shown = [] if options.json else list(jobs)  # of which a table has to know the widest anyway
+    if not print_jobs(call, jobs if options.json else iter(shown)):
+        terminal.tell("no job matches" if conditions else none_of(database, wanted, among))
+    elif more and most is not None and most == limit:
+        left = "" if conditions or options.ids or options.json else not_shown(database, wanted or among, shown)
+        terminal.tell("there are more: these are the newest %d (--limit N shows more)%s" % (most, left))
+
+
+def none_of(database: Database, wanted: Sequence[str], among: Sequence[str]) -> str:
+    """What is said where no job is in the states *wanted* of those *among*: of failures also where else they are."""
+    if not wanted and len(among) == len(states.STATES):
+        return "no jobs"
+    chosen = sorted(wanted or among)
+    said = "no jobs are %s" % " or ".join(chosen)
+    if chosen not in (["failed"], ["dead"]):
+        return said
+    from queuectl_lib.store import looking  # which only these need
+
+    counts = looking.counts(database)
+    if chosen == ["failed"] and counts["dead"]:
+        said += ": none waits for a retry; {:,} dead: `{} dlq list`"
+        return said.format(counts["dead"], frame.PROGRAM)
+    if chosen == ["dead"] and counts["failed"]:
+        said += "; {:,} failed and will be tried again: `{} list --state failed`"
+        return said.format(counts["failed"], frame.PROGRAM)
+    return said
+
+
+def not_shown(database: Database, wanted: Sequence[str], shown: Sequence[Fields]) -> str:
+    """How many jobs of the states *wanted* there are beside those *shown*, as the end of a sentence."""
+    from queuectl_lib.store import looking  # which only a long list needs
+
+    counts = looking.counts(database)
+    for job in shown:
+        if job["state"] in counts:
+            counts[job["state"]] -= 1
+    left = ["{:,} {}".format(counts[state], state) for state in states.STATES if state in wanted and counts[state] > 0]
+    return "; not shown: " + ", ".join(left) if left else ""
 
 
 def print_jobs(call: Call, jobs: Iterator[Fields]) -> bool:
@@ -79,22 +111,11 @@ def print_jobs(call: Call, jobs: Iterator[Fields]) -> bool:
         row += [cell_of(field, job[field.key]) for field in headed]
         row += [told.get(job["id"], "-")] * bool(told)
         rows.append(row + [fields.shown(system.typed, job["command"])])
-    if told:
-        make_room(headings, rows)
     if known:
-        terminal.print_table(headings, rows, 1)
+        spare = ["ATTEMPTS", *[field.heading for field in reversed(headed)]]
+        spare += ["STATE"] * (len({row[1] for row in rows}) == 1) + ["ERROR"]
+        terminal.print_table(headings, rows, 1, spare)
     return bool(known)
-
-
-def make_room(headings: Sequence[str], rows: Sequence[List[str]]) -> None:
-    """Cut the errors, before the last column, so far that a terminal shows the beginning of each command."""
-    columns = terminal.columns()
-    if columns is None:
-        return
-    widths = [max(len(row[i]) for row in [list(headings), *rows]) + 2 for i in range(len(headings) - 2)]
-    most = max(LEAST_CHARACTERS, columns - sum(widths) - 2 - LEAST_CHARACTERS)
-    for row in rows:
-        row[-2] = shortened(row[-2], most)
 
 
 def with_progress(call: Call, jobs: Iterator[Fields]) -> Iterator[Fields]:
@@ -153,20 +174,18 @@ def reasons(call: Call, jobs: Sequence[Fields]) -> Optional[Reasons]:
 
 
 def errors_of(call: Call, jobs: Sequence[Fields]) -> Dict[Any, str]:
-    """What is said of the last failure of those of *jobs* that are dead or failed, by id; empty where nothing tells."""
-    failed = [job for job in jobs if job["state"] in ("dead", "failed") and job["signature"] is not None]
+    """What each of those of *jobs* that are dead or failed says of its last failure, by id; empty where none has."""
+    failed = [job for job in jobs if job["state"] in ("dead", "failed")]
     if not failed:
         return {}
-    from queuectl_lib.store import groups  # which only these need
+    from queuectl_lib.store import failure_words  # which only these need
 
-    texts = groups.texts(call.queue().database, [job["signature"] for job in failed])
-    if not any(groups.tells_more(text) for text in texts.values()):
-        return {}
-    return {job["id"]: shortened(texts[job["signature"]]) for job in failed if job["signature"] in texts}
+    found = failure_words.texts(call.queue().database, list(reversed(failed)))
+    return {key: shortened(text) for key, text in found.items()}
 
 
-def shortened(text: str, most: int = 60) -> str:
-    return text if len(text) <= most else text[: most - 3] + "..."
+def shortened(text: str) -> str:
+    return text if len(text) <= ERROR_CHARACTERS else text[: ERROR_CHARACTERS - 3] + "..."
 
 
 def unusual(call: Call, jobs: Sequence[Fields]) -> Dict[Any, str]:

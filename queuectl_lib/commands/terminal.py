@@ -127,19 +127,37 @@ def coloured(text: str, state: str) -> str:
     return "\x1b[%sm%s\x1b[0m" % (STATE_COLOURS[state], text)
 
 
-def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], state_column: Optional[int] = None) -> None:
-    """Columns under headings; the last one ends where a terminal does."""
-    cells = [[errors.printable(cell) for cell in row] for row in rows]
-    widths = [max([len(row[i]) for row in cells] + [len(headings[i])]) for i in range(len(headings))]
-    room = columns()
-    for number, row in enumerate([list(headings)] + cells):
-        line = [cell.ljust(width) for cell, width in zip(row[:-1], widths)] + [row[-1]]
-        text = "  ".join(line).rstrip()
-        if room is not None:
-            text = fitted(text, room)
-        if number and state_column is not None and line[state_column] in text:
-            text = text.replace(line[state_column], coloured(line[state_column], row[state_column]), 1)
-        print_text(text + "\n")
+def print_table(
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    state_column: Optional[int] = None,
+    spare: Sequence[str] = (),
+    label: Sequence[str] = (),
+) -> None:
+    """Columns under headings, as wide as a terminal is; where that is narrow, those with the headings *spare* go first.
+
+    With *label* there are no headings: its texts stand before the first rows, in a column of their own.
+    """
+    table = [list(headings), *[[errors.printable(cell) for cell in row] for row in rows]]
+    room, left = columns(), " " * LABEL_CELLS if label else ""
+    if room is None and all(cell.isascii() for row in table for cell in row):
+        kept = list(range(len(headings)))
+        widths = [max(len(row[i]) for row in table[bool(label) :]) for i in kept]
+        lines = [[cell.ljust(width) for cell, width in zip(row[:-1], widths)] + [row[-1]] for row in table]
+    else:
+        from queuectl_lib.commands import layout  # which plain text on a pipe needs not
+
+        lines, kept = layout.fitted(table, None if room is None else room - len(left), spare, bool(label))
+    for number, line in enumerate(lines):
+        if number and state_column in kept:
+            place = kept.index(state_column)
+            line[place] = coloured(line[place], rows[number - 1][state_column])
+        if number or not label:
+            begin = label[number - 1] if 0 < number <= len(label) else ""
+            print_text(begin.ljust(len(left)) + "  ".join(line).rstrip() + "\n")
+
+
+LABEL_CELLS = 16  # of what stands before a value of `status`
 
 
 def columns() -> Optional[int]:
@@ -147,20 +165,6 @@ def columns() -> Optional[int]:
     import shutil  # needed only here
 
     return shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
-
-
-def fitted(text: str, columns: int) -> str:
-    """*text* cut to a terminal's columns, of which East Asian characters take two."""
-    import unicodedata  # needed only on a terminal
-
-    used, last = 0, len(text)
-    for place, char in enumerate(text):
-        used += 2 if unicodedata.east_asian_width(char) in "WF" else 1
-        if used <= columns - 3:
-            last = place + 1
-        if used > columns:
-            return text[:last] + "..."
-    return text
 
 
 class Progress:

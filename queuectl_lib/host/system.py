@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 from queuectl_lib import values
 from queuectl_lib.errors import HostError
@@ -78,6 +79,13 @@ def how_to_kill(pids: Sequence[int]) -> str:
         return "`taskkill /f%s` ends them" % "".join(" /pid %d" % pid for pid in pids)
     words = " ".join("%d" % pid for pid in pids)
     return "`kill -CONT %s` wakes who is paused, `kill -9 %s` ends them" % (words, words)
+
+
+def up_seconds() -> float:
+    """For how long this host has been up, as far as it tells: some leave out the time that they slept."""
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
 
 
 def hostname() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from queuectl_lib.store import canary, groups
+from queuectl_lib.store import canary, failure_words, groups
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,11 +15,52 @@ OWN_WORDS = ("cannot start: ", "lost: ")  # of the queue, which last_error holds
 
 
 def with_errors(database: Database, jobs: Sequence[Fields]) -> List[Fields]:
-    """*jobs* (id, signature), each with its "error", and with "canary_of": facts, where it went first for a group."""
+    """*jobs* (id, signature, last_error), each with more.
+
+    "error" is what those of its group have in common, "reason" what it said itself; "canary_of": facts, where it went
+    first for a group.
+    """
     texts = groups.texts(database, [job["signature"] for job in jobs])
+    reasons = failure_words.texts(database, jobs)
     return [
-        dict(job, error=texts.get(job["signature"]), canary_of=canary.failed_first(database, job["id"])) for job in jobs
+        dict(
+            job,
+            error=texts.get(job["signature"]),
+            reason=reasons[job["id"]],
+            canary_of=canary.failed_first(database, job["id"]),
+        )
+        for job in jobs
     ]
+
+
+COMMAND_CHARACTERS, REASON_CHARACTERS = 120, 200  # of each death that are told
+
+
+def lines_of(problem: Fields) -> List[str]:
+    """What `check` says to people: how many have died, a full line for each, and what has gone with them."""
+    lines = ["new dead letters: %d" % problem["count"]]
+    for job in problem["jobs"]:
+        text = "  %s: %s; command: %s" % (job["id"], cut(job["reason"], REASON_CHARACTERS), command_text(job))
+        lines.append(text + taken_along(job))
+    more = problem["count"] - len(problem["jobs"])
+    if more > 0:
+        lines.append("  and %d more: `queuectl.py dlq list`, `queuectl.py dlq groups`" % more)
+    return lines + ["  " + of_canary(job) for job in problem["jobs"] if job["canary_of"]]
+
+
+def command_text(job: Fields) -> str:
+    return cut(" ".join(str(job["command"]).split()), COMMAND_CHARACTERS)
+
+
+def cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def taken_along(job: Fields) -> str:
+    """What has gone with a dead letter, for people."""
+    count = job["cancelled_after"]
+    text = " (1 job after it was cancelled)" if count == 1 else " (%d jobs after it were cancelled)" % count
+    return text if count else ""
 
 
 def said_of(job: Fields) -> str:

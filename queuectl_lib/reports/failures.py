@@ -22,7 +22,7 @@ from queuectl_lib import errors
 from queuectl_lib.host import system
 from queuectl_lib.jobs import signatures, states
 from queuectl_lib.reports import crew
-from queuectl_lib.store import canary, groups, output, stops
+from queuectl_lib.store import canary, failure_words, groups, output, stops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ SIGNALS = {
     "SIGXCPU": "its limit of CPU time is over",
     "SIGXFSZ": "a file grew beyond its limit",
 }
+OOM = failure_words.OOM
 NO_FAILURES = (states.RUNNING, states.GIVEN_BACK, states.COMPLETED, states.CANCELLED, "snoozed")  # outcomes
-OOM = {"proved": "out of memory", "likely": "most likely out of memory"}
 
 
 def telling_line(database: Database, attempt: Fields) -> str:

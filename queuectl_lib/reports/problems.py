@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from queuectl_lib.values import Fields
     from storage import Queue
 
-NEWEST_DEAD = 5  # dead letters that `check` names
+NEWEST_DEAD = 20  # dead letters that `check` tells of
+NAMED_DEAD = 5  # of them in one sentence
 ERROR_CHARACTERS = 100  # of the error of each
 
 
@@ -164,7 +165,7 @@ def dead_problems(queue: Queue, count: int, jobs: Sequence[Fields]) -> List[Fiel
     jobs = deaths.with_errors(queue.database, jobs)
     text = "new dead letters: %d" % count
     if jobs:
-        text += "; %s%s" % ("the newest: " if count > len(jobs) else "", ", ".join(named(jobs)))
+        text += "; %s%s" % ("the newest: " if count > NAMED_DEAD else "", ", ".join(named(jobs[:NAMED_DEAD])))
     text += "".join("; " + deaths.of_canary(job) for job in jobs if job["canary_of"])
     return [problem("dead", text, count=count, jobs=jobs)]
 
@@ -175,18 +176,12 @@ def named(jobs: Sequence[Fields]) -> List[str]:
 
     found: List[Tuple[str, List[str]]] = []
     for job in jobs:
-        error = "(%s)%s" % (shortened(deaths.said_of(job)), taken_along(job))
-        if not found or found[-1][0] != error or taken_along(job):
+        along = deaths.taken_along(job)
+        error = "(%s)%s" % (shortened(deaths.said_of(job)), along)
+        if not found or found[-1][0] != error or along:
             found.append((error, []))
         found[-1][1].append(str(job["id"]))
     return ["%s %s" % (", ".join(names), error) for error, names in found]
-
-
-def taken_along(job: Fields) -> str:
-    """What has gone with a dead letter, for people."""
-    count = job["cancelled_after"]
-    text = " (1 job after it was cancelled)" if count == 1 else " (%d jobs after it were cancelled)" % count
-    return text if count else ""
 
 
 def shortened(text: str) -> str:

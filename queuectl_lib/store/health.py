@@ -115,6 +115,16 @@ def any_schedule_to_tell(database: Database, now: float) -> bool:
     return False
 
 
+ANY_TOLD = "SELECT 1 FROM totals WHERE key > 'trouble ' AND key < 'trouble!' LIMIT 1"  # store/told_troubles
+
+
+def any_trouble_told(database: Database) -> bool:
+    """True where somebody was told of a trouble that may be over by now."""
+    with contexts.suppress(NoDatabase), database.reading() as connection:
+        return connection.execute(ANY_TOLD).fetchone() is not None
+    return False
+
+
 LAST_SUCCESS = "SELECT finished_at FROM successes WHERE unique_key = ?"
 
 
@@ -155,7 +165,8 @@ def untold_deaths(database: Database, newest: int) -> Iterator[Tuple[int, List[F
 KNOWN_DEATHS = "SELECT deaths, told FROM counts WHERE state = 'dead'"
 UNTOLD = " FROM jobs WHERE state = 'dead' AND state <> 'completed' AND death > ?"
 COUNT_UNTOLD = "SELECT count(*)" + UNTOLD
-NEWEST_UNTOLD = "SELECT id, last_error, finished_at, signature" + UNTOLD + " ORDER BY death DESC, seq DESC LIMIT ?"
+TOLD_OF = "SELECT id, last_error, finished_at, signature, command, is_list"
+NEWEST_UNTOLD = TOLD_OF + UNTOLD + " ORDER BY death DESC, seq DESC LIMIT ?"
 
 
 def deaths_to_tell(database: Database, newest: int) -> Tuple[int, int, List[Fields]]:
@@ -172,7 +183,17 @@ def deaths_to_tell(database: Database, newest: int) -> Tuple[int, int, List[Fiel
             jobs = opening.rows(connection, NEWEST_UNTOLD, (told, newest))
     except NoDatabase:
         return 0, 0, []
-    return deaths, untold, [opening.without_bytes(job) for job in jobs]
+    return deaths, untold, [as_told(job) for job in jobs]
+
+
+def as_told(row: sqlite3.Row) -> Fields:
+    """A death as it is told: its command as `list` shows it."""
+    job: Fields = opening.without_bytes(row)
+    if job.pop("is_list"):
+        from queuectl_lib.store import selecting  # which most deaths need not
+
+        job["command"] = selecting.text_of(row)
+    return job
 
 
 def damage(database: Database, seconds: float) -> Optional[str]:

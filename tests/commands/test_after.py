@@ -73,8 +73,8 @@ def test_check_says_how_many_jobs_a_dead_letter_has_taken_along(home):
     home.run("cancel", "mine")
     home.drain()
     said = home.run("check", code=1).stdout
-    assert "J (exit code 3) (12 jobs after it were cancelled)" in said
-    assert "alone (exit code 3)\n" in said or "alone (exit code 3), " in said
+    assert "  J: exit 3; command: exit 3 (12 jobs after it were cancelled)\n" in said
+    assert "  alone: exit 3; command: exit 3\n" in said
 
 
 def row_of(**fields):

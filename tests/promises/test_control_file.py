@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sqlite3
 
 import pytest
@@ -254,7 +255,7 @@ def test_what_a_running_job_says_is_seen_at_once_and_stays_with_its_attempt(home
     assert (home.job(job)["progress"], listed["progress"]) == (progress, progress)
     assert "40% half way" in home.run("list").stdout
     assert home.run("status", "--json").json["progress"] == {job: progress}
-    assert "progress        %s: 40%% half way" % job in home.run("status").stdout
+    assert re.search(r"^running +%s  for \d+s  40%% half way  echo " % job, home.run("status").stdout, re.M)
     with sqlite3.connect(home.db) as connection:
         assert connection.execute("SELECT note FROM attempts").fetchall() == [(None,)], (
             "nothing is written while it runs"

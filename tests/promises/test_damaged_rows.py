@@ -546,7 +546,7 @@ def test_counts_that_somebody_has_changed_are_counted_anew(home, change):
     told = home.run("status", "--json").json
     assert told["pending"] == 1 and 7 not in told.values()
     home.run("status")
-    home.run("check", code=1)  # nobody works
+    home.run("check", "--all", code=1)  # nobody works
     home.drain()
     home.run("check")
     assert home.run("status", "--json").json["completed"] == 1

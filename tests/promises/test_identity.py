@@ -214,7 +214,7 @@ def test_what_a_copy_promises_of_a_job_that_ran_in_its_original_is_what_its_firs
     stop = copy.run("worker", "stop", "--now").stderr
     left = "%s: what runs there is left alone, and the next `worker start` here counts 1 job as interrupted" % place
     assert left in stop and "adopts" not in stop
-    assert "interrupted when this copy was taken: 1" in copy.run("check", code=1).stdout
+    assert "interrupted when this copy was taken: 1" in copy.run("check", "--all", code=1).stdout
     cancel = copy.run("cancel", "j", code=1).stderr
     assert "%s, where it is left alone: the next worker that starts here cancels it" % place in cancel
     copy.drain()
@@ -224,7 +224,7 @@ def test_what_a_copy_promises_of_a_job_that_ran_in_its_original_is_what_its_firs
     home.wait_for_state("j", "completed")
 
 
-@pytest.mark.parametrize("words", [["check"], ["worker", "stop"], ["cancel", "j"]], ids=lambda words: words[0])
+@pytest.mark.parametrize("words", [["check", "--all"], ["worker", "stop"], ["cancel", "j"]], ids=lambda words: words[0])
 def test_what_is_said_of_a_job_in_a_copy_of_the_database_alone_is_the_same(home, tmp_path, copies, words):
     """The folder beside it, by which a copy is known, is not there yet."""
     start_once(home)

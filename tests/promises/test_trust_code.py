@@ -191,7 +191,7 @@ def test_what_python_caches_is_for_nobody_else_to_write_whatever_the_umask(copy,
     before = os.umask(umask)
     try:
         job = copy.add("umask")
-        copy.run("check", code=1)
+        copy.run("check", "--all", code=1)
         copy.run("worker", "start", "--drain")
         copy.run("worker", "start", "--background", "--drain")
     finally:
@@ -226,7 +226,7 @@ def test_root_leaves_nothing_of_its_own_beside_the_program_of_a_user(alice):
     for folder, folders, names in os.walk(alice.home):
         for name in folders + names:
             alice.own(os.path.join(folder, name))
-    for words in (["list"], ["add", "true"], ["initdb"], ["check", "--waiting", "1h", "--min-free", "0"]):
+    for words in (["list"], ["add", "true"], ["initdb"], ["check", "--all", "--min-free", "0"]):
         alice.as_root(*words, app=alice.home, code=1 if words[0] == "check" else 0)
         assert alice.owners() == {alice.uid}
     roots = os.path.join(alice.folder, "roots")

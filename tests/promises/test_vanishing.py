@@ -478,7 +478,7 @@ def test_workers_of_a_renamed_home_let_go_and_the_next_one_adopts(home, where, r
     log = contents(process.log)
     assert "the queue is no longer in %s" % home.path in log and "job j left running" in log
     assert contents(os.path.join(where.path, "ledger")).split() == ["begun"]
-    problem = renamed.run("check", code=1).stdout
+    problem = renamed.run("check", "--all", code=1).stdout
     assert "no worker is alive" in problem
     second = renamed.start("--drain")
     wait_for_log(second, "job j adopted")

@@ -32,8 +32,8 @@ HUGE = "999999T"
 
 
 def check(home, *words, code=1):
-    """The lines that `check` prints."""
-    done = home.run("check", *words, code=code)
+    """The lines that `check` prints of all that is wrong."""
+    done = home.run("check", "--all", *words, code=code)
     assert done.stderr == ""
     assert bool(done.stdout) == bool(code)
     return done.stdout.splitlines()
@@ -97,7 +97,7 @@ def test_a_queue_that_is_well_prints_nothing_and_as_json_says_so(home):
 @posix_only
 def test_it_works_in_a_bare_environment_with_closed_standard_input(home):
     enqueue_ago(home)
-    words = ["env", "-i", sys.executable, SCRIPT, "--home", home.path, "check"]
+    words = ["env", "-i", sys.executable, SCRIPT, "--home", home.path, "check", "--all"]
     done = subprocess.run(
         ["/bin/sh", "-c", 'exec "$@" <&-', "sh"] + words, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -181,25 +181,31 @@ def test_a_size_is_read(text, size):
 
 def test_each_death_is_told_of_once_with_its_error(home):
     kill_job(home, "a", "exit code 7")
-    assert check(home) == ["new dead letters: 1; a (exit code 7)"]
+    assert check(home) == ["new dead letters: 1", "  a: exit code 7; command: exit 0"]
     assert check(home, code=0) == []
     kill_job(home, "b")
-    assert check(home) == ["new dead letters: 1; b (exit code 1)"]
+    assert check(home) == ["new dead letters: 1", "  b: exit code 1; command: exit 0"]
     home.run("dlq", "retry", "a")
     settle_next(home, "failed")
-    assert "1; a (" in check(home)[0]
+    assert "  a: " in check(home)[1]
     assert check(home, code=0) == []
 
 
-def test_of_many_deaths_the_five_newest_are_named_whatever_the_clock_did(home):
+def test_of_many_deaths_the_newest_are_told_whatever_the_clock_did(home, monkeypatch):
     """Every one died a minute earlier than the one before, by the clock."""
-    for number in range(7):
+    monkeypatch.setattr(problems, "NEWEST_DEAD", 6)
+    for number in range(8):
         kill_job(home, "job%d" % number, now=time.time() - 60 * number)
-    (line,) = check(home)
-    assert line.startswith("new dead letters: 7; the newest: job6, job5, job4, job3, job2 (exit code 1)")
-    assert re.findall(r"job\d", line) == ["job6", "job5", "job4", "job3", "job2"]
+    with contextlib.suppress(KeyError), health.untold_deaths(home.queue.database, 6) as (count, jobs):
+        (problem,) = problems.dead_problems(home.queue, count, jobs)
+        raise KeyError("so that they do not count as told")
+    assert problem["text"] == "new dead letters: 8; the newest: job7, job6, job5, job4, job3 (exit code 1)"
+    lines = check(home)
+    assert lines[0] == "new dead letters: 8"
+    assert [line.split(":")[0] for line in lines[1:7]] == ["  job%d" % number for number in (7, 6, 5, 4, 3, 2)]
+    assert lines[7:] == ["  and 2 more: `queuectl.py dlq list`, `queuectl.py dlq groups`"]
     kill_job(home, "last", now=time.time() - 3600)
-    assert re.findall(r"job\d|last", check(home)[0]) == ["last"]
+    assert re.findall(r"job\d|last", str(check(home))) == ["last"]
 
 
 @pytest.mark.parametrize("by", [["dlq", "purge"], ["dlq", "retry", "--all"]], ids=" ".join)
@@ -212,22 +218,22 @@ def test_a_dead_letter_that_was_dealt_with_before_the_check_is_none(home, by):
     for _ in range(home.run("status", "--json").json["pending"]):
         settle_next(home, "completed")
     kill_job(home, "c", "exit code 3")
-    assert check(home) == ["new dead letters: 1; c (exit code 3)"], "and those that are gone are not counted with it"
+    assert check(home)[0] == "new dead letters: 1", "and those that are gone are not counted with it"
     assert check(home, code=0) == []
 
 
 def test_the_text_of_a_job_cannot_drive_the_terminal(home):
     kill_job(home, "a", "\x1b]0;owned\x07\u202e" + "x" * 500)
-    (line,) = check(home)
+    (_, line) = check(home)
     assert line.isprintable() and "\\x1b]0;owned" in line
-    assert len(line) < 200
+    assert len(line) < 260
     assert "\x1b" not in home.run("check", "--expect", "\x1b[31m", "--every", "1h", code=1).stdout
 
 
 @posix_only
 def test_a_report_that_could_not_be_written_is_made_again(home):
     kill_job(home, "a")
-    for words in (["check"], ["check", "--json"]):
+    for words in (["check"], ["check", "--all"], ["check", "--json"]):
         with open("/dev/full", "wb") as full:
             done = subprocess.run(home.command(*words), stdout=full, stderr=subprocess.PIPE)
         assert done.returncode == 3
@@ -239,7 +245,7 @@ def test_a_report_that_could_not_be_written_is_made_again(home):
     finally:
         os.close(writer)
     assert (done.returncode, done.stderr) == (1, b"")
-    assert check(home) == ["new dead letters: 1; a (exit code 1)"]
+    assert check(home) == ["new dead letters: 1", "  a: exit code 1; command: exit 0"]
     assert check(home, code=0) == []
 
 
@@ -257,9 +263,10 @@ def test_while_one_check_tells_another_waits_and_then_has_nothing_to_tell(home):
 
 
 def test_a_job_that_a_real_worker_gives_up_is_told_of(home):
-    job = home.add("exit 3", "--max-retries", "1")
+    job = home.add("echo row 17 is wrong >&2; exit 3", "--max-retries", "1")
     home.drain()
-    assert check(home) == ["new dead letters: 1; %s (exit code 3)" % job]
+    line = "  %s: exit 3: row 17 is wrong; command: echo row 17 is wrong >&2; exit 3" % job
+    assert check(home) == ["new dead letters: 1", line]
 
 
 # ---------------------------------------------------------------- what is expected
@@ -320,8 +327,8 @@ def test_every_problem_has_a_line_of_its_own_and_a_kind(home):
     assert [problem["kind"] for problem in value["problems"]] == ["waiting", "workers", "disk", "expected", "dead"]
     kill_job(home, "b")
     lines = check(home, *words)
-    assert len(lines) == 5
     assert lines[3] == value["problems"][3]["text"]
+    assert lines[4] == "new dead letters: 1" and lines[5].endswith(": exit code 1; command: exit 0")
 
 
 def test_a_broken_configuration_or_database_is_the_environment(home):

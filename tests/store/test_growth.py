@@ -8,7 +8,7 @@ from helpers.queue import NOW, claim, enqueue, raw, rows, settle
 from queuectl_lib import times
 from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.reports import problems
-from queuectl_lib.store import health, looking, opening, showing
+from queuectl_lib.store import at_hand, failure_words, health, looking, opening, showing
 
 PRIORITIES = 4
 
@@ -46,8 +46,17 @@ def add_raw(queue, name, count, state, lane=None, due=None, ended=None):
         connection.execute("COMMIT")
 
 
+def said_by_the_dead(database):
+    jobs, _ = showing.jobs(database, ["dead"], 10)
+    return failure_words.texts(database, jobs)
+
+
 QUESTIONS = {
     "status": lambda database: looking.overview(database),
+    "what runs": lambda database: at_hand.running(database, 5) == [],
+    "what failed last": lambda database: at_hand.failures(database, 5),
+    "what comes next": lambda database: at_hand.coming(database, 5, NOW),
+    "dlq list": lambda database: said_by_the_dead(database),
     "list": lambda database: showing.jobs(database, [], 10),
     "list --state completed": lambda database: showing.jobs(database, ["completed"], 10),
     "list --state pending": lambda database: showing.jobs(database, ["pending"], 10),
