@@ -144,7 +144,7 @@ class Supervisor:
             self.when_present()
         self.chores = Chores(self.queue.database, self.say)
         os.chdir(os.path.abspath(os.sep))  # spawn fails from a directory that was deleted
-        self.say("supervisor started, pid %d, %s" % (os.getpid(), wording.described(self.options)))
+        self.say("supervisor started, pid %d, %s" % (os.getpid(), wording.described(self.options, log.clock_text())))
         with contextlib.suppress(QueueError, OSError):  # else the workers will, who tell what is in the way
             self.standing.recognise(self.queue.database, ending.settle, self.config().but(**self.options.overrides))
 

@@ -132,10 +132,27 @@ def exact_age(seconds: float) -> str:
 
 
 def seconds_text(seconds: float) -> str:
-    """Two digits are enough: 0 s, 0.0042 s, 3.2 s, 60 s, 86400 s. Nothing is told below a tenth of a millisecond."""
-    if seconds < 0.001:
-        seconds = round(seconds, 4)
-    return ("%.2g" % seconds if seconds < 10 else "%.0f" % seconds) + " s"
+    """What can be told of it in short: 0 s, 0.06 ms, 4.2 ms, 1.25 s, 12.5 s, 3600 s."""
+    if 0.000005 <= seconds < 0.1:
+        amount, unit, decimals = seconds * 1000, "ms", 2 if seconds < 0.001 else 1
+    else:
+        amount, unit, decimals = seconds, "s", 2 if seconds < 100 else 1 if seconds < 1000 else 0
+    text = "%.*f" % (decimals, amount)
+    return "%s %s" % (text.rstrip("0").rstrip(".") if "." in text else text, unit)
+
+
+def span_text(seconds: float) -> str:
+    """The same of what may last long, as durations are typed: 1.25 s, 4m12s, 2h5m, 3d4h."""
+    if seconds < 100:
+        return seconds_text(seconds)
+    for size, unit, part, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "m")):
+        if seconds >= size:
+            return "%d%s%s" % (seconds // size, unit, rest_text(seconds % size, part, small))
+    return "%dm%s" % (seconds // 60, rest_text(seconds % 60, 1, "s"))
+
+
+def rest_text(seconds: float, size: int, unit: str) -> str:
+    return "%d%s" % (seconds // size, unit) if seconds >= size else ""
 
 
 def check_timeout(value: object) -> float:

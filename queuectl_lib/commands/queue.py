@@ -6,7 +6,7 @@ from queuectl_lib import contexts, errors, times, values
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.errors import BadInput
 from queuectl_lib.host import files
-from queuectl_lib.jobs import checks, fields, gates, moments, windows
+from queuectl_lib.jobs import checks, fields, gates, local_time, moments, windows
 from queuectl_lib.store import queues, serving
 
 TYPE_CHECKING = False
@@ -119,7 +119,9 @@ def queue_show(call: Call) -> int:
     if call.options.json:
         call.print_json(row)
         return 0
+    screen = local_time.Screen()
     for key, value in row.items():
+        value = screen.text(value) if key in ("paused_at", "paused_until") and value is not None else value
         text = ", ".join(value) if isinstance(value, list) else value
         text = "-" if text is None or text == "" else "yes" if text is True else "no" if text is False else str(text)
         terminal.print_text("%-14s%s\n" % (key, errors.printable(text)))

@@ -6,7 +6,7 @@ from queuectl_lib import contexts, errors, times, values
 from queuectl_lib.commands import add, frame, terminal
 from queuectl_lib.errors import BadInput, QueueError
 from queuectl_lib.host import files, interrupts
-from queuectl_lib.jobs import due_slots, fields, reading, recurring, sources
+from queuectl_lib.jobs import due_slots, fields, local_time, reading, recurring, sources
 from queuectl_lib.store import schedules
 
 TYPE_CHECKING = False
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Iterator, List, Sequence, Set
 
     from queuectl_lib.commands.frame import Call
+    from queuectl_lib.jobs.local_time import Screen
     from queuectl_lib.jobs.recurrence import Timing
     from queuectl_lib.values import Fields
 
@@ -79,18 +80,15 @@ def lines_to_come(row: Fields, now: float, number: int, timing: Timing) -> List[
     return [line + ("  (%s)" % word if word else "") for line, (_, word) in zip(lines, found)]
 
 
-HEADINGS = ("NAME", "WHEN", "NEXT", "LEFT", "LAST", "OUTCOME")
-
-
 @frame.command("schedule list", shows=True)
 def schedule_list(call: Call) -> int:
     found = schedules.all_of(call.queue().database)
     if call.options.json:
         call.print_json([recurring.as_json(row) for row in found])
     elif found:
-        terminal.print_table(
-            ["NAME", "WHEN", "NEXT", "LEFT", "LAST", "OUTCOME"], [cells(row, call.now) for row in found]
-        )
+        screen = local_time.Screen(call.now)
+        rows = [cells(row, call.now, screen) for row in found]
+        terminal.print_table(["NAME", "WHEN", screen.heading("NEXT"), "LEFT", "LAST", "OUTCOME"], rows)
         for row in found:
             if row["trouble"]:
                 terminal.tell("schedule %s: %s" % (row["name"], row["trouble"]))
@@ -99,14 +97,14 @@ def schedule_list(call: Call) -> int:
     return 0
 
 
-def cells(row: Fields, now: float) -> List[str]:
-    """What the table says of a schedule. The time of its next slot is that of its own clock."""
+def cells(row: Fields, now: float, screen: Screen) -> List[str]:
+    """What the table says of a schedule. The time of its next slot is that of its own clock, with another offset."""
     following, left = "paused" if row["paused_at"] else "over", "-"
     if row["next_at"]:
         slot = times.seconds_or(row["next_at"], now)
         following = str(row["next_at"])
         with contexts.suppress(QueueError, TypeError):  # what cannot be computed here is shown as it is kept
-            following = due_slots.timing_of(row).zone.text(slot)
+            following = screen.beside(due_slots.timing_of(row).zone.text(slot))
         left = times.age_text(slot - now) if slot > now else "%s late" % times.age_text(now - slot)
     last = "%s ago" % times.age_text(now - times.seconds_or(row["last_slot"], now)) if row["last_slot"] else "-"
     return [str(row["name"]), str(row["timing"]), following, left, last, str(row["last_outcome"] or "-")]
@@ -120,7 +118,11 @@ def schedule_show(call: Call) -> int:
         call.print_json(found)
         return 0
     job = found.pop("job")
-    shown = [(key, field_text(value)) for key, value in found.items()]
+    screen = local_time.Screen()
+    shown = []
+    for key, value in found.items():
+        is_time = key in recurring.TIMES and value is not None
+        shown.append((key, screen.text(value) if is_time else field_text(value)))
     for field in fields.FIELDS if isinstance(job, dict) else ():
         if job.get(field.key) is not None:
             shown.append(("  " + field.key, fields.shown(field.shown, job[field.key])))

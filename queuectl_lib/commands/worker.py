@@ -218,13 +218,16 @@ def worker_list(call: Call) -> int:
     elif not members:
         terminal.tell("no worker is running")
     else:
+        from queuectl_lib.jobs import local_time  # which no worker needs
+
+        screen = local_time.Screen(call.now)
         rows = [
-            (m["name"], m["kind"], shown_pid(m), m["host"], m["since"][:19] + "Z", str(m.get("slots") or "-"))
+            (m["name"], m["kind"], shown_pid(m), m["host"], screen.text(m["since"]), str(m.get("slots") or "-"))
             + (wording.served_text(m.get("queues", ())), job)
             for m in members
             for job in m["jobs"] or ["-"]
         ]
         columns = [0, 1, 2, 3, 4, 5, 6, 7] if [m for m in members if m.get("queues")] else [0, 1, 2, 3, 4, 5, 7]
-        headings = ("NAME", "KIND", "PID", "HOST", "SINCE", "SLOTS", "QUEUES", "JOB")
+        headings = ("NAME", "KIND", "PID", "HOST", screen.heading("SINCE"), "SLOTS", "QUEUES", "JOB")
         terminal.print_table([headings[one] for one in columns], [[row[one] for one in columns] for row in rows])
     return 0

@@ -24,6 +24,7 @@ OVERLAP = ("skip", "queue", "allow")
 KEYS = ("name", "when", "tz", "missed", "missed_most", "overlap", "start", "end", "paused", "job")
 # What queuectl itself sets: it is shown, accepted in input, and ignored there.
 OWN_KEYS = ("next_at", "last_slot", "last_job", "last_outcome", "outcome_at", "failures", "made", "skipped", "trouble")
+TIMES = ("start", "end", "next_at", "last_slot", "outcome_at")
 OF_ONE_JOB = ("id", "run_at", "delay") + fields.EDGE_KEYS  # keys of a job that none of a schedule's can have
 JOB_KEYS = tuple(key for key in fields.JOB_KEYS if key not in OF_ONE_JOB)
 ASKED = ("timing", "zone", "job", "missed", "missed_most", "overlap", "starts_at", "ends_at")  # columns, as checked

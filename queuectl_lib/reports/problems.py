@@ -81,7 +81,8 @@ def work_problems(queue: Queue, now: float, limit: float) -> List[Fields]:
     if oldest:
         since, identifier = oldest
         text = "job %s has been due since %s (%s); jobs due: %s"
-        text = text % (identifier, since, times.age_text(now - times.seconds_or(since, now)), due_text)
+        ago = times.age_text(now - times.seconds_or(since, now))
+        text = text % (identifier, local_text(since), ago, due_text)
         found.append(problem("waiting", text, id=identifier, since=since, **facts))
     if (due or running) and not roster.has_worker_soon(queue.folder):
         from queuectl_lib.store import identity  # needed only then
@@ -148,10 +149,19 @@ def expected_problems(queue: Queue, now: float, key: str, every: float) -> List[
     age = now - times.seconds_or(last, 0.0) if last else 0.0
     if last and abs(age) <= every:
         return []
-    when_text = "%s (%s)" % (last, times.age_text(age) + " ago" if age >= 0 else "in the future") if last else "never"
+    when_text = "never"
+    if last:
+        when_text = "%s (%s)" % (local_text(last), times.age_text(age) + " ago" if age >= 0 else "in the future")
     text = "no job with the key %s completed within %s; the last success: %s"
     text = text % (errors.shown(key), times.exact_age(every), when_text)
     return [problem("expected", text, key=key, every=every, last_success=last)]
+
+
+def local_text(moment: object) -> str:
+    """A time that is kept, for people."""
+    from queuectl_lib.jobs import local_time  # which a queue where all is well needs not
+
+    return local_time.Screen().text(moment)
 
 
 def dead_problems(queue: Queue, count: int, jobs: Sequence[Fields]) -> List[Fields]:

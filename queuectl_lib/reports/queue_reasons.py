@@ -14,9 +14,9 @@ Only ever extended.
 
 from __future__ import annotations
 
-from queuectl_lib import errors, times
+from queuectl_lib import times
 from queuectl_lib.errors import Locked
-from queuectl_lib.jobs import states
+from queuectl_lib.jobs import local_time, states
 from queuectl_lib.reports import crew, problems, reasons
 from queuectl_lib.reports.crew import Crew
 from queuectl_lib.store import explaining_all, preceding
@@ -179,7 +179,7 @@ def jobs_run(number: int) -> str:
 
 
 def wall_text(moment: float, now: float) -> str:
-    """A time for people, in UTC: of the same day the minute alone."""
-    text, today = times.utc_text(moment), times.utc_text(now)
-    minute = text[11:16] if text[:10] == today[:10] else "%s %s" % (text[:10], text[11:16])
-    return errors.printable(minute) + " UTC"
+    """A time for people, with the offset of this host: of the same day the minute alone."""
+    text, today = local_time.text(moment), local_time.text(now)
+    minute = text[11:16] if text[:10] == today[:10] else text[:16]
+    return minute + text[local_time.LENGTH :]

@@ -34,7 +34,7 @@ Only ever extended. All is worked out from what stood in the database at one mom
 from __future__ import annotations
 
 from queuectl_lib import errors, times
-from queuectl_lib.jobs import states
+from queuectl_lib.jobs import local_time, states
 from queuectl_lib.reports import crew, estimate, failures, under_way
 from queuectl_lib.store import preceding
 
@@ -194,7 +194,7 @@ class Why:
         return times.age_text(self.now - times.utc_seconds(moment)) if times.is_time(moment) else ""
 
     def moment(self, seconds: float) -> str:
-        return times.utc_text(min(max(seconds, times.FIRST_TIME), times.LAST_TIME))[:19] + "Z"
+        return local_time.text(seconds)
 
 
 BESIDE = ("reason", "sentence", "next", "eta")  # what is no fact

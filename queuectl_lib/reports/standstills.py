@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from queuectl_lib import times
+from queuectl_lib.jobs import local_time
 from queuectl_lib.store import roster, serving, stuck
 
 TYPE_CHECKING = False
@@ -35,7 +36,8 @@ def of_a_lock(job: Optional[Fields], now: float) -> Iterator[Told]:
         more = "" if len(job["held_by"]) < 2 else " and %d more" % (len(job["held_by"]) - 1)
         holder = "job %s%s" % (job["held_by"][0], more) if job["held_by"] else "nobody"
         text = "job %s has been due since %s (%s): its lock %s is held by %s"
-        yield "lock", text % (job["id"], job["since"], age(job["since"], now), job["lock"], holder), job
+        since = local_time.Screen().text(job["since"])
+        yield "lock", text % (job["id"], since, age(job["since"], now), job["lock"], holder), job
 
 
 def of_pauses(queues: List[Fields], now: float) -> Iterator[Told]:
@@ -59,7 +61,8 @@ def of_a_gate(queue: Fields, now: float, waiting: float) -> Iterator[Told]:
     is_late = times.seconds_or(queue["since"], now) < now - waiting
     if queue["shut"] and is_late and not queue["shut"].startswith(EXPECTED):
         text = "queue %s: %s due, the first since %s (%s); %s"
-        yield "gate", text % (*named(queue), queue["since"], age(queue["since"], now), queue["shut"]), queue
+        since = local_time.Screen().text(queue["since"])
+        yield "gate", text % (*named(queue), since, age(queue["since"], now), queue["shut"]), queue
 
 
 def of_nobody(queue: Fields, members: List[Fields]) -> Iterator[Told]:

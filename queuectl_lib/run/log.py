@@ -11,7 +11,7 @@ from queuectl_lib.host import files, stream, system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Sequence, Union
+    from typing import Optional, Sequence, Union
 
     from queuectl_lib.jobs.attempts import Claim
 
@@ -68,10 +68,35 @@ def put(line: bytes) -> bool:
         return False
 
 
+class Clock:
+    """The offset from UTC that this process has written last."""
+
+    offset: Optional[int] = None
+
+
 @functools.lru_cache(maxsize=1)
 def second_text(second: int) -> str:
-    """A second since 1970 as local time: a busy worker says hundreds of lines in one."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+    """A second since 1970 as local time: a busy worker says hundreds of lines in one.
+
+    With the offset where that is another one than that of the line before: the first hour after is the second of its
+    name. (The first line of a supervisor says it in words.)
+    """
+    local = time.localtime(second)
+    text = time.strftime("%Y-%m-%d %H:%M:%S", local)
+    if Clock.offset not in (None, local.tm_gmtoff):
+        text += " " + offset_text(local.tm_gmtoff)
+    Clock.offset = local.tm_gmtoff
+    return text
+
+
+def offset_text(east: int) -> str:
+    """Seconds east of UTC as an offset: +01:00."""
+    return "%s%02d:%02d" % ("-" if east < 0 else "+", *divmod(abs(east) // 60, 60))
+
+
+def clock_text() -> str:
+    """What the first line of a log has to say of the times that follow."""
+    return "times: UTC%s" % offset_text(time.localtime().tm_gmtoff)
 
 
 def start_of(claim: Claim) -> str:

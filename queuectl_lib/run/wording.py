@@ -75,10 +75,11 @@ def command_line(script: str, home: str, name: str, options: Options) -> List[st
     return words + ["--drain"] * options.drain
 
 
-def described(options: Options) -> str:
-    """How many there are of what, for people."""
+def described(options: Options, last: str = "") -> str:
+    """How many there are of what, for people; and what is to be said *last*."""
     more = "" if options.jobs == options.processes else ", jobs at once: %d" % options.jobs
     more += ", queues: %s" % served_text(options.served) if options.served else ""
+    more += ", " + last if last else ""
     return "workers: %d%s" % (options.processes, more)
 
 

@@ -2,11 +2,14 @@
 
 import json
 import os
+import time
 
 import pytest
 from helpers.marks import WINDOWS
 from helpers.queue import rows
 from helpers.zones import needs_tzset, zone
+
+from queuectl_lib.jobs import local_time
 
 
 def only_line(text):
@@ -86,6 +89,9 @@ def test_what_cannot_be_meant_is_refused_and_makes_no_home(call, home, words, sa
     assert not os.path.exists(home.db)
 
 
+HERE = "(%s)" % local_time.offset_text(time.time())
+
+
 def test_the_list_has_the_columns_of_list_timers(call):
     assert call("schedule", "list").stderr == "no schedules\n"
     call("schedule", "set", "a", "every 2h", "true", "--tz", "UTC")
@@ -93,8 +99,9 @@ def test_the_list_has_the_columns_of_list_timers(call):
     call("schedule", "set", "c", "@daily", "true", "--end", "2001-01-01")
     call("schedule", "pause", "b")
     lines = call("schedule", "list").stdout.splitlines()
-    assert lines[0].split() == ["NAME", "WHEN", "NEXT", "LEFT", "LAST", "OUTCOME"]
-    assert lines[1].startswith("a     every 2h  ") and "+00:00  119m" in lines[1]
+    assert lines[0].split() == ["NAME", "WHEN", "NEXT", HERE, "LEFT", "LAST", "OUTCOME"]
+    assert lines[1].startswith("a     every 2h  ") and "  119m" in lines[1]
+    assert (" +00:00  119m" in lines[1]) == (HERE != "(+00:00)"), "an offset is told where it is not the one above"
     assert lines[2].split() == ["b", "@daily", "paused", "-", "-", "-"]
     assert lines[3].split() == ["c", "@daily", "over", "-", "-", "-"]
 

@@ -385,15 +385,27 @@ def test_a_bad_time_is_bad_input_and_adds_nothing(home, words):
     "seconds, text",
     [
         (0, "0 s"),
-        (7e-06, "0 s"),
-        (7.2e-05, "0.0001 s"),
-        (0.00042, "0.0004 s"),
-        (0.0042, "0.0042 s"),
+        (4e-06, "0 s"),
+        (5.6e-05, "0.06 ms"),
+        (0.00042, "0.42 ms"),
+        (0.0042, "4.2 ms"),
+        (0.0996, "99.6 ms"),
         (0.25, "0.25 s"),
-        (3.21, "3.2 s"),
-        (9.99, "10 s"),
+        (1.25, "1.25 s"),
+        (9.999, "10 s"),
+        (60.0, "60 s"),
+        (100.5, "100.5 s"),
         (86400.0, "86400 s"),
     ],
 )
 def test_how_long_something_took_is_told_without_exponents(seconds, text):
     assert times.seconds_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    "seconds, text",
+    [(99.5, "99.5 s"), (100, "1m40s"), (3600, "1h"), (7500, "2h5m"), (86399, "23h59m"), (90000, "1d1h")],
+)
+def test_what_lasts_long_is_told_as_it_is_typed(seconds, text):
+    assert times.span_text(seconds) == text
+    assert seconds < 100 or abs(times.parse_duration(text, "x") - seconds) < 3600

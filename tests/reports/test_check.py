@@ -113,7 +113,7 @@ def test_a_due_job_that_waits_too_long_is_named(home):
         enqueue_ago(home, 1200, id="new", priority=5)
         enqueue_ago(home, 7200, id="old")
         (line,) = check(home)
-        assert re.match(r"job old has been due since \d{4}-\S+Z \(2h\); jobs due: 2$", line)
+        assert re.match(r"job old has been due since \d{4}-[^(]+ [+-]\d\d:\d\d \(2h\); jobs due: 2$", line)
         assert check(home, "--waiting", "3h", code=0) == []
         (problem,) = home.run("check", "--json", "--waiting", "1h", code=1).json["problems"]
         assert (problem["kind"], problem["id"], problem["due"]) == ("waiting", "old", 2)
@@ -277,7 +277,7 @@ def test_an_expected_job_must_have_completed_in_time(home):
     settle_next(home, "completed", time.time() - 7200)
     assert check(home, "--expect", "k", "--every", "26h", code=0) == []
     (line,) = check(home, "--expect", "k", "--every", "90m")
-    assert re.match(r'no job with the key "k" completed within 90m; the last success: \S+Z \(2h ago\)$', line)
+    assert re.match(r'no job with the key "k" completed within 90m; the last success: \S+ [^(]+\(2h ago\)$', line)
     enqueue_ago(home, unique="k")
     settle_next(home, "completed")
     assert check(home, "--expect", "k", "--every", "90m", code=0) == []
@@ -447,7 +447,7 @@ def test_a_job_that_waits_too_long_for_a_lock_names_who_holds_it(home):
         claim(home.queue, time.time())
         claim(home.queue, time.time())
         (line,) = check(home)
-        assert re.match(r"job waits has been due since \S+Z \(50m\): its lock db is held by job holder$", line)
+        assert re.match(r"job waits has been due since \S+ [^(]+\(50m\): its lock db is held by job holder$", line)
         assert home.run("check", "--json", code=1).json["problems"][0]["held_by"] == ["holder"]
         assert check(home, "--waiting", "2h", code=0) == []
 
@@ -459,7 +459,7 @@ def test_a_gate_that_stays_shut_is_told_with_what_it_says(home):
         assert check(home, code=0) == []
         enqueue_ago(home, 3600, queue="heavy")
         (line,) = check(home)
-        assert re.match(r"queue heavy: 2 due, the first since \S+Z \((60m|1h)\); free \S+ of 1048576T on ", line)
+        assert re.match(r"queue heavy: 2 due, the first since \S+ [^(]+\((60m|1h)\); free \S+ of 1048576T on ", line)
         set_queue(home, "heavy", free_path=os.path.join(home.path, "gone"))
         assert check(home)[0].endswith("cannot read %s" % os.path.join(home.path, "gone"))
 
