@@ -9,7 +9,7 @@ COMMANDS = {
     "add": ("add", "enqueue one shell command line, or after -- a program with its arguments"),
     "enqueue": ("enqueue", "enqueue many jobs, all or none: from JSON, or with --lines from a list of commands"),
     "list": ("list", "list jobs, newest last"),
-    "show": ("show", "show one job in full"),
+    "show": ("show", "show a job, a table of its attempts, and the end of its output; with --all everything"),
     "why": ("why", "say in one sentence why a job waits or failed, or what the queue does, and what to type"),
     "logs": ("logs", "print the output of a job: its stdout on stdout, its stderr on stderr"),
     "wait": ("wait", "wait until jobs are final; exit 0 if all completed, 1 if not, 124 on timeout"),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from storage import Queue
 
 LAST = frame.argument("--last", metavar="N", help="the newest N")
+ALL = frame.argument("--all", action="store_true", help="all of them")
 STATE = frame.argument("--state", metavar="S[,S]", help="only these states")
 QUEUE = frame.argument("--queue", metavar="Q[,Q]", dest="in_queue", help="only in these queues")
 TAGGED: Fields = {"metavar": "TAG", "dest": "tagged", "action": "append"}
@@ -26,7 +27,7 @@ TAG = frame.argument("--tag", **TAGGED, help="only with this tag (repeatable: wi
 SELECTORS = [
     frame.argument("ids", metavar="ID", nargs="*", help="an id, or the beginning of one that was made"),
     LAST,
-    frame.argument("--all", action="store_true", help="all of them"),
+    ALL,
     STATE,
     QUEUE,
     TAG,

@@ -98,7 +98,7 @@ def test_what_changes_jobs_does_nothing_when_nothing_is_named(four):
 
 @pytest.mark.parametrize("other", [["a"], ["--tag", "x"], ["--queue", "default"], ["--last", "2"], ["--since", "1h"]])
 def test_all_stands_alone(four, other):
-    for verb in ("cancel", "requeue", "hold", "release", "list", "show", "wait", "prune"):
+    for verb in ("cancel", "requeue", "hold", "release", "list", "wait", "prune"):
         said = four(verb, *other, "--all", code=2).stderr
         assert said.startswith("queuectl: error: --all and ") and "contradict each other" in said
     assert listed(four, "--state", "pending") == ["a", "b", "c", "d"] and held(four) == []

@@ -18,7 +18,7 @@ RUNNING = os.path.join(ROOT, "docs", "running.md")
 GROUPS = {
     "put jobs in": "`add` one command · `enqueue` many, as JSON or as a list of commands",
     "speak from within": "`say` to the worker of a job that it is to run later, is dead, how far it is",
-    "see them": "`list` · `show` one in full · `logs` what it printed · `wait` until they are final"
+    "see them": "`list` · `show` one with its attempts · `logs` what it printed · `wait` until they are final"
     " · `status` how many are in each state · `why` it waits, failed, or nothing runs",
     "change them": "`cancel` · `requeue` what is dead or cancelled · `rerun` what has ended"
     " · `hold`, `release` · `edit` what waits",
@@ -33,8 +33,9 @@ GROUPS = {
     " · `doctor` for a new host · `cron` lines that keep workers running",
     "set it up": "`config get`, `config set`, `config unset` · `initdb`",
 }
-# Some have a --state, --queue or --tag of their own.
-SELECTORS = [one for one in choosing.SELECTORS if one not in (choosing.STATE, choosing.QUEUE, choosing.TAG)]
+# Some have one of these of their own.
+OF_THEIR_OWN = (choosing.ALL, choosing.STATE, choosing.QUEUE, choosing.TAG)
+SELECTORS = [one for one in choosing.SELECTORS if one not in OF_THEIR_OWN]
 BEGIN, END = "<!-- written by `make readme` -->\n", "<!-- until here -->\n"
 FED_BACK = """ What queuectl itself sets is accepted and ignored,
 so one home feeds another: `queuectl.py list --state pending,failed --json | queuectl.py --home

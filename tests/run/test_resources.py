@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sys
 
@@ -108,9 +109,10 @@ def test_show_tells_both_and_stays_whole_where_the_row_was_changed(home):
     home.run("add", "--id", "big", "--", sys.executable, "-c", "x = bytearray(200000000)")
     home.run("add", "--id", "small", "true")
     home.run("worker", "start", "--drain", "--count", "1")
-    assert "largest process 2" in home.run("show", "big").stdout
-    shown = home.run("show", "small").stdout
-    assert ", cpu 0" in shown and "largest process under " in shown
+    assert "largest process 2" in home.run("show", "big", "--all").stdout
+    shown = home.run("show", "small", "--all").stdout
+    assert ", cpu " in shown and "largest process under " in shown
+    assert re.search(r" +[\d.]+ m?s  0 +[\d.]+ m?s +<\d+ MB\n", home.run("show", "small").stdout)
     for value in ("'x'", "x'ff'", "1e300", "-9223372036854775807", "NULL"):
         with raw(home.queue) as connection:
             connection.execute("UPDATE attempts SET cpu = %s, peak_rss = %s, oom = %s" % (value, value, value))
