@@ -12,12 +12,13 @@ from queuectl_lib.store import folder, opening, showing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+    from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
     from queuectl_lib.store.database import Database
     from queuectl_lib.values import Fields
 
 CHUNK_BYTES = 64 * 1024  # of output that is read at once
+LEAST_BACK, LINE_BACK = 16 * 1024 * 1024, 64 * 1024  # how far the begin of the last lines is looked for: in all, a line
 
 BYTES = {
     "stdout": "SELECT stdout FROM attempts WHERE id = ?",
@@ -68,6 +69,25 @@ class Output:
     def tail(self, count: int) -> bytes:
         return self.read(max(0, self.size - count), count)
 
+    def begin_of_last(self, lines: int) -> int:
+        """Where the last *lines* begin, looked for from the end; not as far back as a line without end would lead."""
+        least = max(0, self.size - max(LEAST_BACK, lines * LINE_BACK))
+        place = self.size
+        while lines and place > least:
+            begin = max(least, place - CHUNK_BYTES)
+            data = self.read(begin, place - begin)
+            found = len(data) - (place == self.size and data.endswith(b"\n"))  # this one ends the last line
+            while lines:
+                found = data.rfind(b"\n", 0, found)
+                if found < 0:
+                    break
+                lines -= 1
+                place = begin + found + 1
+            else:
+                return place
+            place = begin
+        return place if lines else self.size
+
 
 def with_output(database: Database, job: Fields, most: int) -> Fields:
     """*job* with up to *most* bytes of each attempt's output as text, and without what is internal."""
@@ -93,10 +113,14 @@ def erased_words(erased: object) -> str:
 class Follower:
     """Reads what is new in the output of a job, attempt after attempt.
 
-    *number* chooses one attempt; without it begins the last one, and each that follows.
+    *number* chooses one attempt; without it begins the last one, and each that follows. Of what was there when the
+    first look was taken only the last *lines* come (None: all). *begins* is told of each attempt before what it wrote.
     """
 
+    lines: Optional[int] = None
+
     def __init__(self, database: Database, identifier: str, number: Optional[int], streams: Sequence[str]) -> None:
+        self.begins: Callable[[Fields], object] = lambda attempt: None
         self.database = database
         self.identifier = identifier
         self.number = number
@@ -107,22 +131,27 @@ class Follower:
 
     def news(self) -> Iterator[Tuple[str, bytes]]:
         """What came since the last call, in pieces, each with its stream. Raises QueueError if the job is gone."""
+        is_first = not self.job
         self.job = showing.job(self.database, self.identifier)
-        for attempt in self._wanted():
+        for attempt in self._wanted(is_first):
             if self.attempt is None or attempt["id"] != self.attempt["id"]:
                 self.offsets = dict.fromkeys(self.streams, 0)
+                if is_first and self.lines is not None:
+                    for stream in self.streams:
+                        self.offsets[stream] = Output(self.database, attempt, stream).begin_of_last(self.lines)
+                self.begins(attempt)
             self.attempt = attempt
             for stream in self.streams:
                 for piece in self._pieces(Output(self.database, attempt, stream), stream):
                     yield stream, piece
 
-    def _wanted(self) -> List[Fields]:
-        """The attempts to look at now: the chosen one; the last; or those since the one at hand."""
+    def _wanted(self, is_first: bool) -> List[Fields]:
+        """The attempts to look at now: the chosen one; the last; or those since the one at hand, or since the begin."""
         history: List[Fields] = self.job["history"]
         if self.number is not None:
             return [attempt for attempt in history if attempt["number"] == self.number]
         if self.attempt is None:
-            return history[-1:]
+            return history[-1:] if is_first else history
         known = [attempt["id"] for attempt in history]  # not by their numbers, which may be no numbers
         at_hand = self.attempt["id"]
         return history[known.index(at_hand) :] if at_hand in known else history[-1:]

@@ -61,6 +61,25 @@ def test_one_attempt_of_many_is_read_alone(retried, statements):
     assert follower.ended()
 
 
+def test_of_what_was_there_at_the_first_look_the_last_lines_come_and_all_that_follows(queue):
+    queue.enqueue(JobMaker(3, "/", 0o022, NOW).row({"id": "job", "command": "true"}))
+    before, late = (output.Follower(queue.database, "job", None, ["stdout"]) for _ in range(2))
+    before.lines = late.lines = 1
+    begun = []
+    before.begins = lambda attempt: begun.append(attempt["number"])
+    assert list(before.news()) == []
+    for number in range(3):
+        held = claim(queue, NOW + number * 10000)[0]
+        outcome = Outcome(held, "failed", NOW + number * 10000)
+        outcome.stdout, outcome.stdout_bytes = b"%d\na\nb\n" % number, 6
+        queue.exchange("w-1", [outcome], 0, NOW + number * 10000, SETTINGS)
+        if number:
+            found = b"".join(data for _, data in before.news())
+            assert found == [b"", b"0\na\nb\n1\na\nb\n", b"2\na\nb\n"][number], "all began after the first look"
+    assert begun == [1, 2, 3]
+    assert [data for _, data in late.news()] == [b"b\n"]
+
+
 def test_a_tail_of_output_that_stands_in_the_database_is_its_end(retried):
     attempt = showing.job(retried.database, "job")["history"][6]
     kept = output.Output(retried.database, attempt, "stderr")
