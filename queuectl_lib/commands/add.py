@@ -7,7 +7,7 @@ import sys
 
 from queuectl_lib import contexts, errors, times
 from queuectl_lib.commands import frame, terminal
-from queuectl_lib.errors import BadInput, QueueError
+from queuectl_lib.errors import BadInput, Interrupted, QueueError
 from queuectl_lib.host import files, interrupts, system
 from queuectl_lib.jobs import checks, fields
 from queuectl_lib.jobs.ids import Holder, There
@@ -38,6 +38,7 @@ JOB_ARGUMENTS = [
     frame.argument("command", nargs="?", help="the command line for the shell; - reads it from standard input"),
     *JOB_ARGUMENTS,
     frame.argument("--replace", action="store_true", help="with --unique: what waits with this key gives way to it"),
+    frame.argument("--wait", action="store_true", help="wait until it is final, and exit with its exit code"),
     shows=True,
 )
 def add(call: Call) -> int:
@@ -56,8 +57,22 @@ def add(call: Call) -> int:
     tell_returns(call, maker)
     for text in born:
         terminal.tell(text)
-    if options.verbose:
+    if options.verbose or options.wait:
         tell_holder(identifier)
+    if not (options.json and options.wait):
+        print_id(call, queue, identifier)
+    if terminal.is_terminal(sys.stderr) and not options.quiet:
+        if not isinstance(identifier, Holder):
+            tell_when(call, row[fields.OWN])
+        tell_failures(queue, asked)
+    if options.wait:
+        return see_it_end(call, queue, identifier)
+    return 0
+
+
+def print_id(call: Call, queue: Queue, identifier: str) -> None:
+    """Print the id of the job that was added, or with --json all of it."""
+    options = call.options
     if options.json:
         from queuectl_lib.store import showing  # which most calls need not
 
@@ -67,11 +82,27 @@ def add(call: Call) -> int:
         how = "is there already" if isinstance(identifier, Holder) else "was added"
         text = terminal.json_text(job) if options.json else identifier + "\n"
         terminal.acknowledge(text, "job %s %s, but its id" % (identifier, how))
-    if terminal.is_terminal(sys.stderr) and not options.quiet:
-        if not isinstance(identifier, Holder):
-            tell_when(call, row[fields.OWN])
-        tell_failures(queue, asked)
-    return 0
+
+
+def see_it_end(call: Call, queue: Queue, identifier: str) -> int:
+    """Wait until the job is final, with --json print it then; its exit code. Ctrl+C leaves it in the queue."""
+    from queuectl_lib.commands import wait, waiting_for  # which no other `add` needs
+    from queuectl_lib.store import awaited
+
+    try:
+        interrupts.heed()
+        waiting = waiting_for.Waiting(queue, awaited.of_ids(queue.database, [identifier]))
+        waiting.until_final(None, call.now, lambda: "waiting for job %s (Ctrl+C leaves it in the queue)" % identifier)
+    except KeyboardInterrupt:
+        text = "interrupted; job %s stays in the queue: `wait %s --exit-code` waits for it"
+        raise Interrupted(text % (identifier, identifier)) from None
+    if waiting.look.gone:
+        raise QueueError("job %s was deleted before it was seen to end" % identifier)
+    if call.options.json:
+        print_id(call, queue, identifier)
+    waiting.tells_failures = call.options.verbose or terminal.is_terminal(sys.stderr)
+    waiting.tell_failures(list(waiting.look.found))
+    return wait.code_of(waiting.look)
 
 
 def command_of(call: Call) -> object:

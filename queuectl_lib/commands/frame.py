@@ -135,7 +135,7 @@ class Call:
         self.options = options
         self.words = words  # what came behind --, None without it
         for identifier in [getattr(options, "id", None)] + list(getattr(options, "ids", [])):
-            if identifier is not None:
+            if identifier not in (None, "-"):  # which stands for those on standard input, and is the id of none
                 ids.check_id(identifier)
         self.home = find_home(options.home)
         self.config = ConfigFile(self.home)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import sys
-import time
 
-from queuectl_lib import times
-from queuectl_lib.commands import choosing, frame, terminal
-from queuectl_lib.commands.terminal import Progress
-from queuectl_lib.jobs import states
-from queuectl_lib.store import finding, roster
+from queuectl_lib import errors, times, values
+from queuectl_lib.commands import choosing, frame, terminal, waiting_for
+from queuectl_lib.errors import BadInput
+from queuectl_lib.host import system
+from queuectl_lib.jobs import ids as job_ids
+from queuectl_lib.store import awaited
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Optional
+    from typing import List
 
     from queuectl_lib.commands.frame import Call
-    from queuectl_lib.store.database import Database
-    from queuectl_lib.store.selecting import Selection
+    from queuectl_lib.commands.waiting_for import Waiting
+    from queuectl_lib.store.awaited import Awaited
     from queuectl_lib.values import Fields
     from storage import Queue
 
@@ -28,160 +28,99 @@ TIMED_OUT = 124
     "wait",
     *choosing.SELECTORS,
     frame.argument("--timeout", metavar="DURATION", help="give up after this long"),
+    frame.argument("--any", action="store_true", help="only until the first is final; print the ids of those that are"),
+    frame.argument("--exit-code", action="store_true", help="exit with the code of the one job that is named"),
+    frame.argument("--verbose", action="store_true", help="say failures as they come, where no terminal is, too"),
     shows=True,
 )
 def wait(call: Call) -> int:
     queue, options = call.queue(), call.options
-    look = what_to_count(call, queue, choosing.ids_alone(call, queue.database))
-    is_bare = look.ids is None and not isinstance(look, Chosen)
+    reads, options.ids = "-" in options.ids, given_ids(options.ids)
     limit = None if options.timeout is None else times.parse_duration(options.timeout, "--timeout")
-    deadline = None if limit is None else time.monotonic() + limit
-    progress, pause, hinted, ahead = Progress(), 0.02, False, Outlook(queue, is_bare)
-    left: Optional[Fields] = None  # to persons
-    try:
-        while True:
-            began = time.monotonic()
-            counts = look.counts()
-            open_jobs = sum(counts[state] for state in states.STATES if state not in states.FINAL)
-            is_quiet = is_bare and open_jobs and not counts["processing"]
-            left = left_to_persons(call) if is_quiet else None
-            if not open_jobs or left or (deadline is not None and time.monotonic() >= deadline):
-                break
-            if not hinted and not roster.members(queue.folder):
-                hinted = True
-                terminal.tell("no worker is running: `%s worker start` starts one" % frame.PROGRAM)
-            total = sum(counts.values())
-            said = "%d of %d jobs are final" % (total - open_jobs, total)
-            progress.bar(total - open_jobs, total, said + ahead.text())
-            took = time.monotonic() - began
-            time.sleep(pause if deadline is None else min(pause, max(0.001, deadline - time.monotonic())))
-            pause = max(min(pause * 1.2, 0.25), 4 * took)  # at many jobs a look takes long
-    finally:
-        progress.end()
-    return tell_what_became(call, look, counts, open_jobs, left)
+    if options.exit_code and (len(options.ids) != 1 or choosing.conditions(call) or options.any):
+        raise BadInput("--exit-code is that of one job: give one id, and nothing that selects others")
+    look = awaited.of_ids(queue.database, []) if reads and not options.ids else what_to_count(call, queue)
+    waiting = waiting_for.Waiting(queue, look, is_bare=look.names is None and not choosing.conditions(call))
+    waiting.is_any = options.any
+    waiting.tells_failures = options.verbose or terminal.is_terminal(sys.stderr)
+    waiting.until_final(limit, call.now)
+    code = tell_what_became(call, waiting)
+    if options.exit_code and not look.open:
+        return code_of(look)
+    return code
 
 
-def tell_what_became(call: Call, look: Counted, counts: Dict[str, int], open_jobs: int, left: Optional[Fields]) -> int:
-    """Say how many are how (*left*: those that are open, to persons); the exit code of that."""
-    not_needed = 0
-    if counts["cancelled"]:
-        from queuectl_lib.store import dependencies  # which few calls need
+def given_ids(words: List[str]) -> List[str]:
+    """The ids that the call names; those on standard input in place of a `-`. Raises BadInput."""
+    found: List[str] = []
+    for word in words:
+        some = read_words() if word == "-" else [word]
+        found += [job_ids.check_id(one) for one in some]
+    if "-" in words and not found:
+        terminal.tell("no id came on standard input: there is nothing to wait for")
+    return values.unique(found)
 
-        not_needed = min(counts["cancelled"], dependencies.not_needed(look.database, look.cancelled()))
+
+def read_words() -> List[str]:
+    """What stands on standard input, blanks and line ends between."""
+    with open(0, "rb", closefd=False) as stdin:
+        return stdin.read().decode("utf-8-sig", "surrogateescape").split()
+
+
+def what_to_count(call: Call, queue: Queue) -> Awaited:
+    """The jobs that the call means; where it says nothing, all that are open now."""
+    ids = choosing.ids_alone(call, queue.database)
+    if ids is not None:
+        return awaited.of_ids(queue.database, ids)
+    if not choosing.conditions(call):
+        return awaited.all_open(queue.database)
+    return awaited.selected(queue.database, choosing.selection(call, queue.database))
+
+
+def tell_what_became(call: Call, waiting: Waiting) -> int:
+    """Say how many are how; the exit code of that."""
+    look, left = waiting.look, waiting.left
+    counts, missed = look.counts(), look.failed()
+    not_needed = sum(fields["not_needed"] for fields in awaited.of(look.database, missed))
+    is_late = bool(look.open) and not left and not waiting.has_one()
     if call.options.json:
-        facts: Fields = {"not_needed": not_needed, "for_a_person": open_jobs if left else 0}
-        ids = look.named()
-        if ids is not None:
-            from queuectl_lib.store import said  # the same
+        facts: Fields = {"not_needed": not_needed, "for_a_person": len(look.open) if left else 0}
+        if look.names is not None or not waiting.is_bare:
+            from queuectl_lib.store import said  # which few calls need
 
-            facts["results"] = said.results(look.database, ids)
-        call.print_json(dict(counts, **facts, timed_out=bool(open_jobs and not left)))
+            facts["results"] = said.results(look.database, look.ids())
+        facts["not_completed"] = list(look.not_completed())
+        if waiting.is_any:
+            facts["ended"] = ended_ids(look)
+        call.print_json(dict(counts, **facts, timed_out=is_late))
+    elif waiting.has_one():
+        terminal.print_text("".join(errors.printable(identifier) + "\n" for identifier in ended_ids(look)))
     if left:
-        terminal.tell(words_of(left, open_jobs))
-    elif open_jobs:
-        terminal.tell("timed out: %s not final" % ("1 job is" if open_jobs == 1 else "%d jobs are" % open_jobs))
+        terminal.tell(waiting_for.words_of(left, len(look.open)))
+    elif is_late:
+        jobs = len(look.open)
+        terminal.tell("timed out: %s not final" % ("1 job is" if jobs == 1 else "%d jobs are" % jobs))
         return TIMED_OUT
     failures = {"dead": counts["dead"], "cancelled": counts["cancelled"] - not_needed}
-    missed = ["%d %s" % (failures[state], state) for state in failures if failures[state]]
-    if missed:
-        terminal.tell("not all completed: %s" % ", ".join(missed))
-    return 1 if missed else 0
+    failures["deleted before they were seen to end"] = len(look.gone)
+    said_of = ["%d %s" % (number, what) for what, number in failures.items() if number]
+    if said_of:
+        terminal.tell("not all completed: %s" % ", ".join(said_of))
+    return 1 if said_of else 0
 
 
-def what_to_count(call: Call, queue: Queue, ids: Optional[List[str]]) -> Counted:
-    """The jobs that the call means."""
-    if ids is not None or not choosing.conditions(call):
-        return Counted(queue.database, ids)
-    return Chosen(queue.database, choosing.selection(call, queue.database))
+def ended_ids(look: Awaited) -> List[str]:
+    return [fields["id"] for fields in awaited.of(look.database, look.ended())]
 
 
-class Counted:
-    """The jobs with these ids, or all but the one that calls: how many are in each state is asked again and again."""
-
-    def __init__(self, database: Database, ids: Optional[List[str]] = None) -> None:
-        self.database = database
-        self.ids = ids
-
-    def counts(self) -> Dict[str, int]:
-        if self.ids is not None:
-            return finding.counts_of(self.database, self.ids)
-        return roster.counts_of_others(self.database)
-
-    def named(self) -> Optional[List[str]]:
-        """The ids of all that are meant; None where these are all jobs that there are."""
-        return self.ids
-
-    def cancelled(self) -> List[str]:
-        """The ids among which those that are cancelled are found; none named: all."""
-        return self.ids or []
+MOST_CODE = 255  # that a process can end with, but on Windows
 
 
-class Chosen(Counted):
-    """The jobs that a selector has meant when the call began: of those that are final nothing is asked again."""
-
-    def __init__(self, database: Database, selection: Selection) -> None:
-        from queuectl_lib.store import selecting  # which few calls need
-
-        super().__init__(database)
-        found = dict(selecting.find(database, selection))
-        found.pop(roster.calling_job(database) or 0, None)  # it would wait for itself
-        self.final = {seq: state for seq, state in found.items() if state in states.FINAL}
-        self.open = [seq for seq in found if seq not in self.final]
-
-    def counts(self) -> Dict[str, int]:
-        from queuectl_lib.store import numbered
-
-        found = numbered.states_of(self.database, self.open)
-        self.final.update({seq: state for seq, state in found.items() if state in states.FINAL})
-        self.open = [seq for seq in found if seq not in self.final]
-        return numbered.counts(iter([*self.final.items(), *((seq, found[seq]) for seq in self.open)]))
-
-    def named(self) -> List[str]:
-        from queuectl_lib.store import numbered
-
-        pairs = [*self.final.items(), *((seq, "") for seq in self.open)]
-        return list(numbered.ids_of(self.database, iter(pairs)))
-
-    def cancelled(self) -> List[str]:
-        """The ids of those that are cancelled."""
-        from queuectl_lib.store import numbered
-
-        cancelled = [pair for pair in self.final.items() if pair[1] == "cancelled"]
-        return list(numbered.ids_of(self.database, iter(cancelled)))
-
-
-class Outlook:
-    """What is said behind the progress of all jobs, on a terminal: about how long it will take, asked now and then."""
-
-    EVERY = 2.0  # seconds
-
-    def __init__(self, queue: Queue, is_bare: bool) -> None:
-        self.queue = queue
-        self.is_asked = is_bare and terminal.is_terminal(sys.stderr)
-        self.known = ""
-        self.again = time.monotonic() + 0.2  # who waits for less is told nothing
-
-    def text(self) -> str:
-        if self.is_asked and time.monotonic() > self.again:
-            from queuectl_lib.reports import estimate  # which only a person needs
-
-            self.known = estimate.words_left(self.queue.database, roster.members(self.queue.folder), time.time())
-            self.again = time.monotonic() + self.EVERY
-        return self.known
-
-
-def left_to_persons(call: Call) -> Optional[Fields]:
-    """What waits for persons, by numbers, where nothing else is waited for; None where something is."""
-    from queuectl_lib.store import waiting  # which no job that is named needs
-
-    database = call.queue().database
-    return waiting.for_a_person(database, int(roster.is_asked_by_its_job(database)), call.now)
-
-
-def words_of(left: Fields, jobs: int) -> str:
-    """Of so many *jobs* that nobody but a person frees, which wait for what."""
-    said = ["%d held" % left["held"]] if left["held"] else []
-    said += ["%d in the paused queue %s" % (some, name) for name, some in left["in_paused_queues"].items()]
-    others = jobs - left["held"] - sum(left["in_paused_queues"].values())
-    said += ["%d after others" % others] if others > 0 else []
-    return "%s wait%s for a person: %s" % (terminal.jobs_text(jobs), "s" if jobs == 1 else "", ", ".join(said))
+def code_of(look: Awaited) -> int:
+    """The exit code of the one job, which is final: never 0 where it has not completed."""
+    for fields in awaited.of(look.database, list(look.found)):
+        code, has_completed = fields["exit_code"], fields["state"] == "completed"
+        if type(code) is int and code > 0:
+            return min(code, MOST_CODE) if not system.WINDOWS else (code + 2**31) % 2**32 - 2**31
+        return 0 if has_completed else 1
+    return 1

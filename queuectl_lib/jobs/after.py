@@ -60,6 +60,11 @@ def why_not(wants: int, parent: str, state: str, parents_own: object) -> Tuple[s
     return json.dumps(facts), words
 
 
+def says_not_needed(reason: object) -> bool:
+    """True for a stored reason that is no failure: what the job was there for did not happen."""
+    return isinstance(reason, str) and reason.startswith(LIKE_NOT_NEEDED[:-1])
+
+
 FACTS = frozenset(("why", "parent", "state", "root", "root_state"))
 
 

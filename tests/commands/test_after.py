@@ -147,12 +147,12 @@ def test_wait_counts_what_was_cancelled_but_not_what_was_not_needed(home):
     home.drain()
     assert home.run("wait").stderr == ""
     assert home.run("wait", "mend").stderr == ""
-    assert home.run("wait", "--json").json["not_needed"] == 1
+    assert home.run("wait", "J", "mend", "--json").json["not_needed"] == 1
     home.add("exit 3", "--id", "K", "--max-retries", "0")
     home.add("exit 0", "--id", "child", "--after", "K")
     home.drain()
     assert home.run("wait", "child", code=1).stderr == "not all completed: 1 cancelled\n"
-    assert home.run("wait", code=1).stderr == "not all completed: 1 dead, 1 cancelled\n"
+    assert home.run("wait", "K", "child", code=1).stderr == "not all completed: 1 dead, 1 cancelled\n"
 
 
 def test_a_retry_says_which_job_cannot_come_back_since_its_key_is_held(home):

@@ -328,7 +328,7 @@ def test_wait_for_what_has_a_tag(home):
     home.run("enqueue", json.dumps([dict(job, max_retries=0) for job in JOBS] + [{"id": "e", "command": "sleep 600"}]))
     home.start("--count", "2")
     done = home.run("wait", "--tag", "y", "--json")
-    expected = {"completed": 2, "not_needed": 0, "results": {}, "timed_out": False}
+    expected = {"completed": 2, "not_needed": 0, "results": {}, "not_completed": [], "timed_out": False}
     assert done.json == dict(dict.fromkeys(states.STATES, 0), for_a_person=0, **expected)
     assert home.run("wait", "--tag", "x", code=1).stderr == "not all completed: 1 dead\n"
     assert (

@@ -537,16 +537,6 @@ def test_logs_of_an_attempt_that_never_came_is_not_done(home):
         assert "has no attempt 5" in home.run("logs", job, "--attempt", "5", *words, code=1).stderr
 
 
-def test_wait_for_all_looks_at_every_job(home):
-    home.run("enqueue", '[{"command": "exit 0"}, {"command": "exit 1", "max_retries": 0}]')
-    home.drain()
-    done = home.run("wait", code=1)
-    assert done.stdout == ""
-    assert done.stderr == "not all completed: 1 dead\n"
-    home.run("dlq", "purge")
-    home.run("wait")
-
-
 def test_wait_within_a_job_waits_for_all_others(home):
     words = home.command()
     typed = subprocess.list2cmdline(words) if WINDOWS else " ".join(shlex.quote(word) for word in words)
