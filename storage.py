@@ -238,11 +238,11 @@ class Queue:
         return [(identifier, head["token"]) for identifier, head in zip(ids, heads)]
 
     def requeue(self, ids: Sequence[str], states: Sequence[str], now: float) -> List[Tuple[str, str]]:
-        """Move jobs in one of *states* back to pending with attempts 0; all or none.
+        """Move jobs in one of *states* back to pending with attempts 0; all or none. A failed one is due now, no more.
 
         So is what was cancelled because of them; what stays of that, for its key is held, is returned: (id, by whom).
         Raises QueueError when one does not exist, is in another state, has a key that a waiting or running job
-        holds, or comes after one that has not ended as it wants.
+        holds, comes after one that has not ended as it wants, or has failed and is held.
         """
         from queuectl_lib.store import edges, finding, requeuing  # which no worker needs
 
@@ -254,6 +254,9 @@ class Queue:
                     raise QueueError(
                         "job %s is %s, not %s: nothing was requeued" % (identifier, head["state"], " or ".join(states))
                     )
+                if requeuing.is_held(connection, head):
+                    text = "job %s is held: `release %s` lets it run again: nothing was requeued"
+                    raise QueueError(text % (identifier, identifier))
             for head in sorted(heads, key=requeuing.by_age):
                 holder = requeuing.requeue_one(connection, head, now)
                 if holder is not None:

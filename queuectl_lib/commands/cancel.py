@@ -8,19 +8,24 @@ from queuectl_lib.commands import choosing, frame, tables, terminal
 from queuectl_lib.errors import Interrupted, QueueError
 from queuectl_lib.host import interrupts
 from queuectl_lib.jobs import states
-from queuectl_lib.store import finding, roster
+from queuectl_lib.store import cancelling, finding, roster
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List, Optional, Sequence, Tuple
 
     from queuectl_lib.commands.frame import Call
+    from queuectl_lib.run.leftovers import Left
     from storage import Queue
 
 NAMED = 5  # of many that stay, or that are waited for
 
 
-@frame.command("cancel", *choosing.CHANGING)
+@frame.command(
+    "cancel",
+    *choosing.CHANGING,
+    frame.argument("--leftovers", action="store_true", help="end what earlier attempts left running, too"),
+)
 def cancel(call: Call) -> int:
     choosing.require(call)
     queue = call.queue()
@@ -29,16 +34,66 @@ def cancel(call: Call) -> int:
     if ids is None:
         return cancel_selected(call, queue, patience)
     interrupts.keep_until_told()
-    asked = queue.cancel(ids, call.now)
-    running = [identifier for identifier, token in asked if token]
-    if not running:
-        return 0
+    over = ended_already(queue, ids) if call.options.leftovers else []
+    wanted = [identifier for identifier in ids if identifier not in over]
+    asked = queue.cancel(wanted, call.now) if wanted else []
+    waited = [identifier for identifier, token in asked if not token]
+    code = see_to_leftovers(call, queue, over + waited)
+    if len(waited) == len(asked):
+        return code
     late, missed = see_them_end(queue, asked, patience)
     if missed:
         raise QueueError("before the cancel reached it, job %s" % ", job ".join(missed))
     if late:
         raise QueueError("not ended yet: %s: %s" % (", ".join(late), who_ends_it(queue)))
+    return code
+
+
+def ended_already(queue: Queue, ids: Sequence[str]) -> List[str]:
+    """Those of these jobs that are final: what they left running can be ended all the same."""
+    found = zip(ids, finding.states_of(queue.database, ids))
+    return [identifier for identifier, state in found if state in states.FINAL]
+
+
+def see_to_leftovers(call: Call, queue: Queue, ids: Sequence[str]) -> int:
+    """Name what attempts of these jobs left running, or with --leftovers end it; 1 where something resists."""
+    try:
+        leaving = [identifier for identifier in ids if cancelling.left_running(queue.database, identifier)]
+        if not leaving:
+            return 0
+        from queuectl_lib.run import leftovers  # which few calls need
+
+        found = leftovers.living(queue.database, leaving)
+    except QueueError as error:  # the cancel is done all the same
+        terminal.tell("cancelled; what attempts have left running cannot be told: %s" % error)
+        return int(call.options.leftovers)
+    if call.options.leftovers:
+        return end_leftovers(call, queue, found)
+    for identifier in list(found)[:NAMED]:
+        text = "job %s was cancelled; an attempt of it left running: %s; `cancel --leftovers %s` ends that"
+        terminal.tell(text % (identifier, leftovers.names(found[identifier]), identifier))
+    if len(found) > NAMED:
+        terminal.tell("%d more left processes running, too: `cancel --leftovers ID` ends those" % (len(found) - NAMED))
     return 0
+
+
+def end_leftovers(call: Call, queue: Queue, found: Left) -> int:
+    """End what attempts left running, job by job, and say so."""
+    from queuectl_lib.run import leftovers
+
+    code = 0
+    try:
+        interrupts.heed()
+        for identifier, left in found.items():
+            rest = leftovers.end(queue.database, left, call.config().grace)
+            if rest:
+                code = 1
+                terminal.tell("what job %s left running cannot be ended: %s" % (identifier, rest))
+            elif not call.options.quiet:
+                terminal.tell("ended what job %s had left running: %s" % (identifier, leftovers.names(left)))
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted; the cancel stands, and what was left running may go on") from None
+    return code
 
 
 def see_them_end(
@@ -60,21 +115,20 @@ def named(ids: Sequence[str], between: str = ", ") -> str:
 
 def cancel_selected(call: Call, queue: Queue, patience: float) -> int:
     """Ask for the end of all that a selector means, then wait for those that run, all with one deadline."""
-    from queuectl_lib.store import cancelling
-
     chosen = choosing.selection(call, queue.database)
     if call.options.dry_run:
         return tables.dry_run(call, queue, chosen, states.HOLDING, "cancelled")
     verb = cancelling.Cancelling(choosing.narrow(chosen, states.HOLDING), call.now)
     choosing.change("cancelled", verb, lambda tell: cancelling.cancel_all(queue.database, chosen, verb, tell))
     late: List[str] = []
+    code = see_to_leftovers(call, queue, verb.leaving) if verb.leaving else 0
     if verb.asked:
         late, missed = see_them_end(queue, list(verb.asked.items()), patience)
         verb.changed += len(verb.asked) - len(late) - len(missed)
     if late:
         text = "cancelled %s; not ended yet: %s: %s"
         raise QueueError(text % (terminal.jobs_text(verb.changed), named(late), who_ends_it(queue)))
-    return choosing.report(call, queue, "cancelled", verb)
+    return choosing.report(call, queue, "cancelled", verb) or code
 
 
 def who_ends_it(queue: Queue) -> str:
@@ -117,7 +171,7 @@ def await_cancel(
 @frame.command("requeue", *choosing.CHANGING)
 def requeue(call: Call) -> int:
     choosing.require(call)
-    return put_back(call, states.STATES, states.REQUEUED)
+    return put_back(call, states.STATES, states.RUN_AGAIN)
 
 
 def put_back(call: Call, among: Sequence[str], wanted: Sequence[str], left: str = "", may_be_none: bool = False) -> int:
@@ -137,18 +191,20 @@ def put_back(call: Call, among: Sequence[str], wanted: Sequence[str], left: str 
     found = choosing.found(queue.database, chosen, verb.guard)
     choosing.change("requeued", verb, lambda tell: requeuing.requeue_all(queue.database, found, verb, tell))
     verb.found += may_be_none
-    code = choosing.report(call, queue, "requeued", verb, *left_behind(verb.held, verb.behind, left), left=left)
+    more = left_behind(verb.held, verb.behind, left, verb.on_hold)
+    code = choosing.report(call, queue, "requeued", verb, *more, left=left)
     tell_kept(verb.kept)
     return code
 
 
-def left_behind(held: int, behind: int, left: str) -> List[str]:
+def left_behind(held: int, behind: int, left: str, on_hold: int = 0) -> List[str]:
     """Why some jobs were not put back, for people."""
     return [
         "left %s%s: %s" % (terminal.jobs_text(count), left, why)
         for count, why in (
             (held, "another job with the same key waits or runs"),
             (behind, "what they come after has not ended as they want"),
+            (on_hold, "a person holds them: `release` lets them run again"),
         )
         if count
     ]

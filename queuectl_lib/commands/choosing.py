@@ -84,7 +84,7 @@ def ids_alone(call: Call, database: Database) -> Optional[List[str]]:
 
 
 def ids_in_full(call: Call, database: Database) -> List[str]:
-    if all(len(word) >= 12 for word in call.options.ids):  # the room below is not needed for these
+    if all(len(word) >= 12 and word == word.lower() for word in call.options.ids):  # these need not be looked for
         return values.unique(call.options.ids)
     from queuectl_lib.store import finding  # which many calls need not
 

@@ -5,6 +5,7 @@
     members()             the pids that live now
     seems_alive()         a cheap sign that there are any
     description()         who they are, for people
+    left()                the same of an attempt that is over
     others()              who else holds its lock, for people
     leader_lives(pid)     whether the watcher of an orphan lives, as far as that can be told
     signal(gently)        TERM, or KILL, to all of them

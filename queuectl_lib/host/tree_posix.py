@@ -170,6 +170,10 @@ class Tree:
         table = self._look().table
         return ", ".join("pid %d (%s)" % (pid, table[pid].name) for pid in sorted(self.known))
 
+    def left(self) -> str:
+        """The same of an attempt that is over."""
+        return self.description()
+
     def others(self) -> str:
         """Who else holds the lock, for people."""
         names = ["pid %d (%s)" % (pid, name) for pid, name in sorted(self.strangers.items())]

@@ -94,6 +94,13 @@ class Tree:
         """Who is left, for `show`: pid and name of each."""
         return ", ".join("pid %d (%s)" % (pid, windows.program_name(pid)) for pid in self.members())
 
+    def left(self) -> str:
+        """The same of an attempt that is over."""
+        self.handle = c_void_p(windows.kernel32.OpenJobObjectW(c_uint32(0x4), 0, self.name))
+        found = self.description()
+        self._close()
+        return found
+
     def others(self) -> str:
         return "unknown processes"
 

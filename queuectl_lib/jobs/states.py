@@ -44,6 +44,7 @@ WAITING = ("pending", "failed")
 FINAL = ("completed", "dead", "cancelled")
 HOLDING = WAITING + ("processing",)
 REQUEUED = ("dead", "cancelled")  # what a person can put back
+RUN_AGAIN = REQUEUED + ("failed",)  # and whose next attempt he can have now: that is no move
 
 MOVES: Dict[str, Dict[str, str]] = {
     "pending": {"processing": "claim", "cancelled": "cancel"},

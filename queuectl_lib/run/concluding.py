@@ -214,20 +214,26 @@ def may_have_left_something(attempt: Attempt, kind: str) -> bool:
 def end_leftovers(place: Folder, claim: Claim) -> None:
     """End what earlier attempts of a job left running, before it runs again. Raises CannotStart, OSError."""
     for token in filter(folder.is_token, claim.leftovers):
-        run_path = place.attempt_path(token, "run")
-        earlier = run_file.tree_of(token, run_path, place.identity)
-        rest = earlier.end(2.0)
-        deadline = time.monotonic() + processes.KILL_SECONDS
-        held = locks.is_held(run_path)  # also by one that is dying: its threads let go last
-        while held and not rest:
-            if time.monotonic() > deadline:
-                rest = earlier.others()
-            time.sleep(0.02)
-            held = locks.is_held(run_path)
+        rest = end_left(place, token, 2.0)
         if rest:
             raise launching.CannotStart("not started: an earlier attempt still runs and cannot be ended: %s" % rest)
-        if held is None:
-            raise OSError(None, "what an earlier attempt left running cannot be told", run_path)
+
+
+def end_left(place: Folder, token: str, seconds: float) -> str:
+    """End what the attempt *token* left running: TERM, *seconds* of grace, KILL. Who resisted; raises OSError."""
+    run_path = place.attempt_path(token, "run")
+    earlier = run_file.tree_of(token, run_path, place.identity)
+    rest = earlier.end(seconds)
+    deadline = time.monotonic() + processes.KILL_SECONDS
+    held = locks.is_held(run_path)  # also by one that is dying: its threads let go last
+    while held and not rest:
+        if time.monotonic() > deadline:
+            rest = earlier.others()
+        time.sleep(0.02)
+        held = locks.is_held(run_path)
+    if held is None and not rest:
+        raise OSError(None, "what an earlier attempt left running cannot be told", run_path)
+    return rest
 
 
 def was_lost(database: Database, outcome: Outcome) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 
-from queuectl_lib import times
+from queuectl_lib import contexts, times
+from queuectl_lib.errors import NoDatabase
 from queuectl_lib.host import bell
-from queuectl_lib.store import changing, edges, locking, opening, selecting, settling
+from queuectl_lib.store import changing, edges, folder, locking, opening, selecting, settling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Dict, Iterable, Optional, Sequence, Set
+    from typing import Callable, Dict, Iterable, List, Optional, Sequence, Set
 
     from queuectl_lib.store.database import Database
     from queuectl_lib.store.selecting import Selection
@@ -39,10 +40,24 @@ def free_locks(connection: sqlite3.Connection, keys: Iterable[Optional[str]]) ->
         locking.free_lock(connection, key)
 
 
+LEFT = (
+    "SELECT token FROM attempts WHERE job = (SELECT seq FROM jobs WHERE id = ?)"
+    " AND leftovers IS NOT NULL AND token IS NOT NULL ORDER BY number"
+)
+
+
+def left_running(database: Database, identifier: str) -> List[str]:
+    """The tokens of the attempts of a job that left processes running when they ended."""
+    with contexts.suppress(NoDatabase), database.reading() as connection:
+        return [row["token"] for row in opening.rows(connection, LEFT, (identifier,)) if folder.is_token(row["token"])]
+    return []
+
+
 class Cancelling(changing.Verb):
     """Jobs cancelled, in the states of *guard*, and (id, token) of those whose workers were asked to end them."""
 
-    HEAD = "SELECT id, state, token, lock_key FROM jobs WHERE seq = ?"
+    HEAD = "SELECT id, state, token, lock_key, runs FROM jobs WHERE seq = ?"
+    LEAVES = "SELECT 1 FROM attempts WHERE job = ? AND leftovers IS NOT NULL"
 
     def __init__(self, guard: Sequence[str], now: float) -> None:
         super().__init__()
@@ -51,6 +66,7 @@ class Cancelling(changing.Verb):
         self.now_text = times.utc_text(now)
         self.is_unsettled = False
         self.asked: Dict[str, str] = {}
+        self.leaving: List[str] = []  # ids of those that waited, and whose attempts left processes running
         self.keys: Set[Optional[str]] = set()
 
     def one(self, connection: sqlite3.Connection, seq: int) -> bool:
@@ -63,6 +79,8 @@ class Cancelling(changing.Verb):
             self.asked[opening.as_text(head[0]["id"])] = head[0]["token"]
             return False
         self.keys.add(head[0]["lock_key"])
+        if head[0]["runs"] and connection.execute(self.LEAVES, (seq,)).fetchone():
+            self.leaving.append(opening.as_text(head[0]["id"]))
         return True
 
     def finish(self, connection: sqlite3.Connection) -> None:

@@ -110,9 +110,9 @@ EXACT = "SELECT 1 FROM jobs WHERE id = ?"
 def in_full(database: Database, words: Sequence[str]) -> List[str]:
     """The id that each of *words* is, or is the only beginning of, each once; what is neither stays as it is.
 
-    Only ids that queuectl made can be meant by a beginning. Raises QueueError where two begin so.
+    Only ids that queuectl made can be meant by a beginning, or in capitals. Raises QueueError where two begin so.
     """
-    short = [word for word in words if len(word) < MADE_LENGTH and not set(word) - set(ids_made.ID_DIGITS)]
+    short = [word for word in words if len(word) <= MADE_LENGTH and not set(word.lower()) - set(ids_made.ID_DIGITS)]
     whole: Dict[str, str] = {}
     with contexts.suppress(NoDatabase):
         if short:
@@ -125,8 +125,9 @@ def only_one(connection: sqlite3.Connection, word: str) -> str:
     """The id that *word* is, or the only one that begins so; the word itself where none does. Raises QueueError."""
     if connection.execute(EXACT, (word,)).fetchone():
         return word
-    behind = word[:-1] + chr(ord(word[-1]) + 1)
-    found = [row["id"] for row in opening.rows(connection, BEGINNING, (word, behind, OTHER_DIGITS))]
+    small = word.lower()
+    behind = small[:-1] + chr(ord(small[-1]) + 1)
+    found = [row["id"] for row in opening.rows(connection, BEGINNING, (small, behind, OTHER_DIGITS))]
     if len(found) > 1:
         more = " and others" if len(found) > 2 else ""
         raise QueueError("more than one id begins with %s: %s, %s%s" % (word, found[0], found[1], more))

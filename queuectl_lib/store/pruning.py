@@ -9,6 +9,7 @@ import time
 from queuectl_lib import contexts, times
 from queuectl_lib.errors import NoDatabase, QueueError
 from queuectl_lib.host import interrupts
+from queuectl_lib.jobs import states as known
 from queuectl_lib.store import changing, edges, finding, opening, selecting, settling
 from queuectl_lib.store.selecting import Selection
 
@@ -51,19 +52,32 @@ def delete(database: Database, found: Iterator[Found], verb: Deleting, tell: Cal
 def delete_ids(database: Database, ids: Sequence[str], verb: Deleting, now: float) -> None:
     """Delete these jobs; all or none. Raises QueueError where one does not exist, or is not to be deleted."""
     database.folder.refuse_links()
-    with finding.no_job_without_database(ids), database.writing() as connection:
-        heads = [finding.head(connection, identifier) for identifier in ids]
-        for head in heads:
-            if head["state"] not in verb.states:
-                text = "job %s is %s, not %s: nothing was deleted"
-                raise QueueError(text % (head["id"], head["state"], " or ".join(verb.states)))
-        edges.settle_some(connection, now)
-        for head in heads:
-            if not verb.one(connection, head["seq"]):
-                raise QueueError("job %s has only just ended: nothing was deleted, try again" % head["id"])
+    with finding.no_job_without_database(ids):
+        with database.reading() as connection:  # what is refused holds nobody up
+            heads = [finding.head(connection, identifier) for identifier in ids]
+        refuse_unfit(heads, verb.states)
+        verb.prepare(database, [head["seq"] for head in heads])
+        with database.writing() as connection:
+            heads = [finding.head(connection, identifier) for identifier in ids]
+            refuse_unfit(heads, verb.states)
+            edges.settle_some(connection, now)
+            for head in heads:
+                if not verb.one(connection, head["seq"]):
+                    raise QueueError("job %s has only just ended: nothing was deleted, try again" % head["id"])
     verb.found = verb.changed = len(ids)
     verb.remove_files(database)
     give_space_back(database)
+
+
+def refuse_unfit(heads: Sequence[sqlite3.Row], wanted: Sequence[str]) -> None:
+    """Raise QueueError where one of these is in none of the states *wanted*, with what to type."""
+    for head in heads:
+        identifier, state = head["id"], head["state"]
+        if state not in wanted:
+            verb = "dlq purge" if state == "dead" else "prune" if state in known.FINAL else "cancel"
+            does = "deletes it" if state in known.FINAL else "comes first"
+            text = "job %s is %s, not %s: nothing was deleted; `%s %s` %s"
+            raise QueueError(text % (identifier, state, " or ".join(wanted), verb, identifier, does))
 
 
 class Deleting(changing.Verb):

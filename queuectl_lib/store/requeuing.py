@@ -1,4 +1,4 @@
-"""The arrow back: a dead or cancelled job made pending again, by a person."""
+"""The arrow back: a dead or cancelled job made pending again, by a person; and a failed one's retry, at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sqlite3
 from queuectl_lib import times
 from queuectl_lib.errors import QueueError
 from queuectl_lib.host import bell
-from queuectl_lib.store import changing, dependencies, edges, finding, following, opening, settling
+from queuectl_lib.store import changing, dependencies, edges, finding, following, opening, placing, settling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 
 
 def requeue_one(connection: sqlite3.Connection, head: sqlite3.Row, now: float) -> Optional[Holder]:
-    """Move one job back to pending, unless another holds its key: that one is returned.
+    """Move one job back to pending, unless another holds its key: that one is returned. A failed one is due now.
 
     Raises IntegrityError, and QueueError where what it comes after has not ended as it wants.
     """
+    if head["state"] == "failed":  # it holds its key itself
+        bring_forward(connection, head["seq"], now)
+        return None
     holder = finding.find_holder(connection, head["unique_key"])
     if holder is None:
         dependencies.allow_return(connection, head)
@@ -30,6 +33,26 @@ def requeue_one(connection: sqlite3.Connection, head: sqlite3.Row, now: float) -
         opening.refuse_ignored(1 - moved.rowcount)
         settling.has_returned(connection, head["seq"])
     return holder
+
+
+# No arrow: it stays failed, with the attempts that it has had. What is due already keeps its place in the order.
+BRING_FORWARD = (
+    "UPDATE jobs SET next_run_at = ?, lane = %s, updated_at = ? WHERE seq = ? AND state = 'failed' AND next_run_at > ?"
+) % placing.AT_ONCE
+STILL_LATER = "SELECT 1 FROM jobs WHERE seq = ? AND state = 'failed' AND next_run_at > ?"
+IS_HELD = "SELECT 1 FROM jobs WHERE seq = ? AND held_at IS NOT NULL"
+
+
+def is_held(connection: sqlite3.Connection, head: sqlite3.Row) -> bool:
+    """True for a failed job that a person holds: it would not run."""
+    return head["state"] == "failed" and connection.execute(IS_HELD, (head["seq"],)).fetchone() is not None
+
+
+def bring_forward(connection: sqlite3.Connection, seq: int, now: float) -> None:
+    """Let a failed job be due now. Raises IntegrityError."""
+    now_text = times.utc_text(now)
+    if connection.execute(BRING_FORWARD, (now_text, now_text, seq, now_text)).rowcount != 1:
+        opening.refuse_ignored(len(connection.execute(STILL_LATER, (seq, now_text)).fetchall()))
 
 
 def by_age(head: sqlite3.Row) -> int:
@@ -48,12 +71,16 @@ class Requeuing(changing.Verb):
         self.now = now
         self.held = 0  # since another holds their key
         self.behind = 0  # since what they come after has not ended as they want
+        self.on_hold = 0  # since a person holds them
         self.kept: List[Tuple[str, str]] = []  # of what was cancelled because of them, as storage.Queue.requeue has it
         self.is_unsettled = False
 
     def one(self, connection: sqlite3.Connection, seq: int) -> bool:
         heads = opening.rows(connection, self.HEAD, (seq,))
         if not heads or heads[0]["state"] not in self.guard:
+            return False
+        if is_held(connection, heads[0]):
+            self.on_hold += 1
             return False
         try:
             holder = requeue_one(connection, heads[0], self.now)

@@ -232,6 +232,11 @@ class Account:
         job.attempts, job.snoozes, job.updated, job.finished, job.worker = 0, 0, now, None, None
         job.wait("pending", now, 0)
 
+    def hurry(self, job, now):
+        if job.due > now:
+            job.wait("failed", now, 0)
+            job.updated = now
+
 
 # ---------------------------------------------------------------- the imaginary
 
@@ -280,6 +285,7 @@ WEIGHTS = {
     "pass_time": 8,
     "cancel": 3,
     "requeue": 4,
+    "hurry": 2,
     "retry_dead": 1,
     "prune": 1,
     "stop_worker": 2,
@@ -423,6 +429,12 @@ class World:
         jobs = self.some_jobs()
         ids, states = [job.id for job in jobs], ("dead", "cancelled")
         self.by_hand("requeue", jobs, states, lambda: self.queue.requeue(ids, states, self.now), self.account.requeue)
+
+    def hurry(self):
+        """A requeue of what waits for a retry: no move, but it is due."""
+        jobs = self.some_jobs()
+        ids, allowed = [job.id for job in jobs], () if any(getattr(job, "held", False) for job in jobs) else ("failed",)
+        self.by_hand("hurry", jobs, allowed, lambda: self.queue.requeue(ids, ("failed",), self.now), self.account.hurry)
 
     def retry_dead(self):
         jobs = [job for job in self.account.jobs.values() if job.state == "dead"]
