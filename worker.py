@@ -142,7 +142,7 @@ class Supervisor:
         self.standing = standing.Standing(self.queue.folder, self.name, details, self.say)
         if self.when_present:
             self.when_present()
-        self.chores = Chores(self.queue.database, self.say)
+        self.chores = Chores(self.queue.database, self.say, self.options.drain)
         os.chdir(os.path.abspath(os.sep))  # spawn fails from a directory that was deleted
         self.say("supervisor started, pid %d, %s" % (os.getpid(), wording.described(self.options, log.clock_text())))
         with contextlib.suppress(QueueError, OSError):  # else the workers will, who tell what is in the way

@@ -39,14 +39,15 @@ CRONTAB = """\
 # Lines for your crontab. This adds them to what stands there:
 #   (crontab -l; {self} cron --count {count}) | crontab -
 # and `crontab -e` changes them or takes them out again. Jobs run with cron's short PATH, unless
-# a line such as PATH=/usr/local/bin:/usr/bin:/bin stands above. `worker stop` lasts until the next minute.
+# a line such as PATH=/usr/local/bin:/usr/bin:/bin stands above. `worker stop` lasts until the next minute,
+# `worker stop --stay` until `worker start` is typed.
 
 # After a start of the host, and every minute: see that workers run. Nothing happens while they do.
 @reboot       {line} worker start --ensure --background --quiet --count {count}
 * * * * *     {line} worker start --ensure --background --quiet --count {count}
 
 # Where no process may stay, in place of these two (jobs that run longer than a minute count as some of the {count}):
-# * * * * *   {line} worker start --drain --max-time 55s --background --quiet --count {count}
+# * * * * *   {line} worker start --ensure --drain --max-time 55s --background --quiet --count {count}
 
 # Every ten minutes: look whether all is well. cron mails what it says.
 */10 * * * *  {line} check

@@ -9,7 +9,7 @@ from queuectl_lib.store import looking, roster
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Sequence, Tuple
+    from typing import Dict, List, Optional, Sequence, Tuple
 
     from queuectl_lib.commands.frame import Call
     from queuectl_lib.values import Fields
@@ -48,7 +48,7 @@ def status(call: Call) -> int:
     if call.options.json:
         value: Fields = dict(counts, workers=workers, slots=slots, supervisors=supervisors, database=queue.path)
         value["oldest_waiting"] = {"id": oldest[1], "created_at": oldest[0]} if oldest else None
-        value.update(after_others=0, held=0, parked=0, in_paused_queues={})
+        value.update(stay_stopped_since=since_of_stay(queue), after_others=0, held=0, parked=0, in_paused_queues={})
         value.update(waits, progress=all_progress(queue) if counts["processing"] else {})
         value.update(estimate.facts() if estimate else {"eta_seconds": None, "eta_known": 0.0}, **at_hand)
         call.print_json(value)
@@ -56,6 +56,7 @@ def status(call: Call) -> int:
     print_counts(counts)
     lines = waits_lines(waits)
     lines.append(("workers", "%d alive, jobs at once: %d, supervisors: %d" % (workers, slots, supervisors)))
+    lines += stay_line(call, queue)
     lines.append(("oldest waiting", oldest_text(oldest, call.now) if oldest else "-"))
     if estimate and estimate.sentence():
         lines.append(("estimate", estimate.sentence()))
@@ -73,6 +74,21 @@ def waits_lines(waits: Fields) -> List[Tuple[str, str]]:
             text = ", ".join("%d in %s" % (jobs[one], one) for one in jobs) if isinstance(jobs, dict) else str(jobs)
             found.append((HEADINGS[name], text))
     return found
+
+
+def since_of_stay(queue: Queue) -> Optional[str]:
+    """Since when workers are to stay stopped, None where they are not."""
+    since = queue.folder.stays_since()
+    return None if since is None else times.utc_text(since)
+
+
+def stay_line(call: Call, queue: Queue) -> List[Tuple[str, str]]:
+    since = queue.folder.stays_since()
+    if since is None:
+        return []
+    from queuectl_lib.store import staying  # which few homes need
+
+    return [("stay stopped", staying.until(since, call.now))]
 
 
 def oldest_text(oldest: Sequence[str], now: float) -> str:

@@ -7,12 +7,12 @@ import time
 
 import queuectl_lib
 from queuectl_lib import errors, settings, times, values
-from queuectl_lib.commands import frame, terminal
+from queuectl_lib.commands import frame, starting_words, terminal
 from queuectl_lib.commands.terminal import Progress
 from queuectl_lib.errors import BadInput, HostError, NoDatabase, QueueError
 from queuectl_lib.host import bundle, bytecode, files, processes, system
 from queuectl_lib.run import wording
-from queuectl_lib.store import looking, roster
+from queuectl_lib.store import looking, roster, staying
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ START_ARGUMENTS = (
     frame.argument("--not-queue", metavar="A,B", help="start jobs of all queues but these"),
     frame.argument("--ensure", action="store_true", help="only where no supervisor serves this queue already"),
     frame.argument("--quiet", action="store_true", help="do not say that it was started in the background"),
+    frame.argument("--verbose", action="store_true", help="with --ensure: say why none was started"),
     frame.argument("--name", help=frame.HIDDEN),
 )
 
@@ -58,7 +59,7 @@ def worker_start(call: Call) -> int:
     overrides = {key: text for key, text in given.items() if text is not None}
     wanted = wording.checked_options(asked.count, asked.processes, asked.drain, overrides, asked.max_time)
     wanted.served = served_queues(queue, asked.queue, asked.not_queue)
-    if asked.ensure and roster.is_served(queue.folder, wanted.served):
+    if asked.ensure and starting_words.keeps_from_starting(call, queue, wanted.served):
         return 0
     files.make_home(call.home)
     queue.database.create()
@@ -67,10 +68,13 @@ def worker_start(call: Call) -> int:
     inheriting.note_home(call.home)
     name = asked.name or starting.new_supervisor_name()
     said: List[str] = []
+    if asked.name is None and not asked.ensure:
+        starting_words.end_stay(call, queue)
 
     def start(when_present: Optional[Callable[[], None]]) -> None:
         if not asked.background:
-            worker.serve(queue, name, wanted, call.config, when_present)
+            starting_words.tell_total(call, queue.folder, name, wanted)
+            worker.serve(queue, name, wanted, call.config, staying.heeded(queue.folder, name, when_present))
             return
         pid = starting.start_background(queue, wording.command_line(bundle.SCRIPT, call.home, name, wanted), name)
         text = "started in the background: supervisor %s, pid %d, %s; log: %s"
@@ -83,6 +87,8 @@ def worker_start(call: Call) -> int:
     for text in said:  # now, when whoever does not read it keeps nobody else from starting one
         if not asked.quiet:
             terminal.tell(text)
+            starting_words.tell_total(call, queue.folder, name, wanted)
+            starting_words.tell_of_drain(queue, wanted, call.now)
     return 0
 
 
@@ -106,6 +112,7 @@ def served_queues(queue: Queue, these: Optional[str], others: Optional[str]) -> 
         "--leave-running", action="store_true", help="leave running jobs to the next worker (not on Windows)"
     ),
     frame.argument("--timeout", metavar="DURATION", help="end running jobs after this long"),
+    frame.argument("--stay", action="store_true", help="and let --ensure start none %s" % staying.UNTIL),
 )
 def worker_stop(call: Call) -> int:
     queue = call.queue()
@@ -116,10 +123,12 @@ def worker_stop(call: Call) -> int:
         raise BadInput("--timeout and --leave-running contradict each other: give one of them")
     if call.options.leave_running and system.WINDOWS:
         raise BadInput("--leave-running: on Windows a job ends with its worker")
+    if call.options.stay:
+        starting_words.begin_stay(call, queue)
     members = roster.members(queue.folder)
     if not members:
         terminal.tell("no worker is running")
-        tell_of_left_jobs(queue)
+        tell_of_what_is_left(call, queue)
         return 0
     supervisors = values.unique([member["supervisor"] or member["name"] for member in members])
     how = "now" if call.options.now else "leave" if call.options.leave_running else "stop"
@@ -136,8 +145,14 @@ def worker_stop(call: Call) -> int:
             terminal.tell("running jobs did not finish in time: ending them")
         await_end(queue, supervisors, call.config().grace + 30)
     terminal.tell("stopped")
-    tell_of_left_jobs(queue)
+    tell_of_what_is_left(call, queue)
     return 0
+
+
+def tell_of_what_is_left(call: Call, queue: Queue) -> None:
+    """Say how many jobs go on without a worker, and whether workers stay stopped."""
+    tell_of_left_jobs(queue)
+    starting_words.tell_stay(queue.folder, call.now)
 
 
 ENDING_SECONDS = 2.0  # within which who has given up its life file ends, so its disk can be unmounted
@@ -230,4 +245,5 @@ def worker_list(call: Call) -> int:
         columns = [0, 1, 2, 3, 4, 5, 6, 7] if [m for m in members if m.get("queues")] else [0, 1, 2, 3, 4, 5, 7]
         headings = ("NAME", "KIND", "PID", "HOST", screen.heading("SINCE"), "SLOTS", "QUEUES", "JOB")
         terminal.print_table([headings[one] for one in columns], [[row[one] for one in columns] for row in rows])
+    starting_words.tell_stay(queue.folder, call.now)
     return 0

@@ -104,7 +104,9 @@ class Crew:
         if self.supervisors or self.is_starting:
             text = "a supervisor is alive, and its workers are about to start"
             return {"reason": "worker_starting", "sentence": text, "next": None}
-        return {"reason": "no_worker", "sentence": "no worker is alive", "next": START}
+        stays = self.folder.stays_since() is not None
+        text = "no worker is alive" + (": they stay stopped until `worker start` is typed" if stays else "")
+        return {"reason": "no_worker", "sentence": text, "next": START}
 
     def slots(self, queue: Optional[str] = None) -> Tuple[int, int]:
         """How many workers can start something, and how many jobs these run at once."""

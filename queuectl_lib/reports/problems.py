@@ -73,7 +73,12 @@ def problem(kind: str, text: str, **facts: Any) -> Fields:
 
 
 def work_problems(queue: Queue, now: float, limit: float) -> List[Fields]:
-    """A job that waits too long; nobody there to run it."""
+    """A job that waits too long; nobody there to run it. Where workers are to stay stopped: that, after a day."""
+    stays_since = queue.folder.stays_since()
+    if stays_since is not None:
+        from queuectl_lib.reports import stays  # needed only then
+
+        return stays.told_of(queue, now, stays_since)
     found = []
     due, running, oldest = health.due_work(queue.database, now, now - limit)
     facts = {"due": min(due, health.MANY_DUE), "more_due": due > health.MANY_DUE}

@@ -10,7 +10,8 @@ import time
 from queuectl_lib.errors import QueueError
 from queuectl_lib.host import bell, processes
 from queuectl_lib.jobs import wall_clock
-from queuectl_lib.run import log, pace, trouble
+from queuectl_lib.run import chore, log, pace, trouble
+from queuectl_lib.run.chore import Chore
 from queuectl_lib.store import locking, looking, slots_made, tidying
 
 TYPE_CHECKING = False
@@ -24,40 +25,13 @@ FREE_SECONDS = 60.0  # between two looks for what is parked in vain
 TIDY_SECONDS = 0.05  # of each turn: nobody waits longer for it to start, or to heed a stop
 
 
-def to_nobody(text: str) -> None:
-    """Where nobody is to hear it."""
-
-
-class Chore:
-    """What all have in common: a turn each time that the supervisor rests, and what they need to know."""
-
-    is_service = False  # of a supervisor that still serves, and not of one that stops
-
-    def __init__(self, database: Database, say: Callable[[str], None] = to_nobody) -> None:
-        self.database = database
-        self.say = say
-
-    def turn(self) -> None:
-        raise NotImplementedError
-
-    def due(self) -> Optional[float]:
-        """When it has something to do (seconds since 1970) that no file tells of; None for no such thing."""
-        return None
-
-    def mourn(self) -> None:
-        """A worker has died."""
-
-    def close(self) -> None:
-        """The supervisor leaves."""
-
-
 class Keeper(Chore):
     """An idle connection that lives as long as its supervisor; it follows a replaced file.
 
     While one is open, no operation deletes and re-makes the WAL.
     """
 
-    def __init__(self, database: Database, say: Callable[[str], None] = to_nobody) -> None:
+    def __init__(self, database: Database, say: Callable[[str], None] = chore.to_nobody) -> None:
         super().__init__(database, say)
         self.connection: Any = None
         self.identity: Any = None
@@ -90,7 +64,7 @@ class Tidier(Chore):
     Once for all workers, and a little at each turn, for it may have to read of every attempt there is.
     """
 
-    def __init__(self, database: Database, say: Callable[[str], None] = to_nobody) -> None:
+    def __init__(self, database: Database, say: Callable[[str], None] = chore.to_nobody) -> None:
         super().__init__(database, say)
         self.is_wanted = True
         self.parts: Optional[Iterator[None]] = None  # of what is under way
@@ -122,7 +96,7 @@ class Tidier(Chore):
 class Freer(Chore):
     """Makes due what is parked for a lock that nobody holds any more: somebody has deleted rows by hand."""
 
-    def __init__(self, database: Database, say: Callable[[str], None] = to_nobody) -> None:
+    def __init__(self, database: Database, say: Callable[[str], None] = chore.to_nobody) -> None:
         super().__init__(database, say)
         self.not_before = 0.0  # monotonic
 
@@ -165,7 +139,7 @@ class Scheduler(Chore):
 
     is_service = True
 
-    def __init__(self, database: Database, say: Callable[[str], None] = to_nobody) -> None:
+    def __init__(self, database: Database, say: Callable[[str], None] = chore.to_nobody) -> None:
         super().__init__(database, say)
         self.next_at: Optional[float] = None  # the next slot, as far as is known
         self.seen: Any = None
@@ -257,24 +231,31 @@ CHORES: Tuple[Type[Chore], ...] = (Keeper, Tidier, Freer, LogTrimmer, Reaper, Sc
 class Chores:
     """All of them for one supervisor; the first turn of each comes at once."""
 
-    def __init__(self, database: Database, say: Callable[[str], None] = to_nobody) -> None:
-        self.chores = [kind(database, say) for kind in CHORES]
+    def __init__(
+        self, database: Database, say: Callable[[str], None] = chore.to_nobody, drains: bool = False
+    ) -> None:
+        kinds = CHORES
+        if drains:
+            from queuectl_lib.run import draining  # which no other supervisor needs
+
+            kinds += (draining.Teller,)
+        self.chores = [kind(database, say) for kind in kinds]
         self.turn()
 
     def turn(self, serves: bool = True) -> None:
-        for chore in self.chores:
-            if serves or not chore.is_service:
-                chore.turn()
+        for one in self.chores:
+            if serves or not one.is_service:
+                one.turn()
 
     def due(self) -> Optional[float]:
         """When the next of them has something to do that no file tells of."""
-        return min((due for due in [chore.due() for chore in self.chores] if due is not None), default=None)
+        return min((due for due in [one.due() for one in self.chores] if due is not None), default=None)
 
     def mourn(self) -> None:
         """A worker has died."""
-        for chore in self.chores:
-            chore.mourn()
+        for one in self.chores:
+            one.mourn()
 
     def close(self) -> None:
-        for chore in self.chores:
-            chore.close()
+        for one in self.chores:
+            one.close()

@@ -1,6 +1,7 @@
 """The folder beside the database `q.db`: `q.db.d`, private to the user, and what each file in it means.
 
 gate            the write gate
+stay            there from `worker stop --stay` to the next `worker start`: --ensure starts nobody (store/staying)
 start           locked by a `worker start --ensure` until its supervisor lives
 slots           held by a supervisor with a --max-time while it counts workers and starts its own
 check           held while dead letters are told of, so that two do not tell of the same
@@ -25,7 +26,7 @@ from queuectl_lib.host import bell, files, locks, system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict
+    from typing import Dict, Optional
 
     from queuectl_lib.values import Fields
 
@@ -35,6 +36,7 @@ SAY = "say"  # one more, which only a job makes that has something to say
 SCRIPT = "cmd"  # one more, for a text that begins with #! (run/scripts)
 HEXADECIMAL = "0123456789abcdef"
 REQUESTS = ("stop", "leave", "now")  # files that ask a supervisor and its workers to end: a later one outdoes
+STAY = "stay"
 NO_TOKEN = "-"  # what stands in the name of a file for one that is none: no such file is ever made
 
 
@@ -92,6 +94,16 @@ class Folder:
         if not 0 < found["pid"] <= system.MOST_PID:
             found["pid"] = 0
         return found
+
+    def stays_since(self) -> Optional[float]:
+        """Since when no supervisor is to start by itself (seconds since 1970); None where one may. Raises OSError.
+
+        That the file is there says all: it may be empty, a folder, unreadable.
+        """
+        try:
+            return os.lstat(os.path.join(self.path, STAY)).st_mtime
+        except (FileNotFoundError, NotADirectoryError):
+            return None
 
     def put_request(self, supervisor: str, request: str) -> None:
         """Leave that file; "ready" is what a supervisor says of itself. Raises OSError.

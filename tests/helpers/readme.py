@@ -20,7 +20,7 @@ GROUPS = {
     "speak from within": "`say` to the worker of a job that it is to run later, is dead, how far it is",
     "see them": "`list` · `show` one with its attempts · `logs` what it printed · `wait` until they are final"
     " · `status` how many are in each state · `why` it waits, failed, or nothing runs",
-    "change them": "`cancel` · `requeue` what is dead or cancelled · `rerun` what has ended"
+    "change them": "`cancel` · `requeue` what is dead, cancelled or failed · `rerun` what has ended"
     " · `hold`, `release` · `edit` what waits",
     "see to the dead": "`dlq list` · `dlq groups` · `dlq retry` · `dlq purge`",
     "run them": "`worker` or `worker start` · `worker stop` · `worker list`",

@@ -705,7 +705,7 @@ MUTANTS = [
         "a cancel can fail after its commit",
         13,
         [
-            ("queuectl_lib/commands/cancel.py", "    if not running:\n        return 0\n", ""),
+            ("queuectl_lib/commands/cancel.py", "    if len(waited) == len(asked):\n        return code\n", ""),
             (
                 "queuectl_lib/commands/cancel.py",
                 "        if not token or identifier in late:\n",
@@ -1376,6 +1376,30 @@ MUTANTS = [
         1,
         [("queuectl_lib/store/skipping.py", ", DROP_THERE)", ")")],
         "commands/test_lines.py::test_the_same_list_again_adds_what_is_missing_and_says_how_many_were_there",
+    ),
+    Mutant(
+        "who begins to start while workers are told to stay stopped goes on",
+        9,
+        [("queuectl_lib/store/staying.py", "is not None:\n            folder.", "is False:\n            folder.")],
+        "run/test_staying.py::test_a_supervisor_that_was_about_to_start_meanwhile_stops_by_itself",
+    ),
+    Mutant(
+        "a cancel in a copy ends what the original has left running",
+        5,
+        [("queuectl_lib/run/leftovers.py", "not any(tokens.values()) or identity.copied_from(database)", "False")],
+        "commands/test_leftovers.py::test_in_a_copy_nothing_of_the_original_is_named_or_ended",
+    ),
+    Mutant(
+        "a requeue of what waits for a retry goes behind what is due as long",
+        28,
+        [("queuectl_lib/store/requeuing.py", "AND next_run_at > ?\"\n) %", "AND '' < ?\"\n) %")],
+        "store/test_hurrying.py::test_what_is_due_already_keeps_its_place",
+    ),
+    Mutant(
+        "a wait for all that is open does not know of what runs",
+        28,
+        [("queuectl_lib/store/awaited.py", "for state in states.HOLDING:", "for state in states.WAITING:")],
+        "commands/test_waiting_for.py::test_what_waits_and_what_runs_is_seen_at_one_moment",
     ),
 ]
 
