@@ -104,7 +104,7 @@ class Queue:
                 if not finding.exists(self.database, row[0]):  # something else refuses, and would again
                     raise
                 if not isinstance(row[0], ids.MadeId):
-                    raise QueueError("job %s exists already: nothing was added" % row[0]) from None
+                    raise QueueError("job %s exists already: nothing was added" % row[0], "exists") from None
                 row = (ids.make_id(time.time()),) + tuple(row[1:])
         bell.ring(self.folder.bell)
         return str(row[0])
@@ -228,7 +228,8 @@ class Queue:
             heads = [finding.head(connection, identifier) for identifier in ids]
             for identifier, head in zip(ids, heads):
                 if head["state"] in states.FINAL:
-                    raise QueueError("job %s is %s already: nothing was cancelled" % (identifier, head["state"]))
+                    text = "job %s is %s already: nothing was cancelled"
+                    raise QueueError(text % (identifier, head["state"]), "wrong_state")
             for head in heads:
                 cancelling.cancel_one(connection, head["seq"], head["state"], times.utc_text(now))
             cancelling.free_locks(connection, {head["lock_key"] for head in heads})
@@ -251,12 +252,11 @@ class Queue:
             heads = [finding.head(connection, identifier) for identifier in ids]
             for identifier, head in zip(ids, heads):
                 if head["state"] not in states:
-                    raise QueueError(
-                        "job %s is %s, not %s: nothing was requeued" % (identifier, head["state"], " or ".join(states))
-                    )
+                    text = "job %s is %s, not %s: nothing was requeued"
+                    raise QueueError(text % (identifier, head["state"], " or ".join(states)), "wrong_state")
                 if requeuing.is_held(connection, head):
                     text = "job %s is held: `release %s` lets it run again: nothing was requeued"
-                    raise QueueError(text % (identifier, identifier))
+                    raise QueueError(text % (identifier, identifier), "wrong_state")
             for head in sorted(heads, key=requeuing.by_age):
                 holder = requeuing.requeue_one(connection, head, now)
                 if holder is not None:

@@ -7,36 +7,62 @@ if TYPE_CHECKING:
     from typing import Sequence
 
 
+# What an error is called with --json: this list is closed, and docs/json.md says what each means.
+CODES = (
+    *("refused", "no_such_job", "ambiguous", "no_match", "wrong_state", "exists", "key_held", "not_ended"),
+    *("no_such_attempt", "no_such_group", "no_such_kind", "no_such_schedule", "unfit_host"),
+    *("bad_input", "bad_usage", "unknown_command", "unknown_name", "unknown_queue"),
+    *("host", "system", "locked", "no_database", "database_refuses", "disk_full", "untrusted", "bad_config"),
+    *("out_of_memory", "broken_installation", "interrupted"),
+)
+
+
 class QueueError(Exception):
-    """Not done: no such job, wrong state, duplicate id. One line for the user."""
+    """Not done: no such job, wrong state, duplicate id. One line for the user.
+
+    *code* is one of CODES; *line* are words of ours to be typed instead, where there are such.
+    """
 
     exit_code = 1
+    code = "refused"
+
+    def __init__(self, text: object = "", code: str = "", line: str = "") -> None:
+        super().__init__(text)
+        self.code = code or self.code
+        self.line = line
 
 
 class BadInput(QueueError):
     """A value from outside that cannot be meant."""
 
     exit_code = 2
+    code = "bad_input"
 
 
 class HostError(QueueError):
     """The environment refuses: disk, permission, lock, damage."""
 
     exit_code = 3
+    code = "host"
 
 
 class Interrupted(QueueError):
     """Ctrl+C after something was done: the message says what."""
 
     exit_code = 130
+    code = "interrupted"
 
 
 class Locked(HostError):
     """Another process holds a lock for longer than was waited."""
 
+    code = "locked"
+
 
 class NoDatabase(HostError):
     """The database file does not exist, or is empty."""
+
+    code = "no_database"
 
 
 NAME_CHARACTERS = 100  # of a name that does not exist, looked at for what it may have meant
@@ -48,11 +74,12 @@ def unknown_name(what: str, name: object, known: Sequence[str]) -> BadInput:
 
     near = difflib.get_close_matches(str(name)[:NAME_CHARACTERS], known, 1, 0.5)
     hint = "did you mean %s?" % near[0] if near else "known: %s" % ", ".join(known)
-    return BadInput("unknown %s %s: %s" % (what, shown(name), hint))
+    code = {"command": "unknown_command", "queue": "unknown_queue"}.get(what, "unknown_name")
+    return BadInput("unknown %s %s: %s" % (what, shown(name), hint), code)
 
 
 def no_such_job(identifier: str) -> QueueError:
-    return QueueError("no job has the id %s: `list` shows the newest" % shown(identifier))
+    return QueueError("no job has the id %s: `list` shows the newest" % shown(identifier), "no_such_job", "list")
 
 
 def shown(value: object) -> str:

@@ -230,11 +230,11 @@ class ConfigFile:
                     raise BadInput("%s is set twice, once under another name" % key)
                 found[key] = check_setting(key, value)
             except BadInput as error:
-                raise HostError("%s: %s" % (errors.printable(self.path), error)) from None
+                raise HostError("%s: %s" % (errors.printable(self.path), error), "bad_config") from None
         try:
             refuse_contradiction(found)
         except BadInput as error:
-            raise HostError("%s: %s" % (errors.printable(self.path), error)) from None
+            raise HostError("%s: %s" % (errors.printable(self.path), error), "bad_config") from None
         return found
 
     def content(self) -> Fields:
@@ -245,7 +245,8 @@ class ConfigFile:
         except FileNotFoundError:
             return {}
         except OSError as error:
-            raise HostError("cannot read %s: %s" % (errors.printable(self.path), error.strerror)) from None
+            text = "cannot read %s: %s"
+            raise HostError(text % (errors.printable(self.path), error.strerror), "bad_config") from None
         except UnicodeDecodeError as error:
             raise self.broken("not UTF-8 at byte %d" % error.start) from None
         except Unwanted as error:
@@ -261,4 +262,4 @@ class ConfigFile:
         return value
 
     def broken(self, what: str) -> HostError:
-        return HostError("%s: %s: correct it, or move it away" % (errors.printable(self.path), what))
+        return HostError("%s: %s: correct it, or move it away" % (errors.printable(self.path), what), "bad_config")

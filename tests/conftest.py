@@ -13,7 +13,7 @@ sys.path[:0] = [HERE, os.path.dirname(HERE)]
 pytest.register_assert_rewrite("helpers")
 
 from helpers import sparing
-from helpers.home import Home, Result
+from helpers.home import Home, Result, is_one_error
 from helpers.marks import WINDOWS
 from helpers.near import Near
 from helpers.users import another
@@ -71,7 +71,7 @@ def call(home, capsys):
         assert found == code, err
         if code:
             assert out == ""
-            assert err.startswith("queuectl: error: ") and err.count("\n") == 1
+            assert is_one_error(words, err)
         return Result(found, out, err)
 
     return run

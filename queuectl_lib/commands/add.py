@@ -57,8 +57,9 @@ def add(call: Call) -> int:
     tell_returns(call, maker)
     for text in born:
         terminal.tell(text)
-    if options.verbose or options.wait:
-        tell_holder(identifier)
+    if isinstance(identifier, Holder) and not (options.quiet and not options.verbose):
+        is_asked = options.verbose or options.wait
+        tell_holder(identifier, is_asked, other_command(queue, identifier, asked["command"]))
     if not (options.json and options.wait):
         print_id(call, queue, identifier)
     if terminal.is_terminal(sys.stderr) and not options.quiet:
@@ -76,7 +77,7 @@ def print_id(call: Call, queue: Queue, identifier: str) -> None:
     if options.json:
         from queuectl_lib.store import showing  # which most calls need not
 
-        job = showing.job(queue.database, identifier)
+        job = dict(showing.job(queue.database, identifier), added=not isinstance(identifier, Holder))
         del job["history"]
     if options.json or not options.quiet:
         how = "is there already" if isinstance(identifier, Holder) else "was added"
@@ -155,14 +156,26 @@ def tell_returns(call: Call, maker: JobMaker) -> None:
         terminal.tell("the carriage returns at the ends of the lines of %s were taken out" % one)
 
 
-def tell_holder(identifier: str) -> None:
-    """Say so where *identifier* stands for a job that was not added."""
-    if isinstance(identifier, There):
+def tell_holder(identifier: str, is_asked: bool, command: str = "") -> None:
+    """Say that *identifier* is a job that was not added, where that *is_asked* or that has another *command*."""
+    if isinstance(identifier, There) and is_asked:
         text = "job %s is there already (%s%s): nothing was added"
         terminal.tell(text % (identifier, identifier.state, ", with another command" if identifier.differs else ""))
-    if isinstance(identifier, Holder):
+    if isinstance(identifier, Holder) and (is_asked or command):
         key = errors.shown(identifier.key)
-        terminal.tell("job %s with the key %s is %s: nothing was added" % (identifier, key, identifier.state))
+        text = "job %s with the key %s is %s: nothing was added" % (identifier, key, identifier.state)
+        terminal.tell(text + ("; its command is another one: %s" % errors.shown(command) if command else ""))
+
+
+def other_command(queue: Queue, holder: Holder, command: Union[str, List[str]]) -> str:
+    """The command of the job that is there, where it is not *command*; "" where it is, and where the job has gone."""
+    from queuectl_lib.store import showing  # which few calls need
+
+    with contexts.suppress(QueueError):
+        found = showing.job(queue.database, holder)["command"]
+        there, asked = fields.shown(system.typed, found), system.typed(command)
+        return "" if there == asked else there
+    return ""
 
 
 def tell_failures(queue: Queue, asked: Fields) -> None:

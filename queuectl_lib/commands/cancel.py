@@ -25,6 +25,7 @@ NAMED = 5  # of many that stay, or that are waited for
     "cancel",
     *choosing.CHANGING,
     frame.argument("--leftovers", action="store_true", help="end what earlier attempts left running, too"),
+    shows=True,
 )
 def cancel(call: Call) -> int:
     choosing.require(call)
@@ -37,15 +38,16 @@ def cancel(call: Call) -> int:
     over = ended_already(queue, ids) if call.options.leftovers else []
     wanted = [identifier for identifier in ids if identifier not in over]
     asked = queue.cancel(wanted, call.now) if wanted else []
+    call.facts = {"cancelled": len(wanted), "ids": wanted}
     waited = [identifier for identifier, token in asked if not token]
     code = see_to_leftovers(call, queue, over + waited)
     if len(waited) == len(asked):
         return code
     late, missed = see_them_end(queue, asked, patience)
     if missed:
-        raise QueueError("before the cancel reached it, job %s" % ", job ".join(missed))
+        raise QueueError("before the cancel reached it, job %s" % ", job ".join(missed), "wrong_state")
     if late:
-        raise QueueError("not ended yet: %s: %s" % (", ".join(late), who_ends_it(queue)))
+        raise QueueError("not ended yet: %s: %s" % (", ".join(late), who_ends_it(queue)), "not_ended")
     return code
 
 
@@ -127,7 +129,7 @@ def cancel_selected(call: Call, queue: Queue, patience: float) -> int:
         verb.changed += len(verb.asked) - len(late) - len(missed)
     if late:
         text = "cancelled %s; not ended yet: %s: %s"
-        raise QueueError(text % (terminal.jobs_text(verb.changed), named(late), who_ends_it(queue)))
+        raise QueueError(text % (terminal.jobs_text(verb.changed), named(late), who_ends_it(queue)), "not_ended")
     return choosing.report(call, queue, "cancelled", verb) or code
 
 
@@ -168,7 +170,7 @@ def await_cancel(
     return late, missed
 
 
-@frame.command("requeue", *choosing.CHANGING)
+@frame.command("requeue", *choosing.CHANGING, shows=True)
 def requeue(call: Call) -> int:
     choosing.require(call)
     return put_back(call, states.STATES, states.RUN_AGAIN)
@@ -180,7 +182,9 @@ def put_back(call: Call, among: Sequence[str], wanted: Sequence[str], left: str 
     ids = choosing.ids_alone(call, queue.database)
     if ids is not None:
         interrupts.keep_until_told()
-        tell_kept(queue.requeue(ids, wanted, call.now))
+        kept = queue.requeue(ids, wanted, call.now)
+        call.facts = {"requeued": len(ids), "ids": ids, "left": 0, "left_cancelled": [one for one, _ in kept]}
+        tell_kept(kept)
         return 0
     from queuectl_lib.store import requeuing
 
@@ -193,6 +197,8 @@ def put_back(call: Call, among: Sequence[str], wanted: Sequence[str], left: str 
     verb.found += may_be_none
     more = left_behind(verb.held, verb.behind, left, verb.on_hold)
     code = choosing.report(call, queue, "requeued", verb, *more, left=left)
+    count = verb.held + verb.behind + verb.on_hold
+    call.facts = {"requeued": verb.changed, "ids": None, "left": count, "left_cancelled": [one for one, _ in verb.kept]}
     tell_kept(verb.kept)
     return code
 

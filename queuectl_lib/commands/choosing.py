@@ -187,7 +187,7 @@ def some(ids: Iterator[str]) -> Iterator[str]:
         none = False
         yield identifier
     if none:
-        raise QueueError("no job matches")
+        raise QueueError("no job matches", "no_match")
 
 
 def refuse_unfit(queue: Queue, chosen: Selection, fits: Sequence[str], done: str) -> None:
@@ -196,14 +196,15 @@ def refuse_unfit(queue: Queue, chosen: Selection, fits: Sequence[str], done: str
 
     for identifier, state in zip(chosen.ids or (), finding.states_of(queue.database, chosen.ids or ())):
         if state not in fits:
-            raise QueueError("job %s is %s: nothing would be %s" % (identifier, state, done))
+            raise QueueError("job %s is %s: nothing would be %s" % (identifier, state, done), "wrong_state")
 
 
 def nothing(call: Call, done: str) -> int:
     """What is said where no job was meant; for a line of cron that is fine."""
     if call.options.quiet:
+        call.facts = [] if call.options.dry_run or done == "changed" else {done: 0, "ids": None}
         return 0
-    raise QueueError("no job matches: nothing was %s" % done)
+    raise QueueError("no job matches: nothing was %s" % done, "no_match")
 
 
 # ---------------------------------------------------------------- what was changed
@@ -230,9 +231,10 @@ def report(call: Call, queue: Queue, done: str, verb: Verb, *more: str, left: st
         return nothing(call, done)
     said = ["%s %s" % (done, terminal.jobs_text(verb.changed)), *more]
     if verb.refused:
-        raise HostError("; ".join([*said, refusal_of(queue.path, verb, left)]))
+        raise HostError("; ".join([*said, refusal_of(queue.path, verb, left)]), "database_refuses")
+    call.facts = {done: verb.changed, "ids": None} if done != "changed" else None
     if not call.options.quiet:
-        for text in said:
+        for text in more if call.options.json else said:
             terminal.tell(text)
     return 0
 

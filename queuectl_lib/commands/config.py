@@ -50,7 +50,7 @@ def setting_text(value: object) -> str:
     return values.number_text(value) if isinstance(value, float) else errors.printable(str(value))
 
 
-@frame.command("config set", frame.argument("key", metavar="KEY"), frame.argument("value", metavar="VALUE"))
+@frame.command("config set", frame.argument("key", metavar="KEY"), frame.argument("value", metavar="VALUE"), shows=True)
 def config_set(call: Call) -> int:
     key = settings.setting_key(call.options.key)
     value = settings.check_setting(key, settings.setting_from_text(key, call.options.value))
@@ -58,26 +58,31 @@ def config_set(call: Call) -> int:
         settings.refuse_contradiction(dict(call.config.values(), **{key: value}))
     interrupts.keep_until_told()
     Changeable(call.home).change(key, value, False)
+    call.facts = {"key": key, "value": value}
     return 0
 
 
-@frame.command("config unset", frame.argument("key", metavar="KEY"))
+@frame.command("config unset", frame.argument("key", metavar="KEY"), shows=True)
 def config_unset(call: Call) -> int:
     if call.options.key not in call.config.content():
         settings.setting_key(call.options.key)
     interrupts.keep_until_told()
     Changeable(call.home).change(call.options.key, None, True)
+    key = ALIASES.get(call.options.key.replace("-", "_"), call.options.key.replace("-", "_"))
+    call.facts = {"key": key, "value": settings.SETTING_DEFAULTS.get(key)}
     return 0
 
 
-@frame.command("initdb")
+@frame.command("initdb", shows=True)
 def initdb(call: Call) -> int:
     queue = call.queue()
     files.make_home(call.home)
     new = queue.database.create()
     looking.counts(queue.database)  # is it ours, and of a version that we know?
     bytecode.write_bytecode()
-    terminal.tell("%s %s" % ("created" if new else "exists already:", queue.path))
+    call.facts = {"created": new, "database": queue.path}
+    if not call.options.json:
+        terminal.tell("%s %s" % ("created" if new else "exists already:", queue.path))
     return 0
 
 
@@ -109,7 +114,7 @@ class Changeable(ConfigFile):
             fd = files.open_private(path, os.O_RDWR | os.O_CREAT)
             if not locks.wait_for_lock(fd, locks.BUSY_SECONDS):
                 os.close(fd)
-                raise HostError("%s is locked by another queuectl: is one of them paused?" % self.path)
+                raise HostError("%s is locked by another queuectl: is one of them paused?" % self.path, "locked")
             if locks.is_still_there(path, fd):
                 return fd
             os.close(fd)  # whoever had it has just removed it: again

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @frame.command(
     "cron",
     frame.argument("-n", "--count", metavar="N", default="1", help="how many jobs at once (default 1)"),
+    shows=True,
 )
 def cron(call: Call) -> int:
     count = values.count_from_text(call.options.count, "--count", 1000)
@@ -28,6 +29,9 @@ def cron(call: Call) -> int:
     if os.path.realpath(call.home) != bundle.HERE:
         words += ["--home", call.home]
     text = schedule(words, count)
+    call.facts = {"text": text}
+    if call.options.json:
+        return 0
     if system.WINDOWS:
         terminal.print_text(text)
     else:

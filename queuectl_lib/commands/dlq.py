@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from queuectl_lib import times
-from queuectl_lib.commands import cancel, choosing, frame, tables, terminal
+from queuectl_lib.commands import cancel, choosing, frame, tables
 from queuectl_lib.errors import BadInput
 from queuectl_lib.host import interrupts
 from queuectl_lib.jobs import states
@@ -31,6 +31,7 @@ def dlq_list(call: Call) -> int:
         "--canary", action="store_true", help="the oldest of the group goes first, the others once it has succeeded"
     ),
     frame.argument("--limit", metavar="N", dest="oldest", help="at most the oldest N"),
+    shows=True,
 )
 def dlq_retry(call: Call) -> int:
     if call.options.canary:
@@ -78,7 +79,6 @@ def delete_jobs(call: Call, among: Sequence[str], age: float) -> int:
         found = choosing.found(queue.database, chosen, verb.states)
         choosing.change("deleted", verb, lambda tell: pruning.delete(queue.database, found, verb, tell))
     verb.found += not given and chosen.ids is None  # who says no more than which states does not mind that none is
-    if not (options.json and (verb.found or options.quiet)):
-        return choosing.report(call, queue, "deleted", verb)
-    terminal.acknowledge(terminal.json_text({"deleted": verb.changed}), "the jobs were deleted, but their number")
-    return 0
+    code = choosing.report(call, queue, "deleted", verb)
+    call.facts = {"deleted": verb.changed, "ids": chosen.ids if ids_alone else None}
+    return code

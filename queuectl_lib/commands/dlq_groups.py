@@ -92,6 +92,9 @@ def send_first(call: Call) -> int:
         raise Interrupted("interrupted: nothing was requeued") from None
     finally:
         progress.end()
+    kept = [identifier for identifier, _ in sent.kept]
+    facts: Fields = {"requeued": 1, "ids": [sent.id], "left": sent.held + sent.behind, "left_cancelled": kept}
+    call.facts = dict(facts, waiting=sent.waiting)
     if not call.options.quiet:
         waits = "nothing waits" if not sent.waiting else "1 waits" if sent.waiting == 1 else "%d wait" % sent.waiting
         terminal.tell("%s goes first; %s for it" % (sent.id, waits))

@@ -35,7 +35,7 @@ def doctor(call: Call) -> int:
         rows = [{"name": one.name, "ok": one.ok, "text": one.text, "advice": one.advice or None} for one in found]
         call.print_json({"ok": not failed, "seconds": round(time.monotonic() - began, 3), "findings": rows})
     if failed:
-        raise QueueError("this host cannot run the queue yet: %s" % ", ".join(failed))
+        raise QueueError("this host cannot run the queue yet: %s" % ", ".join(failed), "unfit_host")
     if not call.options.json:
         terminal.print_text("this host can run the queue (%.1f s)\n" % (time.monotonic() - began))
     return 0

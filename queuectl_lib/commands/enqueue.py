@@ -118,15 +118,15 @@ class Count:
 
 def print_ids(call: Call, ids: Iterator[str], progress: Progress) -> Count:
     """Take up the ids as they come, and print them; returns how many came, and what they are."""
-    options, found, count = call.options, [], Count()
+    options, found, there, count = call.options, [], [], Count()
     is_silent = options.quiet and not (options.verbose or options.json)
     try:
         for identifier in itertools.islice(ids, 1) if is_silent else ids:  # with the first one all are safe
             if not count.given:
                 progress.end()
             count.heed(identifier)
-            if options.verbose:
-                add.tell_holder(identifier)
+            there += [identifier] * (options.json and isinstance(identifier, Holder))
+            add.tell_holder(identifier, options.verbose)
             if options.json:
                 found.append(identifier)
             elif not options.quiet:
@@ -136,7 +136,7 @@ def print_ids(call: Call, ids: Iterator[str], progress: Progress) -> Count:
             raise
         raise Interrupted("the jobs were added, but not all that there is to say was printed: interrupted") from None
     if options.json:
-        said: Fields = {"enqueued": count.added(), "ids": found}
+        said: Fields = {"enqueued": count.added(), "ids": found, "there": there}
         if options.skip_existing:
             said["existing"] = count.there
         terminal.acknowledge(terminal.json_text(said), "the jobs were added, but their ids")

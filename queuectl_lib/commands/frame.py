@@ -108,7 +108,8 @@ class Parser(argparse.ArgumentParser):
             message = "more than one word: put the command line in quotes, or a program and its arguments behind --"
         if len(message) > 200:
             message = message[:197] + "..."
-        raise BadInput("%s: see `%s --help`" % (message, self.prog))
+        line = self.prog[len(PROGRAM) :].strip() + " --help"
+        raise BadInput("%s: see `%s --help`" % (message, self.prog), "bad_usage", line)
 
     def format_help(self) -> str:
         self.formatter_class = argparse.HelpFormatter  # as wide as the terminal
@@ -141,6 +142,7 @@ class Call:
         self.config = ConfigFile(self.home)
         self.way = trust.Way()
         self.now = time.time()
+        self.facts: object = None  # what a program is told, where the command prints no value by itself
 
     def enter(self, command: Command) -> None:
         """See that nobody else has a hand in the home, before anything in it is read or made. Raises HostError."""
@@ -169,6 +171,11 @@ class Call:
         queue.database.refuse_untrusted(self.way)
         queue.database.refuse_second_name()
         return queue
+
+    def answer(self) -> None:
+        """Tell a program what the command has come to. Raises HostError where that cannot be told."""
+        if self.facts is not None and self.options.json:
+            terminal.acknowledge(terminal.json_text(self.facts), "it was done, but what was done")
 
     def print_json(self, value: object) -> None:
         """One JSON value. Jobs come one per line, so that a list stays greppable."""

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from queuectl_lib.commands.frame import Call
 
 
-@frame.command("hold", *choosing.CHANGING)
+@frame.command("hold", *choosing.CHANGING, shows=True)
 def hold(call: Call) -> int:
     return hold_or_release(call, True)
 
 
-@frame.command("release", *choosing.CHANGING)
+@frame.command("release", *choosing.CHANGING, shows=True)
 def release(call: Call) -> int:
     return hold_or_release(call, False)
 
@@ -29,6 +29,7 @@ def hold_or_release(call: Call, is_hold: bool) -> int:
     if ids is not None:
         interrupts.keep_until_told()
         (holding.hold if is_hold else holding.release)(queue.database, ids, call.now)
+        call.facts = {done: len(ids), "ids": ids}
         return 0
     chosen = choosing.selection(call, queue.database)
     if chosen.last is None:

@@ -36,7 +36,12 @@ def lock_list(call: Call) -> int:
     return 0
 
 
-@frame.command("lock set", frame.argument("key", metavar="KEY"), frame.argument("most", metavar="N", help="so many"))
+@frame.command(
+    "lock set",
+    frame.argument("key", metavar="KEY"),
+    frame.argument("most", metavar="N", help="so many"),
+    shows=True,
+)
 def lock_set(call: Call) -> int:
     """N jobs with this lock may run at a time."""
     key = checks.check_key(call.options.key, "lock")
@@ -45,11 +50,14 @@ def lock_set(call: Call) -> int:
     files.make_home(call.home)
     queue.database.ready()
     lock_table.change(queue.database, key, most)
+    call.facts = {"lock": key, "most": most}
     return 0
 
 
-@frame.command("lock unset", frame.argument("key", metavar="KEY"))
+@frame.command("lock unset", frame.argument("key", metavar="KEY"), shows=True)
 def lock_unset(call: Call) -> int:
     """One at a time again."""
-    lock_table.change(call.queue().database, checks.check_key(call.options.key, "lock"), None)
+    key = checks.check_key(call.options.key, "lock")
+    lock_table.change(call.queue().database, key, None)
+    call.facts = {"lock": key, "most": 1}
     return 0

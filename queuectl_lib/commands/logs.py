@@ -89,7 +89,7 @@ def print_log(call: Call, queue: Queue, follower: Follower, targets: Dict[str, A
         words.is_gone()
         return 1
     if follower.number is not None and follower.attempt is None:
-        raise QueueError("job %s has no attempt %d" % (follower.identifier, follower.number))
+        raise QueueError("job %s has no attempt %d" % (follower.identifier, follower.number), "no_such_attempt")
     if not (wrote or call.options.follow or follower.lines == 0):
         words.wrote_nothing()
     return logs_words.exit_code_of(follower.job, follower.attempt)

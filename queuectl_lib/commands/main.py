@@ -11,7 +11,7 @@ from queuectl_lib import errors
 from queuectl_lib.commands import COMMANDS, FAMILIES, frame, terminal
 from queuectl_lib.commands.frame import Call
 from queuectl_lib.errors import BadInput, QueueError
-from queuectl_lib.host import loading, system
+from queuectl_lib.host import files, loading, system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def split_words(argv: List[str]) -> Tuple[Command, List[str], Optional[List[str]
         if "--help" in argv or "-h" in argv:
             print_overview()
             raise SystemExit(0)
-        raise BadInput("no command is given: `%s --help` lists them" % frame.PROGRAM)
+        raise BadInput("no command is given: `%s --help` lists them" % frame.PROGRAM, "bad_usage", "--help")
     second = 1
     while second < len(rest) and rest[second].startswith(("--home", "--debug")):
         second += 2 if rest[second] == "--home" else 1
@@ -55,7 +55,7 @@ def split_words(argv: List[str]) -> Tuple[Command, List[str], Optional[List[str]
         print_overview(rest[0] + " ")
         raise SystemExit(0)
     if group:
-        raise BadInput("%s needs one of: %s" % (rest[0], ", ".join(name.split()[1] for name in group)))
+        raise BadInput("%s needs one of: %s" % (rest[0], ", ".join(name.split()[1] for name in group)), "bad_usage")
     raise errors.unknown_name("command", rest[0], list(COMMANDS))
 
 
@@ -86,27 +86,28 @@ def main(argv: Optional[List[str]] = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in (words[: words.index("--")] if "--" in words else words)
     terminal.prepare_streams()
+    terminal.speak_to_a_program("--json" in (words[: words.index("--")] if "--" in words else words))
     try:
         try:
             return run(words)
         except QueueError as error:
             show_trace(debug)
-            return complain(str(error), error.exit_code)
+            return complain(str(error), error.exit_code, error.code, error.line)
         except OSError as error:
             if terminal.is_closed_pipe(error):
                 return terminal.quiet_end(0)
             show_trace(debug)
             place = " (%s)" % error.filename if error.filename else ""
-            return complain("the system refuses: %s%s" % (error.strerror or error, place), 3)
+            return complain("the system refuses: %s%s" % (error.strerror or error, place), 3, files.full_or_not(error))
         except MemoryError:
-            return complain("out of memory", 3)
+            return complain("out of memory", 3, "out_of_memory")
         except (ImportError, SyntaxError, AttributeError, EOFError) as error:  # of what one command needs
             show_trace(debug)
             if isinstance(error, AttributeError) and "module '" not in str(error):
                 raise
             from queuectl_lib import lacking  # needed only here
 
-            return complain(lacking.told(error, loading.LIBRARY), 3)
+            return complain(lacking.told(error, loading.LIBRARY), 3, "broken_installation")
     except KeyboardInterrupt:
         return terminal.quiet_end(INTERRUPTED)
 
@@ -119,6 +120,7 @@ def run(words: List[str]) -> int:
         call = Call(chosen.parse(options), behind)
         call.enter(chosen)
         code = chosen.run(call)
+        call.answer()
     except SystemExit:  # after --help or --version
         code = 0
     try:
@@ -126,7 +128,8 @@ def run(words: List[str]) -> int:
     except OSError as error:
         if not terminal.is_closed_pipe(error):
             raise
-        return terminal.quiet_end(code)  # the work was done, well or not
+        code = terminal.quiet_end(code)  # the work was done, well or not
+    terminal.tell_notes()
     return code
 
 
@@ -138,10 +141,10 @@ def show_trace(debug: bool) -> None:
         traceback.print_exc()
 
 
-def complain(text: str, code: int) -> int:
+def complain(text: str, code: int, kind: str, line: str = "") -> int:
     """The one place that tells an error: one line, whatever it holds."""
     try:
-        sys.stderr.write("queuectl: error: %s\n" % errors.printable(text))
+        sys.stderr.write(terminal.error_text(text, kind or "system", "%s %s" % (frame.PROGRAM, line) if line else ""))
         sys.stderr.flush()
         sys.stdout.flush()
     except OSError:

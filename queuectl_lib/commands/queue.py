@@ -131,9 +131,10 @@ def queue_show(call: Call) -> int:
     return 0
 
 
-@frame.command("queue remove", frame.argument("name", metavar="NAME"))
+@frame.command("queue remove", frame.argument("name", metavar="NAME"), shows=True)
 def queue_remove(call: Call) -> int:
     queues.remove(call.queue().database, call.options.name)
+    call.facts = {"removed": call.options.name}
     return 0
 
 
@@ -143,6 +144,7 @@ def queue_remove(call: Call) -> int:
     frame.argument("--for", metavar="DURATION", dest="span", help="only for this long"),
     frame.argument("--until", metavar="TIME", help="only until then"),
     frame.argument("--note", metavar="TEXT", help="why, for whoever looks"),
+    shows=True,
 )
 def pause(call: Call) -> int:
     options = call.options
@@ -159,14 +161,19 @@ def pause(call: Call) -> int:
         raise BadInput("--for: %s is after the year 9999" % errors.shown(options.span))
     note = None if options.note is None else values.check_text(options.note, "--note")
     database = made(call)
-    queues.pause(database, checked(database, options.names), until, note, call.now)
+    names = checked(database, options.names)
+    queues.pause(database, names, until, note, call.now)
+    end = None if until is None else times.utc_text(until)
+    call.facts = {"queues": names or None, "paused_until": end, "paused_note": note}
     return 0
 
 
-@frame.command("resume", frame.argument("names", metavar="QUEUE", nargs="*", help="which (default: all)"))
+@frame.command("resume", frame.argument("names", metavar="QUEUE", nargs="*", help="which (default: all)"), shows=True)
 def resume(call: Call) -> int:
     database = made(call)
-    queues.resume(database, checked(database, call.options.names))
+    names = checked(database, call.options.names)
+    queues.resume(database, names)
+    call.facts = {"queues": names or None}
     return 0
 
 

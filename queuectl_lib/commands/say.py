@@ -25,7 +25,7 @@ USAGE = {
 }
 
 
-@frame.command("say", frame.argument("words", metavar="WORD", nargs="*", help="; ".join(USAGE.values())))
+@frame.command("say", frame.argument("words", metavar="WORD", nargs="*", help="; ".join(USAGE.values())), shows=True)
 def say(call: Call) -> int:
     line = checked_line(" ".join(call.options.words + (call.words or [])))
     path = os.environ.get("QUEUECTL_CONTROL")
@@ -38,6 +38,7 @@ def say(call: Call) -> int:
             os.write(fd, before + line.encode("utf-8") + b"\n")
         finally:
             os.close(fd)
+    call.facts = {"said": line}
     return 0
 
 

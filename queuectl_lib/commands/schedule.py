@@ -181,25 +181,30 @@ def show_slots(call: Call, found: Sequence[Fields], names: Sequence[str]) -> Non
 SOME = frame.argument("names", metavar="NAME", nargs="+")
 
 
-@frame.command("schedule pause", SOME)
+@frame.command("schedule pause", SOME, shows=True)
 def schedule_pause(call: Call) -> int:
     interrupts.keep_until_told()
-    schedules.pause(call.queue().database, values.unique(call.options.names), call.now)
+    names, database = values.unique(call.options.names), call.queue().database
+    schedules.pause(database, names, call.now)
+    if call.options.json:
+        call.facts = [recurring.as_json(row) for row in schedules.some_of(database, names)]
     return 0
 
 
-@frame.command("schedule resume", SOME)
+@frame.command("schedule resume", SOME, shows=True)
 def schedule_resume(call: Call) -> int:
     names, database = values.unique(call.options.names), call.queue().database
     interrupts.keep_until_told()
     schedules.resume(database, names, call.now)
-    for row in schedules.some_of(database, names):
+    rows = schedules.some_of(database, names)
+    call.facts = [recurring.as_json(row) for row in rows]
+    for row in rows:
         following = lines_to_come(row, call.now, 1, due_slots.timing_of(row))
         terminal.tell("%s: next: %s" % (row["name"], following[0]) if following else over(row))
     return 0
 
 
-@frame.command("schedule run", frame.argument("name", metavar="NAME"))
+@frame.command("schedule run", frame.argument("name", metavar="NAME"), shows=True)
 def schedule_run(call: Call) -> int:
     from queuectl_lib.store import slots_made  # which the others need not
 
@@ -207,12 +212,17 @@ def schedule_run(call: Call) -> int:
     (row,) = schedules.some_of(database, [call.options.name])
     interrupts.keep_until_told()
     identifier = slots_made.run_now(database, row, call.now)
-    terminal.acknowledge(identifier + "\n", "job %s was added, but its id" % identifier)
+    call.facts = {"id": identifier}
+    if not call.options.json:
+        terminal.acknowledge(identifier + "\n", "job %s was added, but its id" % identifier)
     return 0
 
 
 @frame.command(
-    "schedule remove", SOME, frame.argument("--cancel", action="store_true", help="cancel their waiting jobs, too")
+    "schedule remove",
+    SOME,
+    frame.argument("--cancel", action="store_true", help="cancel their waiting jobs, too"),
+    shows=True,
 )
 def schedule_remove(call: Call) -> int:
     queue, names = call.queue(), values.unique(call.options.names)
@@ -223,6 +233,7 @@ def schedule_remove(call: Call) -> int:
         with contexts.suppress(QueueError):  # it has ended meanwhile
             queue.cancel([identifier], call.now)
             cancelled += 1
+    call.facts = {"removed": names, "cancelled": cancelled, "waiting": len(waiting) - cancelled}
     if cancelled:
         terminal.tell("cancelled %s" % terminal.jobs_text(cancelled))
     elif waiting and not call.options.cancel:
@@ -235,6 +246,7 @@ def schedule_remove(call: Call) -> int:
     frame.argument("file", metavar="FILE", help="JSON as of `schedule list --json`; - for standard input"),
     frame.argument("--only", action="store_true", help="remove all other schedules"),
     frame.argument("--quiet", action="store_true", help="print nothing when it worked"),
+    shows=True,
 )
 def schedule_load(call: Call) -> int:
     options = call.options
@@ -245,14 +257,18 @@ def schedule_load(call: Call) -> int:
     files.make_home(call.home)
     interrupts.keep_until_told()
     done = list(schedules.put(queue.database, asked, call.now, options.only).values())
-    if not options.quiet:
+    call.facts = {word: done.count(word) for word in OUTCOMES}
+    if not (options.quiet or options.json):
         terminal.tell(counted(done))
     return 0
 
 
+OUTCOMES = ("new", "changed", "same", "removed")
+
+
 def counted(done: Sequence[str]) -> str:
     """How many schedules are new, changed, the same, removed."""
-    words = ["%d %s" % (done.count(word), word) for word in ("new", "changed", "same", "removed") if word in done]
+    words = ["%d %s" % (done.count(word), word) for word in OUTCOMES if word in done]
     return "schedules: " + ", ".join(words)
 
 

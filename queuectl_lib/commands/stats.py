@@ -62,7 +62,7 @@ def reset(call: Call, kind: Optional[str]) -> int:
 
 def unknown(kind: str) -> QueueError:
     text = "nothing is known of the kind %s: `%s stats` lists those of which something is"
-    return QueueError(text % (errors.shown(kind), frame.PROGRAM))
+    return QueueError(text % (errors.shown(kind), frame.PROGRAM), "no_such_kind", "stats")
 
 
 def show(call: Call, kind: Optional[str], limit: Optional[int]) -> None:

@@ -9,11 +9,13 @@ import time
 
 from queuectl_lib import errors
 from queuectl_lib.errors import HostError, Interrupted
-from queuectl_lib.host import interrupts, system
+from queuectl_lib.host import files, interrupts, system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterable, Optional, Sequence
+    from typing import Any, Iterable, List, Optional, Sequence
+
+    from queuectl_lib.values import Fields
 
 EINVAL = 22
 
@@ -67,9 +69,37 @@ def prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+notes: Optional[List[str]] = None  # words to people, held back while an error may come; None where no program asks
+
+
+def speak_to_a_program(is_asked: bool) -> None:
+    """From here on an error is one line of JSON on standard error and nothing beside it, where that *is_asked*."""
+    global notes
+    notes = [] if is_asked else None
+
+
+def tell_notes() -> None:
+    """Say what was held back: no error can come any more."""
+    global notes
+    texts, notes = notes or [], None
+    for text in texts:
+        tell(text)
+
+
+def error_text(text: str, code: str, line: str) -> str:
+    """What standard error is told of an error; *line* is to be typed instead."""
+    if notes is None:
+        return "queuectl: error: %s\n" % errors.printable(text)
+    facts: Fields = {"code": code, "message": errors.printable(text)}
+    facts.update({"try": line} if line else {})
+    facts.update({"notes": [errors.printable(note) for note in notes]} if notes else {})
+    return json_safe(json_of({"error": facts}))
+
+
 def tell(text: str) -> None:
     """A word to the person, on standard error; that nobody can read it is no failure.
 
+    Where a program has asked it is held back to the end, and becomes a part of the error where one comes.
     Raises OSError where what was printed before cannot be written: that comes first.
     """
     interrupts.let_go()
@@ -79,6 +109,9 @@ def tell(text: str) -> None:
         if not is_closed_pipe(error):
             raise
         give_up(sys.stdout)
+    if notes is not None:
+        notes.append(text)
+        return
     try:
         sys.stderr.write(errors.printable(text) + "\n")
         sys.stderr.flush()
@@ -103,7 +136,7 @@ def acknowledge(text: str, what: str, flush: bool = True) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise HostError("%s could not be printed: %s" % (what, error.strerror)) from None
+        raise HostError("%s could not be printed: %s" % (what, error.strerror), files.full_or_not(error)) from None
     except KeyboardInterrupt:
         raise Interrupted("%s could not be printed: interrupted" % what) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 
@@ -44,8 +45,8 @@ START_ARGUMENTS = (
 )
 
 
-@frame.command("worker start", *START_ARGUMENTS, as_owner=False)
-@frame.command("worker", *START_ARGUMENTS, as_owner=False)
+@frame.command("worker start", *START_ARGUMENTS, shows=True, as_owner=False)
+@frame.command("worker", *START_ARGUMENTS, shows=True, as_owner=False)
 def worker_start(call: Call) -> int:
     asked = call.options
     if asked.name is not None and not re.match(r"[A-Za-z0-9]{1,32}\Z", asked.name):
@@ -59,6 +60,8 @@ def worker_start(call: Call) -> int:
     overrides = {key: text for key, text in given.items() if text is not None}
     wanted = wording.checked_options(asked.count, asked.processes, asked.drain, overrides, asked.max_time)
     wanted.served = served_queues(queue, asked.queue, asked.not_queue)
+    facts: Fields = {"started": False, "supervisor": None, "pid": None, "jobs": None, "log": None}
+    call.facts = facts
     if asked.ensure and starting_words.keeps_from_starting(call, queue, wanted.served):
         return 0
     files.make_home(call.home)
@@ -72,11 +75,14 @@ def worker_start(call: Call) -> int:
         starting_words.end_stay(call, queue)
 
     def start(when_present: Optional[Callable[[], None]]) -> None:
+        facts.update(started=True, supervisor=name, pid=os.getpid(), jobs=wanted.jobs)
         if not asked.background:
             starting_words.tell_total(call, queue.folder, name, wanted)
-            worker.serve(queue, name, wanted, call.config, staying.heeded(queue.folder, name, when_present))
+            ready = told_when_present(call, staying.heeded(queue.folder, name, when_present))
+            worker.serve(queue, name, wanted, call.config, ready)
             return
         pid = starting.start_background(queue, wording.command_line(bundle.SCRIPT, call.home, name, wanted), name)
+        facts.update(pid=pid, log=queue.folder.log)
         text = "started in the background: supervisor %s, pid %d, %s; log: %s"
         said.append(text % (name, pid, wording.described(wanted), queue.folder.log))
 
@@ -85,11 +91,25 @@ def worker_start(call: Call) -> int:
     else:
         start(None)
     for text in said:  # now, when whoever does not read it keeps nobody else from starting one
-        if not asked.quiet:
+        if not (asked.quiet or asked.json):
             terminal.tell(text)
             starting_words.tell_total(call, queue.folder, name, wanted)
             starting_words.tell_of_drain(queue, wanted, call.now)
     return 0
+
+
+def told_when_present(call: Call, when_present: Optional[Callable[[], None]]) -> Optional[Callable[[], None]]:
+    """*when_present*, and then who works here: in the foreground a program is told at once, for the end is far."""
+    if not call.options.json:
+        return when_present
+
+    def tell() -> None:
+        if when_present:
+            when_present()
+        terminal.print_text(terminal.json_text(call.facts), flush=True)  # whose signals are its own by now
+        call.facts = None
+
+    return tell
 
 
 def served_queues(queue: Queue, these: Optional[str], others: Optional[str]) -> List[str]:
@@ -113,6 +133,7 @@ def served_queues(queue: Queue, these: Optional[str], others: Optional[str]) -> 
     ),
     frame.argument("--timeout", metavar="DURATION", help="end running jobs after this long"),
     frame.argument("--stay", action="store_true", help="and let --ensure start none %s" % staying.UNTIL),
+    shows=True,
 )
 def worker_stop(call: Call) -> int:
     queue = call.queue()
@@ -128,13 +149,14 @@ def worker_stop(call: Call) -> int:
     members = roster.members(queue.folder)
     if not members:
         terminal.tell("no worker is running")
-        tell_of_what_is_left(call, queue)
+        call.facts = {"stopped": [], "ended": True, "left_running": tell_of_what_is_left(call, queue)}
         return 0
     supervisors = values.unique([member["supervisor"] or member["name"] for member in members])
     how = "now" if call.options.now else "leave" if call.options.leave_running else "stop"
     inside = roster.is_asked_by_its_job(queue.database)
     roster.ask_to_stop(queue.folder, supervisors, how)
     if inside:
+        call.facts = {"stopped": supervisors, "ended": False, "left_running": 0}
         terminal.tell("stopping; called by a job, which the stop waits for, so this returns at once")
         return 0
     if how != "stop":
@@ -144,15 +166,17 @@ def worker_stop(call: Call) -> int:
         if terminal.can_tell():
             terminal.tell("running jobs did not finish in time: ending them")
         await_end(queue, supervisors, call.config().grace + 30)
-    terminal.tell("stopped")
-    tell_of_what_is_left(call, queue)
+    if not call.options.json:
+        terminal.tell("stopped")
+    call.facts = {"stopped": supervisors, "ended": True, "left_running": tell_of_what_is_left(call, queue)}
     return 0
 
 
-def tell_of_what_is_left(call: Call, queue: Queue) -> None:
-    """Say how many jobs go on without a worker, and whether workers stay stopped."""
-    tell_of_left_jobs(queue)
+def tell_of_what_is_left(call: Call, queue: Queue) -> int:
+    """Say, and return, how many jobs go on without a worker; and say whether workers stay stopped."""
+    left = tell_of_left_jobs(queue)
     starting_words.tell_stay(queue.folder, call.now)
+    return left
 
 
 ENDING_SECONDS = 2.0  # within which who has given up its life file ends, so its disk can be unmounted
@@ -179,11 +203,11 @@ def await_end(
             now, seen = time.monotonic(), [(member["name"], roster.has_heard(member)) for member in left]
             before, changed = seen, changed if seen == before else now
             if now - changed > roster.patience_with(left):
-                raise QueueError("nobody here has heard of the stop: %s" % still_alive(left))
+                raise QueueError("nobody here has heard of the stop: %s" % still_alive(left), "not_ended")
             if limit is not None and now - began >= limit:
                 if progress:
                     return False
-                raise QueueError("not ended in time: %s" % still_alive(left))
+                raise QueueError("not ended in time: %s" % still_alive(left), "not_ended")
             if progress:
                 progress.show("waiting for %d processes to finish (Ctrl+C leaves them to it)" % len(left))
             time.sleep(0.03)
@@ -203,8 +227,8 @@ def shown_pid(member: Fields) -> str:
     return str(member["pid"] or "?")
 
 
-def tell_of_left_jobs(queue: Queue) -> None:
-    """Say how many jobs go on without a worker: they were left to run, or their worker died, or had let go of them."""
+def tell_of_left_jobs(queue: Queue) -> int:
+    """Say, and return, how many jobs go on without a worker: left to run, or it died, or had let go of them."""
     left = 0
     try:
         left = roster.counts_of_others(queue.database)["processing"]
@@ -219,9 +243,11 @@ def tell_of_left_jobs(queue: Queue) -> None:
         if place:
             text = "this is a copy of the queue %s: what runs there is left alone, and the next `worker start` here %s"
             terminal.tell(text % (place, "counts %s as interrupted" % ("1 job" if left == 1 else "%d jobs" % left)))
-            return
+            return left
         jobs = "1 job goes" if left == 1 else "%d jobs go" % left
         terminal.tell("%s on without a worker: the next `worker start` adopts what runs" % jobs)
+        return left
+    return 0
 
 
 @frame.command("worker list", shows=True)

@@ -273,6 +273,11 @@ def make_home(home: str) -> None:
             trust.Way().refuse_untrusted(home)  # a neighbour may have been there first, a moment ago
 
 
+def full_or_not(error: OSError) -> str:
+    """The code of an error of the system where that is a full disk; "" for all others."""
+    return "disk_full" if error.errno in FULL else ""
+
+
 @contexts.contextmanager
 def refusals_told(path: str) -> Iterator[None]:
     """Turn what the system says about *path* into one line that helps."""
@@ -280,7 +285,8 @@ def refusals_told(path: str) -> Iterator[None]:
         yield
     except OSError as error:
         where = error.filename if isinstance(error.filename, str) else path
-        raise HostError("cannot use %s: %s" % (errors.printable(where), error.strerror or error)) from error
+        text = "cannot use %s: %s" % (errors.printable(where), error.strerror or error)
+        raise HostError(text, full_or_not(error)) from error
 
 
 def lacks_descriptors() -> bool:

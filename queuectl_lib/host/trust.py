@@ -54,7 +54,8 @@ class Way:
             info = self.look(path)
             if info is not None:
                 if stat.S_ISLNK(info.st_mode):
-                    raise HostError("%s is a symbolic link: put what it leads to there" % errors.printable(path))
+                    text = "%s is a symbolic link: put what it leads to there"
+                    raise HostError(text % errors.printable(path), "untrusted")
                 self.refuse(path, info, advice)
                 if info.st_mode & 0o077 and info.st_uid == user and are_ours():
                     with contexts.suppress(OSError):  # what a restore has left open; the disk may be read-only
@@ -148,7 +149,8 @@ class Way:
             return
         mode = info.st_mode
         if info.st_uid not in self.owners:
-            raise HostError("%s belongs to another user, who could put anything there" % errors.printable(path))
+            text = "%s belongs to another user, who could put anything there"
+            raise HostError(text % errors.printable(path), "untrusted")
         if not mode & (stat.S_IWGRP | stat.S_IWOTH) or stat.S_ISLNK(mode):
             return
         is_sticky = stat.S_ISDIR(mode) and bool(mode & stat.S_ISVTX)
@@ -156,7 +158,7 @@ class Way:
             return
         if mode & stat.S_IWOTH or not self.is_private(path, info.st_gid):
             cure = advice if is_sticky and advice else "chmod go-w it first"
-            raise HostError("%s can be written by other users: %s" % (errors.printable(path), cure))
+            raise HostError("%s can be written by other users: %s" % (errors.printable(path), cure), "untrusted")
 
     def is_private(self, path: str, gid: int) -> bool:
         """True where what the group *gid* can write is proved to be in nobody else's reach."""

@@ -207,7 +207,7 @@ def rename_taken(connection: sqlite3.Connection) -> bool:
     for found in taken:
         if not found["made"]:
             text = "line %s: job %s exists already: nothing was added (--skip-existing leaves such out)"
-            raise QueueError(text % (found["line"], found["id"]))
+            raise QueueError(text % (found["line"], found["id"]), "exists")
         connection.execute(RENAME_INCOMING, (ids.make_id(time.time()), found["rowid"]))
     return bool(taken)
 
@@ -225,7 +225,8 @@ def refuse_twice(connection: sqlite3.Connection) -> None:
     connection.execute(INDEX_INCOMING)
     found = connection.execute(FIND_TWICE).fetchone()
     if found:
-        raise QueueError("line %s: id %s comes twice: nothing was added" % (found["line"], found["id"])) from None
+        text = "line %s: id %s comes twice: nothing was added"
+        raise QueueError(text % (found["line"], found["id"]), "exists") from None
 
 
 # Counting one job after the other would be a good part of the time that a large batch holds the write lock.

@@ -66,7 +66,7 @@ def send(
         verb = Joining(number, signature)
         changing.change(database, found, verb, tell)
         if not verb.oldest:
-            raise QueueError("no job matches: nothing was requeued")
+            raise QueueError("no job matches: nothing was requeued", "no_match")
         return go(database, verb, now)
 
 

@@ -138,12 +138,12 @@ class Database:
             info = os.stat(self.path)
         except FileNotFoundError:
             self._refuse_no_folder()
-            raise NoDatabase("%s does not exist: `queuectl.py initdb` creates it" % self.path) from None
+            raise NoDatabase("%s does not exist: `queuectl.py initdb` creates it" % self.path, line="initdb") from None
         self._refuse_no_file(info)
         if info.st_nlink > 1:
             raise HostError("%s has a second name (hard link), which SQLite cannot keep safe: remove it" % self.path)
         if not info.st_size:
-            raise NoDatabase("%s is empty: `queuectl.py initdb` fills it" % self.path)
+            raise NoDatabase("%s is empty: `queuectl.py initdb` fills it" % self.path, line="initdb")
         self.index_room.look()
         if self.path not in LOG_SEEN:
             LOG_SEEN.add(self.path)
@@ -239,7 +239,7 @@ class Database:
         """
         with opening.told(self.path):
             if not os.path.isdir(self.folder.path) and not os.path.exists(self.path):
-                raise NoDatabase("%s does not exist: `queuectl.py initdb` creates it" % self.path)
+                raise NoDatabase("%s does not exist: `queuectl.py initdb` creates it" % self.path, line="initdb")
             self.refuse_unsafe_place()
             with self.gate():
                 opened = self.open(gated=True)

@@ -69,7 +69,7 @@ class Adding:
         found = opening.rows(self.connection, PARENT, (identifier,))
         if not found:
             text = "%s%s: no job has the id %s: nothing was added"
-            raise QueueError(text % (place, after.KEYS[wants], errors.shown(identifier)))
+            raise QueueError(text % (place, after.KEYS[wants], errors.shown(identifier)), "no_such_job", "list")
         return found[0]
 
     def too_late(self, place: str, identifier: str, wants: int) -> BadInput:

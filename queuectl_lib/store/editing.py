@@ -51,9 +51,9 @@ def as_stored(connection: sqlite3.Connection, identifier: str) -> Fields:
 def refuse_started(identifier: str, state: str, change: Change) -> None:
     """Raise QueueError for a job that does not wait; a cancelled one can forget what it comes after."""
     if state == "processing":
-        raise QueueError("job %s runs, with what it was started with: nothing was changed" % identifier)
+        raise QueueError("job %s runs, with what it was started with: nothing was changed" % identifier, "wrong_state")
     if state not in states.WAITING and not (state == "cancelled" and change.only_forgets()):
-        raise QueueError("job %s is %s already: nothing was changed" % (identifier, state))
+        raise QueueError("job %s is %s already: nothing was changed" % (identifier, state), "wrong_state")
 
 
 CHANGE_JOB = "UPDATE jobs SET %s, updated_at = ? WHERE seq = ? AND state IN ('pending', 'failed')"
@@ -79,7 +79,7 @@ def edit_one(connection: sqlite3.Connection, identifier: str, change: Change, no
     if connection.execute(statement, values + [now_text, job["seq"]]).rowcount != 1:
         opening.refuse_ignored(int(job["state"] in states.WAITING))
         happened = "was cancelled" if job["state"] == "cancelled" else "has started"
-        raise QueueError("job %s %s meanwhile: nothing was changed" % (identifier, happened))
+        raise QueueError("job %s %s meanwhile: nothing was changed" % (identifier, happened), "wrong_state")
     if "command" in columns:
         keep_command(connection, job, columns)
     if change.tags or change.untags:

@@ -94,9 +94,9 @@ def find_holder(connection: sqlite3.Connection, key: Optional[str]) -> Optional[
 def key_is_held(identifier: str, holder: Holder, same_call: bool) -> QueueError:
     if same_call:
         text = "jobs %s and %s have the same key %s, and only one can wait: nothing was requeued"
-        return QueueError(text % (holder, identifier, errors.shown(holder.key)))
+        return QueueError(text % (holder, identifier, errors.shown(holder.key)), "key_held")
     text = "job %s has the key %s, which job %s (%s) holds: nothing was requeued"
-    return QueueError(text % (identifier, errors.shown(holder.key), holder, holder.state))
+    return QueueError(text % (identifier, errors.shown(holder.key), holder, holder.state), "key_held")
 
 
 MADE_LENGTH = 12
@@ -130,5 +130,5 @@ def only_one(connection: sqlite3.Connection, word: str) -> str:
     found = [row["id"] for row in opening.rows(connection, BEGINNING, (small, behind, OTHER_DIGITS))]
     if len(found) > 1:
         more = " and others" if len(found) > 2 else ""
-        raise QueueError("more than one id begins with %s: %s, %s%s" % (word, found[0], found[1], more))
+        raise QueueError("more than one id begins with %s: %s, %s%s" % (word, found[0], found[1], more), "ambiguous")
     return found[0] if found else word

@@ -168,10 +168,12 @@ def meant(database: Database, word: str) -> str:
                 rows = opening.rows(connection, statement, (beginning, beginning + "g"))
                 found = [opening.as_text(row["signature"]) for row in rows]
     if not found:
-        raise QueueError("no group begins with %s: `queuectl.py dlq groups` lists them" % beginning)
+        text = "no group begins with %s: `queuectl.py dlq groups` lists them"
+        raise QueueError(text % beginning, "no_such_group", "dlq groups")
     if len(found) > 1:
         more = " and others" if len(found) > 2 else ""
-        raise QueueError("more than one group begins with %s: %s, %s%s" % (beginning, found[0], found[1], more))
+        text = "more than one group begins with %s: %s, %s%s"
+        raise QueueError(text % (beginning, found[0], found[1], more), "ambiguous")
     return found[0]
 
 

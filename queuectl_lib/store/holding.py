@@ -40,9 +40,9 @@ def hold(database: Database, ids: Sequence[str], now: float) -> None:
             job = standing(connection, identifier)
             if job["state"] == "processing":
                 text = "job %s runs: cancel it, or hold it when it is back: nothing was held"
-                raise QueueError(text % identifier)
+                raise QueueError(text % identifier, "wrong_state")
             if job["state"] in states.FINAL:
-                raise QueueError("job %s is %s already: nothing was held" % (identifier, job["state"]))
+                raise QueueError("job %s is %s already: nothing was held" % (identifier, job["state"]), "wrong_state")
             if job["held_at"] is None:
                 moved = connection.execute(HOLD_JOB, (now_text, now_text, job["seq"]))
                 opening.refuse_ignored(1 - moved.rowcount)
@@ -61,7 +61,8 @@ def release(database: Database, ids: Sequence[str], now: float) -> None:
         for identifier in ids:
             job = standing(connection, identifier)
             if job["state"] in states.FINAL:
-                raise QueueError("job %s is %s already: nothing was released" % (identifier, job["state"]))
+                text = "job %s is %s already: nothing was released"
+                raise QueueError(text % (identifier, job["state"]), "wrong_state")
             if job["held_at"] is not None and job["state"] in states.WAITING:
                 moved = connection.execute(RELEASE_JOB, (now_text, now_text, job["seq"]))
                 opening.refuse_ignored(1 - moved.rowcount)

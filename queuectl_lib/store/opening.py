@@ -64,6 +64,8 @@ def roll_back(connection: sqlite3.Connection) -> None:
 class Refused(HostError):
     """A constraint or a trigger of the database forbids what was tried; nothing is wrong with its file or its disk."""
 
+    code = "database_refuses"
+
 
 def refuse_ignored(missing: int) -> None:
     """Raise IntegrityError where some of what was written is *missing*: RAISE(IGNORE) in a trigger says nothing."""
@@ -126,7 +128,7 @@ def told(path: str) -> Iterator[None]:
         text = "out of memory" if is_for_want_of_memory(error) else str(error)
         known = explained(text)
         kind = Locked if known == LOCKED else HostError if known else Refused
-        raise kind(explanation(path, text)) from error
+        raise kind(explanation(path, text), "disk_full" if "full" in text.lower() else "") from error
 
 
 LOCKED = "is locked by another program for too long: end that program, then try again"

@@ -63,7 +63,8 @@ def delete_ids(database: Database, ids: Sequence[str], verb: Deleting, now: floa
             edges.settle_some(connection, now)
             for head in heads:
                 if not verb.one(connection, head["seq"]):
-                    raise QueueError("job %s has only just ended: nothing was deleted, try again" % head["id"])
+                    text = "job %s has only just ended: nothing was deleted, try again"
+                    raise QueueError(text % head["id"], "wrong_state")
     verb.found = verb.changed = len(ids)
     verb.remove_files(database)
     give_space_back(database)
@@ -77,7 +78,7 @@ def refuse_unfit(heads: Sequence[sqlite3.Row], wanted: Sequence[str]) -> None:
             verb = "dlq purge" if state == "dead" else "prune" if state in known.FINAL else "cancel"
             does = "deletes it" if state in known.FINAL else "comes first"
             text = "job %s is %s, not %s: nothing was deleted; `%s %s` %s"
-            raise QueueError(text % (identifier, state, " or ".join(wanted), verb, identifier, does))
+            raise QueueError(text % (identifier, state, " or ".join(wanted), verb, identifier, does), "wrong_state")
 
 
 class Deleting(changing.Verb):

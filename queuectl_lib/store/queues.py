@@ -45,7 +45,7 @@ def named(database: Database, text: Optional[str]) -> List[str]:
 def unknown(name: object, known: Dict[str, int]) -> BadInput:
     """The refusal of a queue that there is not."""
     refusal = errors.unknown_name("queue", name, list(known))
-    return BadInput("%s (`queue set NAME` makes one)" % refusal)
+    return BadInput("%s (`queue set NAME` makes one)" % refusal, refusal.code)
 
 
 PAUSED = "SELECT name, paused_at, paused_until FROM queues WHERE id = ?"

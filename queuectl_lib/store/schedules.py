@@ -47,7 +47,8 @@ def unknown(name: str, known: Sequence[str]) -> QueueError:
 
     near = difflib.get_close_matches(name[: errors.NAME_CHARACTERS], known, 1, 0.5)
     hint = "did you mean %s?" % near[0] if near else "`schedule list` shows all"
-    return QueueError("no schedule has the name %s: %s" % (errors.shown(name), hint))
+    text = "no schedule has the name %s: %s" % (errors.shown(name), hint)
+    return QueueError(text, "no_such_schedule", "schedule list")
 
 
 INSERT = "INSERT INTO schedules (name, %s, anchor, paused_at, next_at) VALUES (?, %s, ?, ?, ?)" % (

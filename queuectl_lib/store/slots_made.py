@@ -227,7 +227,8 @@ def run_now(database: Database, row: Fields, now: float) -> str:
     with database.writing() as connection:
         identifier = add_job(connection, row, now, now)
         if identifier is None:
-            raise QueueError("another job waits or runs with the key of schedule %s: nothing was added" % row["name"])
+            text = "another job waits or runs with the key of schedule %s: nothing was added"
+            raise QueueError(text % row["name"], "key_held")
     bell.ring(database.folder.bell)
     return identifier
 

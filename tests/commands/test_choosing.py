@@ -181,7 +181,7 @@ def test_the_dlq_is_a_condition_of_its_own(ended):
 def test_a_purge_takes_what_is_selected(ended):
     assert "nothing was deleted" in ended("dlq", "purge", "--tag", "y", code=1).stderr
     assert ended("dlq", "purge", "--tag", "x", "--dry-run", "--json").stdout.count("\n") == 3
-    assert json.loads(ended("dlq", "purge", "--tag", "x", "--json").stdout) == {"deleted": 1}
+    assert json.loads(ended("dlq", "purge", "--tag", "x", "--json").stdout)["deleted"] == 1
     assert ended("dlq", "purge").stderr == "deleted 0 jobs\n", "as ever"
     assert listed(ended) == ["a", "c", "d"]
 
@@ -194,7 +194,7 @@ def test_a_prune_takes_what_is_selected_and_is_finished(ended):
     assert "job d is pending, not cancelled or completed" in ended("prune", "c", "d", code=1).stderr
     assert ended("prune", "c").stderr == "deleted 1 job\n"
     assert ended("prune", "--state", "dead", "b").stderr == "deleted 1 job\n"
-    assert json.loads(ended("prune", "--match", "none", "--quiet", "--json").stdout) == {"deleted": 0}
+    assert json.loads(ended("prune", "--match", "none", "--quiet", "--json").stdout)["deleted"] == 0
     assert listed(ended) == ["d"]
 
 

@@ -110,6 +110,7 @@ def test_add_json_prints_the_job(shared):
     assert job["state"] == "pending"
     stored = fields(shared, job["id"])
     del stored["history"]
+    assert job.pop("added") is True
     assert job == stored
 
 
@@ -286,7 +287,7 @@ def test_fields_that_queuectl_sets_are_ignored_on_input(shared):
 
 def test_enqueue_json_prints_the_ids_in_order(shared):
     done = shared.run("enqueue", "-", "--json", input='{"id": "z", "command": "a"}\n{"id": "y", "command": "b"}\n')
-    assert done.json == {"enqueued": 2, "ids": ["z", "y"]}
+    assert done.json == {"enqueued": 2, "ids": ["z", "y"], "there": []}
 
 
 def test_enqueue_quiet_prints_nothing(shared):

@@ -35,6 +35,13 @@ class Result:
         return json.loads(self.stdout)
 
 
+def is_one_error(words, stderr):
+    """True where *stderr* is an error and nothing else: a line for people, or with --json an object."""
+    if "--json" in words:
+        return stderr.count("\n") == 1 and set(json.loads(stderr)) == {"error"}
+    return stderr.count("\n") == 1 and stderr.startswith("queuectl: error: ")
+
+
 class Home:
     """A queue in a directory of its own, used through the real command line."""
 
@@ -79,7 +86,7 @@ class Home:
         assert done.returncode == code, said
         if code in (2, 3):
             assert stdout == "", said
-            assert stderr.startswith("queuectl: error: ") and stderr.count("\n") == 1, said
+            assert is_one_error(words, stderr), said
         return Result(done.returncode, stdout, stderr)
 
     def add(self, command, *options):

@@ -5,7 +5,7 @@ import sys
 import tempfile
 
 import queuectl
-from helpers.home import COMPLAINTS, Home, Result
+from helpers.home import COMPLAINTS, Home, Result, is_one_error
 from queuectl_lib.host import interrupts
 
 
@@ -29,7 +29,7 @@ class Near(Home):
         assert found == code, said
         if code in (2, 3):
             assert stdout == "", said
-            assert stderr.startswith("queuectl: error: ") and stderr.count("\n") == 1, said
+            assert is_one_error(words, stderr), said
         return Result(found, stdout, stderr)
 
 

@@ -40,7 +40,7 @@ def lines(*jobs):
 
 def test_a_second_add_prints_the_first_id_and_adds_nothing(home):
     first = home.add("exit 0", "--unique", "mirror")
-    second = home.run("add", "exit 1", "--unique", "mirror")
+    second = home.run("add", "exit 0", "--unique", "mirror")
     assert (second.id, second.stderr) == (first, "")
     assert total(home.queue) == 1
     assert home.add("exit 0", "--unique", "another") != first
@@ -60,7 +60,7 @@ def test_verbose_says_that_nothing_was_added_and_quiet_prints_no_id(home):
 def test_json_shows_the_existing_job(home):
     first = home.run("add", "exit 0", "--unique", "k", "--priority", "7", "--json").json
     assert first["unique"] == "k"
-    assert home.run("add", "exit 1", "--unique", "k", "--json").json == first
+    assert home.run("add", "exit 1", "--unique", "k", "--json").json == dict(first, added=False)
 
 
 def test_an_id_of_ones_own_gives_way_to_the_holder_of_the_key(home):
@@ -199,7 +199,7 @@ def test_enqueue_prints_the_holder_in_the_place_of_a_job_that_was_not_added(home
     assert done.stderr == "".join("job %s is pending: nothing was added\n" % one for one in said) + "enqueued 2 jobs\n"
     assert sorted(job["id"] for job in showing.jobs(home.queue.database, [], 9)[0]) == ["old", "x", "z"]
     again = home.run("enqueue", "-", "--json", input=text.replace('"x"', '"w"'))
-    assert again.json == {"enqueued": 1, "ids": ["w", "old", "z", "z", "old"]}
+    assert again.json == {"enqueued": 1, "ids": ["w", "old", "z", "z", "old"], "there": ["old", "z", "z", "old"]}
     assert again.stderr == ""
 
 
