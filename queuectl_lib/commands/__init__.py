@@ -12,6 +12,7 @@ COMMANDS = {
     "show": ("show", "show a job, a table of its attempts, and the end of its output; with --all everything"),
     "why": ("why", "say in one sentence why a job waits or failed, or what the queue does, and what to type"),
     "logs": ("logs", "print the output of a job: its stdout on stdout, its stderr on stderr"),
+    "results": ("results", "print what became of many jobs, and what they printed, in one call"),
     "wait": ("wait", "wait until jobs are final (- reads ids); exit 0 if all completed, 1 if not, 124 on timeout"),
     "say": ("say", "within a job: snooze, dead, ok, signature, progress, result or extend, for its worker"),
     "status": ("status", "show how many jobs are in each state, and who works"),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     frame.argument("-n", "--lines", metavar="N", help="only the last N lines of each stream"),
     frame.argument("--stderr", action="store_true", help="only its stderr, on stdout"),
     frame.argument("--exit-code", action="store_true", help="with --follow: exit with the code of the job"),
+    shows=True,
 )
 def logs(call: Call) -> int:
     options = call.options
@@ -36,6 +37,10 @@ def logs(call: Call) -> int:
         number = values.count_from_text(options.attempt, "--attempt", 10**9)
     if options.lines is not None:
         lines = values.check_integer(values.whole_number(options.lines, "--lines"), "--lines", 0, 10**9)
+    if options.json:
+        from queuectl_lib.commands import results  # which people need not
+
+        return results.show_logs(call, number)
     targets = {"stderr": sys.stdout} if options.stderr else {"stdout": sys.stdout, "stderr": sys.stderr}
     queue = call.queue()
     several = bool(choosing.is_given(call)) and (len(options.ids) != 1 or bool(choosing.conditions(call)))

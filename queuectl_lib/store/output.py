@@ -89,6 +89,32 @@ class Output:
         return place if lines else self.size
 
 
+LINE_BYTES = 4096  # at the end, in which the last line is looked for
+
+
+def pieces(output: Output) -> Iterator[bytes]:
+    """All of it, from its beginning, in pieces that cut no character of UTF-8 in two."""
+    offset = 0
+    while True:
+        data = output.read(offset, CHUNK_BYTES)
+        if len(data) == CHUNK_BYTES:
+            data = data[: data.rfind(b"\n") + 1] or data[: whole_characters(data)]
+        if not data:
+            return
+        offset += len(data)
+        yield data
+
+
+def whole_characters(data: bytes) -> int:
+    """How many bytes of *data* come before a character that its end may cut."""
+    for back in range(1, min(4, len(data)) + 1):
+        if data[-back] >= 0xC0:
+            return len(data) - back
+        if data[-back] < 0x80:
+            break
+    return len(data)
+
+
 def with_output(database: Database, job: Fields, most: int) -> Fields:
     """*job* with up to *most* bytes of each attempt's output as text, and without what is internal."""
     for attempt in job["history"]:

@@ -18,7 +18,8 @@ RUNNING = os.path.join(ROOT, "docs", "running.md")
 GROUPS = {
     "put jobs in": "`add` one command · `enqueue` many, as JSON or as a list of commands",
     "speak from within": "`say` to the worker of a job that it is to run later, is dead, how far it is",
-    "see them": "`list` · `show` one with its attempts · `logs` what it printed · `wait` until they are final"
+    "see them": "`list` · `show` one with its attempts · `logs` what it printed, `results` what many did"
+    " · `wait` until they are final"
     " · `status` how many are in each state · `why` it waits, failed, or nothing runs",
     "change them": "`cancel` · `requeue` what is dead, cancelled or failed · `rerun` what has ended"
     " · `hold`, `release` · `edit` what waits",
