@@ -117,6 +117,11 @@ def number_text(value: float) -> str:
     return ("%.12f" % value).rstrip("0") if "e" in repr(value) else repr(value)
 
 
+def shortened(text: str, most: int) -> str:
+    """*text* where it has *most* characters or fewer; else its beginning, and that there is more."""
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
 def progress_text(progress: Optional[Fields]) -> str:
     """How far a job says it is, for people."""
     if not progress:

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 
-from queuectl_lib import errors, times
+from queuectl_lib import errors, times, values
 from queuectl_lib.commands import cells, choosing, frame, tables, terminal
 from queuectl_lib.errors import BadInput, Interrupted
 from queuectl_lib.host import new_files, system
@@ -165,7 +165,7 @@ def print_table(rows: Iterable[Result], asked: Sequence[str]) -> None:
         facts = result.facts
         code = facts["signal"] if facts["exit_code"] is None else facts["exit_code"]
         took = "-" if facts["seconds"] is None else times.seconds_text(facts["seconds"])
-        tags = tables.shortened(", ".join(tag for tag in facts["tags"] if tag not in asked) or "-", TAGS_CHARACTERS)
+        tags = values.shortened(", ".join(tag for tag in facts["tags"] if tag not in asked) or "-", TAGS_CHARACTERS)
         lines.append([str(facts["id"]), str(facts["state"]), tables.as_it_stands(code), took, tags, last_line(result)])
     if lines:
         terminal.print_table(HEADINGS, lines, 1)

@@ -141,8 +141,7 @@ def failure_row(job: Fields, now: float) -> List[str]:
 
 
 def cut(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 3] + "..."
+    return values.shortened(str(value), MOST_CHARACTERS)
 
 
 def due_text(due_at: object, now: float) -> str:

@@ -181,11 +181,7 @@ def errors_of(call: Call, jobs: Sequence[Fields]) -> Dict[Any, str]:
     from queuectl_lib.store import failure_words  # which only these need
 
     found = failure_words.texts(call.queue().database, list(reversed(failed)))
-    return {key: shortened(text) for key, text in found.items()}
-
-
-def shortened(text: str) -> str:
-    return text if len(text) <= ERROR_CHARACTERS else text[: ERROR_CHARACTERS - 3] + "..."
+    return {key: values.shortened(text, ERROR_CHARACTERS) for key, text in found.items()}
 
 
 def unusual(call: Call, jobs: Sequence[Fields]) -> Dict[Any, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
+from queuectl_lib import values
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.store import awaited, roster
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from queuectl_lib.values import Fields
     from storage import Queue
 
+ERROR_CHARACTERS = 200  # of a reason
 FAILURES_AT_ONCE = 5  # that are told in a line each, of those that come between two looks
 
 
@@ -76,7 +78,7 @@ class Waiting:
         told = [fields for fields in awaited.of(self.queue.database, failed) if not fields["not_needed"]]
         for job in deaths.with_errors(self.queue.database, told[:FAILURES_AT_ONCE]):
             how = "is dead" if job["state"] == "dead" else "was cancelled"
-            terminal.tell("job %s %s: %s" % (job["id"], how, shortened(deaths.said_of(job))))
+            terminal.tell("job %s %s: %s" % (job["id"], how, values.shortened(deaths.said_of(job), ERROR_CHARACTERS)))
         if told[FAILURES_AT_ONCE:]:
             terminal.tell("and %s more: `%s dlq list`" % (len(told) - FAILURES_AT_ONCE, frame.PROGRAM))
 
@@ -89,10 +91,6 @@ class Waiting:
 
         database = self.queue.database
         return waiting.for_a_person(database, int(roster.is_asked_by_its_job(database)), now)
-
-
-def shortened(text: str, most: int = 200) -> str:
-    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 class Outlook:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from queuectl_lib import errors
+from queuectl_lib import errors, values
 from queuectl_lib.host import system
 from queuectl_lib.store import roster, serving
 
@@ -136,7 +136,7 @@ MOST_CHARACTERS = 120  # of text that is not ours, in a sentence
 
 def cut(text: str) -> str:
     """*text*, which is printable, not longer than MOST_CHARACTERS."""
-    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 3] + "..."
+    return values.shortened(text, MOST_CHARACTERS)
 
 
 def printed(value: object) -> str:

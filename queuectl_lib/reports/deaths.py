@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from queuectl_lib import values
 from queuectl_lib.store import canary, failure_words, groups
 
 TYPE_CHECKING = False
@@ -40,7 +41,7 @@ def lines_of(problem: Fields) -> List[str]:
     """What `check` says to people: how many have died, a full line for each, and what has gone with them."""
     lines = ["new dead letters: %d" % problem["count"]]
     for job in problem["jobs"]:
-        text = "  %s: %s; command: %s" % (job["id"], cut(job["reason"], REASON_CHARACTERS), command_text(job))
+        text = "  %s: %s; command: %s" % (job["id"], values.shortened(job["reason"], REASON_CHARACTERS), command_text(job))
         lines.append(text + taken_along(job))
     more = problem["count"] - len(problem["jobs"])
     if more > 0:
@@ -49,11 +50,7 @@ def lines_of(problem: Fields) -> List[str]:
 
 
 def command_text(job: Fields) -> str:
-    return cut(" ".join(str(job["command"]).split()), COMMAND_CHARACTERS)
-
-
-def cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 3] + "..."
+    return values.shortened(" ".join(str(job["command"]).split()), COMMAND_CHARACTERS)
 
 
 def taken_along(job: Fields) -> str:

@@ -192,12 +192,8 @@ def named(jobs: Sequence[Fields]) -> List[str]:
     found: List[Tuple[str, List[str]]] = []
     for job in jobs:
         along = deaths.taken_along(job)
-        error = "(%s)%s" % (shortened(deaths.said_of(job)), along)
+        error = "(%s)%s" % (values.shortened(deaths.said_of(job), ERROR_CHARACTERS), along)
         if not found or found[-1][0] != error or along:
             found.append((error, []))
         found[-1][1].append(str(job["id"]))
     return ["%s %s" % (", ".join(names), error) for error, names in found]
-
-
-def shortened(text: str) -> str:
-    return text if len(text) <= ERROR_CHARACTERS else text[: ERROR_CHARACTERS - 3] + "..."

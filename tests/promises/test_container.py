@@ -1,4 +1,4 @@
-"""The lines of docs/running.md for a container, carried out as docker would: its own PIDs, its user, the volume alone kept."""
+"""The lines of docs/running.md for a container, carried out as docker would: its own PIDs, user and volume."""
 
 import json
 import os
