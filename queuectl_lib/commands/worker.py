@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Callable, List, Optional, Sequence, Set
 
     from queuectl_lib.commands.frame import Call
+    from queuectl_lib.run.options import Options
     from queuectl_lib.values import Fields
     from storage import Queue
 
@@ -56,10 +57,7 @@ def worker_start(call: Call) -> int:
 
     queuectl_lib.refuse_other_version(worker)
     queue = call.queue()
-    given = {setting.key: getattr(asked, setting.key) for setting in settings.SETTINGS if setting.override}
-    overrides = {key: text for key, text in given.items() if text is not None}
-    wanted = wording.checked_options(asked.count, asked.processes, asked.drain, overrides, asked.max_time)
-    wanted.served = served_queues(queue, asked.queue, asked.not_queue)
+    wanted = wanted_options(call, queue)
     facts: Fields = {"started": False, "supervisor": None, "pid": None, "jobs": None, "log": None}
     call.facts = facts
     if asked.ensure and starting_words.keeps_from_starting(call, queue, wanted.served):
@@ -96,6 +94,16 @@ def worker_start(call: Call) -> int:
             starting_words.tell_total(call, queue.folder, name, wanted)
             starting_words.tell_of_drain(queue, wanted, call.now)
     return 0
+
+
+def wanted_options(call: Call, queue: Queue) -> Options:
+    """What the options of `worker start` ask for. Raises BadInput."""
+    asked = call.options
+    given = {setting.key: getattr(asked, setting.key) for setting in settings.SETTINGS if setting.override}
+    overrides = {key: text for key, text in given.items() if text is not None}
+    wanted = wording.checked_options(asked.count, asked.processes, asked.drain, overrides, asked.max_time)
+    wanted.served = served_queues(queue, asked.queue, asked.not_queue)
+    return wanted
 
 
 def told_when_present(call: Call, when_present: Optional[Callable[[], None]]) -> Optional[Callable[[], None]]:

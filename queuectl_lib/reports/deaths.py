@@ -41,8 +41,8 @@ def lines_of(problem: Fields) -> List[str]:
     """What `check` says to people: how many have died, a full line for each, and what has gone with them."""
     lines = ["new dead letters: %d" % problem["count"]]
     for job in problem["jobs"]:
-        text = "  %s: %s; command: %s" % (job["id"], values.shortened(job["reason"], REASON_CHARACTERS), command_text(job))
-        lines.append(text + taken_along(job))
+        reason = values.shortened(job["reason"], REASON_CHARACTERS)
+        lines.append("  %s: %s; command: %s%s" % (job["id"], reason, command_text(job), taken_along(job)))
     more = problem["count"] - len(problem["jobs"])
     if more > 0:
         lines.append("  and %d more: `queuectl.py dlq list`, `queuectl.py dlq groups`" % more)
