@@ -240,6 +240,14 @@ def test_nothing_is_said_where_that_is_not_why(home, command):
     assert "carriage" not in home.job(job)["last_error"]
 
 
+def test_nor_where_a_program_whose_first_line_is_well_says_so_itself(home, tmp_path):
+    (tmp_path / "well.sh").write_bytes(b"#!/bin/sh\nexit 127\n")
+    (tmp_path / "well.sh").chmod(0o755)
+    job = home.add("./well.sh", "--max-retries", "0", "--cwd", tmp_path)
+    home.drain()
+    assert home.job(job)["exit_code"] == 127 and "carriage" not in home.job(job)["last_error"]
+
+
 def test_the_words_of_a_first_line_are_those_of_the_kernel():
     found = [interpreters.named_in("#!" + line) for line in ("/a", " /a  b c \n/d", "\t/a\tb", "", "\n/a")]
     assert found == [["/a"], ["/a", "b c"], ["/a", "b"], [], []]
