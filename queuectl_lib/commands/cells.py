@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 NUMBER = r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?\Z"
 COMPUTED = "=+-@\uff1d\uff0b\uff0d\uff20"  # what a spreadsheet takes a formula by, in full width, too
-ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
+ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 def tsv_cell(pieces: Iterable[str]) -> Iterator[str]:
@@ -43,6 +43,4 @@ def trimmed(text: str) -> Tuple[str, str]:
 
 
 def escaped(text: str) -> str:
-    if text.isprintable() and "\\" not in text:
-        return text
-    return errors.printable("".join(ESCAPES.get(char, char) for char in text))
+    return errors.printable(text.translate(ESCAPES))

@@ -58,6 +58,70 @@ SIMULATION = "store/test_simulation.py::test_workers_that_die_between_any_two_ca
 
 MUTANTS = [
     Mutant(
+        "words to people stand beside an error",
+        "with --json an error is one object on standard error, and no line stands beside it",
+        [
+            (
+                "queuectl_lib/commands/terminal.py",
+                "    if notes is not None:\n        notes.append(text)\n        return\n",
+                "",
+            )
+        ],
+        "commands/test_json_errors.py::test_what_was_to_be_said_before_an_error_is_a_part_of_it",
+    ),
+    Mutant(
+        "a refusal of argparse is plain text",
+        "with --json an error is an object, also that of a mistyped option",
+        [
+            (
+                "queuectl_lib/commands/main.py",
+                'terminal.speak_to_a_program("--json" in (words[: words.index("--")] if "--" in words else words))',
+                "pass",
+            )
+        ],
+        "commands/test_json_errors.py::test_an_error_has_its_code_and_its_exit_code",
+    ),
+    Mutant(
+        "a file of results takes the place of another",
+        "`results -o` overwrites nothing that is there, and follows no link",
+        [
+            ("queuectl_lib/host/new_files.py", "    if not replaces and files.is_there(path):\n", "    if False:\n"),
+            ("queuectl_lib/host/new_files.py", "os.link(partial, path)", "os.replace(partial, path)"),
+        ],
+        "commands/test_results.py::test_each_job_has_a_file_and_what_is_there_stays",
+    ),
+    Mutant(
+        "an id that is a path names a file",
+        "an id that somebody has made a path is harmless in `results -o`",
+        [("queuectl_lib/host/new_files.py", '        return "%%job-%d" % number\n', "        return name\n")],
+        "commands/test_results.py::test_damaged_rows_make_no_path_and_no_trouble",
+    ),
+    Mutant(
+        "a spreadsheet computes a cell",
+        "what a spreadsheet would compute stands behind an apostrophe",
+        [("queuectl_lib/commands/cells.py", "                yield \"'\"\n", '                yield ""\n')],
+        "commands/test_results.py::test_a_cell_is_one_line_and_nothing_in_it_acts",
+    ),
+    Mutant(
+        "results hold a transaction while they are printed",
+        "no writer waits for the reader of `results`",
+        [
+            (
+                "queuectl_lib/store/results.py",
+                "        known = [rows[seq] for seq in some if seq in rows]\n",
+                "        known = [rows[seq] for seq in some if seq in rows]\n"
+                "        hand = database.gate()\n        hand.__enter__()\n",
+            )
+        ],
+        "commands/test_results.py::test_pages_have_all_of_it_and_no_writer_waits",
+    ),
+    Mutant(
+        "a job that was there counts as added",
+        "`add --unique --json` says whether it has added",
+        [("queuectl_lib/commands/add.py", "added=not isinstance(identifier, Holder)", "added=True")],
+        "commands/test_json_answers.py::test_a_job_that_was_there_by_its_key_was_not_added",
+    ),
+    Mutant(
         "a worker takes what it needs late from whatever files are there then",
         3,
         [("queuectl_lib/host/loading.py", "if name in cls.noted and", "if False and")],
