@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -86,6 +87,17 @@ def initdb(call: Call) -> int:
     return 0
 
 
+def replace_file(partial: str, target: str) -> None:
+    """files.replace. Raises HostError where *target* is mounted by itself, so that no other file can have its name."""
+    try:
+        files.replace(partial, target)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        text = "%s is mounted by itself, so it cannot be replaced: mount the folder that it lies in instead"
+        raise HostError(text % errors.printable(target)) from None
+
+
 class Changeable(ConfigFile):
     """config.json, also replaced: one key at a time, atomically."""
 
@@ -131,7 +143,7 @@ class Changeable(ConfigFile):
                 file.flush()
                 os.fsync(file.fileno())
             with interrupts.held():
-                files.replace(partial, target)
+                replace_file(partial, target)
         except BaseException:
             with contextlib.suppress(OSError):  # the next call does; why the writing failed is what must be told
                 files.remove(partial)

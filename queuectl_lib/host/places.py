@@ -1,14 +1,17 @@
-"""Whose disk a path is on: this host's own, or one of a network or of another system."""
+"""Whose disk a path is on: this host's own, or a network's, or another system's; what bounds files there."""
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
 
+from queuectl_lib.host import files
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Iterable, Optional
+    from typing import Dict, Iterable, Optional, Sequence
 
 NETWORK_FILE_SYSTEMS = (
     *("nfs", "cifs", "smb", "9p", "afs", "ceph", "gluster", "lustre", "ncpfs", "beegfs", "gpfs", "ocfs2", "gfs2"),
@@ -93,3 +96,31 @@ def is_full(folder: str) -> Optional[bool]:
         return shutil.disk_usage(folder).free < LITTLE_BYTES
     except OSError:
         return None
+
+
+NEAR_BYTES = 64 << 20  # a limit that is further from what there is keeps nobody from writing
+
+
+def why_not_larger(path: str, endings: Sequence[str]) -> str:
+    """What keeps the file *path* and those beside it, with these *endings*, from growing, in words; "" for nothing.
+
+    SQLite tells of both as of a fault of the disk.
+    """
+    if sys.platform == "win32":
+        return ""
+    import resource  # needed only to explain
+
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    sizes = [os.path.getsize(path + ending) for ending in ("", *endings) if os.path.exists(path + ending)]
+    if most != resource.RLIM_INFINITY and most < max([0, *sizes]) + NEAR_BYTES:
+        return "this process may write no file larger than %d bytes (ulimit -f)" % most
+    try:
+        fd = files.open_nameless(os.path.dirname(path))
+        try:
+            files.allocate(fd, LITTLE_BYTES)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        if error.errno == errno.EDQUOT:
+            return "the disk quota of this user is used up (quota)"
+    return ""

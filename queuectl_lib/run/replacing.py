@@ -112,7 +112,8 @@ class Replacing:
             self.is_refused(how, began)
             return
         if self.failures >= pace.BOOT_FAILURES:
-            raise HostError("workers cannot start (%s each time): the lines above say why" % how)
+            why = "see what they said above" if code > 0 else "something ends them, such as a limit of memory"
+            raise HostError("workers cannot start (%s each time): %s, and try `doctor`" % (how, why))
         self._put_off(began, pace.SHORT_LIFE_SECONDS / 2)
 
     def has_rehearsed(self, code: int, began: float) -> None:

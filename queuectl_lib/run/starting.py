@@ -95,6 +95,6 @@ def last_words(path: str, begin: int) -> str:
     with open(path, "rb") as file:
         file.seek(begin)
         lines = file.read().decode("utf-8", "replace").strip().splitlines()
-    words = lines[-1] if lines else "it said nothing"
+    words = (lines[-1] if lines else "it said nothing").replace("they said above", "they said in %s" % path)
     prefix = "queuectl: error: "
     return words[len(prefix) :] if words.startswith(prefix) else words

@@ -189,6 +189,9 @@ def explanation(path: str, message: str) -> str:
         meant = "cannot be opened: this process has as many files open as it may have (ulimit -n)"
     elif "unable to open" in lowered and places.is_full(os.path.dirname(path)):
         meant = explained("full")
+    elif "disk i/o" in lowered:
+        why = places.why_not_larger(path, BESIDE)
+        meant = "cannot grow: %s; nothing was changed" % why if why else meant
     return "%s%s" % (errors.printable(path), " " + meant if meant else ": " + errors.printable(message))
 
 
