@@ -7,7 +7,7 @@ import os
 
 from queuectl_lib import errors, times, values
 from queuectl_lib.errors import BadInput, HostError
-from queuectl_lib.host import files
+from queuectl_lib.host import files, system
 from queuectl_lib.values import Unwanted
 
 TYPE_CHECKING = False
@@ -61,13 +61,31 @@ def check_poll_interval(value: object, key: str) -> float:
 def check_db_path(value: object, key: str) -> str:
     text = values.check_text(value, key)
     if not text:
-        raise BadInput("db_path is empty")
+        raise BadInput("%s is empty" % key)
     if os.path.normpath(text) in (".", "..", "config.json"):
-        raise BadInput("db_path: %s is no place for a database" % errors.shown(text))
+        raise BadInput("%s: %s is no place for a database" % (key, errors.shown(text)))
     longest = max(len(part.encode("utf-8")) for part in text.replace("\\", "/").split("/"))
     if longest > 200 or len(text.encode("utf-8")) > 1000:
-        raise BadInput("db_path: %s is too long" % errors.shown(text))
+        raise BadInput("%s: %s is too long" % (key, errors.shown(text)))
     return text
+
+
+# Of the environment, in place of the setting, as other programs of this name have it; and the home that it was for.
+DB_PATH, DB_HOME = "QUEUECTL_DB_PATH", "QUEUECTL_DB_HOME"
+
+
+def database_in_environment(home: str, is_named: bool) -> str:
+    """The database that QUEUECTL_DB_PATH names, in full, for *home*; "" for none. Raises BadInput.
+
+    A home that *is_named* by --home counts more. What we start finds the same, wherever it runs, and for this home
+    alone: a job may call another queuectl.py.
+    """
+    path, of_home = os.environ.get(DB_PATH), os.environ.get(DB_HOME)
+    if not path or (os.path.abspath(home) != of_home if of_home else is_named):
+        return ""
+    path = os.path.join(system.current_directory(), check_db_path(path, DB_PATH))
+    os.environ.update({DB_PATH: path, DB_HOME: os.path.abspath(home)})
+    return path
 
 
 def check_durability(value: object, key: str) -> object:
@@ -203,6 +221,7 @@ class ConfigFile:
         self.path = os.path.join(home, "config.json")
         self.seen: Any = None
         self.settings: Optional[Settings] = None
+        self.named_database = ""  # in place of the one that it names
 
     def __call__(self) -> Settings:
         """The settings as they are now. Raises HostError for a broken file."""
@@ -217,8 +236,8 @@ class ConfigFile:
         return self.settings
 
     def database_path(self) -> str:
-        """Where the settings, as they are now, have the database."""
-        return os.path.join(self.home, self().db_path)
+        """Where the settings, as they are now, have the database, or where the environment has it."""
+        return self.named_database or os.path.join(self.home, self().db_path)
 
     def values(self) -> Fields:
         """What the file sets, by key, checked."""

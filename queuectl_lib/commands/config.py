@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 @frame.command("config get", frame.argument("key", metavar="KEY", nargs="?"), shows=True)
 def config_get(call: Call) -> int:
     values = dict(call.config().__dict__)
+    named = call.config.named_database
+    values.update({"db_path": named} if named else {})
     if call.options.key is not None:
         key = settings.setting_key(call.options.key)
         if call.options.json:
@@ -37,6 +39,8 @@ def config_get(call: Call) -> int:
     given = call.config.values()
     for key, value in values.items():
         note = "" if key in given else "  (default)"
+        if key == "db_path" and named:
+            note = "  (from %s)" % settings.DB_PATH
         terminal.print_text("%-14s = %s%s\n" % (key, setting_text(value), note))
     return 0
 
@@ -60,6 +64,8 @@ def config_set(call: Call) -> int:
     interrupts.keep_until_told()
     Changeable(call.home).change(key, value, False)
     call.facts = {"key": key, "value": value}
+    if key == "db_path" and call.config.named_database:
+        terminal.tell("%s is set in your environment, and counts in its place" % settings.DB_PATH)
     return 0
 
 

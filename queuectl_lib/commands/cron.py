@@ -6,7 +6,7 @@ import os
 import re
 import sys
 
-from queuectl_lib import errors, values
+from queuectl_lib import errors, settings, values
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.errors import BadInput
 from queuectl_lib.host import bundle, system
@@ -29,6 +29,9 @@ def cron(call: Call) -> int:
     if os.path.realpath(call.home) != bundle.HERE:
         words += ["--home", call.home]
     text = schedule(words, count)
+    if call.config.named_database:
+        told = "%s is set here, and cron will not know it: `config set db_path FILE` holds for both"
+        terminal.tell(told % settings.DB_PATH)
     call.facts = {"text": text}
     if call.options.json:
         return 0
