@@ -10,7 +10,7 @@
     jobs/         what a job is: states (the machine is drawn there), fields, ids, reading
     settings      what can be set
     host/         files, locks, signals, processes: the only rooms that ask which system this is
-    contexts  errors  values  times  the ground
+    contexts  errors  meant  values  times  the ground
 
 `make rooms` prints every room with its lines and its first sentence. The laws of the house are
 tests/test_house.py.

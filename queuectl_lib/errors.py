@@ -68,18 +68,30 @@ class NoDatabase(HostError):
 NAME_CHARACTERS = 100  # of a name that does not exist, looked at for what it may have meant
 
 
-def unknown_name(what: str, name: object, known: Sequence[str]) -> BadInput:
-    """The refusal of a name that does not exist, with the nearest that does."""
-    import difflib  # needed only to refuse
+class NoSuchJob(QueueError):
+    """No job has this id."""
 
-    near = difflib.get_close_matches(str(name)[:NAME_CHARACTERS], known, 1, 0.5)
-    hint = "did you mean %s?" % near[0] if near else "known: %s" % ", ".join(known)
-    code = {"command": "unknown_command", "queue": "unknown_queue"}.get(what, "unknown_name")
-    return BadInput("unknown %s %s: %s" % (what, shown(name), hint), code)
+    code = "no_such_job"
+
+    def __init__(self, message: str, identifier: str) -> None:
+        super().__init__(message, line="list")
+        self.identifier = identifier
+
+
+# What a name that does not exist was to name, by the word for it.
+UNKNOWN = {"command": "unknown_command", "queue": "unknown_queue"}
+
+
+def unknown_name(what: str, name: object, known: Sequence[str]) -> BadInput:
+    """The refusal of a name that does not exist, with what it may have meant, or else all that there are."""
+    from queuectl_lib import meant  # needed only to refuse
+
+    hint = meant.hint(what, str(name)[:NAME_CHARACTERS], known)
+    return BadInput("unknown %s %s: %s" % (what, shown(name), hint), UNKNOWN.get(what, "unknown_name"))
 
 
 def no_such_job(identifier: str) -> QueueError:
-    return QueueError("no job has the id %s: `list` shows the newest" % shown(identifier), "no_such_job", "list")
+    return NoSuchJob("no job has the id %s: `list` shows the newest" % shown(identifier), identifier)
 
 
 def shown(value: object) -> str:

@@ -60,7 +60,9 @@ def parse_time(text: object, name: str = "run_at") -> float:
     """
     match = re.match(TIME, text) if isinstance(text, str) and text.isascii() else None
     if not match:
-        raise BadInput("%s: %s is not a time such as 2027-12-01T10:00:00Z" % (name, errors.shown(text)))
+        is_span = isinstance(text, (int, float)) or re.match(r"[+]?[0-9.]{1,9}[smhd]?\Z", str(text))
+        hint = "; a time from now on is for `delay`" if name == "run_at" and is_span else ""
+        raise BadInput("%s: %s is not a time such as 2027-12-01T10:00:00Z%s" % (name, errors.shown(text), hint))
     year, month, day, hour, minute, second, fraction, zone = match.groups()
     try:
         moment = datetime.datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0))

@@ -14,7 +14,7 @@ COMMANDS = {
     "logs": ("logs", "print the output of a job: its stdout on stdout, its stderr on stderr"),
     "results": ("results", "print what became of many jobs, and what they printed, in one call"),
     "wait": ("wait", "wait until jobs are final (- reads ids); exit 0 if all completed, 1 if not, 124 on timeout"),
-    "say": ("say", "within a job: snooze, dead, ok, signature, progress, result or extend, for its worker"),
+    "say": ("say", "tell the worker, from within a job: snooze, dead, ok, signature, progress, result or extend"),
     "status": ("status", "show how many jobs are in each state, and who works"),
     "stats": ("stats", "show how often each kind of job ran and failed, and how long it takes"),
     "check": ("check", "say what is wrong, and nothing when all is well: exit 1 or 0; for cron, which mails it"),
@@ -52,13 +52,16 @@ COMMANDS = {
     "lock list": ("lock", "list the locks: who holds them, and how many jobs are parked for each"),
     "lock set": ("lock", "let N jobs with the same lock run at a time"),
     "lock unset": ("lock", "let one at a time run again"),
-    "config get": ("config", "print settings"),
+    "config get": ("config", "print settings; `config list` and `config show` are the same"),
     "config set": ("config", "change a setting"),
     "config unset": ("config", "go back to the default of a setting"),
     "initdb": ("config", "create the database now rather than at first use"),
     "cron": ("cron", "print crontab lines (on Windows schtasks commands) that keep workers running"),
     "doctor": ("doctor", "prove in a few seconds that this host can run the queue; exit 1 where it cannot"),
 }
+
+# Other words for a command, as other programs have them. (`help COMMAND` is `COMMAND --help`.)
+ALIASES = {"config list": "config get", "config show": "config get"}
 
 # Families of which the overview says a line, so that it stays on one screen; `FAMILY --help` has one for each.
 FAMILIES = {

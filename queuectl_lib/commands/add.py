@@ -43,8 +43,14 @@ JOB_ARGUMENTS = [
 )
 def add(call: Call) -> int:
     options = call.options
-    command = command_of(call)
-    if options.replace and options.unique is None:
+    return add_one(call, command_of(call, '`add %s`' % ("-- echo hello" if options.command else '"echo hello"')))
+
+
+def add_one(call: Call, command: object) -> int:
+    """Enqueue *command* with the options of the call, which may be `enqueue`."""
+    options = call.options
+    replaces, waits = getattr(options, "replace", False), getattr(options, "wait", False)
+    if replaces and options.unique is None:
         raise BadInput("--replace goes with --unique KEY: it is the job with that key that gives way")
     asked: Fields = dict(asked_of(options), command=command)
     maker = job_maker(call, options.cwd)
@@ -53,20 +59,20 @@ def add(call: Call) -> int:
     files.make_home(call.home)
     interrupts.keep_until_told()
     born: List[str] = []
-    identifier = queue.enqueue(row, born, options.replace)
+    identifier = queue.enqueue(row, born, replaces)
     tell_returns(call, maker)
     for text in born:
         terminal.tell(text)
     if isinstance(identifier, Holder) and not (options.quiet and not options.verbose):
-        is_asked = options.verbose or options.wait
+        is_asked = options.verbose or waits
         tell_holder(identifier, is_asked, other_command(queue, identifier, asked["command"]))
-    if not (options.json and options.wait):
+    if not (options.json and waits):
         print_id(call, queue, identifier)
     if terminal.is_terminal(sys.stderr) and not options.quiet:
         if not isinstance(identifier, Holder):
             tell_when(call, row[fields.OWN])
         tell_failures(queue, asked)
-    if options.wait:
+    if waits:
         return see_it_end(call, queue, identifier)
     return 0
 
@@ -106,11 +112,12 @@ def see_it_end(call: Call, queue: Queue, identifier: str) -> int:
     return wait.code_of(waiting.look)
 
 
-def command_of(call: Call) -> object:
-    """The command that the call names: a text, or the words behind --. Raises BadInput."""
+def command_of(call: Call, line: str) -> object:
+    """The command that the call names: a text, or the words behind --. Raises BadInput, with the *line* to type."""
     options = call.options
     if (options.command is None) == (call.words is None):
-        raise BadInput("give one command: as one word in quotes, or as a program and its arguments behind --")
+        text = "give one command: as one word in quotes, or as a program and its arguments behind --: %s"
+        raise BadInput(text % line)
     if options.command != "-":
         return options.command if call.words is None else call.words
     from queuectl_lib.jobs import sources  # which most calls need not

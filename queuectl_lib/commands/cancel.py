@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from queuectl_lib.commands import choosing, frame, tables, terminal
-from queuectl_lib.errors import Interrupted, QueueError
+from queuectl_lib.errors import Interrupted, NoSuchJob, QueueError
 from queuectl_lib.host import interrupts
 from queuectl_lib.jobs import states
 from queuectl_lib.store import cancelling, finding, roster
@@ -105,6 +105,8 @@ def see_them_end(
     try:
         interrupts.heed()
         return await_cancel(queue, asked, patience)
+    except NoSuchJob as error:  # it has ended, and was deleted since
+        raise QueueError("the cancel was asked for, but what became of it is not known: %s" % error) from None
     except KeyboardInterrupt:
         text = "interrupted; the cancel stands, and its worker ends job %s"
         raise Interrupted(text % named([identifier for identifier, token in asked if token], ", job ")) from None

@@ -71,7 +71,7 @@ def is_given(call: Call) -> bool:
 def require(call: Call) -> None:
     """Raise BadInput where nothing says which."""
     if not is_given(call):
-        raise BadInput("name jobs, or --tag, --group ..., or --all")
+        raise BadInput("name jobs, or --tag, --group ..., or --all: `list` shows their ids")
 
 
 def ids_alone(call: Call, database: Database) -> Optional[List[str]]:

@@ -14,14 +14,13 @@ from queuectl_lib.store import bulk  # noqa: F401 - before input is waited for: 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterator, List, Tuple
+    from typing import Any, Iterator, List, Optional, Tuple
 
     from queuectl_lib.commands.frame import Call
     from queuectl_lib.values import Fields
 
 
-@frame.command(
-    "enqueue",
+OFTEN = [
     frame.argument("text", nargs="?", metavar="JSON", help="the jobs, or - to read them from standard input"),
     frame.argument("--file", metavar="F", help="read them from this file"),
     frame.argument(
@@ -32,15 +31,27 @@ if TYPE_CHECKING:
     frame.argument("--skip-existing", action="store_true", help="leave out jobs whose id is there already"),
     frame.argument("--any-state", action="store_true", help="also jobs that ran, or run now, as new ones"),
     frame.argument("--make-queues", action="store_true", help="make the queues that they name and that there are not"),
-    *add.JOB_ARGUMENTS,
+    *[one for one in add.JOB_ARGUMENTS if one[0][0] in ("--quiet", "--verbose")],
+]
+IN_PLACE_OF_JSON = [
+    frame.argument("-c", "--command", metavar="TEXT", help="one command line, with the options of `add`, which follow"),
+]
+
+
+@frame.command(
+    "enqueue",
+    *OFTEN,
+    *IN_PLACE_OF_JSON,
+    *[one for one in add.JOB_ARGUMENTS if one not in OFTEN],
+    often=OFTEN,
     shows=True,
 )
 def enqueue(call: Call) -> int:
     options = call.options
-    if call.words is not None:
-        raise BadInput("enqueue takes JSON: a program behind -- goes with add")
-    if sum(one is not None for one in (options.text, options.file, options.lines)) != 1:
-        raise BadInput("give one source: JSON, - for standard input, --file F, or --lines F")
+    command = getattr(options, "command", None)
+    refuse_what_is_no_json(call, command)
+    if command is not None:
+        return add.add_one(call, command)
     asked = asked_of_all(call)
     maker = add.job_maker(call, options.cwd, makes_queues=options.make_queues)
     maker.any_state = options.any_state
@@ -66,6 +77,33 @@ def enqueue(call: Call) -> int:
     return 0
 
 
+def refuse_what_is_no_json(call: Call, command: Optional[str]) -> None:
+    """Raise BadInput, with the line to type, for what names no source of jobs, or goes with another."""
+    options = call.options
+    if call.words is not None:
+        raise BadInput("enqueue takes JSON: a program behind -- goes with add: `add -- PROGRAM [ARGUMENT ...]`")
+    if [options.text, options.file, options.lines, command].count(None) != 3:
+        raise BadInput("give one source: JSON, - for standard input, --file F, --lines F, or --command TEXT")
+    if command is not None:
+        for flag in ("--any-state", "--make-queues", "--skip-existing"):
+            if getattr(options, flag[2:].replace("-", "_")):
+                raise BadInput("%s is for JSON, not for --command: leave it out" % flag)
+        return
+    if options.lines is not None:
+        return
+    asked = add.asked_of(options)
+    text = "" if options.text in (None, "-") else options.text
+    if not asked and (not text.strip() or text.lstrip()[:1] in ("{", "[") and '"' in text):
+        return
+    from queuectl_lib.commands import hints  # needed only to refuse
+
+    refusal = hints.no_json(text)
+    if refusal is None and asked:
+        refusal = hints.beside_json(next(field for field in fields.FIELDS if field.key in asked))
+    if refusal is not None:
+        raise refusal
+
+
 # One id or key cannot be that of many.
 OF_ONE = {"id": "one id for many jobs", "unique": "of jobs with one key only the first would be added"}
 
@@ -75,8 +113,6 @@ def asked_of_all(call: Call) -> Fields:
     asked = add.asked_of(call.options)
     flags = {field.key: field.flag for field in fields.FIELDS}
     for key in asked:
-        if call.options.lines is None:
-            raise BadInput("%s goes with --lines: in JSON %s is a key of each job" % (flags[key], key))
         if key in OF_ONE:
             raise BadInput("%s: %s: leave it out, or give JSON" % (flags[key], OF_ONE[key]))
     return asked

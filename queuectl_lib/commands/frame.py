@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 
 import queuectl_lib
 import storage
-from queuectl_lib import errors, settings, values
+from queuectl_lib import settings, values
 from queuectl_lib.commands import COMMANDS, terminal
 from queuectl_lib.commands.untranslated import argparse
 from queuectl_lib.errors import BadInput
@@ -37,29 +36,34 @@ class Command:
         self.run = run
         self.text = COMMANDS[name][1]
         self.arguments = arguments
+        self.often = arguments
         self.shows = shows
         self.judges = options.get("judges", False)
         self.as_owner = options.get("as_owner", True)
 
     def parse(self, words: List[str]) -> argparse.Namespace:
         """What *words* ask for; options may stand between several arguments. Raises BadInput."""
-        parser = self.parser()
+        parser = self.parser(words, self.often)
         options, left = parser.parse_known_args(words)
+        if left and self.often is not self.arguments:
+            parser = self.parser(words)
+            options, left = parser.parse_known_args(words)
         if left and not [word for word in left if word.startswith("-")]:
-            return self.parser().parse_intermixed_args(words)  # reads twice, and so only where it must
+            return self.parser(words).parse_intermixed_args(words)  # reads twice, and so only where it must
         if left:
             parser.error("unrecognized arguments: %s" % " ".join(left))
         return options
 
-    def parser(self) -> Parser:
+    def parser(self, words: Sequence[str], arguments: Sequence[Any] = ()) -> Parser:
         name = "%s %s" % (PROGRAM, self.name)
         # One for all: argparse formats each argument only to see that it can, and would ask how wide the terminal is.
         trial = argparse.HelpFormatter(name, width=80)
         parser = Parser(prog=name, description=self.text, allow_abbrev=False, formatter_class=lambda prog: trial)
+        parser.words = words
         add_common(parser)
         if self.shows:
             parser.add_argument("--json", action="store_true", help="print one JSON value")
-        for names, details in self.arguments:
+        for names, details in arguments or self.arguments:
             parser.add_argument(*names, **details)
         return parser
 
@@ -67,14 +71,18 @@ class Command:
 LOADED: Dict[str, Command] = {}
 
 
-def command(name: str, *arguments: Any, **options: bool) -> Callable[[Callable[[Call], int]], Callable[[Call], int]]:
+def command(
+    name: str, *arguments: Any, often: Sequence[Any] = (), **options: bool
+) -> Callable[[Callable[[Call], int]], Callable[[Call], int]]:
     """The function below does the command *name* of the table; shows=True gives it --json.
 
     judges=True: it tells by itself whose hands can reach the home. as_owner=False: root does not do it for others.
+    *often*: the arguments that most calls have, where there are many; in the options of such a call no others stand.
     """
 
     def register(run: Callable[[Call], int]) -> Callable[[Call], int]:
         LOADED[name] = Command(name, run, arguments, **options)
+        LOADED[name].often = often or arguments
         return run
 
     return register
@@ -94,33 +102,28 @@ def argument(*names: str, **settings: Any) -> Tuple[Tuple[str, ...], Fields]:
     return names, settings
 
 
+class Refused(BadInput):
+    """What argparse says of the words of a call; commands/arguments knows what to type in their place."""
+
+    def __init__(self, message: str, parser: Parser) -> None:
+        super().__init__(message)
+        self.parser = parser
+
+
+class HelpAsked(Exception):
+    """The help of the command is wanted."""
+
+
 class Parser(argparse.ArgumentParser):
-    """argparse, but a mistake is one line."""
+    """argparse, but what it refuses is told by main, and help is ours."""
+
+    words: Sequence[str]  # of the call
 
     def error(self, message: str) -> NoReturn:
-        message = re.sub("(?s)=.*", "=...", message)  # it may be the value of a variable
-        start = "unrecognized arguments: "
-        message = message.replace(start + "-- ", start)
-        if message.startswith(start + "-"):
-            option = message.split()[2]  # and no more of them: what follows may be a secret, too
-            message = start + option + self.nearest(option)
-        elif message.startswith(start) and self.prog.endswith((" add", " schedule set")):
-            message = "more than one word: put the command line in quotes, or a program and its arguments behind --"
-        if len(message) > 200:
-            message = message[:197] + "..."
-        line = self.prog[len(PROGRAM) :].strip() + " --help"
-        raise BadInput("%s: see `%s --help`" % (message, self.prog), "bad_usage", line)
+        raise Refused(message, self)
 
-    def format_help(self) -> str:
-        self.formatter_class = argparse.HelpFormatter  # as wide as the terminal
-        return super(Parser, self).format_help()
-
-    def nearest(self, word: str) -> str:
-        """The option that *word* may have meant, as the end of a message."""
-        import difflib  # needed only to refuse
-
-        near = difflib.get_close_matches(word[: errors.NAME_CHARACTERS], list(self._option_string_actions), 1)
-        return " (did you mean %s?)" % near[0] if near else ""
+    def print_help(self, file: object = None) -> NoReturn:
+        raise HelpAsked
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -177,6 +180,13 @@ class Call:
         """Tell a program what the command has come to. Raises HostError where that cannot be told."""
         if self.facts is not None and self.options.json:
             terminal.acknowledge(terminal.json_text(self.facts), "it was done, but what was done")
+
+    def missing_database(self) -> str:
+        """Where the queue would be, if it is not there yet: the home, or a database elsewhere. "" where it is."""
+        path = self.config.database_path()
+        if os.path.exists(path):
+            return ""
+        return self.home if os.path.dirname(path) == os.path.normpath(self.home) else path
 
     def print_json(self, value: object) -> None:
         """One JSON value. Jobs come one per line, so that a list stays greppable."""

@@ -7,19 +7,20 @@ import os
 import sys
 
 import queuectl_lib
-from queuectl_lib import errors
-from queuectl_lib.commands import COMMANDS, FAMILIES, frame, terminal
+from queuectl_lib.commands import ALIASES, COMMANDS, frame, terminal
 from queuectl_lib.commands.frame import Call
-from queuectl_lib.errors import BadInput, QueueError
+from queuectl_lib.errors import BadInput, NoSuchJob, QueueError
 from queuectl_lib.host import files, loading, system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Optional, Tuple
+    from argparse import Namespace
+    from typing import List, NoReturn, Optional, Tuple
 
     from queuectl_lib.commands.frame import Command
 
 INTERRUPTED = 130
+LOOKING = ("list", "status", "wait", "dlq list", "dlq groups", "worker list")  # and find nothing all the same
 
 
 def split_words(argv: List[str]) -> Tuple[Command, List[str], Optional[List[str]]]:
@@ -38,47 +39,46 @@ def split_words(argv: List[str]) -> Tuple[Command, List[str], Optional[List[str]
             raise SystemExit(0)
         if "--help" in argv or "-h" in argv:
             print_overview()
-            raise SystemExit(0)
-        raise BadInput("no command is given: `%s --help` lists them" % frame.PROGRAM, "bad_usage", "--help")
+        raise nothing_given(argv)
     second = 1
     while second < len(rest) and rest[second].startswith(("--home", "--debug")):
         second += 2 if rest[second] == "--home" else 1
     two = " ".join(rest[:1] + rest[second : second + 1])
+    two = ALIASES.get(two, two)
     if two in COMMANDS:
         return frame.load(two), argv[:place] + rest[1:second] + rest[second + 1 :], behind
-    group = [name for name in COMMANDS if name.startswith(rest[0] + " ")]
-    if group and len(rest) > 1 and not rest[1].startswith("-"):
-        raise errors.unknown_name("command", two, group)
-    if rest[0] in COMMANDS:
+    group = any(name.startswith(rest[0] + " ") for name in COMMANDS)
+    if rest[0] in COMMANDS and not (group and len(rest) > 1 and not rest[1].startswith("-")):
         return frame.load(rest[0]), argv[:place] + rest[1:], behind
-    if group and ("--help" in rest or "-h" in rest):
-        print_overview(rest[0] + " ")
-        raise SystemExit(0)
-    if group:
-        raise BadInput("%s needs one of: %s" % (rest[0], ", ".join(name.split()[1] for name in group)), "bad_usage")
-    raise errors.unknown_name("command", rest[0], list(COMMANDS))
+    if rest[0] == "help" and rest[1:]:
+        return split_words([*argv[:place], *rest[1:], "--help"])
+    if rest[0] == "help" or (group and ("--help" in rest or "-h" in rest)):
+        print_overview(rest[0] + " " if group else "")
+    raise unknown_command(argv, place, second)
 
 
-def print_overview(start: str = "") -> None:
+def nothing_given(argv: List[str]) -> BadInput:
+    from queuectl_lib.commands import hints  # needed only to refuse
+
+    return hints.nothing_given(argv)
+
+
+def unknown_command(argv: List[str], place: int, second: int) -> BadInput:
+    """The refusal of what is no command, and begins at *place*; *second* is where, from there, its second word is."""
+    from queuectl_lib.commands import hints  # the same
+
+    first, rest = argv[place], argv[place + second :]
+    if first in hints.FAMILIES and (not rest or rest[0].startswith("-")):
+        return hints.needs_one_of(first)
+    return hints.unknown_command([first, *rest], argv[:place])
+
+
+def print_overview(start: str = "") -> NoReturn:
     """All commands, or those whose names begin with *start*."""
-    told: List[str] = []
-    lines = [
-        "usage: %s [--home DIR] COMMAND ..." % frame.PROGRAM,
-        "",
-        "A background job queue for shell commands. `%s COMMAND --help` tells more." % frame.PROGRAM,
-        "",
-    ]
-    for name, (_, text) in COMMANDS.items():
-        family = name.split()[0]
-        if start or family not in FAMILIES:
-            lines += ["  %-15s %s" % (name, text)] * name.startswith(start)
-        elif family not in told:
-            told.append(family)
-            members = ", ".join(one.split()[1] for one in COMMANDS if one.startswith(family + " "))
-            lines.append("  %-15s %s: %s" % (family + " ...", FAMILIES[family], members))
-    lines += ["", "  --home DIR      where queue and settings are (default: beside %s)" % frame.PROGRAM]
-    lines += ["  --version       print the version", "  --debug         show tracebacks"]
-    terminal.print_text("\n".join(lines) + "\n")
+    from queuectl_lib.commands import helping  # needed only to help
+
+    terminal.print_text(helping.overview(start))
+    raise SystemExit(0)
 
 
 def main(argv: Optional[List[str]] = None) -> int:
@@ -117,10 +117,16 @@ def run(words: List[str]) -> int:
         chosen, options, behind = split_words(words)
         if behind is not None and chosen.name not in ("add", "enqueue", "edit", "schedule set"):
             options, behind = options + ["--"] + behind, None
-        call = Call(chosen.parse(options), behind)
+        call = Call(parse(chosen, options), behind)
         call.enter(chosen)
         code = chosen.run(call)
         call.answer()
+        if chosen.name in LOOKING and not getattr(call.options, "json", False):
+            tell_of_no_queue(call)
+    except NoSuchJob as error:
+        from queuectl_lib.commands import hints  # needed only to refuse
+
+        raise hints.no_such_job(error, chosen.name, call) from error
     except SystemExit:  # after --help or --version
         code = 0
     try:
@@ -131,6 +137,30 @@ def run(words: List[str]) -> int:
         code = terminal.quiet_end(code)  # the work was done, well or not
     terminal.tell_notes()
     return code
+
+
+def parse(chosen: Command, words: List[str]) -> Namespace:
+    """The options of a call of the command *chosen*. Raises BadInput with the line to type, SystemExit after help."""
+    try:
+        return chosen.parse(words)
+    except frame.Refused as error:
+        from queuectl_lib.commands import arguments  # needed only to refuse
+
+        parser = error.parser
+        text = arguments.refused(str(error), chosen.name, parser.words, parser._option_string_actions)
+        raise BadInput(text, "bad_usage", "%s --help" % chosen.name) from error
+    except frame.HelpAsked:
+        from queuectl_lib.commands import helping  # needed only to help
+
+        terminal.print_text(helping.of_command(chosen))
+        raise SystemExit(0) from None
+
+
+def tell_of_no_queue(call: Call) -> None:
+    """Say so where what was looked at is not there: the home may be mistyped."""
+    place = call.missing_database()
+    if place:
+        terminal.tell("no queue in %s yet" % place)
 
 
 def show_trace(debug: bool) -> None:

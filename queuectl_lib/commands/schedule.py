@@ -41,7 +41,8 @@ SHOWN_AT_ONCE = 3  # slots that `set` tells of
 )
 def schedule_set(call: Call) -> int:
     options = call.options
-    job: Fields = dict(command=add.command_of(call), **add.asked_of(options))
+    line = '`schedule set NAME "every 15m" "COMMAND"`'
+    job: Fields = dict(command=add.command_of(call, line), **add.asked_of(options))
     asked = {key: getattr(options, key) for key in ("when", "tz", "missed", "overlap", "start", "end")}
     row = recurring.of_schedule(dict(asked, name=options.schedule, job=job), add.job_maker(call, options.cwd))
     queue = call.queue()

@@ -11,6 +11,7 @@ import functools
 import json
 
 from queuectl_lib import times, values
+from queuectl_lib.errors import BadInput
 from queuectl_lib.host import system
 from queuectl_lib.jobs import checks, policy
 
@@ -50,6 +51,14 @@ def whole(key: str) -> Callable[[str], int]:
     return lambda text: values.whole_number(text, key)
 
 
+def priority(text: str) -> int:
+    """The same for the priority, which elsewhere is a word."""
+    try:
+        return values.whole_number(text, "priority")
+    except BadInput as error:
+        raise BadInput("%s: the higher one runs first, as `--priority 10`; usual is 0" % error) from None
+
+
 # In the order of `show` and JSON. key; column: where it is kept, as it is called there. option: of `add`, as argparse
 # takes it (without one queuectl sets the field itself: it is accepted in input, and ignored); words: what its text
 # means, where that is not the text. check: what is stored of a JSON value. read: the JSON value of what is stored.
@@ -68,7 +77,7 @@ FIELDS = (
         *("max_retries", "max_retries", {"metavar": "N", "help": "retries after the first attempt"}),
         words=whole("max_retries"),
     ),
-    Field("priority", "priority", {"metavar": "N", "help": "higher runs first (default 0)"}, words=whole("priority")),
+    Field("priority", "priority", {"metavar": "N", "help": "higher runs first (default 0)"}, words=priority),
     Field(
         *("run_at", "run_at"),
         {"metavar": "TIME", "help": "not before: 22:00, tomorrow 06:00, mon 6am, +2h, 2027-12-01T10:00 (local time)"},

@@ -93,6 +93,8 @@ def check_id(value: object) -> str:
         COMPILED.append(re.compile(ID))
     if isinstance(value, str) and COMPILED[0].match(value):
         return value
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() < 64:
+        raise BadInput('id: %s is a number, and an id is text: write "%s"' % ((errors.shown(value),) * 2))
     raise BadInput(
         "id: %s is not an id: up to 128 letters, digits and _ . : @ + -, the first a letter, digit or _"
         % errors.shown(value)

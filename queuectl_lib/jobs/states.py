@@ -90,7 +90,7 @@ def nothing_left(counts: Dict[str, int]) -> bool:
 
 def check_states(text: Optional[str]) -> List[str]:
     """The states that *text* names, with commas between them; none where there is no text. Raises BadInput."""
-    states = [] if text is None else text.split(",")
+    states = [] if text is None else [one if one in STATES else one.lower() for one in text.split(",")]
     for state in states:
         if state not in STATES:
             raise errors.unknown_name("state", state, STATES)

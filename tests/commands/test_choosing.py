@@ -21,7 +21,7 @@ def home(near):
     return near
 
 # Words that say which jobs, and which of the jobs below they mean.
-UNNAMED = "queuectl: error: name jobs, or --tag, --group ..., or --all\n"
+UNNAMED = "queuectl: error: name jobs, or --tag, --group ..., or --all: `list` shows their ids\n"
 JOBS = [
     {"id": "a", "command": "true", "tags": ["x", "y"]},
     {"id": "b", "command": "exit 1", "tags": ["x"]},

@@ -64,7 +64,7 @@ def test_groups_as_json_name_all_there_is(home, five):
 def test_where_nothing_is_dead_there_is_no_group(home):
     assert groups(home) == []
     done = home.run("dlq", "groups")
-    assert (done.stdout, done.stderr) == ("", "no jobs are dead\n")
+    assert (done.stdout, done.stderr) == ("", "no jobs are dead\nno queue in %s yet\n" % home.path)
     home.add("true")
     assert groups(home) == []
 

@@ -192,7 +192,7 @@ def test_list_can_be_narrowed_to_states(ran, options, count):
 
 def test_list_of_nothing_says_so(home):
     done = home.run("list", "--state", "processing")
-    assert (done.stdout, done.stderr) == ("", "no jobs are processing\n")
+    assert (done.stdout, done.stderr) == ("", "no jobs are processing\nno queue in %s yet\n" % home.path)
     assert home.run("list", "--json").json == []
 
 

@@ -162,7 +162,7 @@ def test_a_set_keeps_the_other_keys_in_their_places(home, call):
         ("backof_base", "backoff_base"),
         ("backof", "backoff"),
         ("poll", "poll_interval"),
-        ("TIMEOUT", "known: "),
+        ("TIMEOUT", "did you mean timeout"),
         ("zzz", "known: max_retries"),
         ("", "known: "),
     ],

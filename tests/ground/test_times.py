@@ -124,7 +124,7 @@ def test_a_time_without_a_zone_is_local_time(monkeypatch, zone, text, moment):
     ids=lambda value: repr(value)[:40].encode("ascii", "backslashreplace").decode(),
 )
 def test_what_is_not_a_time_is_refused_by_name(value):
-    with pytest.raises(BadInput, match=r"^run_at: .* is not a time such as 2027-12-01T10:00:00Z$") as caught:
+    with pytest.raises(BadInput, match=r"^run_at: .* is not a time such as 2027-12-01T10:00:00Z(; .*`)?$") as caught:
         times.parse_time(value)
     assert len(str(caught.value)) < 200
     assert errors.printable(str(caught.value)) == str(caught.value)

@@ -8,7 +8,10 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 DOORS = ("queuectl.py", "storage.py", "worker.py")
 # From the ground up; an import goes down, or stays on its floor without a circle.
 FLOORS = (
-    tuple("queuectl_lib/%s.py" % name for name in ("__init__", "contexts", "errors", "values", "times", "lacking")),
+    tuple(
+        "queuectl_lib/%s.py" % name
+        for name in ("__init__", "contexts", "errors", "meant", "values", "times", "lacking")
+    ),
     ("queuectl_lib/host/",),
     ("queuectl_lib/jobs/", "queuectl_lib/settings.py"),
     ("queuectl_lib/store/",),

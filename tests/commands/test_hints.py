@@ -1,0 +1,434 @@
+"""What users of other job queues type: it works, or is refused with the line to type. A row for each form."""
+
+import os
+import re
+import shlex
+
+import pytest
+from helpers.bundle import ROOT
+from helpers.near import Near
+
+from queuectl_lib.commands import ALIASES, COMMANDS, examples, frame, hints, words
+from queuectl_lib.errors import BadInput
+
+# What was typed, its exit code, and what must stand in the answer.
+ENQUEUE = [
+    ("enqueue 'echo hi'", 2, "`add 'echo hi'`", "`enqueue --command 'echo hi'`"),
+    ("enqueue echo hi", 2, "`add 'echo hi'`"),
+    ("enqueue --priority 5 'echo hi'", 2, "`add 'echo hi'`"),
+    ("enqueue 'a b' --priority 5 extra", 2, '`add "COMMAND"`'),
+    ("enqueue true", 2, "`add true`"),
+    ("enqueue 5", 2, "`add 5`"),
+    ("enqueue --cmd 'echo hi'", 2, '`add "COMMAND"`'),
+    ("enqueue '{\"command\": \"true\"}' --priority 5", 2, '--priority is a key of the JSON: {"command": "true", "pri'),
+    ("enqueue - --id x", 2, "--id is a key of the JSON"),
+    ("enqueue '{id:job1,command:true}'", 2, "the shell took the quotes", "`enqueue --file FILE`", "`enqueue -`"),
+    ("enqueue '{id:job1,command:echo' 'hi}'", 2, "the shell took the quotes"),
+    ("enqueue \"'{command:true}'\"", 2, "the shell took the quotes"),
+    ("enqueue -f jobs.json", 2, "`enqueue --file FILE`"),
+    ("enqueue README.md", 2, "`enqueue --file README.md`"),
+    ("enqueue @README.md", 2, "`enqueue --file README.md`"),
+    ("enqueue --command true --file x", 2, "give one source"),
+    ("enqueue --command true --any-state", 2, "--any-state is for JSON"),
+    ("enqueue -- echo hi", 2, "`add -- PROGRAM"),
+    ("enqueue '{\"id\": 1, \"command\": \"true\"}'", 2, 'an id is text: write "1"'),
+    ("enqueue '{\"command\": \"true\", \"maxRetries\": 2}'", 2, "did you mean max_retries?"),
+    ("enqueue '{\"command\": \"true\", \"timeout_seconds\": 2}'", 2, "did you mean timeout, in seconds"),
+    ("enqueue '{\"cmd\": \"true\"}'", 2, "did you mean command?"),
+    ("enqueue '{\"command\": \"true\", \"run_at\": 3600}'", 2, "a time from now on is for `delay`"),
+]
+ADD = [
+    ("add ls -la", 2, "unrecognized arguments: -la", "in quotes", "`add -- ls -la ...`"),
+    ("add ls --all", 2, "`add -- ls --all ...`"),
+    ("add --id x ls -la", 2, "`add -- ls -la ...`"),
+    ("add python train.py --lr 0.1", 2, "`add -- python ...`"),
+    ("add echo hi", 2, "more than one word", "`add -- echo ...`"),
+    ("add 'echo hi' --retries 3", 2, "`add --max-retries 3"),
+    ("add 'echo hi' --max_retries 3", 2, "did you mean --max-retries?"),
+    ("add 'echo hi' -p 5", 2, "`add --priority 5"),
+    ("add 'echo hi' --at 2pm", 2, "`add --run-at TIME"),
+    ("add 'echo hi' --depends-on x", 2, "`add --after ID"),
+    ("add 'echo hi' --follow", 2, "`logs -f ID`"),
+    ("add 'echo hi' --force", 2, "left out"),
+    ("add --command 'echo hi'", 2, '`add "COMMAND"`'),
+    ("add -c 'echo hi'", 2, '`add "COMMAND"`'),
+    ("add", 2, '`add "echo hello"`'),
+    ("add true --priority high", 2, "is not a whole number", "`--priority 10`"),
+    ("add true --run-at 3600", 2, "a time from now on is for `delay`"),
+]
+FIRST = [
+    ("delete X", 2, "`cancel X`", "`prune X`", "`dlq purge X`"),
+    ("remove X", 2, "`cancel X`"),
+    ("rm", 2, "`cancel ID`"),
+    ("run", 2, "`worker start`"),
+    ("run 'echo hi'", 2, "`add 'echo hi'`", "`worker start`"),
+    ("start", 2, "`worker start`"),
+    ("stop", 2, "`worker stop`"),
+    ("kill X", 2, "`cancel X`", "`worker stop`"),
+    ("retry X", 2, "`requeue X`"),
+    ("ls", 2, "`list`"),
+    ("ps", 2, "`status`"),
+    ("top", 2, "`status`"),
+    ("reset", 2, "`worker stop`", "`cancel --all`", "`prune --state completed,cancelled,dead`"),
+    ("purge", 2, "`prune`", "`dlq purge`"),
+    ("version", 2, "`--version`"),
+    ("-v", 2, "`--version`"),
+    ("workers", 2, "`worker list`"),
+    ("cancel", 2, "name jobs", "`list`"),
+    ("output X", 2, "`logs X`"),
+    ("tail X", 2, "`logs -f X`"),
+    ("dashboard", 2, "no port", "`status`"),
+    ("monitor", 2, "no port", "`status`"),
+    ("metrics", 2, "`stats`"),
+    ("health", 2, "`check`", "`doctor`"),
+    ("submit 'echo hi'", 2, "`add 'echo hi'`"),
+    ("'echo hi'", 2, "`add 'echo hi'`"),
+    ("job show X", 2, "`show X`"),
+    ("job list", 2, "`list`"),
+    ("job status X", 2, "`show X`"),
+    ("job add 'echo hi'", 2, "`add 'echo hi'`"),
+    ("status X", 2, "`show X`"),
+    ("failed", 2, "`list --state failed`"),
+    ("running", 2, "`list --state processing`"),
+    ("settings", 2, "`config get`"),
+    ("set max_retries 3", 2, "`config set max_retries 3`"),
+    ("every 5m 'echo hi'", 2, "`schedule set NAME"),
+    ("schedule '0 3 * * *' 'echo hi'", 2, "`schedule set NAME '0 3 * * *'"),
+    ("init", 2, "`initdb`"),
+    ("init-db", 2, "did you mean initdb?"),
+    ("worker-start", 2, "did you mean worker start?"),
+    ("worker-stop", 2, "did you mean worker stop?"),
+    ("dlq:list", 2, "did you mean dlq list?"),
+    ("config-set", 2, "did you mean config set?"),
+    ("List", 2, "did you mean list?"),
+    ("lst", 2, "did you mean list?"),
+    ("sta", 2, "did you mean status or stats?"),
+    ("wroker start", 2, "did you mean worker start?"),
+    ("quite-unlike-any", 2, "known: add", "`queuectl.py --help`"),
+    ("--db x.db list", 2, "unrecognized arguments: --db", "`--home DIR`", "`config set db_path FILE`"),
+    ("--db=x.db list", 2, "unrecognized arguments: --db", "`--home DIR`"),
+    ("--limit 20 list", 2, "unrecognized arguments: --limit", "the command comes first"),
+    ("help nope", 2, 'unknown command "nope"'),
+]
+WORKER = [
+    ("worker status", 2, "`worker list`"),
+    ("worker 3", 2, "`worker start --count 3`"),
+    ("worker start 4", 2, "`worker start --count 4`"),
+    ("worker start -c 3", 2, "`worker start --count 3`"),
+    ("worker start --concurrency 3", 2, "`worker start --count 3`"),
+    ("worker start --workers 3", 2, "`worker start --count 3`"),
+    ("worker start --max-retries 3", 2, "`config set max_retries 3`"),
+    ("worker start --foreground", 2, "that is how it runs: `worker start`"),
+    ("worker start --daemonize", 2, "`worker start --background`"),
+    ("worker start --once", 2, "`worker start --drain`"),
+    ("worker start --pid-file x", 2, "`worker list`"),
+    ("worker --stop", 2, "`worker stop`"),
+    ("worker stop NAME", 2, "every supervisor", "`worker stop`"),
+    ("worker stop --force", 2, "`worker stop --now`"),
+    ("worker stop --pid-file x", 2, "`worker stop`"),
+    ("worker restart", 2, "`worker stop`", "`worker start`"),
+    ("worker strat", 2, "did you mean worker start?"),
+    ("cron --workers 2", 2, "`cron --count 2`"),
+]
+DEAD = [
+    ("dlq", 2, "`dlq list`"),
+    ("dlq lst", 2, "did you mean dlq list?"),
+    ("dlq delete X", 2, "`dlq purge X`"),
+    ("dlq remove X", 2, "`dlq purge X`"),
+    ("dlq clear", 2, "`dlq purge`", "--dry-run"),
+    ("dlq count", 2, "`status`"),
+    ("dlq stats", 2, "`dlq groups`"),
+    ("dlq show X", 2, "`show X`"),
+    ("dlq requeue X", 2, "`dlq retry X`"),
+    ("dlq purge --yes", 2, "left out"),
+    ("dlq purge --id X", 2, "`dlq purge X`"),
+    ("dlq purge --older-than 7d", 2, "`prune --state dead --older-than 7d`"),
+    ("dlq retry --id X", 2, "`dlq retry X`"),
+]
+LOOKING = [
+    ("list --state PENDING", 0, "waiting"),
+    ("list --state Pending,FAILED", 0, "waiting"),
+    ("list --state running", 2, "did you mean processing?"),
+    ("list --status failed", 2, "`list --state STATE`"),
+    ("list -s pending", 2, "`list --state STATE`"),
+    ("list pending", 1, "`list --state pending`"),
+    ("list running", 1, "`list --state processing`"),
+    ("list -n 5", 2, "`list --limit 5`"),
+    ("list --failed", 2, "`list --state failed`"),
+    ("status --reason", 2, "left out"),
+    ("schedule list now", 2, "`schedule list [OPTION ...]`"),
+]
+CONFIG = [
+    ("config list", 0, "max_retries "),
+    ("config show", 0, "max_retries "),
+    ("config list timeout", 0, "none"),
+    ("config show --json", 0, '"max_retries": 3'),
+    ("config", 2, "get, set, unset", "`config get`"),
+    ("config reset max_retries", 2, "`config unset max_retries`"),
+    ("config delete", 2, "`config unset KEY`"),
+    ("config max_retries 5", 2, "`config set max_retries 5`"),
+    ("config max_retries", 2, "`config get max_retries`"),
+    ("config set --max-retries 3", 2, "`config set max_retries 3`"),
+    ("config set max_retries=3", 2, "`config set max_retries 3`"),
+    ("config set poll-interval-ms 200", 2, "did you mean poll_interval, in seconds: 0.2 for 200 ms?"),
+    ("config set timeout-seconds 30", 2, "did you mean timeout, in seconds"),
+    ("config set default-timeout 30", 2, "did you mean timeout?"),
+    ("config set workers 3", 2, "`worker start --count N`"),
+    ("config get --all", 2, "`config get`"),
+]
+HELP = [
+    ("help", 0, "usage: queuectl.py"),
+    ("help add", 0, "usage: queuectl.py add"),
+    ("help worker stop", 0, "usage: queuectl.py worker stop"),
+    ("help config list", 0, "usage: queuectl.py config get"),
+    ("help dlq", 0, "dlq purge"),
+]
+TABLE = ENQUEUE + ADD + FIRST + WORKER + DEAD + LOOKING + CONFIG + HELP
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    home = Near(tmp_path_factory.mktemp("hints") / "home")
+    os.mkdir(home.path, 0o700)
+    home.add("exit 0", "--id", "waiting", "--delay", "300d")
+    return home
+
+
+HELPFUL = "`|did you mean|known: |in its place|left out|is a key|write|one source|is for JSON|: needs"
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row[0])
+def test_what_others_type_works_or_is_refused_with_the_line_to_type(shared, monkeypatch, row):
+    monkeypatch.chdir(ROOT)
+    text, code, *fragments = row
+    done = shared.run(*shlex.split(text), code=code)
+    said = done.stdout + done.stderr
+    for fragment in fragments:
+        assert fragment in said
+    assert not code or re.search(HELPFUL, said), said
+
+
+# ---------------------------------------------------------------- the lines to type
+
+PLACES = {"id": "x", "n": "3", "key": "timeout", "value": "5", "text": "'echo hi'", "word": "failed", "option": "dead"}
+PLACES["command"] = "show"
+
+
+def lines_in(answer):
+    """The lines to type in an answer of the tables, with words of a user in their places."""
+    for name, value in PLACES.items():
+        answer = answer.replace("{%s}" % name, value)
+    assert "{" not in answer.replace('{"', ""), answer
+    return re.findall("`([^`]*)`", answer)
+
+
+def parsed(line):
+    """Parse a line as it would be typed; what is for another program is left out."""
+    said = shlex.split(re.split(r" (?:\| |2> )", line)[0])
+    name = " ".join(said[:2]) if " ".join(said[:2]) in COMMANDS else said[0]
+    behind = said.index("--") if "--" in said else len(said)
+    return frame.load(name).parse(said[len(name.split()) : behind])
+
+
+TABLES = [words.COMMANDS, words.OPTIONS, words.SURPLUS, *words.OPTION_OF.values()]
+
+
+@pytest.mark.parametrize("answer", sorted({answer for table in TABLES for answer in table.values()}))
+def test_each_line_to_type_can_be_typed(answer):
+    for line in lines_in(answer):
+        if line.split()[0] not in ("--home", "--version", "--help", "enqueue -"):
+            parsed(line)
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_each_command_has_an_example_that_can_be_typed(name):
+    assert examples.EXAMPLES[name], "an example belongs into commands/examples"
+    for line, _ in examples.EXAMPLES[name]:
+        assert line.startswith(name)
+        parsed(line)
+
+
+def test_the_tables_name_commands_that_there_are():
+    assert set(words.SHUNNED) <= set(COMMANDS)
+    assert set(words.SURPLUS) <= set(COMMANDS)
+    assert set(ALIASES.values()) <= set(COMMANDS) and not set(ALIASES) & set(COMMANDS)
+
+
+# ---------------------------------------------------------------- what is never suggested
+
+DANGEROUS = ("cancel", "requeue", "prune", "dlq retry", "dlq purge", "worker stop", "schedule remove", "queue remove")
+
+
+def slips(word):
+    """*word* as it comes out of a hasty hand, and its beginnings."""
+    for place in range(len(word)):
+        yield word[:place] + word[place + 1 :]
+        yield word[:place] + word[place] + word[place:]
+        yield word[:place] + "e" + word[place + 1 :]
+        yield word[:place] + word[place : place + 2][::-1] + word[place + 2 :]
+    yield from (word[:length] for length in range(2, len(word)))
+
+
+@pytest.mark.parametrize("name", DANGEROUS)
+def test_what_deletes_ends_or_puts_back_is_never_named_for_being_alike(name):
+    assert name in words.SHUNNED
+    *family, last = name.split()
+    for slip in {*slips(last)} - {last}:
+        rest = [*family, slip]
+        if " ".join(rest) not in COMMANDS and hints.meant.plain(" ".join(rest)) != hints.meant.plain(name):
+            said = str(hints.unknown_command(rest, []))
+            assert "did you mean %s" % name not in said and "or %s" % name not in said, (rest, said)
+
+
+@pytest.mark.parametrize("line", ["cancel --al x", "worker stop --nwo", "schedule remove --cancle x", "cancel --aall"])
+def test_nor_is_an_option_of_that_kind(shared, line):
+    said = shared.run(*line.split(), code=2).stderr
+    assert "did you mean" not in said
+
+
+WRONG_BEFORE = [
+    ("run", "prune"),
+    ("worker 3", "worker stop"),
+    ("reset", "did you mean"),
+    ("delete X", "dlq retry"),
+    ("version", "cron"),
+    ("stats x y", "status"),
+    ("add ls -la", "--delay"),
+    ("worker start --foreground", "--background"),
+    ("worker stop --force", "--home"),
+    ("worker start --pid-file x", "did you mean"),
+    ("config list x", "config set"),
+]
+
+
+@pytest.mark.parametrize("line, wrong", WRONG_BEFORE)
+def test_what_was_suggested_and_was_wrong_is_not_any_more(shared, line, wrong):
+    assert "did you mean %s" % wrong not in shared.run(*line.split(), code=2).stderr
+
+
+# ---------------------------------------------------------------- the user's own words
+
+
+SECRET = "hunter2hunter2"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ["add", "x", "--env", "A=b", "--evn", "TOKEN=" + SECRET],
+        ["add", "x", "--env", "TOKEN", SECRET],
+        ["add", "x", "--nothing", SECRET],
+        ["add", "x", "--password", SECRET, "-p", "5"],
+        ["enqueue", "x", "--env", "TOKEN", SECRET],
+        ["config", "set", "timeout", "5", "--token=" + SECRET],
+        ["--token=" + SECRET, "list"],
+        ["--token=" + SECRET, "nosuch"],
+    ],
+)
+def test_what_stands_behind_a_refused_option_is_not_repeated(shared, said):
+    assert SECRET not in shared.run(*said, code=2).stderr
+
+
+def test_words_that_are_long_or_drive_a_terminal_are_not_typed_for_the_user(shared):
+    for text in ("echo " + "x" * 500, "echo \x1b[2J", "echo a\necho b"):
+        for line in (["enqueue", text], ["submit", text]):
+            said = shared.run(*line, code=2).stderr
+            assert "`add \"COMMAND\"`" in said and "\x1b" not in said and len(said) < 400
+
+
+# ---------------------------------------------------------------- ids that no job has
+
+DONE = {"cancel": "cancelled", "requeue": "requeued", "hold": "held", "release": "released", "prune": "deleted"}
+DONE.update({"dlq retry": "requeued", "dlq purge": "deleted", "edit --priority 3": "changed"})
+
+
+@pytest.mark.parametrize("name", sorted(DONE))
+def test_nothing_is_done_where_one_of_the_jobs_does_not_exist_and_that_is_said(shared, name):
+    before = shared.job("waiting")
+    said = shared.run(*name.split(), "waiting", "nope", code=1).stderr
+    told = 'nothing was %s: no job has the id "nope": `list` shows the newest\n' % DONE[name]
+    assert said == "queuectl: error: " + told
+    assert shared.job("waiting") == before
+
+
+@pytest.mark.parametrize("name", ["show", "logs", "wait", "why", "list"])
+def test_who_only_looks_is_told_the_same_of_an_id(shared, name):
+    said = 'queuectl: error: no job has the id "nope": `list` shows the newest\n'
+    assert shared.run(*name.split(), "nope", code=1).stderr == said
+
+
+def test_a_state_in_place_of_an_id_is_told_as_one(shared):
+    assert "`cancel --state pending`" in shared.run("cancel", "pending", code=1).stderr
+    assert "`list --state dead`" in shared.run("why", "DEAD", code=1).stderr
+
+
+@pytest.mark.parametrize(
+    "line, code, said",
+    [
+        ("list", 0, "no jobs\nno queue in PLACE yet\n"),
+        ("list --json", 0, ""),
+        ("status", 0, "no queue in PLACE yet\n"),
+        ("dlq list", 0, "no jobs are dead\nno queue in PLACE yet\n"),
+        ("wait", 0, "no queue in PLACE yet\n"),
+        ("show x", 1, 'queuectl: error: no job has the id "x": no queue in PLACE yet\n'),
+        ("cancel x", 1, 'queuectl: error: nothing was cancelled: no job has the id "x": no queue in PLACE yet\n'),
+    ],
+)
+def test_a_home_without_a_queue_is_named(near, line, code, said):
+    near.path = os.path.join(near.path, "mistyped")
+    assert near.run(*line.split(), code=code).stderr == said.replace("PLACE", near.path)
+    assert not os.path.exists(near.path)
+
+
+def test_a_database_elsewhere_that_is_not_there_is_named_itself(near):
+    path = os.path.join(near.path, "gone", "x.db")
+    near.run("config", "set", "db_path", path)
+    assert near.run("list").stderr == "no jobs\nno queue in %s yet\n" % path
+
+
+def test_a_job_that_vanishes_while_its_end_is_awaited_was_cancelled_all_the_same(near, monkeypatch):
+    from queuectl_lib import errors
+    from queuectl_lib.commands import cancel
+    from queuectl_lib.errors import QueueError
+
+    def gone(*_):
+        raise errors.no_such_job("x")
+
+    monkeypatch.setattr(cancel, "await_cancel", gone)
+    with pytest.raises(QueueError, match="the cancel was asked for") as told:
+        cancel.see_them_end(near.queue, [("x", "token")], 1.0)
+    assert not isinstance(told.value, errors.NoSuchJob)
+
+
+# ---------------------------------------------------------------- enqueue --command
+
+
+def test_enqueue_takes_a_command_line_with_all_options_of_add(near):
+    options = ["--priority", "5", "--max-retries", "2", "--delay", "1h", "--tag", "t", "--timeout", "9", "--cwd", "/"]
+    near.run("enqueue", "--command", "echo hi", "--id", "one", *options)
+    near.run("add", "echo hi", "--id", "two", *options)
+    one, two = near.job("one"), near.job("two")
+    varying = ("id", "created_at", "updated_at", "run_at", "next_run_at")
+    assert {key: value for key, value in one.items() if key not in varying} == {
+        key: value for key, value in two.items() if key not in varying
+    }
+
+
+def test_enqueue_of_a_command_says_what_add_says(near):
+    assert re.fullmatch(r"\w{12}\n", near.run("enqueue", "-c", "true").stdout)
+    assert near.run("enqueue", "-c", "true", "--json").json["command"] == "true"
+    assert near.run("enqueue", "-c", "true", "--quiet").stdout == ""
+    near.run("enqueue", "-c", "true", "--id", "x", "--unique", "k")
+    assert "nothing was added" in near.run("enqueue", "-c", "true", "--unique", "k", "--verbose").stderr
+    assert "exists already" in near.run("enqueue", "-c", "true", "--id", "x", code=1).stderr
+    assert "command is empty" in near.run("enqueue", "-c", " ", code=2).stderr
+
+
+def test_every_option_of_add_is_one_of_enqueue():
+    assert set(hints.options_of("add")) - {"command"} <= set(hints.options_of("enqueue"))
+
+
+def test_a_refusal_has_no_effect_on_the_options_of_the_next_call(near):
+    with pytest.raises(BadInput):
+        frame.load("enqueue").parse(["--nope"])
+    assert near.run("enqueue", '{"command": "true", "id": "y"}').stdout == "y\n"
