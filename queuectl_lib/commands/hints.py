@@ -236,5 +236,5 @@ def no_such_job(error: NoSuchJob, name: str, call: Call) -> QueueError:
         return NoSuchJob("%s: all of them: `%s --all`" % (text, name), word)
     if state:
         verb = name if "--state" in options_of(name) else "list"
-        return NoSuchJob("%s: by state: `%s --state %s`" % (text, verb, state), word)
+        return NoSuchJob("%s: it is a state: `%s --state %s`" % (text, verb, state), word)
     return NoSuchJob("%s: `list` shows the newest" % text, word)

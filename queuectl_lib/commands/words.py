@@ -163,7 +163,7 @@ OPTIONS: Answers = each(
     "v: `--version` prints the version",
     "verbose: nothing more is told, so it is left out: `{command}`",
     "watch: `wait` tells how far it is until all jobs are final",
-    "format output o: --json prints JSON",
+    "format output o: `{command} --json` prints JSON",
     "status filter: --state, as in `list --state failed`",
     "id jobid job i: an id needs no option: `{command} {id}`",
     "n: `add --name NAME \"COMMAND\"`",
