@@ -742,7 +742,7 @@ def test_a_parent_that_stands_in_a_later_line_is_refused(queue):
         ({"after": "a"}, 'after: "a" is no list of ids'),
         ({"after": {}}, "after: {} is no list of ids"),
         ({"after": [""]}, 'after: "" is not an id: up to'),
-        ({"after_any": [1]}, "after_any: 1 is not an id"),
+        ({"after_any": [1]}, "after_any: 1 is a number, and an id is text"),
         ({"after_fail": ["../x"]}, 'after_fail: "../x" is not an id'),
         ({"after": ["me"]}, "after: job me cannot come after itself"),
         ({"after": ["a"], "after_fail": ["a"]}, "after_fail: job a stands under after, too"),
