@@ -12,7 +12,8 @@ GAP = 2
 LEAST = 16  # cells of a column that holds text of others
 LEAST_LAST = 20  # of the last one, which is most often a command
 FIRST_LEAST = 36  # of the first one, where there is room: a UUID in full
-NARROWEST = 8  # of what may be cut further before something else goes: "exit 127"
+LEAST_SPARE = 24  # of one that may go, while there is another that goes first
+NARROWEST = 11  # of the next that goes: "exit 127..."
 LOOKED_AT = 4  # characters for each cell that there is: marks on others take none
 CUT = "..."
 JAMO = ("\u1160", "\u11ff")  # the later parts of a Korean syllable, which stand within its first
@@ -93,16 +94,20 @@ def fitted(
 
 
 def squeezed(widths: List[int], room: int) -> List[int]:
-    """*widths* for a terminal too narrow for them: the widest give way."""
+    """*widths* for a terminal too narrow for them: the last gives way, then the widest."""
+    widths[-1] = max(min(widths[-1], NARROWEST), widths[-1] - max(0, sum(widths) - room))
     while sum(widths) > max(room, len(widths)):
         widths[widths.index(max(widths))] -= 1
     return widths
 
 
 def least_of(place: int, kept: Sequence[int], first: int, spare: Sequence[int]) -> int:
+    """How narrow the column at a *place* may be, where the first may be *first*, and those *spare* go in that order."""
     if place == kept[-1]:
         return LEAST_LAST
-    return first if place == kept[0] else NARROWEST if place in spare else LEAST
+    if place in spare:
+        return NARROWEST if place == spare[0] else LEAST_SPARE
+    return first if place == kept[0] else LEAST
 
 
 def shared(natural: Dict[int, int], least: Dict[int, int], room: int) -> List[int]:

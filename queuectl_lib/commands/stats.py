@@ -79,7 +79,7 @@ def show(call: Call, kind: Optional[str], limit: Optional[int]) -> None:
         call.print_json(found[:limit])
         return
     if found:
-        terminal.print_table(HEADINGS, [row_of(facts, call.now) for facts in found[:limit]])
+        terminal.print_table(HEADINGS, [row_of(facts, call.now) for facts in found[:limit]], spare=("CPU", "MEMORY"))
     else:
         terminal.tell("nothing is known yet: jobs that end are counted here by kind")
     if limit is not None and len(found) > limit:

@@ -278,6 +278,7 @@ def worker_list(call: Call) -> int:
         ]
         columns = [0, 1, 2, 3, 4, 5, 6, 7] if [m for m in members if m.get("queues")] else [0, 1, 2, 3, 4, 5, 7]
         headings = ("NAME", "KIND", "PID", "HOST", screen.heading("SINCE"), "SLOTS", "QUEUES", "JOB")
-        terminal.print_table([headings[one] for one in columns], [[row[one] for one in columns] for row in rows])
+        cells = [[row[one] for one in columns] for row in rows]
+        terminal.print_table([headings[one] for one in columns], cells, spare=("HOST", "SLOTS", "PID"))
     starting_words.tell_stay(queue.folder, call.now)
     return 0

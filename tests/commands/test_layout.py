@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from helpers.marks import posix_only
 
 from queuectl_lib.commands import layout, terminal
 
@@ -93,6 +94,7 @@ def test_lists_fit_terminals_with_long_ids_wide_letters_and_hostile_text(home, m
         assert columns < 60 or max(map(layout.cells, lines), default=0) <= columns
 
 
+@posix_only
 def test_on_a_pipe_columns_of_wide_letters_stand_beneath_each_other(home):
     for word in ("\u65e5\u672c\u8a9e", "abcdef", "e\u0301"):
         home.add("echo %s >&2; exit 3" % word, "--max-retries", "0")

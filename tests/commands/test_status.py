@@ -63,9 +63,11 @@ def test_what_failed_last_is_told_with_its_reason_whenever_it_was_added(home):
 
 
 def test_what_was_put_right_since_is_no_failure_any_more(home):
+    fail(home, "b")
     fail(home, "a")
     home.run("dlq", "retry", "a")
-    assert home.run("status", "--json").json["failures"] == []
+    assert [one["id"] for one in home.run("status", "--json").json["failures"]] == ["b"]
+    home.run("dlq", "purge")
     (held,) = claim(home.queue, time.time())
     settle(home.queue, held, "completed", time.time())
     assert not [line for line in lines_of(home) if line.startswith("failures")]

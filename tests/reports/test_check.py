@@ -262,6 +262,7 @@ def test_while_one_check_tells_another_waits_and_then_has_nothing_to_tell(home):
     assert process.returncode == 0
 
 
+@posix_only
 def test_a_job_that_a_real_worker_gives_up_is_told_of(home):
     job = home.add("echo row 17 is wrong >&2; exit 3", "--max-retries", "1")
     home.drain()
