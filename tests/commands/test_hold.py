@@ -293,7 +293,7 @@ def test_an_edited_job_runs_as_it_is_now_and_show_says_what_each_attempt_ran(hom
     home.run("worker", "stop")
     process.wait(20)
     assert ledger(home) == ["one", "new"]
-    shown = home.run("show", job).stdout
+    shown = home.run("show", job, "--all").stdout
     first = r"attempt 1: failed\n  started .*\n  command: echo one >> ledger; exit 3\n  error: exit code 3\n"
     assert re.search(first, shown)
     assert shown.count("  command:") == 1
@@ -306,7 +306,7 @@ def test_the_list_that_an_attempt_ran_is_shown_as_one_types_it(home, call):
     settle(home.queue, claim_one(home.queue, time.time()), "failed", time.time())
     call("edit", "job", "--command", "true")
     shown = 'prog "a b"' if WINDOWS else "prog 'a b'"
-    assert "  command: %s\n" % shown in call("show", "job").stdout
+    assert "  command: %s\n" % shown in call("show", "job", "--all").stdout
     assert call("show", "job", "--json").json["history"][0]["command"] == ["prog", "a b"]
 
 
