@@ -59,7 +59,8 @@ def failures(home, env=None):
     value = done.json
     assert value["ok"] is False
     found = {row["name"]: "%s: %s" % (row["text"], row["advice"]) for row in value["findings"] if row["ok"] is False}
-    assert done.stderr == "queuectl: error: this host cannot run the queue yet: %s\n" % ", ".join(found)
+    told = "this host cannot run the queue yet: %s" % ", ".join(found)
+    assert json.loads(done.stderr) == {"error": {"code": "unfit_host", "message": told}}
     return found
 
 
