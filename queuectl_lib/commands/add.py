@@ -134,10 +134,11 @@ def asked_of(options: argparse.Namespace) -> Fields:
         value = getattr(options, field.key, None) if field.option and field.key != "command" else None
         if value is not None:
             asked[field.key] = field.words(value) if field.words else value
-    if options.env_file:
+    paths = getattr(options, "env_file", None)  # not there where `enqueue` has none of these options
+    if paths:
         from queuectl_lib.jobs import env_files  # the same
 
-        variables = [env_files.read(path) for path in options.env_file] + [asked.get("env", {})]
+        variables = [env_files.read(path) for path in paths] + [asked.get("env", {})]
         asked["env"] = {name: value for some in variables for name, value in some.items()}
     return asked
 

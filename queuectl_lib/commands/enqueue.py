@@ -53,7 +53,7 @@ def enqueue(call: Call) -> int:
     if command is not None:
         return add.add_one(call, command)
     asked = asked_of_all(call)
-    maker = add.job_maker(call, options.cwd, makes_queues=options.make_queues)
+    maker = add.job_maker(call, getattr(options, "cwd", None), makes_queues=options.make_queues)
     maker.any_state = options.any_state
     queue = call.queue()
     progress = Progress()
