@@ -48,8 +48,9 @@ def dlq_groups(call: Call) -> int:
         terminal.tell("there are more: these are the largest %d (--limit N shows more)" % len(shown))
     for group in shown:
         if group.signature in first:
-            words = dict(first[group.signature], group=names[group.signature])
-            terminal.tell("job %(id)s goes first for %(group)s; %(waiting)d wait for it" % words)
+            one = first[group.signature]
+            words = dict(one, group=names[group.signature], wait="waits" if one["waiting"] == 1 else "wait")
+            terminal.tell("job %(id)s goes first for %(group)s; %(waiting)d %(wait)s for it" % words)
     return 0
 
 

@@ -72,4 +72,6 @@ def evidence(count: Optional[int]) -> Optional[str]:
     """LIKELY where it is more by now than *count*, taken before a job began; None where that is not known."""
     path = None if count is None else place()
     now = None if path is None else count_in(path)
+    if now is not None:  # for those that begin from now on this one is no evidence
+        LAST[:] = [time.monotonic(), now]
     return LIKELY if now is not None and count is not None and now > count else None

@@ -41,6 +41,22 @@ class Rule:
         return None if words is None else lambda text: words(text, key)
 
 
+class Listing(Rule):
+    """One whose option may be given more than once: what is given then is one list, with commas."""
+
+    def __init__(
+        self,
+        metavar: str,
+        text: str,
+        check: Callable[[object, str], Any],
+        words: Optional[Callable[[str, str], object]] = None,
+        shown: Callable[[Any], str] = str,
+    ) -> None:
+        super().__init__(metavar, text, check, shown=shown)
+        self.option["action"] = "append"
+        self.words = lambda texts, key: words(",".join(texts), key) if words else ",".join(texts)
+
+
 class Flag(Rule):
     """One that is or is not: where it is not, nothing is stored."""
 
@@ -114,14 +130,14 @@ RULES: Dict[str, Rule] = {
         *("SHELL", "who reads the text, such as /bin/bash (default: the setting shell, else /bin/sh)"),
         lambda value, key: interpreters().check_shell(value, key),
     ),
-    "limit": Rule(
+    "limit": Listing(
         "NAME=VALUE[,...]",
         "bound each of its processes: cpu=1h, fsize=10G, nofile=1024, nproc=200, core=0, as=8G (address space)",
         lambda value, key: limits().check(value, key),
         lambda text, key: limits().from_text(text, key),
         lambda value: str(limits().shown(value)),
     ),
-    **{key: Rule("CODES", text, rule_check(key), shown=codes_text) for key, text in CODES.items()},
+    **{key: Listing("CODES", text, rule_check(key), shown=codes_text) for key, text in CODES.items()},
     "max_snoozes": Rule(
         "N", "so often it may ask to run again later (default 100)", whole(0, 1000000), values.whole_number
     ),

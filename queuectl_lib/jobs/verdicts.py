@@ -14,7 +14,8 @@
     the exit code in a list of the settings
     any other exit code                            failed
 
-Of several lines of one kind the last counts. A line that is not understood decides nothing, and is named in `show`.
+Of several lines of one kind the last counts (of extend the one that gives most). A line that is not understood
+decides nothing, and is named in `show`.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ RESULT_BYTES = 4096
 IGNORED_MOST = 3  # lines not understood that are kept, each so long:
 IGNORED_CHARACTERS = 80
 SIGNATURE = r"[A-Za-z0-9._:@/-]{1,64}\Z"
+BARE = r"\d+(?:\.\d+)?\Z"
+UNIT = r"(?:w(?:eeks?)?|d(?:ays?)?|h(?:rs?|ours?)?|m(?:ins?|inutes?)?|s(?:ecs?|econds?)?)\Z"
 PROGRESS = r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%?\Z"
 
 
@@ -84,13 +87,16 @@ class Said:
             self.progress = {"percent": int(number) if number == int(number) else number}
             self.progress["text"] = text.strip()[:TEXT_CHARACTERS] or None
             return True
+        unit, _, behind_it = text.strip().partition(" ")
+        if re.match(BARE, amount) and re.match(UNIT, unit):  # "10 minutes" is not ten seconds
+            amount, text = amount + unit, behind_it
         try:
             seconds = times.parse_duration(amount, word)
         except errors.BadInput:
             return False
-        if word == "extend" and not text:
-            self.extend = seconds
-            return seconds > 0
+        if word == "extend" and not text and seconds > 0:
+            self.extend = max(self.extend or 0.0, seconds)
+            return True
         if word == "snooze" and SHORTEST <= seconds <= LONGEST:
             self.snooze = (seconds, text.strip()[:WHY_CHARACTERS])
             return True

@@ -205,10 +205,9 @@ def reason_of_death(job: Fields, ends: Ends) -> str:
 def as_canary(release: Fields) -> str:
     """What its group did, where it went first for it and failed, as the end of a sentence."""
     stay = release["stay"]
-    text = "; it went first for its group %s, and the %s of it stay dead" % (
-        errors.printable(release["group"])[:6],
-        "1 other" if stay == 1 else "%d others" % stay,
-    )
+    text = "; it went first for its group %s" % errors.printable(release["group"])[:6]
+    if stay:
+        text += ", and the %s" % ("1 other of it stays dead" if stay == 1 else "%d others of it stay dead" % stay)
     return text if release["alike"] else text + ", though it failed in another way this time"
 
 
@@ -255,14 +254,21 @@ def program_hint(facts: Fields, ends: Ends, people: Crew) -> str:
     theirs = people.path_of(stops.supervisor_of(str(ends.last["worker"])))
     if not here:
         return ". %s is not on your PATH here either: is it installed?" % name
-    place = crew.cut(errors.printable(os.path.dirname(here)))
+    folder = os.path.dirname(here)
+    place = crew.cut(errors.printable(folder))
     if theirs is None:
         return ". %s is on your PATH here (%s): compare it with that of the workers" % (name, place)
     if shutil.which(program, path=theirs):
         return ". %s is on the PATH of the workers now (%s)" % (name, shown_path(theirs))
-    there = shown_path(theirs)
-    text = ". %s is on your PATH here (%s), not on that of the workers (%s): start them with it, or add it again with"
-    return (text + " --env PATH=%s:%s") % (name, place, there, place, there)
+    text = ". %s is on your PATH here (%s), not on that of the workers (%s): start them with it" % (
+        name,
+        place,
+        shown_path(theirs),
+    )
+    whole = "%s:%s" % (folder, theirs)
+    if len(whole) > crew.MOST_CHARACTERS or not whole.isprintable():  # to be pasted it must be whole
+        return text
+    return text + ", or add it again with --env %s" % system.quoted("PATH=" + whole)
 
 
 def own_variables(facts: Fields) -> List[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from queuectl_lib import times
 from queuectl_lib.jobs import after
 from queuectl_lib.reports import crew, failures
@@ -46,8 +48,20 @@ def time_left(asked: Why, job: Fields) -> str:
     if type(limit) not in (int, float) or not times.is_time(job["started_at"]):
         return "" if limit is None else "; its timeout cannot be read"
     left = times.utc_seconds(job["started_at"]) + float(limit or 0) - asked.now
+    left = max(left, given_more(asked, job))
     over = "its timeout is over"
     return "; %s in %s" % (over, times.age_text(left)) if left > 0 else "; %s, unless it has asked for more" % over
+
+
+def given_more(asked: Why, job: Fields) -> float:
+    """For how many seconds from now its worker has given it time beyond its timeout, as it asked; 0.0 for none."""
+    from queuectl_lib.run import run_file  # which only what runs needs
+
+    try:
+        noted = run_file.read_status(asked.database.folder.attempt_path(str(job["token"]), "run")).get("until")
+    except (OSError, ValueError):
+        return 0.0
+    return 0.0 if noted is None else float(noted) - time.monotonic()
 
 
 def final(asked: Why, facts: Fields) -> Fields:

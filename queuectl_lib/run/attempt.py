@@ -105,6 +105,7 @@ class Attempt:
         self.started = started
         self.began = self._started_monotonic()
         self._set_deadline(settings, self.began)
+        concluding.take_up_time(self)
         kind, _, error = self.status().get("end", "").partition("|")
         if kind in believed:
             self.ending = (kind, error)
@@ -256,12 +257,7 @@ class Attempt:
         """Write the wish down first: if we die now, whoever comes next takes it up (adopt)."""
         self.ending = (kind, error)
         self.kill_at = time.monotonic() + self.grace
-        with contextlib.suppress(OSError):
-            fd = files.open_private(self.run_path, os.O_WRONLY | os.O_APPEND)
-            try:
-                os.write(fd, ("end %s|%s\n" % (kind, error)).encode("utf-8"))
-            finally:
-                os.close(fd)
+        run_file.add_note(self.run_path, "end %s|%s" % (kind, error))
         failpoints.failpoint("end.written")
         self.tree.signal(gently=True)
 

@@ -102,6 +102,15 @@ def extends(attempt: Attempt) -> bool:
     return hearing.extends(attempt, control_path(attempt))
 
 
+def take_up_time(attempt: Attempt) -> None:
+    """Heed what another worker has given an attempt beyond its timeout, as that has noted it."""
+    noted = attempt.status().get("until")
+    if noted is not None and attempt.deadline is not None:
+        from queuectl_lib.run import hearing  # which few homes need
+
+        hearing.give_time(attempt, float(noted))
+
+
 def watcher_killed(attempt: Attempt, code: int) -> Outcome:
     """The shell that watched it was killed, and nothing lives: what the command came to was noted by nobody."""
     how, name = run_file.how_it_ended(code)

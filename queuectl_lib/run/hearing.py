@@ -59,7 +59,7 @@ def extends(attempt: Attempt, path: str) -> bool:
     info, now = control_file.look(path), time.monotonic()
     if info is None or attempt.deadline is None:
         return False
-    heard = attempt.heard = attempt.heard or Extension(attempt.deadline)
+    heard = extension(attempt)
     if heard.seen != (info.st_mtime, info.st_size):
         heard.seen = (info.st_mtime, info.st_size)
         found = control_file.read(path, heard.past)
@@ -69,6 +69,20 @@ def extends(attempt: Attempt, path: str) -> bool:
             heard.past = found.size - (len(found.text) - len(lines) - 1)
         if more is not None:  # from when it was written, as far as that is known
             written = now - max(0.0, time.time() - info.st_mtime)
-            attempt.deadline = max(attempt.deadline, min(written + more, heard.latest))
-            attempt.timeout = max(0.0, attempt.deadline - attempt.began)
+            if give_time(attempt, written + more):  # noted: whoever takes it up may find other lines by then
+                run_file.add_note(attempt.run_path, "until %.6f" % attempt.deadline)
     return now < attempt.deadline
+
+
+def extension(attempt: Attempt) -> Extension:
+    """What is known of the control file of a running *attempt* that has a deadline."""
+    attempt.heard = attempt.heard or Extension(attempt.deadline or 0.0)
+    return attempt.heard
+
+
+def give_time(attempt: Attempt, until: float) -> bool:
+    """Move its deadline to *until* (monotonic), to no earlier time and by no more than MOST_MORE; False: it stays."""
+    before = attempt.deadline or 0.0
+    attempt.deadline = max(before, min(until, extension(attempt).latest))
+    attempt.timeout = max(0.0, attempt.deadline - attempt.began)
+    return attempt.deadline > before

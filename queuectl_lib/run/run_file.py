@@ -3,6 +3,7 @@
     start BOOT MONOTONIC TOKEN NAMESPACE    by the worker, before the launch
     pid N                                   by the watcher, as the last thing before the command begins
     end KIND|why                            by a worker, before it ends the command
+    until MONOTONIC                         by a worker, that has given it time beyond its timeout; the last counts
     exit N                                  by the watcher, once the command has ended
 
 A job of the same user can write here by path. So only whole lines that say exactly this are
@@ -32,6 +33,7 @@ START = r"start ([\w.:-]{1,80}) (\d{1,15}\.\d{1,9}) ([0-9a-f]{16})(?: (-|pid:\[\
 NOTES = {
     "pid": r"[1-9]\d{0,9}",
     "end": r"(?:%s)\|[ -~]{0,200}" % "|".join(WATCHED),
+    "until": r"\d{1,15}\.\d{1,6}",
     "exit": r"\d{1,3}" if not system.WINDOWS else r"\d{1,10}",
 }
 MOST_CODE = 128 + 128 * 3  # what a shell says of a signal, at the most (status_code)
@@ -54,6 +56,16 @@ def leave_anew(run_path: str, token: str, began: float, watcher: int) -> None:
         os.close(fd)
 
 
+def add_note(run_path: str, line: str) -> None:
+    """Write one more note behind the others, where the file is there and can be written."""
+    with contextlib.suppress(OSError):
+        fd = files.open_private(run_path, os.O_WRONLY | os.O_APPEND)
+        try:
+            os.write(fd, (line + "\n").encode("utf-8"))
+        finally:
+            os.close(fd)
+
+
 def read_status(run_path: str) -> Dict[str, str]:
     """The notes of the attempt whose run file this is, by name; none where the file is gone.
 
@@ -69,7 +81,7 @@ def read_status(run_path: str) -> Dict[str, str]:
         name, _, value = line.partition(" ")
         if "start" not in notes or name not in NOTES or not re.fullmatch(NOTES[name], value):
             continue
-        if name == "exit" and (system.WINDOWS or int(value) < MOST_CODE):
+        if name == "until" or (name == "exit" and (system.WINDOWS or int(value) < MOST_CODE)):
             notes[name] = value
         elif name != "exit" and not (name == "end" and "exit" in notes):
             notes.setdefault(name, value)

@@ -172,17 +172,28 @@ def goes_first(database: Database, job: Fields) -> Optional[str]:
 
 
 FAILED_FIRST = (
-    "SELECT r.id, r.signature, r.waiting, j.signature AS own FROM jobs j JOIN releases r ON r.id = j.release"
+    "SELECT r.id, r.signature, r.batch, r.waiting, j.signature AS own FROM jobs j JOIN releases r ON r.id = j.release"
     " WHERE j.id = ? AND j.state = 'dead' AND r.batch = j.seq"
 )
 
 
+STILL_DEAD = (
+    "SELECT count(*) FROM (SELECT seq, release, signature FROM jobs INDEXED BY jobs_open"
+    " WHERE state = 'dead' AND state <> 'completed' ORDER BY seq DESC LIMIT %d)"
+    " WHERE release = ? AND signature = ? AND seq <> ?"
+) % following.READ_ROWS
+
+
 def failed_first(database: Database, identifier: str) -> Optional[Fields]:
-    """Where this dead job has gone first and failed: the *group*, how many *stay* dead, whether *alike* failed anew."""
+    """Where this dead job has gone first and failed: the *group*, how many *stay* dead, whether *alike* failed anew.
+
+    Those that stay are counted: since then a person may have deleted some, or put them back.
+    """
     with contexts.suppress(NoDatabase), database.reading() as connection:
         for row in opening.rows(connection, FAILED_FIRST, (identifier,)):
             release = following.release_of(connection, row["id"])
             if release is not None and release["waiting"] < 0:
                 group, own = opening.as_text(row["signature"]), opening.as_text(row["own"])
-                return {"group": group, "stay": -1 - release["waiting"], "alike": own == group}
+                still = connection.execute(STILL_DEAD, (row["id"], row["signature"], row["batch"])).fetchone()[0]
+                return {"group": group, "stay": min(-1 - release["waiting"], still), "alike": own == group}
     return None

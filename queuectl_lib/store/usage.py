@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from queuectl_lib import contexts
 from queuectl_lib.errors import NoDatabase
-from queuectl_lib.jobs import kinds
 from queuectl_lib.store import durations, opening
 
 TYPE_CHECKING = False
@@ -15,7 +14,8 @@ if TYPE_CHECKING:
 
 NEWEST = 5000  # attempts that are looked at: the same work however many there are
 USED = (
-    "SELECT j.name, j.command, j.is_list, a.cpu, a.peak_rss FROM attempts a INDEXED BY attempts_ended"
+    "SELECT j.name, j.command, j.is_list, a.command AS changed, a.cpu, a.peak_rss"
+    " FROM attempts a INDEXED BY attempts_ended"
     " CROSS JOIN jobs j WHERE a.ended > 0 AND a.ended IS NOT NULL AND j.seq = a.job ORDER BY a.ended DESC LIMIT %d"
 ) % NEWEST
 
@@ -42,6 +42,6 @@ def of_kinds(database: Database) -> Dict[str, Used]:
     found: Dict[str, Used] = {}
     with contexts.suppress(NoDatabase), database.reading() as connection:
         for row in opening.rows(connection, USED):
-            kind = kinds.of(row["name"], durations.command_of(row))
+            kind = durations.kind_of(row)
             found.setdefault(kind, Used()).add(row["cpu"], row["peak_rss"])
     return found

@@ -40,6 +40,13 @@ def test_a_schedule_hands_them_to_its_jobs(home):
     assert (job["limit"], job["nice"]) == ({"cpu": 3600}, 3)
 
 
+def test_lists_that_are_given_in_parts_are_one_list(home):
+    job = home.run("add", "true", *("--limit", "cpu=1m", "--limit", "as=2G", "--ok-codes", "0", "--ok-codes", "24")).id
+    found = home.run("show", job, "--json").json
+    assert (found["limit"], found["ok_codes"]) == ({"cpu": 60, "as": 2 * 2**30}, [0, 24])
+    home.run("add", "true", "--limit", "cpu=1m", "--limit", "cpu=2m", code=2)
+
+
 @pytest.mark.parametrize(
     "text",
     ["", ",", "cpu", "cpu=", "=1", "cpu=1,cpu=2", "foo=1", "CPU=1", "cpu=0", "cpu=-1", "cpu=nan", "cpu=200y", "as=1K"]

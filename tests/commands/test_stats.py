@@ -85,6 +85,16 @@ def test_stats_tells_what_attempts_of_a_kind_have_used_of_late(home):
     assert re.split("  +", home.run("stats").stdout.splitlines()[1])[4:6] == ["1.5 s", "214 MB"]
 
 
+def test_what_an_attempt_has_used_belongs_to_what_it_ran_then(home):
+    job = home.run("add", "burn", "--max-retries", "5").id
+    (held,) = claim(home.queue, time.time())
+    settle(home.queue, held, "failed", time.time())
+    with raw(home.queue) as connection:
+        connection.execute("UPDATE attempts SET cpu = 7.5")
+    home.run("edit", job, "--command", "true")
+    assert [(one["kind"], one["cpu"]) for one in home.run("stats", "--json").json] == [("burn", 7.5)]
+
+
 def test_stats_of_one_kind(home):
     learn(home, "a", [1])
     learn(home, "b", [1])

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import sqlite3
 import stat
 import struct
 import subprocess
@@ -17,9 +18,10 @@ from helpers.queue import claim, raw_file, rows
 from helpers.waiting import wait_until
 
 from queuectl_lib import times
-from queuectl_lib.host import processes
+from queuectl_lib.host import processes, system
 from queuectl_lib.jobs import local_time
 from queuectl_lib.reports import crew, failures, queue_reasons, reasons
+from queuectl_lib.run import run_file
 from queuectl_lib.store import presence
 
 KEYS = ["id", "state", "reason", "sentence", "reasons", "next", "eta"]
@@ -185,10 +187,15 @@ def test_one_that_went_first_for_its_group_and_failed_says_what_became_of_the_ot
     home.run("worker", "start", "--drain")
     answer = why(home, "first")
     assert answer["reason"] == "canary_failed"
+    assert answer["sentence"].startswith("dead after its only attempt: ")
     assert answer["sentence"].endswith("; it went first for its group %s, and the 2 others of it stay dead" % group[:6])
     answer = why(home, "second")
     assert answer["reason"] == "retries_spent" and answer["sentence"].endswith("; 2 others died of the same")
     assert answer["next"][1].endswith("dlq retry --group %s --canary" % group)
+    home.run("dlq", "purge", "third")
+    assert why(home, "first")["sentence"].endswith(", and the 1 other of it stays dead")
+    home.run("requeue", "second")
+    assert why(home, "first")["sentence"].endswith("; it went first for its group %s" % group[:6])
 
 
 def test_a_slot_that_is_taken_is_waited_for(home, worker):
@@ -351,6 +358,9 @@ def test_a_job_that_runs_one_that_is_being_ended_and_one_whose_worker_is_gone(ho
     assert answer["reason"] == "running" and answer["next"] == ["%s logs -f %s" % (typed(home), job)]
     said = r"attempt 1 of 4 has been running for \d+s, under worker %s; its timeout is over in 5\dm" % worker["name"]
     assert re.fullmatch(said, answer["sentence"])
+    ((token,),) = sqlite3.connect(home.db).execute("SELECT token FROM jobs")
+    run_file.add_note(home.queue.folder.attempt_path(token, "run"), "until %.6f" % (time.monotonic() + 4 * 3600))
+    assert re.search(r"its timeout is over in (?:4|3)h$", why(home, job)["sentence"]), "as it was given more"
     wait_until(lambda: "begun" in contents(os.path.join(home.path, "ledger")), "it to begin")
     end_process(process.pid)
     end_process(worker["pid"])
@@ -446,6 +456,9 @@ def test_a_program_that_is_on_the_path_here_and_not_there_is_named_with_both_pat
     here, there = crew.cut(str(tools)), crew.cut(path)
     said = "mysqldump is on your PATH here (%s), not on that of the workers (%s)" % (here, there)
     assert said in why(home, text)["sentence"] and said in why(home, words)["sentence"]
+    whole = "%s:%s" % (tools, path)
+    line = ", or add it again with --env %s" % system.quoted("PATH=" + whole)
+    assert (line in why(home, text)["sentence"]) == (len(whole) <= crew.MOST_CHARACTERS), "whole, or not at all"
     assert (reason(home, text), reason(home, words)) == ("retries_spent", "cannot_start")
     assert "It was given a PATH of its own" in why(home, own)["sentence"] and "/nowhere" not in str(why(home, own))
     process.terminate()

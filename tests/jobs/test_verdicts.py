@@ -71,6 +71,20 @@ def test_a_list_of_the_job_stands_in_place_of_that_of_the_settings(code, rules, 
     assert kind_of(code, "", rules, **settings) == expected
 
 
+@pytest.mark.parametrize(
+    "line, seconds, why",
+    [
+        ("snooze 10 minutes the server is down", 600, "the server is down"),
+        ("snooze 2 h", 7200, ""),
+        ("snooze 90 days", None, None),
+        ("snooze 10 monkeys", 10, "monkeys"),
+        ("snooze 1 week", 7 * 86400, ""),
+    ],
+)
+def test_a_unit_behind_a_blank_is_a_unit(line, seconds, why):
+    assert verdicts.read(line.encode()).snooze == (None if seconds is None else (seconds, why))
+
+
 def test_the_last_line_of_a_kind_counts():
     assert verdict(0, "snooze 10m one\nsnooze 20m two").delay == 1200
     assert verdict(1, "dead one\ndead two").error == "said dead: two (exit code 1)"

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sqlite3
+import time
 
 import pytest
 from helpers.home import Home
@@ -12,7 +13,7 @@ from helpers.queue import SETTINGS, claim, enqueue
 from helpers.waiting import wait_until
 
 from queuectl_lib.host import control_file, files
-from queuectl_lib.run import concluding, hearing
+from queuectl_lib.run import concluding, hearing, run_file
 from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.run.spare_files import SpareFiles
 from queuectl_lib.store import said, tidying
@@ -232,6 +233,33 @@ def test_a_line_that_was_heard_does_not_give_time_again(queue):
         file.write("nd 2h\n")
     concluding.extends(attempt)
     assert attempt.deadline - attempt.began == pytest.approx(7200, abs=5)
+
+
+def test_time_that_was_given_outlives_the_worker_that_gave_it_and_the_line_that_asked(queue):
+    attempt = started(queue, "extend 30m\n")
+    with open(attempt.run_path, "wb") as file:
+        file.write(run_file.start_line(attempt.claim.token, attempt.began))
+    concluding.extends(attempt)
+    os.remove(concluding.control_path(attempt))
+    heir = Attempt(queue, attempt.claim)
+    heir.adopt(time.time(), SETTINGS)
+    assert heir.deadline - heir.began == pytest.approx(1800, abs=5)
+    assert heir.timeout == pytest.approx(1800, abs=5) and not heir.overdue()
+
+
+@pytest.mark.parametrize("note, more", [("until 9e9", 10), ("until -1.0", 10), ("until 999999999999.0", 86410)])
+def test_a_note_of_more_time_that_a_job_has_written_itself_gives_what_it_could_ask_for(queue, note, more):
+    attempt = started(queue, "")
+    with open(attempt.run_path, "wb") as file:
+        file.write(run_file.start_line(attempt.claim.token, attempt.began) + note.encode() + b"\n")
+    attempt.adopt(time.time(), SETTINGS)
+    assert attempt.deadline - attempt.began == pytest.approx(more, abs=5)
+
+
+def test_of_two_that_ask_for_more_time_the_one_that_gives_most_counts(queue):
+    attempt = started(queue, "extend 30m\nextend 1s\nextend 0\n")
+    concluding.extends(attempt)
+    assert attempt.deadline - attempt.began == pytest.approx(1800, abs=5)
 
 
 def test_what_has_no_timeout_is_not_looked_at_while_it_runs(queue, monkeypatch):

@@ -56,6 +56,15 @@ def test_a_kill_while_the_count_stood_says_nothing_of_memory(queue, counter):
     assert (attempt["oom"], attempt["error"]) == (None, "killed by SIGKILL (exit code 137)")
 
 
+def test_a_kill_that_was_told_already_is_no_evidence_for_the_next_job(queue, counter):
+    """The count before a job may be a second old: that of one that has just been told of is taken anew."""
+    now = time.monotonic()
+    assert memory_kills.before(now) == 3
+    counter(4)
+    assert memory_kills.evidence(3) == "likely"
+    assert memory_kills.evidence(memory_kills.before(now + 0.1)) is None
+
+
 def test_an_end_by_another_signal_or_code_says_nothing_of_memory(queue, counter):
     attempt = ended(queue, "kill -15 $$", lambda attempt: counter(4))
     assert (attempt["oom"], attempt["signal"]) == (None, "SIGTERM"), attempt
