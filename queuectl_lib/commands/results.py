@@ -56,16 +56,15 @@ def results(call: Call) -> int:
             print_all(json_of(rows))
         elif options.tsv:
             print_all(tsv_of(rows, folder is not None))
-        elif folder:
-            for _ in rows:
-                pass
-        else:
+        elif not folder:
             print_table(rows, selection.tags)
+        for _ in rows if folder else ():
+            pass  # all of them, or those that nobody has wanted to read
     except KeyboardInterrupt:
         if folder is None or not folder.written:
             raise
         raise Interrupted("interrupted after %s" % folder.words()) from None
-    if not rows.count:
+    if rows.are_over and not rows.count:
         terminal.tell("no job matches" if given else "no jobs")
     if more:
         text = "there are more: these are the newest %d (--last N and --all show more; --tsv and --json, all)"
@@ -95,6 +94,7 @@ class Rows:
     def __init__(self, found: Iterator[Result]) -> None:
         self.found = found
         self.count = 0
+        self.are_over = False
         self.use: Optional[Callable[[Result], None]] = None
 
     def __iter__(self) -> Iterator[Result]:
@@ -103,6 +103,7 @@ class Rows:
             if self.use:
                 self.use(result)
             yield result
+        self.are_over = True
 
 
 def print_all(pieces: Iterable[str]) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import sqlite3
+import subprocess
 
 import pytest
 from helpers.marks import posix_only
@@ -111,6 +112,17 @@ def test_damaged_rows_make_no_path_and_no_trouble(swept):
     assert [row["seconds"] for row in found][1] is None and found[1]["stdout"] == "text"
     assert rows_of(swept.run("results", "--tsv").stdout)[1]["exit_code"] == "'=2"
     swept.run("results")
+
+
+def test_a_reader_that_leaves_is_told_nothing_more_and_the_files_are_made(swept):
+    folder = os.path.join(swept.path, "out")
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = swept.command("results", "--json", "-o", folder)
+    done = subprocess.run(words, stdout=writer, stderr=subprocess.PIPE, env=swept.environment(), timeout=60)
+    os.close(writer)
+    assert done.returncode == 0 and done.stderr.decode().startswith("5 files were written into ")
+    assert len(os.listdir(folder)) == 5
 
 
 def test_what_does_not_fit_together_is_refused(near):
