@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # By what is named: a word as others have it, and what it is here.
 OTHER_WORDS: Dict[str, Dict[str, str]] = {
     "key": {
-        **dict.fromkeys(("cmd", "shell", "script", "exec", "run", "args", "argv", "commandline"), "command"),
+        **dict.fromkeys(("cmd", "script", "exec", "run", "args", "argv", "commandline"), "command"),
         **dict.fromkeys(("retries", "retry", "maxretry", "retrylimit", "attemptsmax"), "max_retries"),
         **dict.fromkeys(("maxattempts", "tries"), "max_retries, which is one less"),
         **dict.fromkeys(("dir", "workdir", "workingdirectory", "directory", "path"), "cwd"),

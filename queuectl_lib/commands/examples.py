@@ -20,6 +20,10 @@ EXAMPLES = {
     "show": (("show ID", ""), ("show --last 1", "the newest")),
     "why": (("why ID", "why it waits, or failed"), ("why", "what the queue does, or why it does nothing")),
     "logs": (("logs ID", ""), ("logs --follow ID", "until it ends")),
+    "results": (
+        ("results --tag sweep --tsv > all.tsv", "what became of many jobs, and what they printed"),
+        ("results --tag sweep -o out", "a file for each job"),
+    ),
     "wait": (("wait ID ID", ""), ("wait --tag nightly --timeout 1h", "")),
     "say": (
         ("say snooze 10m", "within a job: run me again in ten minutes, at the cost of no retry"),
@@ -30,6 +34,7 @@ EXAMPLES = {
     "check": (("check", ""),),
     "cancel": (("cancel ID", ""), ("cancel --state pending --tag nightly --dry-run", "show first what is meant")),
     "requeue": (("requeue ID", ""), ("requeue --state dead --since 1d", "")),
+    "rerun": (("rerun ID", "a new job with the same fields"), ("rerun --tag sweep --state dead", "")),
     "hold": (("hold ID", ""), ("hold --tag nightly", "")),
     "release": (("release ID", ""), ("release --all", "")),
     "edit": (("edit ID --priority 10", ""), ("edit ID --command 'make -j4'", "")),

@@ -19,8 +19,8 @@ LEAST_COLUMNS = 38
 # Groups of the overview, by the first words of their commands; what is in none comes behind the row above it.
 GROUPS = {
     "submit": "add enqueue schedule say",
-    "look": "list show why logs wait status stats check",
-    "decide": "cancel requeue hold release edit dlq prune pause resume queue lock",
+    "look": "list show why logs results wait status stats check",
+    "decide": "cancel requeue rerun hold release edit dlq prune pause resume queue lock",
     "workers": "worker",
     "settings": "config initdb",
     "host": "cron doctor",

@@ -46,6 +46,9 @@ START_ARGUMENTS = (
 )
 
 
+IN_BACKGROUND = "started in the background: supervisor %s, pid %d, %s; log: %s"
+
+
 @frame.command("worker start", *START_ARGUMENTS, shows=True, as_owner=False)
 @frame.command("worker", *START_ARGUMENTS, shows=True, as_owner=False)
 def worker_start(call: Call) -> int:
@@ -81,8 +84,7 @@ def worker_start(call: Call) -> int:
             return
         pid = starting.start_background(queue, wording.command_line(bundle.SCRIPT, call.home, name, wanted), name)
         facts.update(pid=pid, log=queue.folder.log)
-        text = "started in the background: supervisor %s, pid %d, %s; log: %s"
-        said.append(text % (name, pid, wording.described(wanted), queue.folder.log))
+        said.append(IN_BACKGROUND % (name, pid, wording.described(wanted), queue.folder.log))
 
     if asked.ensure:
         starting.ensure_served(queue, wanted.served, start)

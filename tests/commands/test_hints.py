@@ -35,7 +35,7 @@ ENQUEUE = [
     ("enqueue '{\"command\": \"true\", \"maxRetries\": 2}'", 2, "did you mean max_retries?"),
     ("enqueue '{\"command\": \"true\", \"timeout_seconds\": 2}'", 2, "did you mean timeout, in seconds"),
     ("enqueue '{\"cmd\": \"true\"}'", 2, "did you mean command?"),
-    ("enqueue '{\"command\": \"true\", \"run_at\": 3600}'", 2, "a time from now on is for `delay`"),
+    ("enqueue '{\"command\": \"true\", \"run_at\": 3600}'", 2, "a length of time from now is `delay`"),
 ]
 ADD = [
     ("add ls -la", 2, "unrecognized arguments: -la", "in quotes", "`add -- ls -la ...`"),
@@ -54,7 +54,7 @@ ADD = [
     ("add -c 'echo hi'", 2, '`add "COMMAND"`'),
     ("add", 2, '`add "echo hello"`'),
     ("add true --priority high", 2, "is not a whole number", "`--priority 10`"),
-    ("add true --run-at 3600", 2, "a time from now on is for `delay`"),
+    ("add true --run-at 3600", 2, "a length of time from now is `delay`"),
 ]
 FIRST = [
     ("delete X", 2, "`cancel X`", "`prune X`", "`dlq purge X`"),

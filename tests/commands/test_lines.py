@@ -71,12 +71,12 @@ def test_what_only_one_job_can_have_is_refused_for_a_list(home):
     path = written(home, "true\n")
     assert "--id: one id for many jobs" in home.run("enqueue", "--lines", path, "--id", "a", code=2).stderr
     assert "only the first would be added" in home.run("enqueue", "--lines", path, "--unique", "k", code=2).stderr
-    assert "--file F, or --lines F" in home.run("enqueue", "--lines", path, "--file", path, code=2).stderr
+    assert "--file F, --lines F, or --command TEXT" in home.run("enqueue", "--lines", path, "--file", path, code=2).stderr
 
 
 def test_beside_json_an_option_of_a_job_is_refused_with_what_to_do(home):
     said = home.run("enqueue", '{"command": "true"}', "--priority", "3", code=2).stderr
-    assert "--priority goes with --lines: in JSON priority is a key of each job" in said
+    assert "--priority is a key of the JSON: " in said
     assert home.run("list").stdout == ""
 
 
@@ -115,7 +115,7 @@ def test_the_same_list_again_adds_what_is_missing_and_says_how_many_were_there(h
     ]
     assert commands(home) == ["true"] * 4
     found = home.run("enqueue", lines({"id": "c"}, {"id": "d"}), "--skip-existing", "--json").json
-    assert found == {"enqueued": 1, "ids": ["c", "d"], "existing": 1}
+    assert found == {"enqueued": 1, "ids": ["c", "d"], "there": [], "existing": 1}
 
 
 def test_one_job_that_is_there_is_told_of_and_nothing_changes(home):

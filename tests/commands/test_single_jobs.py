@@ -18,7 +18,7 @@ def home(near):
 
 def test_one_finished_job_is_deleted(home):
     assert home.run("prune", "good").stderr == "deleted 1 job\n"
-    assert home.run("dlq", "purge", "bad", "--json").json == {"deleted": 1}
+    assert home.run("dlq", "purge", "bad", "--json").json == {"deleted": 1, "ids": ["bad"]}
     assert [job["id"] for job in home.run("list", "--json").json] == ["waits"]
 
 
