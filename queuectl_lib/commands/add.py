@@ -33,12 +33,17 @@ JOB_ARGUMENTS = [
 ]
 
 
+OF_ONE_JOB = [
+    frame.argument("--replace", action="store_true", help="with --unique: what waits with this key gives way to it"),
+    frame.argument("--wait", action="store_true", help="wait until it is final, and exit with its exit code"),
+]
+
+
 @frame.command(
     "add",
     frame.argument("command", nargs="?", help="the command line for the shell; - reads it from standard input"),
     *JOB_ARGUMENTS,
-    frame.argument("--replace", action="store_true", help="with --unique: what waits with this key gives way to it"),
-    frame.argument("--wait", action="store_true", help="wait until it is final, and exit with its exit code"),
+    *OF_ONE_JOB,
     shows=True,
 )
 def add(call: Call) -> int:
@@ -49,7 +54,7 @@ def add(call: Call) -> int:
 def add_one(call: Call, command: object) -> int:
     """Enqueue *command* with the options of the call, which may be `enqueue`."""
     options = call.options
-    replaces, waits = getattr(options, "replace", False), getattr(options, "wait", False)
+    replaces, waits = options.replace, options.wait
     if replaces and options.unique is None:
         raise BadInput("--replace goes with --unique KEY: it is the job with that key that gives way")
     asked: Fields = dict(asked_of(options), command=command)

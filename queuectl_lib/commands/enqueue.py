@@ -43,6 +43,7 @@ IN_PLACE_OF_JSON = [
     *OFTEN,
     *IN_PLACE_OF_JSON,
     *[one for one in add.JOB_ARGUMENTS if one not in OFTEN],
+    *add.OF_ONE_JOB,
     often=OFTEN,
     shows=True,
 )
@@ -89,6 +90,9 @@ def refuse_what_is_no_json(call: Call, command: Optional[str]) -> None:
             if getattr(options, flag[2:].replace("-", "_")):
                 raise BadInput("%s is for JSON, not for --command: leave it out" % flag)
         return
+    for flag in ("--replace", "--wait"):
+        if getattr(options, flag[2:], False):
+            raise BadInput("%s is of one job: it goes with `add`, or `enqueue --command TEXT`" % flag)
     if options.lines is not None:
         return
     asked = add.asked_of(options)

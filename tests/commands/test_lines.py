@@ -71,7 +71,9 @@ def test_what_only_one_job_can_have_is_refused_for_a_list(home):
     path = written(home, "true\n")
     assert "--id: one id for many jobs" in home.run("enqueue", "--lines", path, "--id", "a", code=2).stderr
     assert "only the first would be added" in home.run("enqueue", "--lines", path, "--unique", "k", code=2).stderr
-    assert "--file F, --lines F, or --command TEXT" in home.run("enqueue", "--lines", path, "--file", path, code=2).stderr
+    said = home.run("enqueue", "--lines", path, "--file", path, code=2).stderr
+    assert "--file F, --lines F, or --command TEXT" in said
+    assert "--wait is of one job" in home.run("enqueue", "--lines", path, "--wait", code=2).stderr
 
 
 def test_beside_json_an_option_of_a_job_is_refused_with_what_to_do(home):
