@@ -11,6 +11,7 @@ from queuectl_lib.host import failpoints, files, locks, memory_kills, processes,
 from queuectl_lib.jobs import states
 from queuectl_lib.run import concluding, interruption, launching, output_streams, run_file
 from queuectl_lib.run.output_streams import OutputStreams
+from queuectl_lib.store import folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -291,4 +292,5 @@ class Attempt:
         self._let_go()
         self.output.close()
         with contextlib.suppress(OSError):
-            self.queue.folder.remove_attempt_files(self.claim.token)
+            for path in (*self.paths.values(), self.queue.folder.attempt_path(self.claim.token, folder.SCRIPT)):
+                files.remove(path)
