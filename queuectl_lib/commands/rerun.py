@@ -41,7 +41,9 @@ def rerun(call: Call) -> int:
     rows = rows_of(add.job_maker(call, call.home), jobs)
     first = next(rows, None)
     if first is None:
-        return choosing.nothing(call, "run again")
+        code = choosing.nothing(call, "run again")
+        call.facts = {"enqueued": 0, "ids": [], "there": []}
+        return code
     return add_all(call, queue, [first], rows)
 
 

@@ -76,9 +76,13 @@ def results(call: Call) -> int:
 
 def show_logs(call: Call, number: Optional[int]) -> int:
     """`logs --json`: the same of one attempt of each job, of the last one where *number* names none."""
-    if call.options.follow or call.options.stderr:
-        other = "--follow" if call.options.follow else "--stderr"
+    options = call.options
+    if options.follow or options.stderr:
+        other = "--follow" if options.follow else "--stderr"
         raise BadInput("--json and %s contradict each other: --json prints once, and both streams" % other)
+    if options.exit_code or options.lines is not None:
+        other = "--exit-code" if options.exit_code else "--lines"
+        raise BadInput("--json and %s contradict each other: --json prints all, and tells the exit code" % other)
     database = call.queue().database
     found = (found_results.of_attempt(database, one, number) for one in choosing.each_id(call, call.queue()))
     if len(call.options.ids) == 1 and not choosing.conditions(call):

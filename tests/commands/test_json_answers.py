@@ -3,6 +3,7 @@
 import json
 import subprocess
 
+import pytest
 from helpers.waiting import wait_until
 
 
@@ -53,6 +54,13 @@ def test_where_none_was_meant_and_that_is_fine_a_program_gets_a_value_all_the_sa
     assert near.run("edit", *none, "--priority", "1", code=2).stderr  # which has a --tag of its own
     assert near.run("edit", "--tagged", "none", "--quiet", "--json", "--priority", "1").json == []
     assert near.run("cancel", *none, "--dry-run").json == []
+    assert near.run("rerun", *none).json == {"enqueued": 0, "ids": [], "there": []}
+
+
+@pytest.mark.parametrize("words", [["--exit-code"], ["--lines", "3"]])
+def test_logs_refuses_what_json_would_not_heed(near, words):
+    near.run("add", "true", "--id", "a")
+    assert "--json and %s contradict" % words[0] in near.run("logs", "a", "--json", *words, code=2).stderr
 
 
 def test_a_supervisor_in_the_foreground_tells_who_it_is_while_it_runs(home):

@@ -41,6 +41,8 @@ UNSEEN = {
     ("stats", "peak_rss", "integer"),
     ("status", "eta_seconds", "number"),
     ("status", "progress.*.text", "null"),
+    ("status", "running[].progress.text", "null"),
+    ("wait", "not_completed[].id", "null"),  # of one that was deleted meanwhile
     ("why", "eta", "text"),
     ("why", "reasons[].*", "object"),
     ("worker list", "asked", "text"),

@@ -59,6 +59,9 @@ def set_up(said):
         run("config", "set", *words)
     run("config", "get")
     run("config", "get", "grace")
+    run("config", "set", "shell", "/bin/sh")
+    run("config", "get")
+    run("config", "unset", "shell")
     run("config", "unset", "timeout")
     run("config", "get")
     run("pause")
@@ -86,6 +89,7 @@ def fill(said):
     add(SAYING + "exit 0", "--id", "good", "--tag", "x", "--lock", "db", "--timeout", "300")
     add(SAYING + "echo ignored >> $QUEUECTL_CONTROL; exit 3", "--id", "bad", "--max-retries", "0", "--tag", "x")
     add("kill -9 $$", "--id", "killed", "--max-retries", "0")
+    add("true", "--id", "nowhere", "--cwd", os.path.join(said.home.path, "none"), "--max-retries", "0")
     codes = ["--later-codes", "75", "--ok-codes", "0", "--dead-codes", "9", "--backoff", "fixed:1h"]
     add("exit 4", "--id", "tried", *codes)
     add(SAYING + PATIENT, "--id", "running", "--lock", "other", "--cwd", said.home.path)
@@ -98,7 +102,9 @@ def fill(said):
     add("true", "--id", "fail", "--after-fail", "running")
     rules = ["--nice", "1", "--limit", "nofile=64", "--max-snoozes", "3", "--backoff-cap", "1m", "--jitter", "20%"]
     add("true", "--id", "rules", *rules, "--pipe-output", "--delay", "1h")
+    add("true", "--id", "merged", "--merge", "--shell", "/bin/sh", "--delay", "1h")
     said.run("enqueue", '[{"command": "true", "unique": "k"}, {"command": "true", "id": "more", "delay": "2h"}]')
+    said.run("enqueue", '[{"command": "true", "id": "more"}]', "--skip-existing")
     said.run("cancel", "gone")
     said.run("schedule", "run", "each")
 
@@ -111,7 +117,8 @@ def work(said):
     said.run("worker", "start", "-n", "2", *served)
     said.run("worker", "start", "--ensure", *served)
     near = said.near
-    ends = {"good": "completed", "bad": "dead", "killed": "dead", "tried": "failed", "long": "completed"}
+    ends = {"good": "completed", "long": "completed", "tried": "failed"}
+    ends.update(dict.fromkeys(("bad", "killed", "nowhere"), "dead"))
     for name, state in ends.items():
         wait_until(lambda: near.state(name) == state, "job %s to be %s" % (name, state))  # noqa: B023 - at once
     wait_until(lambda: near.state("running") == "processing", "a job to run")
@@ -141,6 +148,7 @@ def look(said):
     run("stats")
     run("wait", "good", "bad", code=1)
     run("wait", "running", "--timeout", "0", code=124)
+    run("wait", "good", "running", "--any")
     run("worker", "list")
     run("queue", "list")
     run("queue", "show", "night")
@@ -172,12 +180,23 @@ def change(said):
     run("cancel", "--state", "pending", "--dry-run")
     run("cancel", "--state", "pending", "--match", "a b")
     run("requeue", "--state", "cancelled", "--match", "a b")
+    said.add("sleep 300", "--id", "silent", "--priority", "9")
+    wait_until(lambda: said.near.state("silent") == "processing", "a job to run that says nothing")
+    run("status")
     run("worker", "stop", "--now")
-    run("worker", "stop")
+    run("worker", "stop", "--stay")
+    run("status")
+    run("worker", "start", "--ensure", "--background")
     run("worker", "--drain", "--max-time", "0.1")
+    said.add("true", "--id", "again", "--unique", "r", "--hold")
+    run("cancel", "again")
+    run("rerun", "again", "--dry-run")
+    run("rerun", "again")
+    run("rerun", "again")
     run("prune", "gone")
     run("prune")
     run("dlq", "purge")
+    run("rerun", "--state", "dead", "--quiet")
     with open(os.path.join(path, "tab"), "w") as file:
         file.write("5 4 * * * true\n")
     run("schedule", "import", os.path.join(path, "tab"))
