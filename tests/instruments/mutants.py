@@ -255,9 +255,9 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/commands/add.py",
-                "    identifier = queue.enqueue(row, born, options.replace)\n",
+                "    identifier = queue.enqueue(row, born, replaces)\n",
                 '    import sys\n    terminal.print_text(str(row[0]) + "\\n")\n'
-                "    sys.stdout.flush()\n    identifier = queue.enqueue(row, born, options.replace)\n",
+                "    sys.stdout.flush()\n    identifier = queue.enqueue(row, born, replaces)\n",
             )
         ],
         "promises/test_failpoints.py::test_an_enqueue_killed_around_its_commit_is_whole_or_not_at_all",
@@ -606,8 +606,8 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/run/attempt.py",
-                '                os.write(fd, ("end %s|%s\\n" % (kind, error)).encode("utf-8"))\n',
-                "                pass\n",
+                '        run_file.add_note(self.run_path, "end %s|%s" % (kind, error))\n',
+                "",
             )
         ],
         "promises/test_failpoints.py::test_a_worker_killed_while_it_ends_a_job_leaves_the_ending_to_the_next",
@@ -1464,6 +1464,18 @@ MUTANTS = [
         28,
         [("queuectl_lib/store/awaited.py", "for state in states.HOLDING:", "for state in states.WAITING:")],
         "commands/test_waiting_for.py::test_what_waits_and_what_runs_is_seen_at_one_moment",
+    ),
+    Mutant(
+        "time that was given to a job is known to its worker alone",
+        32,
+        [("queuectl_lib/run/hearing.py", 'run_file.add_note(attempt.run_path, "until %.6f" % attempt.deadline)', "pass")],
+        "promises/test_control_file.py::test_time_that_was_given_outlives_its_worker",
+    ),
+    Mutant(
+        "a kill for want of memory is told of the next job, too",
+        31,
+        [("queuectl_lib/host/memory_kills.py", "    if now is not None:  # for", "    if False:  # for")],
+        "run/test_memory_kills.py::test_a_kill_that_was_told_already_is_no_evidence_for_the_next_job",
     ),
 ]
 

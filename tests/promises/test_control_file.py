@@ -235,7 +235,7 @@ def test_a_line_that_was_heard_does_not_give_time_again(queue):
     assert attempt.deadline - attempt.began == pytest.approx(7200, abs=5)
 
 
-def test_time_that_was_given_outlives_the_worker_that_gave_it_and_the_line_that_asked(queue):
+def test_time_that_was_given_outlives_its_worker(queue):
     attempt = started(queue, "extend 30m\n")
     with open(attempt.run_path, "wb") as file:
         file.write(run_file.start_line(attempt.claim.token, attempt.began))
