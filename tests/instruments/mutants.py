@@ -1468,7 +1468,7 @@ MUTANTS = [
     Mutant(
         "time that was given to a job is known to its worker alone",
         32,
-        [("queuectl_lib/run/hearing.py", 'run_file.add_note(attempt.run_path, "until %.6f" % attempt.deadline)', "pass")],
+        [("queuectl_lib/run/hearing.py", "give_time(attempt, written + more):", "0 * give_time(attempt, written + more):")],
         "promises/test_control_file.py::test_time_that_was_given_outlives_its_worker",
     ),
     Mutant(

@@ -190,7 +190,8 @@ def test_what_a_restore_has_left_open_is_made_private(home):
 
 SECRET = ["add", "--env", "PASSWORD=hunter2", "true"]
 CALLS = [SECRET, ["list"], ["status"], ["show", "x"], ["logs", "x"], ["check"], ["prune"], ["cancel", "x"], ["initdb"]]
-CALLS += [["config", "set", "grace", "5"], ["config", "get"], ["enqueue", '"true"'], ["dlq", "list"], ["cron"]]
+CALLS += [["config", "set", "grace", "5"], ["config", "get"], ["dlq", "list"], ["cron"]]
+CALLS += [["enqueue", '{"command": "true"}']]
 CALLS += [["worker", "start", "--drain"], ["worker", "list"], ["worker", "stop"], ["wait"]]
 
 
