@@ -29,8 +29,12 @@ class Rule:
         check: Callable[[object, str], Any],
         words: Optional[Callable[[str, str], object]] = None,
         shown: Callable[[Any], str] = str,
+        is_list: bool = False,
     ) -> None:
         self.option: Fields = {"metavar": metavar, "help": text}
+        if is_list:  # given more than once, it is one list, with commas
+            self.option["action"] = "append"
+        self.is_list = is_list
         self.check = check
         self.words = words
         self.shown = shown
@@ -38,23 +42,9 @@ class Rule:
     def in_words(self, key: str) -> Optional[Callable[[Any], object]]:
         """What the text of its option means, where that is not the text itself."""
         words = self.words
+        if self.is_list:
+            return lambda texts: words(",".join(texts), key) if words else ",".join(texts)
         return None if words is None else lambda text: words(text, key)
-
-
-class Listing(Rule):
-    """One whose option may be given more than once: what is given then is one list, with commas."""
-
-    def __init__(
-        self,
-        metavar: str,
-        text: str,
-        check: Callable[[object, str], Any],
-        words: Optional[Callable[[str, str], object]] = None,
-        shown: Callable[[Any], str] = str,
-    ) -> None:
-        super().__init__(metavar, text, check, shown=shown)
-        self.option["action"] = "append"
-        self.words = lambda texts, key: words(",".join(texts), key) if words else ",".join(texts)
 
 
 class Flag(Rule):
@@ -130,14 +120,15 @@ RULES: Dict[str, Rule] = {
         *("SHELL", "who reads the text, such as /bin/bash (default: the setting shell, else /bin/sh)"),
         lambda value, key: interpreters().check_shell(value, key),
     ),
-    "limit": Listing(
+    "limit": Rule(
         "NAME=VALUE[,...]",
         "bound each of its processes: cpu=1h, fsize=10G, nofile=1024, nproc=200, core=0, as=8G (address space)",
         lambda value, key: limits().check(value, key),
         lambda text, key: limits().from_text(text, key),
         lambda value: str(limits().shown(value)),
+        is_list=True,
     ),
-    **{key: Listing("CODES", text, rule_check(key), shown=codes_text) for key, text in CODES.items()},
+    **{key: Rule("CODES", text, rule_check(key), shown=codes_text, is_list=True) for key, text in CODES.items()},
     "max_snoozes": Rule(
         "N", "so often it may ask to run again later (default 100)", whole(0, 1000000), values.whole_number
     ),
