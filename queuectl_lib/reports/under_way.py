@@ -78,9 +78,12 @@ def final(asked: Why, facts: Fields) -> Fields:
         return {"reason": "completed", "sentence": text, "finished_at": job["finished_at"]}
     above = after.reason_of(job["reason"])
     text = "cancelled%s: %s" % (when, failures.as_words(job["last_error"]) or "a person took it out")
-    root = [("why", str(above["root"]))] if above else []
     found = {"reason": "cancelled", "sentence": text, "finished_at": job["finished_at"]}
-    return dict(found, next=[*root, ("requeue", identifier)])
+    if above is None:
+        return dict(found, next=[("requeue", identifier)])
+    # Alone it is not put back while that one is dead or cancelled, with which it comes back by itself.
+    root, comes_back = str(above["root"]), above["why"] == after.NOT_RUN and above["root_state"] != after.DELETED
+    return dict(found, next=[("why", root), *([("requeue", root)] if comes_back else [])])
 
 
 def unusual(asked: Why, job: Fields) -> str:

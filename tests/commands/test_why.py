@@ -508,7 +508,9 @@ def test_a_job_that_completed_and_one_that_was_cancelled_with_its_parent(home):
     assert why(home, done)["sentence"].startswith("completed ") and why(home, done)["reason"] == "completed"
     answer = why(home, child)
     assert answer["reason"] == "cancelled" and "not run: %s is dead" % parent in answer["sentence"]
-    assert answer["next"] == ["%s why %s" % (typed(home), parent), "%s requeue %s" % (typed(home), child)]
+    assert answer["next"] == ["%s why %s" % (typed(home), parent), "%s requeue %s" % (typed(home), parent)]
+    home.run("requeue", parent)
+    assert home.state(child) == "pending", "the line that is proposed brings it back"
     assert "cancelled before it ran" in why(home, mine)["sentence"]
 
 
