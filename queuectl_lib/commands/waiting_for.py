@@ -43,6 +43,10 @@ class Waiting:
                 began = time.monotonic()
                 self.tell_failures(self.look.look())
                 self.left = self.left_to_persons(now)
+                if self.left:  # which was asked later than the look: what has ended in between is not left
+                    ended = self.look.look()
+                    self.tell_failures(ended)
+                    self.left = None if ended else self.left
                 if not self.look.open or self.left or self.has_one() or (deadline is not None and began >= deadline):
                     return
                 if not hinted and not roster.members(self.queue.folder):

@@ -11,7 +11,7 @@ from helpers.marks import posix_only
 from helpers.queue import claim
 from helpers.terminals import THE_END, read_to_the_end
 
-from queuectl_lib.store import awaited, pruning
+from queuectl_lib.store import awaited, pruning, waiting
 from queuectl_lib.store.pruning import Deleting
 
 pytestmark = posix_only
@@ -69,6 +69,19 @@ def test_a_failure_is_told_as_it_comes_where_that_is_asked_for(home, is_asked):
     assert process.wait(20) == 1
     told = "job later was cancelled: cancelled before it ran\n" if is_asked else ""
     assert process.communicate()[1].decode() == told + "not all completed: 1 dead, 1 cancelled\n"
+
+
+def test_what_ends_while_it_is_asked_who_is_left_is_not_left(home, monkeypatch):
+    home.run("add", "true", "--delay", "1h", "--id", "later")
+    real = waiting.for_a_person
+
+    def late(*facts):
+        if home.state("later") != "cancelled":
+            home.queue.cancel(["later"], time.time())
+        return real(*facts)
+
+    monkeypatch.setattr(waiting, "for_a_person", late)
+    assert home.run("wait", code=1).stderr == "not all completed: 1 cancelled\n"
 
 
 def test_of_many_failures_at_once_the_first_are_named(home):
