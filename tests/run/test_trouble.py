@@ -92,19 +92,6 @@ def test_a_stop_does_not_wait_for_ever_for_a_database_that_refuses_and_the_resul
 # ---------------------------------------------------------------- taken away
 
 
-def test_a_database_that_is_deleted_under_idle_workers_is_made_anew_by_the_next_enqueue(home):
-    process = home.start()
-    home.wait_for_workers(1)
-    first = home.add("true")
-    home.wait_for_state(first, "completed")
-    for ending in ("", "-wal", "-shm"):
-        os.unlink(home.db + ending)
-    second = home.add("true")
-    home.wait_for_state(second, "completed")
-    assert home.run("show", first, code=1).stdout == ""
-    assert process.poll() is None
-
-
 def test_a_database_that_is_put_back_from_a_backup_under_idle_workers_is_used(home):
     process = home.start()
     home.wait_for_workers(1)
