@@ -1,6 +1,7 @@
 """The house: floors and walls of the code, what a room may hold, and what a call loads."""
 
 import ast
+import functools
 import glob
 import importlib
 import os
@@ -21,8 +22,48 @@ LARGE = {
 FUNCTION_LINES, CLASS_LINES, ROOM_LINES, DOOR_LINES = 45, 300, 300, 90
 
 
+def each(names):
+    """A law for each of *names*, held by one test: thousands of tests of a few microseconds cost ten seconds."""
+
+    def of_all(law):
+        def test():
+            broken = {}
+            for name in names:
+                try:
+                    law(name)
+                except AssertionError as error:
+                    broken[name] = str(error)
+            assert broken == {}, law.__doc__
+
+        return test
+
+    return of_all
+
+
 INSIDE = [name for name in ROOMS if name not in DOORS]
 FILLED = [name for name in ROOMS if TREES[name].body]
+
+
+@functools.lru_cache(maxsize=None)
+def nodes_of(name):
+    """All nodes of a room: the laws ask for them again and again."""
+    return tuple(ast.walk(TREES[name]))
+
+
+@functools.lru_cache(maxsize=None)
+def tree_of(name):
+    """A file of ours by the grammar of Python 3.8."""
+    return ast.parse(text_of(name), feature_version=(3, 8))
+
+
+@functools.lru_cache(maxsize=None)
+def functions_of(name):
+    """The names of the functions of a room, but for methods."""
+    methods_of = {id(f) for c in nodes_of(name) if isinstance(c, ast.ClassDef) for f in c.body}
+    return frozenset(f.name for f in nodes_of(name) if isinstance(f, FUNCTIONS) and id(f) not in methods_of)
+
+
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def is_type_checking(node):
@@ -41,12 +82,14 @@ def running(node):
         yield from running(child)
 
 
+@functools.lru_cache(maxsize=None)
 def file_of(module):
     """The file of one of our modules, None for any other."""
     path = module.replace(".", "/")
     return next((one for one in (path + ".py", path + "/__init__.py") if one in ROOMS), None)
 
 
+@functools.lru_cache(maxsize=None)
 def imports(name):
     """(room, line) of each room that *name* imports when it runs."""
     found = []
@@ -63,7 +106,7 @@ def imports(name):
 # ---------------------------------------------------------------- floors
 
 
-@pytest.mark.parametrize("name", ROOMS)
+@each(ROOMS)
 def test_a_room_opens_no_door_that_it_should_not(name):
     up = ["line %d: %s" % (line, room) for room, line in imports(name) if floor_of(room) > floor_of(name)]
     assert up == []
@@ -86,35 +129,35 @@ def test_the_rooms_stand_in_one_line():
         visit(name)
 
 
-@pytest.mark.parametrize("name", ROOMS)
+@each(ROOMS)
 def test_nothing_is_imported_by_other_means(name):
     """By a name that is made, or through the folder, an import could go anywhere unseen."""
-    calls = [node.func for node in ast.walk(TREES[name]) if isinstance(node, ast.Call)]
+    calls = [node.func for node in nodes_of(name) if isinstance(node, ast.Call)]
     names = [getattr(one, "id", getattr(one, "attr", "")) for one in calls]
     allowed = ["__import__"] if name == "queuectl_lib/commands/frame.py" else []  # the room of a command, by the table
     assert [one for one in names if one in ("import_module", "__import__", "exec", "eval")] == allowed
     known = {"VERSION", "BUNDLE", "refuse_other_version", "__file__"}
-    attributes = [node for node in ast.walk(TREES[name]) if isinstance(node, ast.Attribute)]
+    attributes = [node for node in nodes_of(name) if isinstance(node, ast.Attribute)]
     assert {one.attr for one in attributes if getattr(one.value, "id", "") == "queuectl_lib"} <= known
     for node in TREES[name].body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "TYPE_CHECKING":
             assert isinstance(node.value, ast.Constant) and node.value.value is False
 
 
-@pytest.mark.parametrize("name", FILLED)
+@each(FILLED)
 def test_a_room_stands_on_one_floor(name):
     assert sum(name.startswith(place) for places in FLOORS for place in places) == 1
 
 
-@pytest.mark.parametrize("name", [name for name in INSIDE if "/store/" in name or "/run/" in name])
+@each([name for name in INSIDE if "/store/" in name or "/run/" in name])
 def test_the_wings_below_a_door_do_not_open_it(name):
     """They are handed a queue; only a checker of types reads where it comes from."""
     assert [(room, line) for room, line in imports(name) if room in DOORS] == []
 
 
-@pytest.mark.parametrize("name", [name for name in INSIDE if name.endswith("/__init__.py")])
+@each([name for name in INSIDE if name.endswith("/__init__.py")])
 def test_no_folder_imports_anything(name):
-    assert [node.lineno for node in ast.walk(TREES[name]) if isinstance(node, (ast.Import, ast.ImportFrom))] == []
+    assert [node.lineno for node in nodes_of(name) if isinstance(node, (ast.Import, ast.ImportFrom))] == []
 
 
 STANDARD = {
@@ -157,10 +200,10 @@ STANDARD = {
 }
 
 
-@pytest.mark.parametrize("name", ROOMS)
+@each(ROOMS)
 def test_only_the_standard_library_is_imported(name):
     found = set()
-    for node in ast.walk(TREES[name]):
+    for node in nodes_of(name):
         if isinstance(node, ast.Import):
             found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -199,9 +242,10 @@ def test_nothing_stands_at_the_top_but_what_belongs_there():
 SQL = re.compile(r"\b(SELECT .* FROM|INSERT INTO|UPDATE \w+ SET|DELETE FROM|CREATE TABLE|PRAGMA|BEGIN IMMEDIATE)\b")
 
 
+@functools.lru_cache(maxsize=None)
 def strings(name):
-    docs = {id(node.value) for node in ast.walk(TREES[name]) if isinstance(node, ast.Expr)}
-    nodes = ast.walk(TREES[name])
+    docs = {id(node.value) for node in nodes_of(name) if isinstance(node, ast.Expr)}
+    nodes = nodes_of(name)
     return [n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str) and id(n) not in docs]
 
 
@@ -209,16 +253,16 @@ def strings(name):
 SAID = {"`PRAGMA quick_check` in sqlite3 takes the time it needs"}
 
 
-@pytest.mark.parametrize("name", [name for name in ROOMS if name != "storage.py" and "/store/" not in name])
+@each([name for name in ROOMS if name != "storage.py" and "/store/" not in name])
 def test_sql_is_spoken_in_the_storage_room_only(name):
     assert [text for text in strings(name) if SQL.search(text) and text not in SAID] == []
 
 
-@pytest.mark.parametrize("name", [name for name in ROOMS if name != "storage.py" and "/store/" not in name])
+@each([name for name in ROOMS if name != "storage.py" and "/store/" not in name])
 def test_nobody_else_has_the_means_to_speak_sql(name):
-    attributes = {node.attr for node in ast.walk(TREES[name]) if isinstance(node, ast.Attribute)}
+    attributes = {node.attr for node in nodes_of(name) if isinstance(node, ast.Attribute)}
     assert attributes & {"execute", "executemany", "executescript", "cursor", "connect", "Connection"} == set()
-    nodes = list(ast.walk(TREES[name]))
+    nodes = nodes_of(name)
     modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     modules |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
     assert "sqlite3" not in modules or name == "queuectl_lib/doctor/probes.py", "doctor tells which version it is"
@@ -232,35 +276,35 @@ def test_one_place_opens_a_connection():
     """But for the copy of a backup, whose other side is no queue yet."""
     calls = {}
     for name in ROOMS:
-        attributes = [node for node in ast.walk(TREES[name]) if isinstance(node, ast.Attribute)]
+        attributes = [node for node in nodes_of(name) if isinstance(node, ast.Attribute)]
         count = sum((getattr(node.value, "id", ""), node.attr) == ("sqlite3", "connect") for node in attributes)
         calls.update({name: count} if count else {})
     assert calls == {"queuectl_lib/store/opening.py": 1, "queuectl_lib/store/schema.py": 1}
 
 
-@pytest.mark.parametrize("name", [name for name in ROOMS if "/host/" not in name])
+@each([name for name in ROOMS if "/host/" not in name])
 def test_systems_are_asked_for_in_host_only(name):
-    attributes = [node for node in ast.walk(TREES[name]) if isinstance(node, ast.Attribute)]
+    attributes = [node for node in nodes_of(name) if isinstance(node, ast.Attribute)]
     assert [node.lineno for node in attributes if node.attr == "platform"] == []
     assert [text for text in strings(name) if text in ("win32", "darwin", "nt", "linux", "posix", "cygwin")] == []
     asking = {"uname", "getwindowsversion"}
     assert [one.lineno for one in attributes if one.attr in asking] == []
     assert [one.lineno for one in attributes if (getattr(one.value, "id", ""), one.attr) == ("os", "name")] == []
-    nodes = list(ast.walk(TREES[name]))
+    nodes = nodes_of(name)
     modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     assert modules & {"fcntl", "msvcrt", "ctypes", "grp", "pwd", "winreg", "platform"} == set()
     assert [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module in ("sys", "os")] == []
 
 
-@pytest.mark.parametrize("name", [name for name in ROOMS if "/commands/" not in name and name != "queuectl.py"])
+@each([name for name in ROOMS if "/commands/" not in name and name != "queuectl.py"])
 def test_only_the_front_end_prints(name):
-    calls = [node for node in ast.walk(TREES[name]) if isinstance(node, ast.Call)]
+    calls = [node for node in nodes_of(name) if isinstance(node, ast.Call)]
     assert [call.lineno for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"] == []
-    texts = [node for node in ast.walk(TREES[name]) if isinstance(node, ast.Attribute)]
+    texts = [node for node in nodes_of(name) if isinstance(node, ast.Attribute)]
     assert [t.lineno for t in texts if t.attr in ("stdout", "stderr") and getattr(t.value, "id", "") == "sys"] == []
 
 
-@pytest.mark.parametrize("name", FILLED)
+@each(FILLED)
 def test_a_room_says_what_it_is_in_its_first_sentence(name):
     text = ast.get_docstring(TREES[name])
     assert text, "no docstring"
@@ -269,20 +313,20 @@ def test_a_room_says_what_it_is_in_its_first_sentence(name):
 
 
 def functions(tree):
-    return [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    return [node for node in ast.walk(tree) if isinstance(node, FUNCTIONS)]
 
 
 def lines_of(node):
     return node.end_lineno - node.lineno + 1
 
 
-@pytest.mark.parametrize("name", ROOMS)
+@each(ROOMS)
 def test_functions_classes_and_rooms_stay_small(name):
     long = ["%s, %d lines" % (f.name, lines_of(f)) for f in functions(TREES[name]) if lines_of(f) > FUNCTION_LINES]
     assert long == []
     wide = ["%s: %d" % (f.name, len(f.args.args)) for f in functions(TREES[name]) if len(f.args.args) > 7]
     assert [one for one in wide if not one.startswith("__init__")] == []
-    classes = [node for node in ast.walk(TREES[name]) if isinstance(node, ast.ClassDef)]
+    classes = [node for node in nodes_of(name) if isinstance(node, ast.ClassDef)]
     assert [c.name for c in classes if lines_of(c) > CLASS_LINES] == []
     size = text_of(name).count("\n")
     assert size <= LARGE.get(name, ROOM_LINES), "%d lines: where is the seam?" % size
@@ -318,15 +362,13 @@ def test_no_statement_can_set_any_state():
             assert set(enters) & set(states.MOVES[before]), "%s: %s to %s is no move" % (name, before, enters)
 
 
-@pytest.mark.parametrize("name", ROOMS)
+@each(ROOMS)
 def test_functions_of_another_room_are_called_through_it(name):
     """So the reader sees where it stands, and what a test replaces there is replaced everywhere."""
     wrong = []
     for node in running(TREES[name]):
         if isinstance(node, ast.ImportFrom) and file_of(node.module) and name != "queuectl_lib/host/tree.py":
-            room = TREES[file_of(node.module)]
-            methods_of = [f for c in ast.walk(room) if isinstance(c, ast.ClassDef) for f in c.body]
-            lower = {f.name for f in functions(room) if f not in methods_of} | {"*"}
+            lower = functions_of(file_of(node.module)) | {"*"}
             wrong += ["line %d: %s" % (node.lineno, alias.name) for alias in node.names if alias.name in lower]
     assert wrong == []
 
@@ -346,9 +388,10 @@ def test_a_test_replaces_a_name_only_where_it_is_at_home():
             own |= {one.id for target in targets if target for one in ast.walk(target) if isinstance(one, ast.Name)}
         known[name] = own
     for path in glob.glob(os.path.join(ROOT, "tests", "**", "*.py"), recursive=True):
-        tree = ast.parse(text_of(os.path.relpath(path, ROOT)))
+        tree = tree_of(os.path.relpath(path, ROOT))
         ours = {}
-        for node in ast.walk(tree):
+        nodes = list(ast.walk(tree))
+        for node in nodes:
             if isinstance(node, ast.ImportFrom) and node.module:
                 for alias in node.names:
                     room = file_of("%s.%s" % (node.module, alias.name))
@@ -356,7 +399,7 @@ def test_a_test_replaces_a_name_only_where_it_is_at_home():
                         ours[alias.asname or alias.name] = room
             elif isinstance(node, ast.Import):
                 ours.update({a.asname or a.name: file_of(a.name) for a in node.names if file_of(a.name)})
-        for node in ast.walk(tree):
+        for node in nodes:
             if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "setattr" and len(node.args) > 1:
                 target, name = node.args[:2]
                 room = ours.get(getattr(target, "id", None))
@@ -399,9 +442,9 @@ def test_all_doors_and_the_folder_are_of_one_version():
 TESTS = sorted(glob.glob(os.path.join(ROOT, "tests", "**", "*.py"), recursive=True))
 
 
-@pytest.mark.parametrize("name", ROOMS + [".ci/dist.py"] + [os.path.relpath(path, ROOT) for path in TESTS])
+@each([*ROOMS, ".ci/dist.py"] + [os.path.relpath(path, ROOT) for path in TESTS])
 def test_a_file_parses_by_the_grammar_of_python_3_8(name):
-    ast.parse(text_of(name), feature_version=(3, 8))
+    tree_of(name)
 
 
 # Modules, and names of os, signal, socket and time, that are not there on Windows.
@@ -425,11 +468,11 @@ def at_loading(node):
                 yield from at_loading(child)
 
 
-@pytest.mark.parametrize("name", [os.path.relpath(path, ROOT) for path in TESTS if "instruments" not in path])
+@each([os.path.relpath(path, ROOT) for path in TESTS if "instruments" not in path])
 def test_a_test_can_be_loaded_on_windows(name):
     """Even where all of it is skipped there: a file that cannot be loaded stops the run of all others."""
     found = set()
-    for node in at_loading(ast.parse(text_of(name))):
+    for node in at_loading(tree_of(name)):
         names = {alias.name for alias in node.names} if isinstance(node, ast.Import) else {getattr(node, "attr", "")}
         found |= {"%d: %s" % (node.lineno, one) for one in names & NOT_ON_WINDOWS}
     assert found == set()

@@ -57,7 +57,7 @@ def add_one(call: Call, command: object) -> int:
     replaces, waits = options.replace, options.wait
     if replaces and options.unique is None:
         raise BadInput("--replace goes with --unique KEY: it is the job with that key that gives way")
-    asked: Fields = dict(asked_of(options), command=command)
+    asked: Fields = dict(with_parents_in_full(call, asked_of(options)), command=command)
     maker = job_maker(call, options.cwd)
     row = maker.row(asked)
     queue = call.queue()
@@ -145,6 +145,19 @@ def asked_of(options: argparse.Namespace) -> Fields:
 
         variables = [env_files.read(path) for path in paths] + [asked.get("env", {})]
         asked["env"] = {name: value for some in variables for name, value in some.items()}
+    return asked
+
+
+def with_parents_in_full(call: Call, asked: Fields) -> Fields:
+    """*asked*, with the ids of the jobs that it is to come after whole: a person may type the beginnings of made ones.
+
+    Raises QueueError where two begin so.
+    """
+    for key in fields.EDGE_KEYS:
+        if asked.get(key):
+            from queuectl_lib.store import finding  # which most calls need not
+
+            asked[key] = finding.in_full(call.queue().database, asked[key])
     return asked
 
 

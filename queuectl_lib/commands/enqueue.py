@@ -114,7 +114,7 @@ OF_ONE = {"id": "one id for many jobs", "unique": "of jobs with one key only the
 
 def asked_of_all(call: Call) -> Fields:
     """What the options of `add` ask for, of each job of a list. Raises BadInput where they do not go together."""
-    asked = add.asked_of(call.options)
+    asked = add.with_parents_in_full(call, add.asked_of(call.options))
     flags = {field.key: field.flag for field in fields.FIELDS}
     for key in asked:
         if key in OF_ONE:

@@ -65,7 +65,7 @@ class Words:
         if ended and job["state"] not in states.FINAL or now is not None:
             self.at_hand = None
             due = due_text(job, time.time()) if now is None else ""
-            more = "; it is %s" % due if due not in ("", "due") else ""
+            more = "; it is %s" % (due if due != "due" else "due again") if due else ""
             for one in ended:
                 terminal.tell("%s %s%s" % (rounds.name(job, one), rounds.how(one), more))
 

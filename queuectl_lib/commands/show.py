@@ -63,7 +63,7 @@ def show_job(call: Call, queue: Queue, job: Fields, in_full: bool) -> None:
                 text += what_it_says(queue, value)
             elif field.key == "attempts" and rounds.in_all(job) != value:
                 text += " (%d in all)" % rounds.in_all(job)
-            if text != "-" or not is_short:
+            if not (is_short and (text == "-" or value is False)):
                 terminal.print_text("%-14s%s\n" % (field.key, errors.printable(text)))
     if in_full:
         show_all_attempts(queue, job, screen)

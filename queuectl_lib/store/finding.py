@@ -112,7 +112,7 @@ def in_full(database: Database, words: Sequence[str]) -> List[str]:
 
     Only ids that queuectl made can be meant by a beginning, or in capitals. Raises QueueError where two begin so.
     """
-    short = [word for word in words if len(word) <= MADE_LENGTH and not set(word.lower()) - set(ids_made.ID_DIGITS)]
+    short = [word for word in words if 0 < len(word) <= MADE_LENGTH and not set(word.lower()) - set(ids_made.ID_DIGITS)]
     whole: Dict[str, str] = {}
     with contexts.suppress(NoDatabase):
         if short:

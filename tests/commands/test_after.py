@@ -53,6 +53,20 @@ def test_what_waits_says_for_whom_in_list_show_and_status(home):
     assert "depended_on   J7 (met: completed), J8 (met: completed), J9 (met: completed)\n" in shown
 
 
+def test_a_parent_may_be_named_by_the_beginning_of_its_id(home):
+    parent = home.run("add", "true").id
+    child = home.run("add", "true", "--after", parent[:11].upper()).id
+    assert home.job(child)["after"] == [parent]
+    listed = home.run("enqueue", "--lines", "-", "--after-any", parent[:11], input="true\n").stdout.split()
+    assert [home.job(one)["after_any"] for one in listed if one != child] == [[parent]]
+    other = parent[:11] + next(digit for digit in "0123456789" if parent[:11] + digit not in (parent, child))
+    home.add("true", "--id", other)
+    refused = home.run("add", "true", "--after", parent[:11], code=1)
+    assert "more than one id begins with %s" % parent[:11] in refused.stderr
+    said = home.run("add", "true", "--after", "zz", code=1).stderr
+    assert said.endswith('no job has the id "zz": nothing was added\n')
+
+
 def test_show_names_the_root_of_what_was_cancelled_in_a_chain(home):
     home.add("exit 3", "--id", "J1", "--max-retries", "0")
     home.add("exit 0", "--id", "J2", "--after", "J1")

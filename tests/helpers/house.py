@@ -32,7 +32,7 @@ def rooms():
     return sorted(list(DOORS) + [os.path.relpath(path, ROOT).replace(os.sep, "/") for path in inside])
 
 
-ROOMS = rooms()
+ROOMS = tuple(rooms())
 TREES = {name: ast.parse(text_of(name)) for name in ROOMS}
 
 
