@@ -31,6 +31,7 @@ MARK = "--  put back into the queue"
 HEADINGS = ("#", "OUTCOME", "STARTED", "TOOK", "EXIT", "CPU", "MEMORY", "STDOUT", "STDERR", "SAYS")
 STARTED, CPU, MEMORY, SAYS = 2, 5, 6, 9
 SAID_LEAST = 12  # columns of a terminal that what an attempt says must have, or it is left out
+SAID_WELL = 30  # columns for it, before times are told in full
 
 
 def show_table(queue: Queue, job: Fields, now: float, screen: Screen) -> None:
@@ -102,7 +103,7 @@ def fitting(columns: List[int], rows: List[List[str]]) -> List[int]:
         return columns
     if wanted(columns, rows) > room:
         columns = [one for one in columns if one not in (CPU, MEMORY)]
-    if wanted(columns, rows) > room:
+    if wanted(columns, rows, SAID_WELL) > room:
         for row in rows:
             row[STARTED] = row[STARTED][5:16] if times.is_time(row[STARTED][:19]) else row[STARTED]
     if wanted(columns, rows) > room:
@@ -110,11 +111,11 @@ def fitting(columns: List[int], rows: List[List[str]]) -> List[int]:
     return columns
 
 
-def wanted(columns: List[int], rows: List[List[str]]) -> int:
-    """How wide a table is, of whose last column only the beginning must be seen."""
+def wanted(columns: List[int], rows: List[List[str]], least: int = SAID_LEAST) -> int:
+    """How wide a table is, of whose last column only so much must be seen."""
     widths: Dict[int, int] = {one: max(len(row[one]) for row in [list(HEADINGS), *rows]) for one in columns}
     if SAYS in widths:
-        widths[SAYS] = min(widths[SAYS], SAID_LEAST)
+        widths[SAYS] = min(widths[SAYS], least)
     return sum(widths.values()) + 2 * len(widths) - 2
 
 

@@ -130,10 +130,12 @@ def grouped(width: int) -> Iterator[str]:
 
 def briefly(text: str, room: int) -> str:
     """The first part of what is said of a command: as much as fits into one line, where that makes sense by itself."""
-    parts = re.split(r"(?=, )|(?= \()", re.split(r"[;:] ", text)[0])
+    whole = re.split(r"[;:] ", text)[0]
+    parts = re.split(r"(?=, )|(?= \()", whole)
     while len(parts) > 1 and len("".join(parts)) > room:
         parts.pop()
-    return "".join(parts)
+    kept = "".join(parts)
+    return kept if 2 * len(kept) > len(whole) else whole
 
 
 # ---------------------------------------------------------------- one command

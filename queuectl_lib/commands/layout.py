@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from typing import Dict, List, Optional, Sequence, Tuple
 
 GAP = 2
-LEAST = 16  # cells of a column that holds text of others
+LEAST = 14  # cells of a column that holds text of others
 LEAST_LAST = 20  # of the last one, which is most often a command
-FIRST_LEAST = 36  # of the first one, where there is room: a UUID in full
+FIRST_LEAST, LAST_LEAST = 36, 28  # of the first one a UUID in full, where there is room for so much of the last one
 LEAST_SPARE = 24  # of one that may go, while there is another that goes first
 NARROWEST = 11  # of the next that goes: "exit 127..."
 LOOKED_AT = 4  # characters for each cell that there is: marks on others take none
@@ -83,8 +83,8 @@ def fitted(
     needed = [max(cells(row[i]) for row in shown) for i in kept]
     while True:
         natural = {i: needed[i] for i in kept}
-        for first in (FIRST_LEAST, LEAST):
-            least = {i: min(natural[i], least_of(i, kept, first, gone)) for i in kept}
+        for first, last in ((FIRST_LEAST, LAST_LEAST), (LEAST, LEAST_LAST)):
+            least = {i: min(natural[i], least_of(i, kept, first, last, gone)) for i in kept}
             if sum(least.values()) + GAP * (len(kept) - 1) <= room:
                 return aligned(table, kept, shared(natural, least, room - GAP * (len(kept) - 1))), kept
         if not gone:
@@ -101,10 +101,10 @@ def squeezed(widths: List[int], room: int) -> List[int]:
     return widths
 
 
-def least_of(place: int, kept: Sequence[int], first: int, spare: Sequence[int]) -> int:
-    """How narrow the column at a *place* may be, where the first may be *first*, and those *spare* go in that order."""
+def least_of(place: int, kept: Sequence[int], first: int, last: int, spare: Sequence[int]) -> int:
+    """How narrow the column at a *place* may be, the *first* and the *last*; those *spare* go in that order."""
     if place == kept[-1]:
-        return LEAST_LAST
+        return last
     if place in spare:
         return NARROWEST if place == spare[0] else LEAST_SPARE
     return first if place == kept[0] else LEAST

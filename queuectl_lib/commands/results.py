@@ -10,6 +10,7 @@ from queuectl_lib import errors, times, values
 from queuectl_lib.commands import cells, choosing, frame, tables, terminal
 from queuectl_lib.errors import BadInput, Interrupted
 from queuectl_lib.host import new_files, system
+from queuectl_lib.jobs import fields
 from queuectl_lib.store import output, selecting
 from queuectl_lib.store import results as found_results
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from queuectl_lib.store.results import Result
 
 FILES = {"stdout": ".out", "stderr": ".err"}  # with -o, and how their names end
-COLUMNS = ("id", "state", "tags", "exit_code", "seconds", "result")  # of --tsv, before the outputs
+COLUMNS = ("id", "state", "tags", "exit_code", "seconds", "result", "command")  # of --tsv, before the outputs
+OF_FILES = (".tsv", ".csv", ".json", ".jsonl", ".txt")  # endings of names that no folder has
 TAGS_CHARACTERS, LINE_CHARACTERS = 20, 200  # in the table
 HEADINGS = ("ID", "STATE", "EXIT", "TOOK", "TAGS", "LAST LINE")
 
@@ -147,6 +149,7 @@ def tsv_of(rows: Iterable[Result], in_files: bool) -> Iterator[str]:
     yield "\t".join(columns + ([] if in_files else list(FILES))) + "\n"
     for result in rows:
         facts = dict(result.facts, tags=",".join(result.facts["tags"]))
+        facts["command"] = fields.shown(system.typed, facts["command"])
         yield "\t".join(cell(facts[name]) for name in columns)
         for stream in () if in_files else FILES:
             yield "\t"
@@ -166,14 +169,17 @@ def texts(found: Output) -> Iterator[str]:
 def print_table(rows: Iterable[Result], asked: Sequence[str]) -> None:
     """For people; without the tags that were *asked* for, which all have."""
     lines: List[List[str]] = []
+    headings: Sequence[str] = HEADINGS
     for result in rows:
         facts = result.facts
         code = facts["signal"] if facts["exit_code"] is None else facts["exit_code"]
         took = "-" if facts["seconds"] is None else times.seconds_text(facts["seconds"])
         tags = values.shortened(", ".join(tag for tag in facts["tags"] if tag not in asked) or "-", TAGS_CHARACTERS)
         lines.append([str(facts["id"]), str(facts["state"]), tables.as_it_stands(code), took, tags, last_line(result)])
+    if not any(line[4] != "-" for line in lines):  # of which no job has any but those that were asked for
+        lines, headings = [line[:4] + line[5:] for line in lines], HEADINGS[:4] + HEADINGS[5:]
     if lines:
-        terminal.print_table(HEADINGS, lines, 1)
+        terminal.print_table(headings, lines, 1)
 
 
 def last_line(result: Result) -> str:
@@ -197,6 +203,9 @@ class Folder:
         self.written = self.left = self.waiting = 0
         if not path:
             raise BadInput("-o is empty")
+        if path.endswith(OF_FILES) and not os.path.isdir(path):
+            text = "-o %s: it names a folder, for a file of each job: one file of all is `results --tsv > %s`"
+            raise BadInput(text % (errors.shown(path), system.typed([path])))
         new_files.make_folder(path)
 
     def keep(self, result: Result) -> None:

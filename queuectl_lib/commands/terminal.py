@@ -200,6 +200,17 @@ def columns() -> Optional[int]:
     return shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
 
 
+def columns_of(stream: Any) -> int:
+    """How wide the terminal is that *stream* goes to; 80 where it does not tell."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
+
+
+BAR_CELLS = 30
+
+
 class Progress:
     """A line on a terminal that says how far long work is; nothing elsewhere."""
 
@@ -209,19 +220,26 @@ class Progress:
         self.width = 0
 
     def show(self, text: str) -> None:
+        """Show *text*, as much of it as the line has room for: the rest of a longer one would stay, line upon line."""
         now = time.monotonic()
         if self.active and now - self.shown_at > 0.2 and can_tell():
             self.shown_at = now
-            sys.stderr.write("\r" + text.ljust(self.width))
+            room = columns_of(sys.stderr) - 1
+            if len(text) > room:
+                text = text[: max(0, room - 3)] + "..."[: max(0, room)]
+            sys.stderr.write("\r" + text.ljust(min(self.width, room)))
             sys.stderr.flush()
             self.width = len(text)
 
     def bar(self, done: int, total: int, what: str) -> None:
-        if total:
-            part = min(1.0, done / float(total))
-            self.show("[%-30s] %3d %%  %s" % ("#" * int(part * 30), part * 100, what))
-        else:
+        """The same behind a bar, which is what a narrow terminal has no room for."""
+        if not total or not self.active:
             self.show(what)
+            return
+        part = min(1.0, done / float(total))
+        text = "%3d %%  %s" % (part * 100, what)
+        room = min(BAR_CELLS, columns_of(sys.stderr) - len(text) - 4)
+        self.show("[%s] %s" % (("#" * int(part * room)).ljust(room), text) if room >= 10 else text.lstrip())
 
     def jobs_read(self, done: int, total: int, lines: int) -> None:
         self.bar(done, total, jobs_text(lines))

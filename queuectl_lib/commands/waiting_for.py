@@ -81,8 +81,8 @@ class Waiting:
         self.progress.end()
         told = [fields for fields in awaited.of(self.queue.database, failed) if not fields["not_needed"]]
         for job in deaths.with_errors(self.queue.database, told[:FAILURES_AT_ONCE]):
-            how = "is dead" if job["state"] == "dead" else "was cancelled"
-            terminal.tell("job %s %s: %s" % (job["id"], how, values.shortened(deaths.said_of(job), ERROR_CHARACTERS)))
+            how, why = ("is dead", job["reason"]) if job["state"] == "dead" else ("was cancelled", job["last_error"])
+            terminal.tell("job %s %s: %s" % (job["id"], how, values.shortened(str(why or "?"), ERROR_CHARACTERS)))
         if told[FAILURES_AT_ONCE:]:
             terminal.tell("and %s more: `%s dlq list`" % (len(told) - FAILURES_AT_ONCE, frame.PROGRAM))
 

@@ -8,6 +8,7 @@ import sys
 from queuectl_lib import errors
 from queuectl_lib.commands import choosing, frame, terminal
 from queuectl_lib.host import bundle, system
+from queuectl_lib.jobs import states
 from queuectl_lib.reports import reasons
 from queuectl_lib.reports.crew import Crew
 from queuectl_lib.store import explaining
@@ -53,6 +54,8 @@ def print_answers(answers: Sequence[Fields]) -> None:
     for one in answers:
         named = "%s  " % one["id"] if len(answers) > 1 else ""
         terminal.print_text("%s\n" % errors.printable(named + one["sentence"]))
+        for more in one["reasons"][1:] if one["state"] in states.WAITING else ():
+            terminal.print_text("  also: %s\n" % errors.printable(more["sentence"]))
         for line in one["next"]:
             terminal.print_text("  try: %s\n" % errors.printable(line))
 

@@ -17,7 +17,7 @@ from queuectl_lib.store import looking, roster, staying
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, List, Optional, Sequence, Set
+    from typing import Callable, List, Optional, Sequence, Set, Tuple
 
     from queuectl_lib.commands.frame import Call
     from queuectl_lib.run.options import Options
@@ -183,7 +183,7 @@ def worker_stop(call: Call) -> int:
 
 
 def tell_of_what_is_left(call: Call, queue: Queue) -> int:
-    """Say, and return, how many jobs go on without a worker; and say whether workers stay stopped."""
+    """Say, and return, how many jobs are left without a worker; and say whether workers stay stopped."""
     left = tell_of_left_jobs(queue)
     starting_words.tell_stay(queue.folder, call.now)
     return left
@@ -219,7 +219,8 @@ def await_end(
                     return False
                 raise QueueError("not ended in time: %s" % still_alive(left), "not_ended")
             if progress:
-                progress.show("waiting for %d processes to finish (Ctrl+C leaves them to it)" % len(left))
+                who = "1 process" if len(left) == 1 else "%d processes" % len(left)
+                progress.show("waiting for %s to finish (Ctrl+C leaves them to it)" % who)
             time.sleep(0.03)
     finally:
         if progress:
@@ -238,7 +239,7 @@ def shown_pid(member: Fields) -> str:
 
 
 def tell_of_left_jobs(queue: Queue) -> int:
-    """Say, and return, how many jobs go on without a worker: left to run, or it died, or had let go of them."""
+    """Say, and return, how many jobs are left without a worker: left to run, or it died, or had let go of them."""
     left = 0
     try:
         left = roster.counts_of_others(queue.database)["processing"]
@@ -254,10 +255,16 @@ def tell_of_left_jobs(queue: Queue) -> int:
             text = "this is a copy of the queue %s: what runs there is left alone, and the next `worker start` here %s"
             terminal.tell(text % (place, "counts %s as interrupted" % ("1 job" if left == 1 else "%d jobs" % left)))
             return left
-        jobs = "1 job goes" if left == 1 else "%d jobs go" % left
-        terminal.tell("%s on without a worker: the next `worker start` adopts what runs" % jobs)
+        jobs = "1 job is" if left == 1 else "%d jobs are" % left
+        terminal.tell("%s left without a worker: the next `worker start` adopts what still runs" % jobs)
         return left
     return 0
+
+
+def place_of(member: Fields) -> Tuple[str, int, str]:
+    """Its place in a list: each supervisor before its workers, these by number."""
+    name = str(member["name"])
+    return str(member["supervisor"] or name), len(name), name
 
 
 @frame.command("worker list", shows=True)
@@ -272,10 +279,11 @@ def worker_list(call: Call) -> int:
         from queuectl_lib.jobs import local_time  # which no worker needs
 
         screen = local_time.Screen(call.now)
+        begin = slice(5, 16) if (terminal.columns() or 80) < 80 else slice(None)  # without year and seconds
         rows = [
-            (m["name"], m["kind"], shown_pid(m), m["host"], screen.text(m["since"]), str(m.get("slots") or "-"))
+            (m["name"], m["kind"], shown_pid(m), m["host"], screen.text(m["since"])[begin], str(m.get("slots") or "-"))
             + (wording.served_text(m.get("queues", ())), job)
-            for m in members
+            for m in sorted(members, key=place_of)
             for job in m["jobs"] or ["-"]
         ]
         columns = [0, 1, 2, 3, 4, 5, 6, 7] if [m for m in members if m.get("queues")] else [0, 1, 2, 3, 4, 5, 7]

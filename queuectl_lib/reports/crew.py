@@ -75,6 +75,9 @@ class Crew:
         if stopped:
             return self._paused(stopped)
         names = [str(one["name"]) for one in alive]
+        if not {one["supervisor"] for one in alive} & {one["name"] for one in self.supervisors}:
+            text = "the supervisor is dead, and what workers it had end what runs and start nothing new"
+            return {"reason": "workers_stopping", "sentence": text, "workers": names, "next": START}
         text = "%s to stop, and starts nothing new" if len(names) == 1 else "%s to stop, and start nothing new"
         who = "worker %s was asked" % names[0] if len(names) == 1 else "all %d workers were asked" % len(names)
         return {"reason": "workers_stopping", "sentence": text % who, "workers": names, "next": START}

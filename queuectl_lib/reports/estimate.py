@@ -42,7 +42,7 @@ class Estimate:
         """For people; "" where nothing is known."""
         if self.seconds is None:
             return ""
-        text = "about %s left (%d due, %d of %d looked at are of known kinds)"
+        text = "about %s left (%d due; kinds known: %d of %d)"
         text = text % (length_text(self.seconds), self.due, self.known, self.looked)
         return text + (", and %d later" % self.later if self.later else "")
 
@@ -85,6 +85,8 @@ def reckoned(seen: Ahead, slots: int) -> Estimate:
     mean = sum(known) / len(known)
     under_way = [max(0.0, (mean if one is None else one) - elapsed) for one, (elapsed, _) in zip(running, seen.running)]
     last = end_of([mean if one is None else one for one in due], under_way, slots)
+    if not last:  # what runs has run longer than others of its kind: when it ends is not known
+        return Estimate(None, looked, len(known), seen)
     return Estimate(last + max(0, seen.due - len(due)) * mean / slots, looked, len(known), seen)
 
 
@@ -97,6 +99,8 @@ def end_of(due: List[float], running: List[float], slots: int) -> float:
 
 
 def words_left(database: Database, members: Sequence[Any], now: float) -> str:
-    """Behind a line of progress: ", about 40 min left", or nothing."""
+    """Behind a line of progress: ", about 40 min left", or nothing; of what is due alone where others come later."""
     found = of(database, members, now)
-    return "" if found.seconds is None else ", about %s left" % length_text(found.seconds)
+    if found.seconds is None:
+        return ""
+    return ", about %s %s" % (length_text(found.seconds), "for what is due" if found.later else "left")

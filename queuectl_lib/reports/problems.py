@@ -93,7 +93,7 @@ def work_problems(queue: Queue, now: float, limit: float) -> List[Fields]:
         from queuectl_lib.store import identity  # needed only then
 
         is_copy = running and identity.copied_from(queue.database)
-        left = "interrupted when this copy was taken" if is_copy else "left running"
+        left = "interrupted when this copy was taken" if is_copy else "left without a worker"
         text = "no worker is alive; jobs due: %s, %s: %d; `queuectl.py worker start` starts one"
         found.append(problem("workers", text % (due_text, left, running), running=running, **facts))
     return found + worker_problems(queue)

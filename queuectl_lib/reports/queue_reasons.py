@@ -68,7 +68,7 @@ class Reasons:
     def all(self) -> Iterator[Fields]:
         missing = self.people.why_not() if self.running or self.due or self.facts["next"] or self.waiting else None
         if missing:
-            yield dict(missing, sentence=self.nothing_starts(missing["sentence"]), due=self.due, running=self.running)
+            yield dict(missing, sentence=self.nothing_starts(missing), due=self.due, running=self.running)
         for one in problems.disk_problems(self.queue, LEAST_FREE):
             yield {"reason": "disk_low", "sentence": one["text"], "path": one["path"], "free": one["free"]}
         open_queues = [one for one in self.facts["queues"] if not one["closed"]]
@@ -79,14 +79,23 @@ class Reasons:
             yield from self.of_parked()
         yield from self.of_the_rest()
 
-    def nothing_starts(self, why: str) -> str:
-        """What stands still, and *why*."""
-        begin = "nothing runs" if not self.running else "%s left running" % is_or_are(self.running)
+    def nothing_starts(self, missing: Fields) -> str:
+        """What stands still, and why: nobody starts it."""
+        begin, why = "" if self.running else "nothing runs: ", missing["sentence"]
+        end = "; %s" % self.begun(not self.people.workers) if self.running else ""
         if self.due:
-            return "%s: %s due%s and %s" % (begin, is_or_are(self.due), self.since(), why)
+            return "%s%s due%s and %s%s" % (begin, is_or_are(self.due), self.since(), why, end)
         if self.facts["next"]:
-            return "%s: the next job is due at %s and %s" % (begin, self.next_text(), why)
-        return "%s: %s, and %s" % (begin, self.waits_text() if self.waiting else "nothing is due", why)
+            return "%sthe next job is due at %s and %s%s" % (begin, self.next_text(), why, end)
+        return "%s%s, and %s%s" % (begin, self.waits_text() if self.waiting else "nothing is due", why, end)
+
+    def begun(self, is_left: bool) -> str:
+        """Which jobs are under way; where they are *left* only a worker can tell what has become of them."""
+        if not is_left:
+            return jobs_run(self.running)
+        return "%s begun and %s no worker now" % (
+            ("1 job has", "has") if self.running == 1 else ("{:,} jobs have".format(self.running), "have")
+        )
 
     def since(self) -> str:
         found = [one["since"] for one in self.facts["queues"] if one["since"]]

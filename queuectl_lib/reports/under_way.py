@@ -73,8 +73,8 @@ def final(asked: Why, facts: Fields) -> Fields:
     when = " %s ago" % ago if ago else ""
     identifier = str(job["id"])
     if job["state"] == "completed":
-        count = job["attempts"] if type(job["attempts"]) is int else 1
-        text = "completed%s, by attempt %d" % (when, count)
+        number = facts["attempts"][0]["number"] if facts["attempts"] else None
+        text = "completed%s" % when + (", by attempt %d" % number if type(number) is int else "")
         return {"reason": "completed", "sentence": text, "finished_at": job["finished_at"]}
     above = after.reason_of(job["reason"])
     text = "cancelled%s: %s" % (when, failures.as_words(job["last_error"]) or "a person took it out")

@@ -10,7 +10,7 @@ import sqlite3
 from queuectl_lib import contexts
 from queuectl_lib.errors import NoDatabase
 from queuectl_lib.jobs import states
-from queuectl_lib.store import open_queues, opening, serving
+from queuectl_lib.store import open_queues, opening, serving, waiting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "seq, id, state, command, is_list, priority, next_run_at, started_at, updated_at, finished_at, exit_code,"
-    " last_error, worker, token, signature"
+    " last_error, worker, token, signature, lock_key"
 )
 RUNNING = (
     "SELECT %s FROM jobs INDEXED BY jobs_open WHERE state = 'processing' AND state <> 'completed' ORDER BY seq LIMIT ?"
@@ -92,7 +92,7 @@ LATER = "SELECT %s FROM jobs INDEXED BY jobs_later WHERE lane = 1 ORDER BY next_
 def coming(database: Database, most: int, now: float) -> List[Fields]:
     """The *most* jobs that come next: those that are due, as they are claimed, then those that wait for their time.
 
-    What is held, waits for others, or is in a queue that may start nothing, is not among them.
+    What is held, waits for others or a lock, or is in a queue that may start nothing, is not among them.
     """
     due: List[sqlite3.Row] = []
     with contexts.suppress(NoDatabase), database.reading() as connection:
@@ -100,6 +100,9 @@ def coming(database: Database, most: int, now: float) -> List[Fields]:
         full = [one.queue for one in closed if one.kind == serving.FULL]
         for queue in [line.queue for line in lines] + full:
             due += opening.rows(connection, DUE, (queue, most))
+        if [row for row in due if row["lock_key"] is not None]:
+            held = waiting.taken(connection)
+            due = [row for row in due if row["lock_key"] not in held]
         due = sorted(due, key=place_of)[:most]
         due += opening.rows(connection, LATER, (most - len(due),)) if len(due) < most else []
     return [plain(row) for row in due]

@@ -11,7 +11,7 @@ import sqlite3
 from queuectl_lib import contexts, times
 from queuectl_lib.errors import NoDatabase, QueueError
 from queuectl_lib.jobs import states
-from queuectl_lib.store import opening, said, showing
+from queuectl_lib.store import durations, opening, said, showing
 from queuectl_lib.store.output import Output
 
 TYPE_CHECKING = False
@@ -27,7 +27,8 @@ BYTES_AT_ONCE = 4 * 1024 * 1024  # of output that is held; what is larger is rea
 STREAMS = ("stdout", "stderr")
 
 OF_JOBS = (
-    "SELECT j.seq, j.id AS job, j.state, j.tags, a.id, a.number, a.outcome, a.started_at, a.finished_at, a.exit_code,"
+    "SELECT j.seq, j.id AS job, j.state, j.tags, j.command, j.is_list,"
+    " a.id, a.number, a.outcome, a.started_at, a.finished_at, a.exit_code,"
     " a.signal, a.error, a.token, a.note, a.stdout_bytes, a.stderr_bytes,"
     " a.stdout IS NOT NULL AS stdout, a.stderr IS NOT NULL AS stderr,"
     " coalesce(length(a.stdout), 0) + coalesce(length(a.stderr), 0) AS held"
@@ -55,6 +56,7 @@ class Result:
             "exit_code": row["exit_code"],
             "signal": row["signal"],
             "seconds": seconds_of(row),
+            "command": durations.command_of(row),
             "error": row["error"],
             "result": result,
         }
@@ -77,6 +79,7 @@ def of_attempt(database: Database, identifier: str, number: Optional[int]) -> Re
     attempt = attempts[-1] if attempts else dict.fromkeys(OF_ATTEMPT)
     note = attempt["note"] or {}
     row = dict(attempt, seq=0, job=job["id"], state=job["state"], tags=" ".join(job["tags"]), note=None)
+    row.update(command=job["command"], is_list=False)
     result = Result(database, row, {})
     result.facts["result"] = note.get("result")
     return result

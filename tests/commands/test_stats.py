@@ -188,7 +188,7 @@ def test_status_says_about_how_long_the_workers_need(home):
     value = home.run("status", "--json").json
     assert value["eta_known"] == 1.0 and 3500 < value["eta_seconds"] <= 3600
     line = [line for line in home.run("status").stdout.splitlines() if line.startswith("estimate")]
-    assert line == ["estimate        about 60 min left (2 due, 3 of 3 looked at are of known kinds), and 1 later"]
+    assert line == ["estimate        about 60 min left (2 due; kinds known: 3 of 3), and 1 later"]
     home.run("cancel", "--all")
 
 

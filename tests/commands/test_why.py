@@ -369,7 +369,7 @@ def test_a_job_that_runs_one_that_is_being_ended_and_one_whose_worker_is_gone(ho
     assert answer["reason"] == "unclaimed_orphan"
     assert "under worker %s, which is gone: the next worker finds out" % worker["name"] in answer["sentence"]
     assert answer["next"] == ["%s worker start --background" % typed(home)]
-    assert why(home)["sentence"] == "1 job is left running: nothing is due, and no worker is alive"
+    assert why(home)["sentence"] == "nothing is due, and no worker is alive; 1 job has begun and has no worker now"
     let_go(home)
     home.drain()
     assert reason(home, job) == "completed"

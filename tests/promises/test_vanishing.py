@@ -509,7 +509,8 @@ def test_a_stop_from_a_renamed_home_returns_with_the_truth(home, where, renamed,
     began = time.monotonic()
     said = renamed.run("worker", "stop", *([how] if how else [])).stderr
     assert time.monotonic() - began < NOTICED_SECONDS
-    assert said.splitlines()[-1] == "1 job goes on without a worker: the next `worker start` adopts what runs", said
+    left = "1 job is left without a worker: the next `worker start` adopts what still runs"
+    assert said.splitlines()[-1] == left, said
     assert process.wait(timeout=5) == 3
     open(os.path.join(where.path, "go"), "w").close()
     renamed.drain()

@@ -140,7 +140,7 @@ def test_due_work_without_a_worker_is_told_at_once(home):
     assert check(home, code=0) == []
     enqueue_ago(home)
     (line,) = check(home)
-    assert line.startswith("no worker is alive; jobs due: 1, left running: 0;")
+    assert line.startswith("no worker is alive; jobs due: 1, left without a worker: 0;")
     with present_worker(home):
         assert check(home, code=0) == []
 
@@ -148,7 +148,7 @@ def test_due_work_without_a_worker_is_told_at_once(home):
 def test_a_job_that_runs_on_without_a_worker_is_told_too(home):
     enqueue_ago(home)
     claim(home.queue, time.time())
-    assert "jobs due: 0, left running: 1" in check(home)[0]
+    assert "jobs due: 0, left without a worker: 1" in check(home)[0]
 
 
 def test_a_real_worker_is_seen(home):

@@ -89,7 +89,7 @@ def test_the_sample_is_the_first_500_as_they_would_be_claimed(known):
     found = estimate.of(known.database, [worker(10)], NOW)
     assert (found.due, found.looked, found.known) == (1100, 500, 500)
     assert found.seconds == 200.0 + 600 * 4.0 / 10
-    assert found.sentence() == "about 7 min left (1100 due, 500 of 500 looked at are of known kinds)"
+    assert found.sentence() == "about 7 min left (1100 due; kinds known: 500 of 500)"
 
 
 def test_jobs_not_yet_due_are_told_apart(known):
@@ -98,7 +98,7 @@ def test_jobs_not_yet_due_are_told_apart(known):
         enqueue(known, 0, name="ten", delay=3600 + number)
     found = estimate.of(known.database, [worker()], NOW)
     assert (found.seconds, found.due, found.later) == (4.0, 1, 3)
-    assert found.sentence() == "about 4 s left (1 due, 1 of 1 looked at are of known kinds), and 3 later"
+    assert found.sentence() == "about 4 s left (1 due; kinds known: 1 of 1), and 3 later"
 
 
 def test_nobody_alive_or_all_of_them_leaving_is_no_time(known):
