@@ -137,12 +137,15 @@ def probe_file_system(queue: Queue) -> Finding:
     return Finding("file system", True, places.file_system(queue.path) or "no network's, as far as can be told")
 
 
+ADVICE = "make room, and keep some: on a full disk no job can be added, and not even `prune` can work"
+
+
 def probe_space(folder: str) -> Finding:
     free = shutil.disk_usage(folder).free
     text = "%.1f GiB free" % (free / 2**30) if free >= ENOUGH_SPACE else "%d MiB free" % (free >> 20)
     if free >= ENOUGH_SPACE:
         return Finding("space", True, text)
-    return Finding("space", None if free >= LITTLE_SPACE else False, text, "make room, or prune: full, it takes no job")
+    return Finding("space", None if free >= LITTLE_SPACE else False, text, ADVICE)
 
 
 def probe_sync(folder: str) -> Finding:

@@ -60,7 +60,7 @@ def write_bytecode() -> None:
             loading.Finder.way.refuse_code(lean_cache_of(path))
     missing = list(uncached()) if is_ours() else []
     lean = [path for path in uncached(lean_cache_of) if not is_for_calls(path)] if is_ours() else []
-    if missing or lean:
+    if (missing or lean) and has_room():
         import py_compile  # needed only here
 
         with contexts.suppress(OSError, py_compile.PyCompileError):  # a full disk: it was only to be quicker
@@ -68,6 +68,19 @@ def write_bytecode() -> None:
                 keep_only_whole(py_compile.compile(path, doraise=True))
             for path in lean:
                 keep_only_whole(write_lean(path))
+
+
+ROOM_BYTES = 64 << 20  # free: with less of it the few megabytes of bytecode are left to the jobs
+
+
+def has_room() -> bool:
+    """False where the disk of our files is so full that a start must not fill it."""
+    import shutil  # needed only here
+
+    try:
+        return shutil.disk_usage(LIBRARY).free >= ROOM_BYTES
+    except OSError:
+        return True
 
 
 def write_lean(path: str) -> str:

@@ -104,7 +104,7 @@ class IndexRoom:
                 raise self._full() from None
 
     def _full(self) -> HostError:
-        return HostError(opening.explanation(self.path, "full"))
+        return HostError(opening.explanation(self.path, "full"), "disk_full")
 
 
 def size_of(path: str) -> int:

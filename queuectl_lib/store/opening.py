@@ -128,14 +128,16 @@ def told(path: str) -> Iterator[None]:
         text = "out of memory" if is_for_want_of_memory(error) else str(error)
         known = explained(text)
         kind = Locked if known == LOCKED else HostError if known else Refused
-        raise kind(explanation(path, text), "disk_full" if "full" in text.lower() else "") from error
+        said = explanation(path, text)
+        raise kind(said, "disk_full" if "full" in text.lower() or said.endswith(NO_ROOM) else "") from error
 
 
+NO_ROOM = "cannot grow: the disk is full; nothing was changed"
 LOCKED = "is locked by another program for too long: end that program, then try again"
 EXPLANATIONS = (
     ("locked", LOCKED),
     ("busy", LOCKED),
-    ("full", "cannot grow: the disk is full; nothing was changed"),
+    ("full", NO_ROOM),
     ("readonly", "is read-only: check its permissions and those of its directory"),
     ("read-only", "is read-only: check its permissions and those of its directory"),
     ("unable to open", "cannot be opened: check the permissions of it and of its directory"),
@@ -188,10 +190,11 @@ def explanation(path: str, message: str) -> str:
     if "unable to open" in lowered and files.lacks_descriptors():
         meant = "cannot be opened: this process has as many files open as it may have (ulimit -n)"
     elif "unable to open" in lowered and places.is_full(os.path.dirname(path)):
-        meant = explained("full")
-    elif "disk i/o" in lowered:
+        meant = NO_ROOM
+    elif "disk i/o" in lowered:  # what SQLite says, too, where there is no room for its index (-shm)
         why = places.why_not_larger(path, BESIDE)
-        meant = "cannot grow: %s; nothing was changed" % why if why else meant
+        if why or places.is_full(os.path.dirname(path)):
+            meant = "cannot grow: %s; nothing was changed" % why if why else NO_ROOM
     return "%s%s" % (errors.printable(path), " " + meant if meant else ": " + errors.printable(message))
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import glob
+import json
 import os
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ from helpers.home import contents
 from helpers.waiting import wait_until
 
 from queuectl_lib.errors import HostError
-from queuectl_lib.host import files, places
+from queuectl_lib.host import bytecode, files, places
 from queuectl_lib.store import looking, opening
 from queuectl_lib.store.index_room import PLENTY, SEGMENT, IndexRoom
 from storage import Queue
@@ -127,6 +128,32 @@ def small_disk(place, words):
     os.mkdir(place)
     if subprocess.call(["mount", *words, place], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
         pytest.skip("such a disk cannot be mounted here")
+
+
+def test_a_full_disk_is_no_fault_of_the_disk_where_nobody_has_the_database_open(home, tmp_path):
+    """SQLite calls it an I/O error that its index cannot be made."""
+    place = str(tmp_path / "small")
+    small_disk(place, ["-t", "tmpfs", "-o", "size=3m", "tmpfs"])
+    try:
+        home.path = os.path.join(place, "home")
+        home.run("add", "true")
+        Filler(place)
+        for words in (["list"], ["add", "true"], ["check"], ["why"], ["worker", "start", "--ensure", "--background"]):
+            done = home.run(*words, code=3)
+            assert "cannot grow: the disk is full; nothing was changed" in done.stderr, done.stderr
+            if words[0] != "worker":
+                assert json.loads(home.run(*words, "--json", code=3).stderr)["error"]["code"] == "disk_full"
+    finally:
+        subprocess.call(["umount", "-l", place])
+
+
+def test_a_start_leaves_the_last_of_a_disk_to_the_jobs(tmp_path, monkeypatch):
+    """Four megabytes of bytecode, on a disk from which somebody has just taken as much."""
+    free = bytecode.ROOM_BYTES - 1
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(0, 0, free))
+    assert not bytecode.has_room()
+    free = bytecode.ROOM_BYTES
+    assert bytecode.has_room()
 
 
 @pytest.mark.parametrize("words", [["stop"], ["stop", "--now"], ["stop", "--leave-running"]], ids=" ".join)
