@@ -8,7 +8,7 @@ CHAOS_SEED ?= 1
 SEEDS ?= 2000
 COMMIT ?= HEAD~1
 
-.PHONY: help demo test test-long test-all readme rooms dist powercut mutants faults simulate bench bench-full beside chaos check pytest checkers clean
+.PHONY: help demo test test-long test-all real readme rooms dist powercut mutants faults simulate bench bench-full beside chaos check pytest checkers clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/' | awk -F': +' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -20,7 +20,7 @@ demo:  ## run nine jobs of every kind for real, in a temporary home
 # by one, then the others by fours, for pytest itself takes half a second to start.
 LONGEST = vanishing damaged_rows queues_served trust_code door recovery quiet command_line ensuring stopping after clock \
   interruption check trust migrating carrying queue changed_rows replacing failpoints hold looking full_disks house log
-FOUND = $(wildcard tests/test_*.py tests/*/test_*.py)
+FOUND = $(filter-out tests/real/%,$(wildcard tests/test_*.py tests/*/test_*.py))
 LONG = $(foreach name,$(LONGEST),$(filter %/test_$(name).py,$(FOUND)))
 OTHERS = $(filter-out $(LONG),$(FOUND))
 LOGS = $(TOOLS)/logs
@@ -50,6 +50,9 @@ dist:  ## build dist/queuectl.pyz, the bundle as one file
 
 test-all:  ## the tests on every Python found (PYTHONS="..."), and storage on every SQLite given (SQLITES="dir ...")
 	@sh tests/instruments/everywhere.sh
+
+real: pytest  ## run the tests that need real programs (promtool, parallel, a browser ...), which it installs where it may
+	@PYTHON='$(PYTHON)' PYTHONPATH=$(TOOLS) sh tests/instruments/real.sh
 
 chaos:  ## two minutes of random kills, stops, full disks and held locks, with a ledger (CHAOS_SEED=N)
 	$(PYTHON) tests/instruments/chaos.py --seed $(CHAOS_SEED)

@@ -182,6 +182,7 @@ class Outcome:
     is_last = False  # no retry is wanted, though some may be left
     delay: Optional[float] = None  # it is to run again after so many seconds
     said_signature: Optional[str] = None  # how its failure is to be grouped
+    signature: Optional[str] = None  # of a failure, set by who records it
 
     def __init__(self, claim: Claim, kind: str, finished: float, error: Optional[str] = None) -> None:
         self.claim = claim

@@ -80,6 +80,8 @@ ENDINGS: Dict[str, str] = {
     GIVEN_BACK: "release",
     SNOOZED: "release",
 }
+# Verb: the state in which the job is then. Of those that fail the outcome alone does not tell it.
+AFTER_ENDING: Dict[str, str] = {"complete": "completed", "cancel": "cancelled", "release": "pending"}
 RUNNING = "running"  # what the row says before
 
 

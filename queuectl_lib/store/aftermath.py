@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 
 from queuectl_lib.jobs import states
@@ -48,6 +49,14 @@ def sign_failure(connection: sqlite3.Connection, outcome: Outcome, state: str, e
         connection.execute(FORGET, (outcome.claim.seq,))
 
 
+def mark_end(connection: sqlite3.Connection, outcome: Outcome, state: str, end: str) -> None:
+    """For who asks later what this end has made of the job, where its outcome alone does not tell that."""
+    if states.AFTER_ENDING.get(states.ENDINGS[outcome.kind]) != state:
+        mark = {"state": state, "signature": outcome.signature}
+        said = json.loads(outcome.note) if outcome.note else {}
+        outcome.note = json.dumps(dict(said, end=mark), ensure_ascii=False)
+
+
 def let_follow(connection: sqlite3.Connection, outcome: Outcome, state: str, end: str) -> None:
     """For those that wait for a job that goes first for them."""
     claim = outcome.claim
@@ -88,6 +97,7 @@ AFTERMATH: Tuple[Callable[[sqlite3.Connection, Outcome, str, str], None], ...] =
     remember_success,
     number_death,
     sign_failure,
+    mark_end,
     let_follow,
     give_up_lock,
     note_outcome,

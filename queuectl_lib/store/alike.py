@@ -26,6 +26,7 @@ def sign(connection: sqlite3.Connection, outcome: Outcome, end: str) -> None:
     said = getattr(outcome, "said_signature", None)
     signed = signatures.sign(verdict, outcome.error_line, outcome.error, said)
     connection.execute(SIGN_JOB, (signed.signature, outcome.claim.seq))
+    outcome.signature = signed.signature
     count(connection, signed, end)
 
 

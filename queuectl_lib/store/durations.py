@@ -157,7 +157,7 @@ class End:
         self.seconds = self.at - began if began >= 0 and self.at >= 0 else None
 
 
-def kind_of(row: sqlite3.Row) -> str:
+def kind_of(row: Any) -> str:
     """The kind of what an attempt has run: of its job, or where that was changed since, of what it was then."""
     if row["changed"] is not None:
         return names.of(row["name"], showing.read_or_raw(json.loads, row["changed"]))
