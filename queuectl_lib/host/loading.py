@@ -158,7 +158,7 @@ def find_in_child() -> "Finder":
 LATE = """store.schema store.steps store.log_of_another store.eligible store.rates store.gating jobs.gates jobs.windows
  host.load store.locking store.edges jobs.after jobs.retry_rules jobs.backoff jobs.verdicts host.control_file
  run.hearing store.snoozing store.alike store.following jobs.signatures host.digests run.telling run.limiting
- jobs.policy jobs.limits host.bounds store.kinds jobs.kinds run.scripts jobs.interpreters run.first_line
+ jobs.policy jobs.limits host.bounds store.kinds store.totals jobs.kinds run.scripts jobs.interpreters run.first_line
  meant"""
 
 

@@ -162,6 +162,7 @@ class Claim:
         self.snoozes: int = row["snoozes"]
         self.signature: Optional[str] = row["signature"]  # of its last failure
         self.release: Optional[int] = row["release"]
+        self.due: Optional[str] = row.get("next_run_at")  # when it was due, as the row has it; not known of one adopted
         self.token = token
         self.attempt_id = attempt_id
         self.number = number

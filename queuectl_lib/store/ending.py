@@ -37,23 +37,33 @@ DELETE_ATTEMPT = "DELETE FROM attempts WHERE id = ? AND outcome = 'running'"
 
 
 def settle_all(connection: sqlite3.Connection, outcomes: Sequence[Outcome], settings: Settings) -> List[Outcome]:
-    """Settle each, and note what they say of their kinds, once; those that were refused. Raises IntegrityError."""
-    refused = [outcome for outcome in outcomes if not settle(connection, outcome, settings)]
+    """Settle each, count them and note what they say of their kinds; those that were refused. Raises IntegrityError."""
+    refused = [outcome for outcome in outcomes if not end_attempt(connection, outcome, settings)]
     if outcomes:
-        note_kinds(connection, [one for one in outcomes if one not in refused] if refused else outcomes)
+        count(connection, [one for one in outcomes if one not in refused] if refused else outcomes, True)
     return refused
 
 
-def note_kinds(connection: sqlite3.Connection, outcomes: Sequence[Outcome]) -> None:
-    """What these say of their kinds. A worker whose first end comes when its files were replaced notes nothing."""
+def settle(connection: sqlite3.Connection, outcome: Outcome, settings: Settings) -> bool:
+    """The same of one that no worker has run to its end, which says nothing of its kind; False where it is refused."""
+    is_settled = end_attempt(connection, outcome, settings)
+    if is_settled:
+        count(connection, [outcome], False)
+    return is_settled
+
+
+def count(connection: sqlite3.Connection, outcomes: Sequence[Outcome], has_kinds: bool) -> None:
+    """Count these, once for all. A worker whose first end comes when its files were replaced counts nothing."""
     try:
-        from queuectl_lib.store import kinds  # which no worker needs that only waits
+        from queuectl_lib.store import kinds, totals  # which no worker needs that only waits
     except ImportError:
         return
-    kinds.record(connection, outcomes)
+    totals.record(connection, outcomes)
+    if has_kinds:
+        kinds.record(connection, outcomes)
 
 
-def settle(connection: sqlite3.Connection, outcome: Outcome, settings: Settings) -> bool:
+def end_attempt(connection: sqlite3.Connection, outcome: Outcome, settings: Settings) -> bool:
     """Finish one attempt and move its job on; False when the claim is not its own any more. Raises IntegrityError."""
     claim = outcome.claim
     end = times.utc_text(outcome.finished)

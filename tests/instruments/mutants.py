@@ -1256,11 +1256,11 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/store/ending.py",
-                "    refused = [outcome for outcome in outcomes if not settle(connection, outcome, settings)]\n"
+                "    refused = [outcome for outcome in outcomes if not end_attempt(connection, outcome, settings)]\n"
                 "    if outcomes:\n",
-                "    note_kinds(connection, outcomes)\n    connection.execute('COMMIT')\n"
+                "    count(connection, outcomes, True)\n    connection.execute('COMMIT')\n"
                 "    connection.execute('BEGIN IMMEDIATE')\n"
-                "    refused = [outcome for outcome in outcomes if not settle(connection, outcome, settings)]\n"
+                "    refused = [outcome for outcome in outcomes if not end_attempt(connection, outcome, settings)]\n"
                 "    if False:\n",
             )
         ],

@@ -12,7 +12,7 @@ from helpers.queue import rows
 from helpers.waiting import wait_until
 
 from queuectl_lib.errors import HostError
-from queuectl_lib.store import durations, looking, roster
+from queuectl_lib.store import durations, looking, roster, totals
 
 pytestmark = posix_only
 
@@ -32,6 +32,18 @@ def ended(home):
             runs, failures = found.get(row["name"], (0, 0))
             found[row["name"]] = (runs + 1, failures + (row["outcome"] != "completed"))
     return found
+
+
+def totals_kept(home):
+    """How many attempts have ended in each way, as `metrics` has it."""
+    with home.queue.database.reading() as connection:
+        found = totals.read(connection)[0]
+    return {name: int(count) for name, count in zip(totals.OUTCOMES, found) if count}
+
+
+def totals_in_table(home):
+    text = "SELECT outcome, count(*) AS attempts FROM attempts WHERE outcome <> 'running' GROUP BY outcome"
+    return {row["outcome"]: row["attempts"] for row in rows(home.queue, text)}
 
 
 def samples(home):
@@ -57,6 +69,7 @@ def test_a_worker_killed_around_the_commit_of_an_end_counts_it_once(home, name, 
     assert done.returncode == 0, log
     assert counted(home) == ended(home) == {"k0": (3, 2), "k1": (3, 2)}, log
     assert samples(home) == {"k0": 1, "k1": 1}
+    assert totals_kept(home) == totals_in_table(home) == {"completed": 2, "failed": 4}, log
 
 
 def kill_workers_at_random(home, seed, until):
@@ -94,5 +107,6 @@ def test_workers_killed_at_random_count_each_end_once(home, seed):
     wait_until(is_over, "all jobs to end", 60)
     assert killed
     assert counted(home) == ended(home)
+    assert totals_kept(home) == totals_in_table(home)
     known = durations.table(home.queue.database)
     assert all(len(row["recent"]) <= min(64, row["runs"] - row["failures"]) for row in known)
