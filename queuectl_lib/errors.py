@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 CODES = (
     *("refused", "no_such_job", "ambiguous", "no_match", "wrong_state", "exists", "key_held", "not_ended"),
     *("no_such_attempt", "no_such_group", "no_such_kind", "no_such_schedule", "unfit_host"),
+    "cursor_ahead",
     *("bad_input", "bad_usage", "unknown_command", "unknown_name", "unknown_queue"),
     *("host", "system", "locked", "no_database", "database_refuses", "disk_full", "untrusted", "bad_config"),
     *("out_of_memory", "broken_installation", "interrupted"),

@@ -498,7 +498,7 @@ def test_the_table_of_commands_and_what_the_rooms_do_are_the_same():
     assert set(frame.LOADED) == set(COMMANDS), "what is no row of the table cannot be called"
     wing = {name.split("/")[-1][:-3] for name in ROOMS if "/commands/" in name}
     beside = {"__init__", "main", "frame", "terminal", "tables", "untranslated", "choosing", "layout", "cells"}
-    beside |= {"attempts", "logs_words", "waiting_for", "starting_words"}
+    beside |= {"attempts", "logs_words", "waiting_for", "starting_words", "output_file"}
     beside |= {"arguments", "examples", "helping", "hints", "words"}
     assert {room for room, _ in COMMANDS.values()} == wing - beside
 

@@ -32,6 +32,15 @@ EXAMPLES = {
     "status": (("status", ""), ("status --tag nightly", "")),
     "stats": (("stats", ""), ("stats --limit 10", "the ten kinds that ran most")),
     "check": (("check", ""),),
+    "events": (
+        ("events --after 1041", "what has ended since the one with seq 1041"),
+        ("events --follow --until-idle --state dead", "each death, until nothing runs any more"),
+    ),
+    "joblog": (
+        ("joblog -o jobs.log", "then `parallel --retry-failed --joblog jobs.log`"),
+        ("joblog --format wide --since 24h", "all that is known, between tabs"),
+    ),
+    "metrics": (("metrics -o /var/lib/prometheus/node-exporter/queuectl.prom", "each minute, by cron"),),
     "cancel": (("cancel ID", ""), ("cancel --state pending --tag nightly --dry-run", "show first what is meant")),
     "requeue": (("requeue ID", ""), ("requeue --state dead --since 1d", "")),
     "rerun": (("rerun ID", "a new job with the same fields"), ("rerun --tag sweep --state dead", "")),

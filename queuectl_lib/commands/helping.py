@@ -20,6 +20,7 @@ LEAST_COLUMNS = 38
 GROUPS = {
     "submit": "add enqueue schedule say",
     "look": "list show why logs results wait status stats check",
+    "programs": "events joblog metrics",
     "decide": "cancel requeue rerun hold release edit dlq prune pause resume queue lock",
     "workers": "worker",
     "settings": "config initdb",

@@ -93,10 +93,10 @@ def keep_mode(fd: int, path: str) -> None:
             os.fchmod(fd, stat.S_IMODE(os.stat(path).st_mode) & 0o755)
 
 
-def make_private(fd: int) -> None:
-    """Give an open file of ours the mode 0600."""
+def make_private(fd: int, mode: int = PRIVATE_FILE) -> None:
+    """Give an open file of ours the mode 0600, or another one, whatever the umask."""
     if sys.platform != "win32":
-        os.fchmod(fd, PRIVATE_FILE)
+        os.fchmod(fd, mode)
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

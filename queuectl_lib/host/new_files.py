@@ -14,7 +14,7 @@ from queuectl_lib.host import files, system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterable
+    from typing import Iterable, Optional
 
 NAME = r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,127}\Z"
 DEVICE = r"(?i)(con|prn|aux|nul|com\d|lpt\d|conin\$|conout\$)(\.|\Z)"  # which Windows opens whatever stands behind
@@ -38,10 +38,10 @@ def make_folder(path: str) -> None:
         os.makedirs(path, files.PRIVATE_FOLDER, exist_ok=True)
 
 
-def write(path: str, pieces: Iterable[bytes], replaces: bool) -> bool:
+def write(path: str, pieces: Iterable[bytes], replaces: bool, mode: Optional[int] = None) -> bool:
     """Make the file *path* of *pieces*; False where something has that name, unless that *replaces* it.
 
-    Raises HostError; nothing is left then.
+    It is private where no *mode* is given. Raises HostError; nothing is left then.
     """
     if not replaces and files.is_there(path):
         return False
@@ -52,6 +52,8 @@ def write(path: str, pieces: Iterable[bytes], replaces: bool) -> bool:
             with os.fdopen(fd, "wb") as file:
                 for piece in pieces:
                     file.write(piece)
+                if mode is not None:
+                    files.make_private(file.fileno(), mode)
             if replaces:
                 files.replace(partial, path)
                 return True

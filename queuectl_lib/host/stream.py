@@ -1,4 +1,4 @@
-"""Standard error that nobody can hold us up with: a pipe that is not read, a terminal that Ctrl+S has stopped."""
+"""Standard error that nobody can hold us up with (a full pipe, a stopped terminal); and a pipe that is not read."""
 
 from __future__ import annotations
 
@@ -77,3 +77,12 @@ def has_room() -> bool:
         return bool(select.select([], [FD], [], 0)[1])
     except (OSError, ValueError):
         return True
+
+
+def is_read(fd: int) -> bool:
+    """False where *fd* is a pipe whose reader is gone, as far as that can be told without a write."""
+    if sys.platform == "win32":
+        return True
+    poll = select.poll()
+    poll.register(fd, 0)
+    return not any(what & (select.POLLERR | select.POLLHUP) for _, what in poll.poll(0))

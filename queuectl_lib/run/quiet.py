@@ -35,14 +35,17 @@ class Quiet:
     """Whether nothing has changed since one last looked at all there is: no file, and of *signals* none was noted.
 
     To a worker, whose *bell* is given, commits matter and the end of its supervisor; to a supervisor no more of the
-    database than which file it is.
+    database than which file it is. Who only reads *sees_commits*, too.
     """
 
-    def __init__(self, database: Database, signals: Sequence[int], bell: Optional[Bell] = None) -> None:
+    def __init__(
+        self, database: Database, signals: Sequence[int], bell: Optional[Bell] = None, sees_commits: bool = False
+    ) -> None:
         self.members = database.folder.workers
         self.path = database.path
         self.signals = signals
         self.bell = bell
+        self.sees_commits = sees_commits or bell is not None
         self.seen: Any = None
         self.since = 0.0  # monotonic: when all was looked at
         self.offset = 0.0  # of the clock then
@@ -75,11 +78,11 @@ class Quiet:
             return None
         try:
             members, main = os.stat(self.members), os.stat(self.path)
-            log = os.stat(self.path + "-wal") if self.bell else main
+            log = os.stat(self.path + "-wal") if self.sees_commits else main
         except OSError:
             return None
         places = (members.st_mtime_ns, members.st_ino, members.st_dev, main.st_ino, main.st_dev)
-        if not self.bell:
+        if not self.sees_commits:
             return (members.st_mtime, *places)
         times = (main.st_mtime_ns, main.st_size, log.st_mtime_ns, log.st_size, log.st_ino)
         return (max(members.st_mtime, main.st_mtime, log.st_mtime), *places, *times)

@@ -159,9 +159,14 @@ class End:
 
 def kind_of(row: Any) -> str:
     """The kind of what an attempt has run: of its job, or where that was changed since, of what it was then."""
+    return names.of(row["name"], command_run(row))
+
+
+def command_run(row: Any) -> Any:
+    """The command that an attempt has run: a text or a list."""
     if row["changed"] is not None:
-        return names.of(row["name"], showing.read_or_raw(json.loads, row["changed"]))
-    return names.of(row["name"], command_of(row))
+        return showing.read_or_raw(json.loads, row["changed"])
+    return command_of(row)
 
 
 def command_of(row: Any) -> Any:

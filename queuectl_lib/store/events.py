@@ -39,7 +39,7 @@ def record(row: Fields) -> Fields:
         "signature": signature_of(row, mark),
         "duration": span(began, at),
         "waited": span(due, began) if row["number"] == 1 else None,  # when a later one was due is not kept
-        "cpu": row["cpu"],
+        "cpu": round(row["cpu"], 6) if isinstance(row["cpu"], float) else row["cpu"],
         "peak_rss": None if isinstance(peak, int) and peak < 0 else peak,  # a bound, as Outcome.peak_rss has it
         "worker": row["worker"],
         "result": said.of_note(row["note"]).get("result"),

@@ -79,7 +79,7 @@ FIRST = [
     ("tail X", 2, "`logs -f X`"),
     ("dashboard", 2, "no port", "`status`"),
     ("monitor", 2, "no port", "`status`"),
-    ("metrics", 2, "`stats`"),
+    ("prometheus", 2, "`metrics`", "`stats`"),
     ("health", 2, "`check`", "`doctor`"),
     ("submit 'echo hi'", 2, "`add 'echo hi'`"),
     ("'echo hi'", 2, "`add 'echo hi'`"),

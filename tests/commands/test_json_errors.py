@@ -15,6 +15,7 @@ ROWS = (
     (["add", "true", "--id", "a"], 1, "exists", None),
     (["schedule", "show", "x"], 1, "no_such_schedule", "schedule list"),
     (["stats", "x"], 1, "no_such_kind", "stats"),
+    (["events", "--after", "7"], 1, "cursor_ahead", "events --after 0"),
     (["dlq", "list", "--group", "abcdef"], 1, "no_such_group", "dlq groups"),
     (["say", "ok"], 1, "refused", None),
     (["add"], 2, "bad_input", None),

@@ -11,7 +11,7 @@ from queuectl_lib import errors
 from queuectl_lib.commands import COMMANDS, frame
 
 pytestmark = posix_only
-SHAPES = {"job", "queue", "schedule"}
+SHAPES = {"ended", "job", "queue", "schedule"}
 TOLD = json_text.read()
 
 # Documented, and not brought about here, as (command or shape, key, type): it needs another system, damage, a race or
@@ -24,6 +24,9 @@ UNSEEN = {
     ("dlq list", "running_seconds", "number"),
     ("dlq list", "usual_seconds", "number"),
     ("dlq retry", "left_cancelled[]", "text"),
+    *(("ended", key, "null") for key in ("duration", "id", "kind", "seq", "state")),  # of damage, and of old ones
+    ("ended", "waited", "null"),  # of a later attempt
+    ("ended", "peak_rss", "integer"),  # where the system tells it
     ("job", "limit.*", "null"),
     ("job", "progress.text", "null"),
     ("job", "umask", "null"),  # on Windows

@@ -146,6 +146,9 @@ def look(said):
     run("results")
     run("results", "-o", os.path.join(said.home.path, "out"))
     run("stats")
+    run("events")
+    run("joblog")
+    run("metrics", "--kinds", "3")
     run("wait", "good", "bad", code=1)
     run("wait", "running", "--timeout", "0", code=124)
     run("wait", "good", "running", "--any")
@@ -187,6 +190,7 @@ def change(said):
     run("worker", "stop", "--stay")
     run("status")
     run("worker", "start", "--ensure", "--background")
+    run("cancel", "silent")  # else what drains may wait for it
     run("worker", "--drain", "--max-time", "0.1")
     said.add("true", "--id", "again", "--unique", "r", "--hold")
     run("cancel", "again")

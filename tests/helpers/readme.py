@@ -21,6 +21,7 @@ GROUPS = {
     "see them": "`list` · `show` one with its attempts · `logs` what it printed, `results` what many did"
     " · `wait` until they are final"
     " · `status` how many are in each state · `why` it waits, failed, or nothing runs",
+    "tell programs": "`events` each end of an attempt · `joblog` as GNU parallel has it · `metrics` for Prometheus",
     "change them": "`cancel` · `requeue` what is dead, cancelled or failed · `rerun` what has ended"
     " · `hold`, `release` · `edit` what waits",
     "see to the dead": "`dlq list` · `dlq groups` · `dlq retry` · `dlq purge`",
