@@ -7,6 +7,7 @@ does it stands below its arguments (frame.command). A new command is a row here 
 # In the order of the overview: words, room, what it does.
 COMMANDS = {
     "add": ("add", "enqueue one shell command line, or after -- a program with its arguments"),
+    "run": ("run", "enqueue one command, print its output as it comes, and exit with its exit code"),
     "enqueue": ("enqueue", "enqueue many jobs, all or none: from JSON, or with --lines from a list of commands"),
     "list": ("list", "list jobs, newest last"),
     "show": ("show", "show a job, a table of its attempts, and the end of its output; with --all everything"),

@@ -15,7 +15,7 @@ from queuectl_lib.jobs.making import JobMaker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Optional, Union
+    from typing import Any, Dict, List, Optional, Union
 
     from queuectl_lib.commands.frame import Call
     from queuectl_lib.commands.untranslated import argparse
@@ -54,32 +54,52 @@ def add(call: Call) -> int:
 def add_one(call: Call, command: object) -> int:
     """Enqueue *command* with the options of the call, which may be `enqueue`."""
     options = call.options
-    replaces, waits = options.replace, options.wait
-    if replaces and options.unique is None:
-        raise BadInput("--replace goes with --unique KEY: it is the job with that key that gives way")
-    asked: Fields = dict(with_parents_in_full(call, asked_of(options)), command=command)
-    maker = job_maker(call, options.cwd)
-    row = maker.row(asked)
+    job = Asked(call, command)
     queue = call.queue()
-    files.make_home(call.home)
-    interrupts.keep_until_told()
-    born: List[str] = []
-    identifier = queue.enqueue(row, born, replaces)
-    tell_returns(call, maker)
-    for text in born:
-        terminal.tell(text)
+    identifier = job.enqueue(queue)
+    job.tell_what_came()
     if isinstance(identifier, Holder) and not (options.quiet and not options.verbose):
-        is_asked = options.verbose or waits
-        tell_holder(identifier, is_asked, other_command(queue, identifier, asked["command"]))
-    if not (options.json and waits):
+        is_asked = options.verbose or options.wait
+        tell_holder(identifier, is_asked, other_command(queue, identifier, command))
+    if not (options.json and options.wait):
         print_id(call, queue, identifier)
-    if terminal.is_terminal(sys.stderr) and not options.quiet:
-        if not isinstance(identifier, Holder):
-            tell_when(call, row[fields.OWN])
-        tell_failures(queue, asked)
-    if waits:
+    job.tell_a_person(queue, identifier)
+    if options.wait:
         return see_it_end(call, queue, identifier)
     return 0
+
+
+class Asked:
+    """The one job that a call asks for, as its options and its command say."""
+
+    def __init__(self, call: Call, command: object) -> None:
+        """Raises BadInput for what no job can be."""
+        self.call = call
+        self.fields: Fields = dict(with_parents_in_full(call, asked_of(call.options)), command=command)
+        if call.options.replace and call.options.unique is None:
+            raise BadInput("--replace goes with --unique KEY: it is the job with that key that gives way")
+        self.maker = job_maker(call, call.options.cwd)
+        self.row = self.maker.row(self.fields)
+        self.born: List[str] = []
+
+    def enqueue(self, queue: Queue) -> str:
+        """Add it; its id, or the Holder of its key. Interrupts wait from then on. Raises QueueError."""
+        files.make_home(self.call.home)
+        interrupts.keep_until_told()
+        return queue.enqueue(self.row, self.born, self.call.options.replace)
+
+    def tell_what_came(self) -> None:
+        """Say what was changed in its command, and what has become of it at once."""
+        tell_returns(self.call, self.maker)
+        for text in self.born:
+            terminal.tell(text)
+
+    def tell_a_person(self, queue: Queue, identifier: str) -> None:
+        """On a terminal, say when it is due, and how those like it ended."""
+        if terminal.is_terminal(sys.stderr) and not self.call.options.quiet:
+            if not isinstance(identifier, Holder):
+                tell_when(self.call, self.row[fields.OWN])
+            tell_failures(queue, self.fields)
 
 
 def print_id(call: Call, queue: Queue, identifier: str) -> None:
@@ -193,7 +213,7 @@ def tell_holder(identifier: str, is_asked: bool, command: str = "") -> None:
         terminal.tell(text + ("; its command is another one: %s" % errors.shown(command) if command else ""))
 
 
-def other_command(queue: Queue, holder: Holder, command: Union[str, List[str]]) -> str:
+def other_command(queue: Queue, holder: Holder, command: Any) -> str:
     """The command of the job that is there, where it is not *command*; "" where it is, and where the job has gone."""
     from queuectl_lib.store import showing  # which few calls need
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 COMMON = ("--home", "--debug", "--version", "--help")  # of every command
 START = "unrecognized arguments: "
-TAKES_COMMAND = ("add", "schedule set")
+TAKES_COMMAND = {"add": "add", "run": "run", "schedule set": "add"}  # and who takes a program behind --
 
 
 def refused(message: str, name: str, words_said: Sequence[str], actions: Mapping[str, Action]) -> str:
@@ -31,8 +31,8 @@ def refused(message: str, name: str, words_said: Sequence[str], actions: Mapping
         answer = of_option(name, option, said, actions)
     elif message.startswith(START) and name in TAKES_COMMAND:
         message = "more than one word"
-        answer = "put the command line in quotes, or a program and its arguments behind --: `add -- %s ...`"
-        answer %= hints.short((plainly or ["echo"])[0])
+        answer = "put the command line in quotes, or a program and its arguments behind --: `%s -- %s ...`"
+        answer %= (TAKES_COMMAND[name], hints.short((plainly or ["echo"])[0]))
     elif message.startswith(START):
         word = message[len(START) :].partition(" ")[0]
         message = "more than one word" if name == "enqueue" else START + hints.short(word)
@@ -72,8 +72,8 @@ def of_option(name: str, option: str, said: Sequence[str], actions: Mapping[str,
     before = said[: said.index(option)] if option in said else ()
     first = (positional(before, actions) or [""])[0]
     if name in TAKES_COMMAND and first and " " not in first and not option.startswith("--"):
-        text = "where it belongs to the command, put all of it in quotes, or behind --: `add -- %s %s ...`"
-        return text % (hints.short(first), hints.short(option))
+        text = "where it belongs to the command, put all of it in quotes, or behind --: `%s -- %s %s ...`"
+        return text % (TAKES_COMMAND[name], hints.short(first), hints.short(option))
     answer = special(name, stem)
     if answer:
         behind = said[said.index(option) + 1 :][:1] if option in said else ()
@@ -86,8 +86,8 @@ def of_option(name: str, option: str, said: Sequence[str], actions: Mapping[str,
     if name == "config set" and hints.key_of(option):
         return config_line(said)
     if name in TAKES_COMMAND and first:
-        text = "not an option of `%s`; where it belongs to the command: `add -- %s %s ...`"
-        return text % (name, hints.short(first), hints.short(option))
+        text = "not an option of `%s`; where it belongs to the command: `%s -- %s %s ...`"
+        return text % (name, TAKES_COMMAND[name], hints.short(first), hints.short(option))
     owners = [one for one in COMMANDS if meant.plain(option) in map(meant.plain, hints.options_of(one))]
     if owners:
         return "it is an option of %s" % ", ".join("`%s`" % one for one in owners[:3])

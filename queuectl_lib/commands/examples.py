@@ -8,6 +8,10 @@ EXAMPLES = {
         ("add --tag nightly -- rsync -a /data/ backup:/data/", "a program with its arguments; no shell reads them"),
         ('add "./report.sh" --delay 10m --unique report', "later, and only if none with this key waits or runs"),
     ),
+    "run": (
+        ("run -- make -j4", "as if it ran here: its output, its exit code; Ctrl+C leaves the job alone"),
+        ("run --attach --id release-7 -- ./release 7", "added once; called again it follows the same job"),
+    ),
     "enqueue": (
         ("enqueue '{\"command\": \"echo hello\", \"priority\": 5}'", ""),
         ("enqueue --file jobs.jsonl", "an object a line; all of them or none"),

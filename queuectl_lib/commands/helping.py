@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LEAST_COLUMNS = 38
 # Groups of the overview, by the first words of their commands; what is in none comes behind the row above it.
 GROUPS = {
-    "submit": "add enqueue schedule say",
+    "submit": "add run enqueue schedule say",
     "look": "list show why logs results wait status stats check",
     "programs": "events joblog metrics",
     "decide": "cancel requeue rerun hold release edit dlq prune pause resume queue lock",
@@ -44,6 +44,7 @@ ID = (
 PROGRAM_BEHIND = "-- PROGRAM [ARGUMENT ...]"
 OTHER_USAGE = {  # of the last word: what can stand in its place
     "add": PROGRAM_BEHIND,
+    "run": PROGRAM_BEHIND,
     "enqueue": "--command TEXT",
     "edit": "ID " + PROGRAM_BEHIND,
     "schedule set": PROGRAM_BEHIND,

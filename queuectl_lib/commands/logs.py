@@ -78,7 +78,8 @@ def print_log(call: Call, queue: Queue, follower: Follower, targets: Dict[str, A
     """Print what one job wrote, and what it goes on to write where that is asked for; the exit code of that."""
     from queuectl_lib.commands import logs_words
 
-    words = logs_words.Words(call, queue, follower, len(targets) == 1)
+    options = call.options
+    words = logs_words.Words(queue, follower, bool(options.follow), len(options.ids) == 1, len(targets) == 1)
     try:
         wrote = print_news(follower, targets)
         follow(call, follower, targets, words)

@@ -8,6 +8,7 @@ import time
 
 from queuectl_lib import errors, times
 from queuectl_lib.commands import frame, terminal
+from queuectl_lib.host import system
 from queuectl_lib.jobs import states
 from queuectl_lib.reports import rounds
 from queuectl_lib.store import roster
@@ -16,7 +17,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Optional
 
-    from queuectl_lib.commands.frame import Call
     from queuectl_lib.store.output import Follower
     from queuectl_lib.values import Fields
     from storage import Queue
@@ -27,15 +27,16 @@ LOOK_SECONDS = 1.0  # between two looks for workers
 class Words:
     """What is said of one job while its output is printed.
 
-    *of_stderr*: only that is shown. Who follows is told of each attempt; else the word is for a person at a terminal.
+    *of_stderr*: only that is shown; *is_alone*: no other job. Who *follows* is told of each attempt; else the word is for
+    a person at a terminal.
     """
 
-    def __init__(self, call: Call, queue: Queue, follower: Follower, of_stderr: bool) -> None:
+    def __init__(self, queue: Queue, follower: Follower, follows: bool, is_alone: bool, of_stderr: bool) -> None:
         self.queue = queue
         self.follower = follower
-        self.follows = bool(call.options.follow)
+        self.follows = follows
         self.of_stderr = of_stderr
-        self.is_alone = len(call.options.ids) == 1
+        self.is_alone = is_alone
         self.hinted = False
         self.look_at = 0.0
         self.at_hand: Optional[Fields] = None  # the attempt whose end has not been told
@@ -47,6 +48,10 @@ class Words:
     def job(self) -> str:
         return "job %s" % self.follower.identifier
 
+    def tell(self, text: str) -> None:
+        """Say how it goes on."""
+        terminal.tell(text)
+
     def begins(self, attempt: Fields) -> None:
         """Say which attempt it is whose output comes now."""
         self.tell_end(attempt)
@@ -54,7 +59,7 @@ class Words:
         text = rounds.name(self.follower.job, attempt)
         if not self.follows:
             text += ": %s" % ("running" if attempt["outcome"] == states.RUNNING else rounds.how(attempt))
-        terminal.tell("==> %s <==" % text)
+        self.tell("==> %s <==" % text)
 
     def tell_end(self, now: Optional[Fields]) -> None:
         """Say how the attempt ended that was at hand, where that is another than the one *now*, and others follow."""
@@ -67,7 +72,7 @@ class Words:
             due = due_text(job, time.time()) if now is None else ""
             more = "; it is %s" % (due if due != "due" else "due again") if due else ""
             for one in ended:
-                terminal.tell("%s %s%s" % (rounds.name(job, one), rounds.how(one), more))
+                self.tell("%s %s%s" % (rounds.name(job, one), rounds.how(one), more))
 
     def meanwhile(self) -> None:
         """Say, while more may come, what it waits for, and where nobody is alive who could run it."""
@@ -76,12 +81,19 @@ class Words:
             self.look_at = time.monotonic() + LOOK_SECONDS
             alive = bool(roster.members(self.queue.folder))
             if not alive and not self.hinted:
-                terminal.tell("no worker is running: `%s worker start` starts one" % frame.PROGRAM)
+                self.nobody_works("no worker is running: `%s worker start` starts one" % frame.PROGRAM)
             self.hinted = not alive
         if self.follower.attempt is None and not self.waits:
-            self.waits = True
-            due = due_text(self.follower.job, time.time())
-            terminal.tell("%s has not run yet%s" % (self.job, ": %s" % due if due not in ("", "due") else ""))
+            self.has_not_run()
+
+    def nobody_works(self, text: str) -> None:
+        terminal.tell(text)
+
+    def has_not_run(self) -> None:
+        """Say so, once."""
+        self.waits = True
+        due = due_text(self.follower.job, time.time())
+        self.tell("%s has not run yet%s" % (self.job, ": %s" % due if due not in ("", "due") else ""))
 
     def wrote_nothing(self) -> None:
         """Say why there is nothing to show."""
@@ -152,12 +164,12 @@ def due_text(job: Fields, now: float) -> str:
     return tables.time_that_matters(job, now) if job["state"] in states.WAITING else ""
 
 
-def exit_code_of(job: Fields, attempt: Optional[Fields]) -> int:
-    """The exit code of an attempt, or 128 and its signal; 1 where it failed with neither, or never came."""
+def exit_code_of(job: Fields, attempt: Optional[Fields], none: int = 1) -> int:
+    """The exit code of an attempt, or 128 and its signal; *none* where it failed with neither, or never came."""
     if attempt is None:
-        return 1
+        return none
     code, name = attempt["exit_code"], attempt["signal"]
     if type(code) is int and (code or attempt["outcome"] == states.COMPLETED):
-        return code
+        return system.fitting_code(code)
     number = getattr(signal, name, None) if isinstance(name, str) and name.startswith("SIG") else None
-    return 128 + int(number) if isinstance(number, signal.Signals) else 1
+    return 128 + int(number) if isinstance(number, signal.Signals) else none

@@ -115,7 +115,7 @@ def main(argv: Optional[List[str]] = None) -> int:
 def run(words: List[str]) -> int:
     try:
         chosen, options, behind = split_words(words)
-        if behind is not None and chosen.name not in ("add", "enqueue", "edit", "schedule set"):
+        if behind is not None and chosen.name not in ("add", "run", "enqueue", "edit", "schedule set"):
             options, behind = options + ["--"] + behind, None
         call = Call(parse(chosen, options), behind)
         call.enter(chosen)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from queuectl_lib.values import Fields
     from storage import Queue
 
-JSON_BYTES = 1024 * 1024  # of output that `show --json` carries per stream
 ALL = frame.argument("--all", action="store_true", help="all jobs; beside an ID or a condition: all there is of these")
 TIMES = frozenset(
     ("run_at", "next_run_at", "scheduled_at", "created_at", "updated_at", "started_at", "finished_at"),
@@ -38,7 +37,8 @@ def show(call: Call) -> int:
             show_job(call, queue, showing.job(queue.database, identifier), is_asked and some)
         return 0
     jobs = (
-        output.with_output(queue.database, showing.job(queue.database, identifier), JSON_BYTES) for identifier in ids
+        output.with_output(queue.database, showing.job(queue.database, identifier), output.JSON_BYTES)
+        for identifier in ids
     )
     first = next(jobs)  # an unknown id leaves stdout empty
     if len(options.ids) == 1 and not choosing.conditions(call):

@@ -113,14 +113,11 @@ def ended_ids(look: Awaited) -> List[str]:
     return [fields["id"] for fields in awaited.of(look.database, look.ended())]
 
 
-MOST_CODE = 255  # that a process can end with, but on Windows
-
-
 def code_of(look: Awaited) -> int:
     """The exit code of the one job, which is final: never 0 where it has not completed."""
     for fields in awaited.of(look.database, list(look.found)):
         code, has_completed = fields["exit_code"], fields["state"] == "completed"
         if type(code) is int and code > 0:
-            return min(code, MOST_CODE) if not system.WINDOWS else (code + 2**31) % 2**32 - 2**31
+            return system.fitting_code(code)
         return 0 if has_completed else 1
     return 1

@@ -39,7 +39,7 @@ COMMANDS: Answers = each(
     "retry redo again replay restart reenqueue retryall: %s; `dlq retry --all` all that is dead" % PUT_BACK,
     "rerun repeat: %s" % PUT_BACK,
     "start work begin consume up process: `worker start` runs what waits",
-    "run exec execute: `add {text}` enqueues a command, `worker start` runs what waits",
+    "exec execute: `run {text}` runs it as a job and prints its output, `add {text}` does not wait for it",
     "submit push create new put insert append enqueu task spawn dispatch addjob: " + ADD,
     "daemon background bg: `worker start --background`",
     "workers: `worker list`",
@@ -168,7 +168,7 @@ OPTIONS: Answers = each(
     "status filter: --state, as in `list --state failed`",
     "id jobid job i: an id needs no option: `{command} {id}`",
     "n: `add --name NAME \"COMMAND\"`",
-    "follow: `logs -f ID`",
+    "follow: `run \"COMMAND\"` enqueues a command and follows it, `logs -f ID` one that is there",
     "sort order reverse desc: `list` has the newest last, and `list --json` all that there is to sort",
     "loglevel log logfile: `worker start --background` writes its log to a file beside the database",
     "reason comment message note: no reason is kept, so it is left out: `{command}`",
@@ -191,6 +191,11 @@ OF_WORKER: Answers = each(
     "grace: `config set grace 10`",
     "id: `worker start` gives names by itself; `worker list` has them",
     "verbose v debug loglevel: it says what it does already: `worker start`",
+)
+OF_RUN: Answers = each(
+    "detach d background bg nowait async: `add \"COMMAND\"` enqueues it and does not wait",
+    "wait sync block exitcode: that is what it does: `run \"COMMAND\"`",
+    "workers concurrency count w j: `worker start --count {n}` runs what waits",
 )
 OF_CRON: Answers = each("workers concurrency c w numworkers threads parallel jobs j p num: `cron --count {n}`")
 OF_WORKER_LIST: Answers = each("all a verbose v long l: it lists all that there is: `worker list`")
@@ -234,6 +239,7 @@ OF_ENQUEUE: Answers = each(
 )
 # By the first words of a command; the longest that fits is asked first.
 OPTION_OF: Dict[str, Answers] = {
+    "run": OF_RUN,
     "worker stop": OF_STOP,
     "worker list": OF_WORKER_LIST,
     "worker": OF_WORKER,

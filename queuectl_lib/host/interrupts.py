@@ -82,3 +82,34 @@ def heed() -> None:
         raise KeyboardInterrupt
     for number in noted:
         os.kill(os.getpid(), number)
+
+
+class Asked(KeyboardInterrupt):
+    """One of them, which ends what is under way: its *number*."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+@contexts.contextmanager
+def raised() -> Iterator[None]:
+    """Each of them raises Asked in this block, one that was noted at once; what nohup has arranged stays as it is."""
+    noted = NOTED[:]
+    hold()  # those that nobody held
+    before = dict(HELD)
+    HELD.clear()
+    del KEPT[:], NOTED[:]
+    try:
+        for number in before:
+            signal.signal(number, raise_asked)
+        if noted:
+            raise Asked(noted[0])
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def raise_asked(number: int, frame: object) -> None:
+    raise Asked(number)

@@ -88,6 +88,16 @@ def up_seconds() -> float:
     return time.monotonic()
 
 
+MOST_CODE = 255  # that a process can end with, but on Windows
+
+
+def fitting_code(code: int) -> int:
+    """The exit code of a job as one that we can end with: never 0 where it is not 0."""
+    if sys.platform == "win32":
+        return (code + 2**31) % 2**32 - 2**31
+    return min(code, MOST_CODE) if code >= 0 else MOST_CODE
+
+
 def hostname() -> str:
     """The name of this host."""
     import _socket  # its front end weighs 200 kB

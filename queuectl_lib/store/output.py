@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from queuectl_lib.values import Fields
 
 CHUNK_BYTES = 64 * 1024  # of output that is read at once
+JSON_BYTES = 1024 * 1024  # that JSON carries per stream
 LEAST_BACK, LINE_BACK = 16 * 1024 * 1024, 64 * 1024  # how far the begin of the last lines is looked for: in all, a line
 
 BYTES = {
@@ -141,9 +142,11 @@ class Follower:
 
     *number* chooses one attempt; without it begins the last one, and each that follows. Of what was there when the
     first look was taken only the last *lines* come (None: all). *begins* is told of each attempt before what it wrote.
+    *of_all*: all attempts come, also those that had ended when the first look was taken.
     """
 
     lines: Optional[int] = None
+    of_all = False
 
     def __init__(self, database: Database, identifier: str, number: Optional[int], streams: Sequence[str]) -> None:
         self.begins: Callable[[Fields], object] = lambda attempt: None
@@ -177,7 +180,7 @@ class Follower:
         if self.number is not None:
             return [attempt for attempt in history if attempt["number"] == self.number]
         if self.attempt is None:
-            return history[-1:] if is_first else history
+            return history[-1:] if is_first and not self.of_all else history
         known = [attempt["id"] for attempt in history]  # not by their numbers, which may be no numbers
         at_hand = self.attempt["id"]
         return history[known.index(at_hand) :] if at_hand in known else history[-1:]

@@ -34,11 +34,11 @@ UNSEEN = {
     *(("schedule", key, "text") for key in ("last_job", "last_slot", "trouble")),
     ("schedule import", "job.*", "array"),
     ("schedule import", "job.*", "object"),
-    *(("show", "history[]." + key, "text") for key in ("command", "erased", "leftovers", "oom")),
-    ("show", "history[].command", "array"),
-    ("show", "history[].note.progress.text", "null"),
-    ("show", "history[].peak_rss", "integer"),  # where the system tells it
-    ("show", "history[].peak_rss_under", "integer"),
+    *(("run", "history[]." + key, "text") for key in ("command", "erased", "leftovers", "oom")),
+    ("run", "history[].command", "array"),
+    ("run", "history[].note.progress.text", "null"),
+    ("run", "history[].peak_rss", "integer"),  # where the system tells it
+    ("run", "history[].peak_rss_under", "integer"),
     ("stats", "cpu", "null"),
     ("stats", "last_at", "null"),
     ("stats", "peak_rss", "integer"),

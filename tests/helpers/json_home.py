@@ -152,6 +152,7 @@ def look(said):
     run("wait", "good", "bad", code=1)
     run("wait", "running", "--timeout", "0", code=124)
     run("wait", "good", "running", "--any")
+    run("run", "exit 0", "--id", "ran", "--priority", "9")
     run("worker", "list")
     run("queue", "list")
     run("queue", "show", "night")

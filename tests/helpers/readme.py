@@ -16,7 +16,7 @@ DETAILS = os.path.join(ROOT, "docs", "commands.md")
 RUNNING = os.path.join(ROOT, "docs", "running.md")
 # One screen, by what somebody wants to do. A command stands in one group.
 GROUPS = {
-    "put jobs in": "`add` one command · `enqueue` many, as JSON or as a list of commands",
+    "put jobs in": "`add` one command · `run` one as if it ran here · `enqueue` many, as JSON or as a list of commands",
     "speak from within": "`say` to the worker of a job that it is to run later, is dead, how far it is",
     "see them": "`list` · `show` one with its attempts · `logs` what it printed, `results` what many did"
     " · `wait` until they are final"

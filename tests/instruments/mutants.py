@@ -255,9 +255,9 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/commands/add.py",
-                "    identifier = queue.enqueue(row, born, replaces)\n",
-                '    import sys\n    terminal.print_text(str(row[0]) + "\\n")\n'
-                "    sys.stdout.flush()\n    identifier = queue.enqueue(row, born, replaces)\n",
+                "    identifier = job.enqueue(queue)\n",
+                '    terminal.print_text(str(job.row[0]) + "\\n")\n'
+                "    sys.stdout.flush()\n    identifier = job.enqueue(queue)\n",
             )
         ],
         "promises/test_failpoints.py::test_an_enqueue_killed_around_its_commit_is_whole_or_not_at_all",
