@@ -61,6 +61,7 @@ COMMANDS = {
     "config unset": ("config", "go back to the default of a setting"),
     "initdb": ("config", "create the database now rather than at first use"),
     "cron": ("cron", "print crontab lines (on Windows schtasks commands) that keep workers running"),
+    "completion": ("completion", "print a script that completes queuectl for bash, zsh, fish or PowerShell"),
     "doctor": ("doctor", "prove in a few seconds that this host can run the queue; exit 1 where it cannot"),
 }
 

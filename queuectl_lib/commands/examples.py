@@ -91,5 +91,9 @@ EXAMPLES = {
     "config unset": (("config unset timeout", ""),),
     "initdb": (("initdb", ""),),
     "cron": (("cron --count 2", ""),),
+    "completion": (
+        ("completion bash > ~/.queuectl.bash", "then, in ~/.bashrc: source ~/.queuectl.bash"),
+        ("completion fish --name q > ~/.config/fish/conf.d/q.fish", "the function is called q"),
+    ),
     "doctor": (("doctor", ""),),
 }

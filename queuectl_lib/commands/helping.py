@@ -9,7 +9,7 @@ from queuectl_lib.jobs import states
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, List, Sequence, Tuple
+    from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
     from queuectl_lib.commands.frame import Command
 
@@ -24,7 +24,7 @@ GROUPS = {
     "decide": "cancel requeue rerun hold release edit dlq prune pause resume queue lock",
     "workers": "worker",
     "settings": "config initdb",
-    "host": "cron doctor",
+    "host": "cron completion doctor",
 }
 START_HERE = (
     ('add "echo hello"', "enqueue a command; its id is printed"),
@@ -199,14 +199,10 @@ def arguments(command: Command) -> Tuple[List[Row], List[Row]]:
     words: List[Row] = []
     options: List[Row] = []
     for names, details in command.arguments:
-        text, word = (details.get("help") or "").replace("%%", "%"), metavar(names, details)
-        if text == frame.HIDDEN:
+        word = metavar(names, details)
+        if details.get("help") == frame.HIDDEN:
             continue
-        if word == "ID" and not text.startswith("the "):
-            text = ID
-        if word == "S[,S]":
-            every = states.STATES if details is choosing.STATE[1] else states.FINAL
-            text = "%s; S is one of %s" % (text, ", ".join(every))
+        text = explained(command, word, details.get("help"))
         if not names[0].startswith("-"):
             words.append((word, text))
         elif details.get("action") in ("store_true", "store_const"):
@@ -215,3 +211,16 @@ def arguments(command: Command) -> Tuple[List[Row], List[Row]]:
             options.append(("%s %s" % (", ".join(names), word), text))
     options += [JSON] if command.shows else []
     return words, [*options, COMMON[0], *COMMON[:0:-1], ("-h, --help", "print this")]
+
+
+def explained(command: Command, word: str, text: Optional[str]) -> str:
+    """What is said of an argument, by its *text*; *word* is what stands for its value."""
+    text = (text or "").replace("%%", "%")
+    if word == "ID" and not text.startswith("the "):
+        return ID
+    return text if word != "S[,S]" else "%s; S is one of %s" % (text, ", ".join(states_of(command)))
+
+
+def states_of(command: Command) -> Sequence[str]:
+    """The states that its --state can name."""
+    return states.STATES if choosing.STATE in command.arguments else states.FINAL

@@ -27,8 +27,8 @@ LOOK_SECONDS = 1.0  # between two looks for workers
 class Words:
     """What is said of one job while its output is printed.
 
-    *of_stderr*: only that is shown; *is_alone*: no other job. Who *follows* is told of each attempt; else the word is for
-    a person at a terminal.
+    *of_stderr*: only that is shown; *is_alone*: no other job. Who *follows* is told of each attempt; else the word is
+    for a person at a terminal.
     """
 
     def __init__(self, queue: Queue, follower: Follower, follows: bool, is_alone: bool, of_stderr: bool) -> None:

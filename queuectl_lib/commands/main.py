@@ -54,6 +54,8 @@ def split_words(argv: List[str]) -> Tuple[Command, List[str], Optional[List[str]
         return split_words([*argv[:place], *rest[1:], "--help"])
     if rest[0] == "help" or (group and ("--help" in rest or "-h" in rest)):
         print_overview(rest[0] + " " if group else "")
+    if rest[0] == "_ids":  # of a shell that completes: no word for people
+        return frame.load("completion"), argv[:place], rest[1:]
     raise unknown_command(argv, place, second)
 
 
@@ -115,7 +117,7 @@ def main(argv: Optional[List[str]] = None) -> int:
 def run(words: List[str]) -> int:
     try:
         chosen, options, behind = split_words(words)
-        if behind is not None and chosen.name not in ("add", "run", "enqueue", "edit", "schedule set"):
+        if behind is not None and chosen.name not in ("add", "run", "completion", "enqueue", "edit", "schedule set"):
             options, behind = options + ["--"] + behind, None
         call = Call(parse(chosen, options), behind)
         call.enter(chosen)

@@ -227,7 +227,7 @@ def lines_in(answer):
 
 def parsed(line):
     """Parse a line as it would be typed; what is for another program is left out."""
-    said = shlex.split(re.split(r" (?:\| |2> )", line)[0])
+    said = shlex.split(re.split(r" (?:\| |2> |> ~)", line)[0])
     name = " ".join(said[:2]) if " ".join(said[:2]) in COMMANDS else said[0]
     behind = said.index("--") if "--" in said else len(said)
     return frame.load(name).parse(said[len(name.split()) : behind])

@@ -164,6 +164,7 @@ def look(said):
     run("check", "--min-free", "999999T", "--expect", "k", "--every", "1h", "--waiting", "0", code=1)
     run("check", "--waiting", "3h")
     run("cron")
+    run("completion", "bash")
     run("doctor", process=True)
 
 
