@@ -500,7 +500,7 @@ def test_the_table_of_commands_and_what_the_rooms_do_are_the_same():
     beside = {"__init__", "main", "frame", "terminal", "tables", "untranslated", "choosing", "layout", "cells"}
     beside |= {"attempts", "logs_words", "waiting_for", "starting_words", "output_file"}
     beside |= {"arguments", "examples", "helping", "hints", "words"}
-    beside |= {"anatomy", "completion_table", "completion_posix", "completion_others"}
+    beside |= {"anatomy", "completion_table", "completion_posix", "completion_others", "manual_texts"}
     assert {room for room, _ in COMMANDS.values()} == wing - beside
 
 

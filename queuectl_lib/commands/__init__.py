@@ -62,6 +62,7 @@ COMMANDS = {
     "initdb": ("config", "create the database now rather than at first use"),
     "cron": ("cron", "print crontab lines (on Windows schtasks commands) that keep workers running"),
     "completion": ("completion", "print a script that completes queuectl for bash, zsh, fish or PowerShell"),
+    "manual": ("manual", "print the manual as roff, for man"),
     "doctor": ("doctor", "prove in a few seconds that this host can run the queue; exit 1 where it cannot"),
 }
 

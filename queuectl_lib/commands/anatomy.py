@@ -95,7 +95,7 @@ class Shape:
         actions = [one for one in command.parser([])._actions if one.help != frame.HIDDEN]
         taken = [Taken(command, action) for action in actions]
         self.words = [one for one in taken if not one.flags]
-        common = ("--home", "--debug", "--version", "--help")
+        common = ("--json", "--home", "--debug", "--version", "--help")
         own = [one for one in taken if one.flags and one.name not in common]
         self.options = own + [one for one in taken if one.name in common]
         self.own = own  # without what all commands have

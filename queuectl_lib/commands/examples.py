@@ -95,5 +95,6 @@ EXAMPLES = {
         ("completion bash > ~/.queuectl.bash", "then, in ~/.bashrc: source ~/.queuectl.bash"),
         ("completion fish --name q > ~/.config/fish/conf.d/q.fish", "the function is called q"),
     ),
+    "manual": (("manual | man -l -", "read it"), ("manual > ~/queuectl.1", "keep it")),
     "doctor": (("doctor", ""),),
 }

@@ -24,7 +24,7 @@ GROUPS = {
     "decide": "cancel requeue rerun hold release edit dlq prune pause resume queue lock",
     "workers": "worker",
     "settings": "config initdb",
-    "host": "cron completion doctor",
+    "host": "cron completion manual doctor",
 }
 START_HERE = (
     ('add "echo hello"', "enqueue a command; its id is printed"),

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from typing import List, NoReturn, Optional, Tuple
 
     from queuectl_lib.commands.frame import Command
+    from queuectl_lib.values import Fields
 
 INTERRUPTED = 130
+SCHEMA = 1  # of all JSON: what is there stays, keys are only added (docs/json.md)
 LOOKING = ("list", "status", "wait", "dlq list", "dlq groups", "worker list")  # and find nothing all the same
 
 
@@ -33,12 +35,11 @@ def split_words(argv: List[str]) -> Tuple[Command, List[str], Optional[List[str]
     while place < len(argv) and argv[place].startswith("-"):
         place += 2 if argv[place] == "--home" else 1
     rest = argv[place:]
-    if not rest:
-        if "--version" in argv:
-            terminal.print_text("queuectl %s\n" % queuectl_lib.VERSION)
-            raise SystemExit(0)
+    if not rest or (rest[0] == "version" and not set(rest[1:]) - {"--json", "--debug"}):
+        if rest or "--version" in argv:
+            print_version("--json" in argv)
         if "--help" in argv or "-h" in argv:
-            print_overview()
+            print_overview(as_json="--json" in argv)
         raise nothing_given(argv)
     second = 1
     while second < len(rest) and rest[second].startswith(("--home", "--debug")):
@@ -53,7 +54,7 @@ def split_words(argv: List[str]) -> Tuple[Command, List[str], Optional[List[str]
     if rest[0] == "help" and rest[1:]:
         return split_words([*argv[:place], *rest[1:], "--help"])
     if rest[0] == "help" or (group and ("--help" in rest or "-h" in rest)):
-        print_overview(rest[0] + " " if group else "")
+        print_overview(rest[0] + " " if group else "", "--json" in argv)
     if rest[0] == "_ids":  # of a shell that completes: no word for people
         return frame.load("completion"), argv[:place], rest[1:]
     raise unknown_command(argv, place, second)
@@ -75,9 +76,25 @@ def unknown_command(argv: List[str], place: int, second: int) -> BadInput:
     return hints.unknown_command([first, *rest], argv[:place])
 
 
-def print_overview(start: str = "") -> NoReturn:
-    """All commands, or those whose names begin with *start*."""
-    from queuectl_lib.commands import helping  # needed only to help
+def print_version(as_json: bool) -> NoReturn:
+    """Which version this is; for a program also which commands there are."""
+    facts: Fields = {"version": queuectl_lib.VERSION, "schema": SCHEMA, "commands": list(COMMANDS)}
+    terminal.print_text(terminal.json_text(facts) if as_json else "queuectl %s\n" % queuectl_lib.VERSION)
+    raise SystemExit(0)
+
+
+def print_overview(start: str = "", as_json: bool = False) -> NoReturn:
+    """All commands, or those whose names begin with *start*; for a program with all that they take."""
+    if as_json:
+        from queuectl_lib.commands import anatomy  # needed only to help
+
+        whole = start and not start.endswith(" ")  # the words of one command
+        names = [name for name in COMMANDS if (name == start if whole else name.startswith(start))]
+        told = [anatomy.Shape(name).facts() for name in names]
+        facts: Fields = {"version": queuectl_lib.VERSION, "schema": SCHEMA, "commands": told}
+        terminal.print_text(terminal.json_text(facts))
+        raise SystemExit(0)
+    from queuectl_lib.commands import helping  # the same
 
     terminal.print_text(helping.overview(start))
     raise SystemExit(0)
@@ -152,6 +169,8 @@ def parse(chosen: Command, words: List[str]) -> Namespace:
         text = arguments.refused(str(error), chosen.name, parser.words, parser._option_string_actions)
         raise BadInput(text, "bad_usage", "%s --help" % chosen.name) from error
     except frame.HelpAsked:
+        if "--json" in words:
+            print_overview(chosen.name, as_json=True)
         from queuectl_lib.commands import helping  # needed only to help
 
         terminal.print_text(helping.of_command(chosen))

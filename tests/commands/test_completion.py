@@ -62,7 +62,7 @@ def test_facts_and_help_say_the_same():
         shape = anatomy.Shape(name)
         assert [text for _, text in words] == [one.text for one in shape.words]
         own = {", ".join(one.flags) + (" " + one.value if one.value else ""): one.text for one in shape.own}
-        assert own == dict(options[: -len(helping.COMMON) - 1])
+        assert own == dict(options[: -len(helping.COMMON) - 2])
 
 
 @pytest.mark.parametrize("name", ["", "a b", "$x", "-x", "x;y", "é", "1x", "x" * 65])

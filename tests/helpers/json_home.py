@@ -165,6 +165,7 @@ def look(said):
     run("check", "--waiting", "3h")
     run("cron")
     run("completion", "bash")
+    run("manual")
     run("doctor", process=True)
 
 

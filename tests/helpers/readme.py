@@ -33,7 +33,8 @@ GROUPS = {
     " · `pause`, `resume` · `lock set`, `lock unset`, `lock list`",
     "look after it": "`check` what is wrong · `stats` what jobs of a kind take · `prune` what is over"
     " · `doctor` for a new host · `cron` lines that keep workers running",
-    "set it up": "`config get`, `config set`, `config unset` · `initdb` · `completion` for your shell",
+    "set it up": "`config get`, `config set`, `config unset` · `initdb`"
+    " · `completion` for your shell, `manual` for man",
 }
 # Some have one of these of their own.
 OF_THEIR_OWN = (choosing.ALL, choosing.STATE, choosing.QUEUE, choosing.TAG)
