@@ -5,16 +5,18 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from helpers.marks import posix_only
 from helpers.near import Near
-from helpers.queue import raw
+from helpers.queue import SETTINGS, claim, raw
 from helpers.waiting import wait_until
 
 from queuectl_lib.commands import add, logs_words, terminal
 from queuectl_lib.commands import run as room
 from queuectl_lib.errors import HostError
+from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.store import output, showing
 
 pytestmark = posix_only
@@ -215,6 +217,7 @@ def test_no_interrupt_between_the_commit_and_the_word_is_lost(near, monkeypatch,
         return identifier
 
     monkeypatch.setattr(add.Asked, "enqueue", then_interrupted)
+    monkeypatch.setattr(room, "follow", lambda *words: 0)  # in place of waiting for ever
     before = signal.getsignal(number)
     said = near.run("run", "true", code=128 + number).stderr
     (job,) = near.run("list", "--json").json
@@ -288,3 +291,21 @@ def test_a_job_that_came_meanwhile_is_attached_to(near, monkeypatch):
 
     monkeypatch.setattr(showing, "job", not_at_first)
     assert "was cancelled before it ran" in near.run("run", "true", "--id", "one", "--attach", code=125).stderr
+
+
+def test_attempts_that_ended_before_the_first_look_come_too(near, monkeypatch):
+    enqueue = add.Asked.enqueue
+
+    def then_tried_twice(self, queue):
+        identifier = enqueue(self, queue)
+        for number, kind in enumerate(["failed", "completed"]):
+            (held,) = claim(queue, time.time() + 100000 * number)
+            outcome = Outcome(held, kind, time.time() + 1, None if number else "exit code 1")
+            outcome.exit_code, outcome.stdout, outcome.stdout_bytes = 1 - number, b"try %d\n" % number, 6
+            queue.exchange("w-1", [outcome], 0, time.time() + 1, SETTINGS)
+        return identifier
+
+    monkeypatch.setattr(add.Asked, "enqueue", then_tried_twice)
+    assert near.run("run", "true", "--id", "quick").stdout == "try 0\ntry 1\n"
+    monkeypatch.setattr(add.Asked, "enqueue", enqueue)
+    assert near.run("run", "true", "--id", "quick", "--attach").stdout == "try 1\n", "as `logs -f`"
