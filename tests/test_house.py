@@ -192,6 +192,7 @@ STANDARD = {
         "itertools",
         "json",
         "marshal",
+        "math",
         "msvcrt",
     ),
     *("multiprocessing", "os", "pickle", "pwd", "py_compile", "re", "select", "shutil", "signal", "socket", "sqlite3"),
