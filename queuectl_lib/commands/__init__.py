@@ -18,6 +18,7 @@ COMMANDS = {
     "say": ("say", "tell the worker, from within a job: snooze, dead, ok, signature, progress, result or extend"),
     "status": ("status", "show how many jobs are in each state, and who works"),
     "stats": ("stats", "show how often each kind of job ran and failed, and how long it takes"),
+    "report": ("report", "make a page for a browser: what the queue has done and does, in plots and tables"),
     "check": ("check", "say what is wrong, and nothing when all is well: exit 1 or 0; for cron, which mails it"),
     "events": ("events", "print each attempt that ended as a line of JSON; go on behind the last one, or follow"),
     "joblog": ("joblog", "write what has ended as a job log of GNU parallel, or with more columns"),

@@ -35,6 +35,10 @@ EXAMPLES = {
     ),
     "status": (("status", ""), ("status --tag nightly", "")),
     "stats": (("stats", ""), ("stats --limit 10", "the ten kinds that ran most")),
+    "report": (
+        ("report -o report.html", "the last 24 hours, for a browser"),
+        ("report -o ~/public/queue.html --share --since 7d --refresh 5m", "in cron; without commands and output"),
+    ),
     "check": (("check", ""),),
     "events": (
         ("events --after 1041", "what has ended since the one with seq 1041"),

@@ -24,7 +24,7 @@ def each(*rows: str) -> Answers:
 DELETE = "`cancel {id}` takes a job out of the queue, `prune {id}` deletes it then; a dead one: `dlq purge {id}`"
 ADD = "`add {text}` enqueues a command"
 PUT_BACK = "`requeue {id}` puts back what is dead or cancelled"
-NO_PAGE = "there is no page and no port: `status` and `list` show it, `check` tells cron what is wrong"
+NO_PAGE = "there is no port: `report -o report.html` makes a page for a browser, `status` shows it here"
 EMPTY = (
     "`cancel --all` takes out what waits, `prune` deletes what is completed or cancelled, `dlq purge` what is dead;"
     " --dry-run shows it first"
@@ -45,7 +45,7 @@ COMMANDS: Answers = each(
     "workers: `worker list`",
     "ls jobs ll all tasks queues: `list` lists jobs, `queue list` queues",
     "ps top htop active processes: `status` says what there is, `list --state processing` what runs",
-    "dashboard web ui gui monitor server serve panel webui admin: " + NO_PAGE,
+    "dashboard web ui gui monitor server serve panel webui admin page html plot plots graph chart: " + NO_PAGE,
     "prometheus exporter scrape prom: `metrics` writes them for Prometheus, `stats` says how often jobs ran and failed",
     "statistics: `stats` says how often jobs ran and failed, `status --json` how many there are",
     "health healthcheck ping alive healthz ready readyz: `check` is of the queue, `doctor` of this host",
@@ -267,6 +267,7 @@ SURPLUS: Answers = {
     "worker list": "it lists all of them: `worker list`",
     "config get": "one key, or none for all: `config get`",
     "config set": 'one key and one value, in quotes where it has blanks: `config set {key} "VALUE"`',
+    "report": "the file goes behind -o: `report -o {id}`",
     "check": "`check` looks at the whole queue; at one job: `why {id}`",
     "initdb": "it takes no words: `initdb`; another place: `--home DIR`",
     "doctor": "it takes no words: `doctor`; another place: `--home DIR`",

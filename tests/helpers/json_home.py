@@ -149,6 +149,7 @@ def look(said):
     run("events")
     run("joblog")
     run("metrics", "--kinds", "3")
+    run("report", "-o", os.path.join(said.home.path, "report.html"))
     run("wait", "good", "bad", code=1)
     run("wait", "running", "--timeout", "0", code=124)
     run("wait", "good", "running", "--any")
