@@ -50,7 +50,7 @@ def kinds(seen: Seen, share: bool) -> str:
         notes.append("By %s that lie evenly among them." % markup.some_of(looked, ended, "attempts"))
     if len(ordered) > MOST_ROWS:
         notes.append(markup.some_of(MOST_ROWS, len(ordered), "kinds, those that ran most") + ".")
-    headings = ["kind", "runs", "failed", "median", "p95", "median before", "failed before", "now"]
+    headings = ["kind", "runs", "failed", "median", "p95", "median before", "failed before", "change"]
     return section("Kinds of jobs", " ".join(notes), markup.table("", headings, rows, (1, 2, 3, 4, 5, 6)))
 
 

@@ -51,7 +51,7 @@ table{border-collapse:collapse;width:100%;font-size:.87rem}
 caption{text-align:left}
 th,td{text-align:left;vertical-align:top;padding:3px 12px 3px 0;border-bottom:1px solid var(--rule)}
 th{white-space:nowrap;font-weight:600}
-td{overflow-wrap:break-word;max-width:60ch}
+td{overflow-wrap:anywhere;max-width:60ch}
 td:first-child:not(:only-child){min-width:7ch}
 td:last-child:not(.n){min-width:26ch}
 time{white-space:nowrap}

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     Strip = Tuple[str, float, float, float, float]
 
-MOST_LANES = 24
+MOST_LANES = 20
 MOST_BARS = 1000  # of all lanes together: of more it is shown how busy each lane was
 MOST_STRIPS = 1300  # rectangles of that
 COLUMNS = (120, 60, 30, 15)  # so many parts of the time in a lane: as many as leave few enough rectangles
 LEVELS = 8  # of how busy a part is
-NAME, LANE, GAP = 18, 16, 4  # pixels: of the name of a worker, of a lane, below it
+NAME, LANE, GAP = 17, 14, 3  # pixels: of the name of a worker, of a lane, below it
 LEAST_WIDTH = 0.15  # percents: what is shorter is drawn so wide
 
 

@@ -208,7 +208,8 @@ def test_to_share_means_without_commands_output_environment_and_what_is_made_of_
         assert word not in shared.source, word
     assert {"thumb.py", "cannot identify", "w-1", home.path} <= {word for word in secrets if word in whole.source}
     assert "SECRET" not in whole.source
-    for word in ("transcode", "unnamed 1", "exit 1", "worker 1", "Nothing runs and nothing is due.", "Made to be shared"):
+    shown = ("transcode", "unnamed 1", "exit 1", "worker 1", "Nothing runs and nothing is due.", "Made to be shared")
+    for word in shown:
         assert word in shared.text(), word
 
 

@@ -99,7 +99,7 @@ def test_many_are_strips_of_bounded_number_in_lanes_of_bounded_number(count, wor
     lanes = {round(bottom, 1) for kind, _, _, _, bottom in found if kind == "bad" or bottom}
     assert len(lanes) <= timeline.MOST_LANES * (timeline.LEVELS + 1)
     if workers > timeline.MOST_LANES:
-        assert "24 of %s workers" % "{:,}".format(workers) in html
+        assert "20 of %s workers" % "{:,}".format(workers) in html
 
 
 def test_a_strip_shows_how_busy_a_lane_was_and_how_much_of_that_failed():
