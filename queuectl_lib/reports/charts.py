@@ -164,7 +164,7 @@ def durations(seen: Seen) -> str:
         )
     plot = Plot(3, "How long attempts took", words, HEIGHT)
     top = bins.round_up(max([one + two for one, two in zip(good, bad)], default=0.0))
-    plot.grid([(0.5, plain(top / 2)), (1.0, "%s attempts" % plain(top))])
+    plot.grid([(0.5, plain(top / 2)), (1.0, "%s attempt%s" % (plain(top), "" if top == 1 else "s"))])
     width, rows = 100.0 / len(good), []
     for place, (one, two) in enumerate(zip(good, bad)):
         middle, upper = plot.y_of(one / top), plot.y_of((one + two) / top)
@@ -193,13 +193,10 @@ def failures(seen: Seen, share: bool) -> str:
     words = "No attempt failed in this time."
     names = short_names(found)
     if found:
-        first = group_text(found[0][1][0], share)
-        words = "%s of the failures, %s of %s, are of one group: %s" % (
-            markup.percent(found[0][1][1], looked),
-            markup.number(found[0][1][1]),
-            markup.number(looked),
-            first,
-        )
+        first, most = group_text(found[0][1][0], share), found[0][1][1]
+        words = "%s of %s failures (%s) are of one group: %s"
+        words %= (markup.number(most), markup.number(looked), markup.percent(most, looked), first)
+        words = "1 attempt failed: %s" % first if looked == 1 else words
     plot = Plot(4, "Failures by what they said", words, 12 + 38 * max(1, min(MOST_GROUPS, len(found))))
     top, rows = max([one[1] for _, one in found], default=1), []
     for place, (signature, (text, count, last)) in enumerate(found[:50]):

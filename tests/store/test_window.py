@@ -61,7 +61,7 @@ def test_each_attempt_that_ended_in_it_is_counted_once(queue, monkeypatch, seed)
 
 
 def test_attempts_from_before_ends_had_numbers_are_counted(queue):
-    put(queue, [(NOW - 100, NOW - 50), (NOW - 90, NOW - 40)], with_numbers=False)
+    put(queue, [(NOW - 1.5 * HOUR, NOW - 50), (NOW - 90, NOW - 40)], with_numbers=False)
     ends, detail = look(queue, NOW - HOUR)
     assert sum(ends.values()) == len(detail.attempts) == 2
 
