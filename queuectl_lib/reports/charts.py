@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 from queuectl_lib import times, values
 from queuectl_lib.jobs import local_time
@@ -220,9 +221,15 @@ def failures(seen: Seen, share: bool) -> str:
     return plot.figure("", more, note and note + ".")
 
 
+ENDS = r"exit -?\d+|signal [A-Z0-9+-]{1,12}|timed out|lost|cannot start|said"  # in which there is nothing of a job
+
+
 def group_text(text: str, share: bool) -> str:
     """What a group says; where the page is shared how its attempts ended alone."""
-    return text.partition(": ")[0] if share else text
+    if not share:
+        return text
+    known = re.match(ENDS, text)
+    return known.group() if known else "failed"
 
 
 def short_names(found: Sequence[Tuple[str, object]]) -> Dict[str, str]:

@@ -142,7 +142,7 @@ def newest(seen: Seen, share: bool) -> str:
             markup.html_text(one["job"], 64),
             markup.html_text(one["number"], 20),
             when,
-            markup.html_text(verdict_of(one, share)),
+            markup.html_text(charts.group_text(str(one["verdict"]), share)),
         )
         body = "" if share else "<div>%s</div>%s" % (command(one["command"]), lines_of(one))
         items.append("<li>%s%s</li>" % (head, body))
@@ -150,12 +150,6 @@ def newest(seen: Seen, share: bool) -> str:
     more = markup.some_of(len(seen.newest), seen.total("fail"), "failures")
     note = "%s; t%s" % (more, note[1:]) if more else note
     return section("The newest failures", note, '<ol class="failures">%s</ol>' % "\n".join(items))
-
-
-def verdict_of(one: Fields, share: bool) -> str:
-    """How it ended; what could not be started says so in words that may hold a part of the job."""
-    text = str(one["verdict"])
-    return text.partition(":")[0] if share else text
 
 
 def lines_of(one: Fields) -> str:

@@ -20,7 +20,7 @@ pre{margin:.3em 0 0;white-space:pre-wrap;background:var(--panel);padding:.4em .6
 .why{font-size:1.08rem;margin:.6em 0 .2em}
 .type{margin:.1em 0 .1em 1.2em}
 .troubles{margin:.5em 0;padding:.5em .8em .5em 1.8em;border-left:4px solid var(--warn);background:var(--panel)}
-.well{border-left:4px solid var(--done);padding:.35em .8em;background:var(--panel)}
+.well{margin:.5em 0;border-left:4px solid var(--done);padding:.35em .8em;background:var(--panel)}
 .states{list-style:none;margin:.8em 0 0;padding:0;display:flex;flex-wrap:wrap;gap:6px 22px}
 .states b{font-size:1.25rem;font-variant-numeric:tabular-nums}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,600px),1fr));gap:28px 36px}

@@ -201,12 +201,17 @@ KNOWN = {
 
 def test_to_share_means_without_commands_output_environment_and_what_is_made_of_them(home):
     fill(home)
+    with raw(home.queue) as connection:
+        for place, error in enumerate(("cannot start /srv/hush: no such file", "/srv/hush: permission denied")):
+            change = "UPDATE attempts SET outcome = 'failed', exit_code = NULL, error = ?, stderr = NULL,"
+            connection.execute(change + " stderr_bytes = 0 WHERE id = ?", (error, place + 200))
     shared, whole = page(home, "--share"), page(home)
     secrets = ["thumb.py", "send-mail", "ffmpeg", "rsync", "cannot identify", "KeyError", "psql", "SECRET", "w-1"]
-    secrets.append(home.path)
+    secrets += [home.path, "hush"]
     for word in secrets:
         assert word not in shared.source, word
-    assert {"thumb.py", "cannot identify", "w-1", home.path} <= {word for word in secrets if word in whole.source}
+    told = {word for word in secrets if word in whole.source}
+    assert told >= {"thumb.py", "cannot identify", "w-1", "hush", home.path}
     assert "SECRET" not in whole.source
     shown = ("transcode", "unnamed 1", "exit 1", "worker 1", "Nothing runs and nothing is due.", "Made to be shared")
     for word in shown:

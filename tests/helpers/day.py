@@ -151,7 +151,7 @@ class Day:
             ended = times.utc_text(last["end"]) if state in ("completed", "dead") else None
             yield (
                 *(place + 1, "job%07d" % place, json.dumps(job["command"]) if is_list else job["command"]),
-                *(int(is_list), state, job["runs"], due if waits else None, 1 if waits else None, '{"SECRET": "hush"}'),
+                *(int(is_list), state, job["runs"], due if waits else None, 1 if waits else None, '{"SECRET": "x"}'),
                 *(created, ended or begin or created, begin, ended, last.get("code"), last.get("error")),
                 *(last.get("worker"), last["token"] if state == "processing" else None, job["runs"]),
                 *(deaths if state == "dead" else None, job["kind"][3], job.get("signature")),

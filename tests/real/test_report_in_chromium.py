@@ -1,4 +1,4 @@
-"""The page of `report` in a real browser: it asks for nothing, runs nothing, fits all widths, and can be read and printed."""
+"""The page of `report` in a real browser: it asks for nothing, runs nothing, fits all widths, is read and printed."""
 
 import os
 import time
@@ -58,6 +58,8 @@ OVER = "document.scrollingElement.scrollWidth - document.documentElement.clientW
 WRONG = """
 (() => {
   const wrong = [];
+  const meet = (one, other, by) => one.left < other.right - by && other.left < one.right - by &&
+    one.top < other.bottom - 2 && other.top < one.bottom - 2;
   for (const plot of document.querySelectorAll("svg.plot")) {
     const edge = plot.getBoundingClientRect(), seen = [];
     for (const text of plot.querySelectorAll("text")) {
@@ -67,7 +69,7 @@ WRONG = """
         box.bottom > edge.bottom + 1;
       if (outside) wrong.push("outside: " + text.textContent);
       for (const [other, words] of seen)
-        if (box.left < other.right && other.left < box.right && box.top + 2 < other.bottom && other.top + 2 < box.bottom)
+        if (meet(box, other, 0))
           wrong.push(text.textContent + " on " + words);
       seen.push([box, text.textContent]);
     }
@@ -75,7 +77,7 @@ WRONG = """
   const boxes = [...document.querySelectorAll("figure, section, header, footer")].map(
     one => [one.tagName, one.getBoundingClientRect()]);
   boxes.forEach(([name, box], place) => boxes.slice(place + 1).forEach(([other, that]) => {
-    if (box.left < that.right - 1 && that.left < box.right - 1 && box.top < that.bottom - 1 && that.top < box.bottom - 1)
+    if (meet(box, that, 1))
       wrong.push(name + " on " + other);
   }));
   return wrong;
