@@ -197,7 +197,7 @@ STANDARD = {
     ),
     *("multiprocessing", "os", "pickle", "pwd", "py_compile", "re", "select", "shutil", "signal", "socket", "sqlite3"),
     *("resource", "stat", "struct", "subprocess", "sys", "tempfile", "threading", "time", "traceback", "types"),
-    *("typing", "unicodedata", "warnings", "zoneinfo"),
+    *("termios", "typing", "unicodedata", "warnings", "zoneinfo"),
 }
 
 
@@ -500,6 +500,7 @@ def test_the_table_of_commands_and_what_the_rooms_do_are_the_same():
     wing = {name.split("/")[-1][:-3] for name in ROOMS if "/commands/" in name}
     beside = {"__init__", "main", "frame", "terminal", "tables", "untranslated", "choosing", "layout", "cells"}
     beside |= {"attempts", "logs_words", "waiting_for", "starting_words", "output_file"}
+    beside |= {"acting", "keys", "screen", "top_json", "top_lines", "top_plain", "top_tables", "top_view", "watching"}
     beside |= {"arguments", "examples", "helping", "hints", "words"}
     beside |= {"anatomy", "completion_table", "completion_posix", "completion_others", "manual_texts"}
     assert {room for room, _ in COMMANDS.values()} == wing - beside

@@ -17,6 +17,7 @@ COMMANDS = {
     "wait": ("wait", "wait until jobs are final (- reads ids); exit 0 if all completed, 1 if not, 124 on timeout"),
     "say": ("say", "tell the worker, from within a job: snooze, dead, ok, signature, progress, result or extend"),
     "status": ("status", "show how many jobs are in each state, and who works"),
+    "top": ("top", "show what runs, failed, comes and ended on a screen that lives; keys act on a job"),
     "stats": ("stats", "show how often each kind of job ran and failed, and how long it takes"),
     "report": ("report", "make a page for a browser: what the queue has done and does, in plots and tables"),
     "check": ("check", "say what is wrong, and nothing when all is well: exit 1 or 0; for cron, which mails it"),

@@ -33,7 +33,8 @@ EXAMPLES = {
         ("say snooze 10m", "within a job: run me again in ten minutes, at the cost of no retry"),
         ("say progress 40 chunk 4 of 10", ""),
     ),
-    "status": (("status", ""), ("status --tag nightly", "")),
+    "status": (("status", ""), ("status --tag nightly", ""), ("status --watch 5", "again each five seconds, in place")),
+    "top": (("top", "q ends, ? tells the keys"), ("top --once", "print it once"), ("top --state processing,dead", "")),
     "stats": (("stats", ""), ("stats --limit 10", "the ten kinds that ran most")),
     "report": (
         ("report -o report.html", "the last 24 hours, for a browser"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from queuectl_lib import errors, times, values
 from queuectl_lib.commands import frame, terminal
+from queuectl_lib.errors import BadInput
 from queuectl_lib.jobs import states
 from queuectl_lib.store import looking, roster
 
@@ -23,9 +24,12 @@ HEADINGS = {"after_others": "after others", "held": "held", "parked": "parked", 
 @frame.command(
     "status",
     frame.argument("--tag", metavar="TAG", action="append", help="only count the jobs with it (repeatable: with all)"),
+    frame.argument("--watch", metavar="S", nargs="?", const="1", help="the screen of top without keys, each S seconds"),
     shows=True,
 )
 def status(call: Call) -> int:
+    if call.options.watch is not None:
+        return watch(call)
     queue = call.queue()
     if call.options.tag:
         return count_tagged(call, queue)
@@ -64,6 +68,16 @@ def status(call: Call) -> int:
         terminal.print_text("%s%s\n" % (name.ljust(terminal.LABEL_CELLS), errors.printable(text)))
     print_at_hand(call, at_hand, counts, MOST_LINES - len(counts) - len(lines) - 1)
     return 0
+
+
+def watch(call: Call) -> int:
+    """The same on a screen that lives, until Ctrl+C."""
+    from queuectl_lib.commands import top  # which few calls need
+
+    if call.options.json or call.options.tag:
+        given = "--json" if call.options.json else "--tag"
+        raise BadInput("--watch and %s contradict each other: give one of them" % given)
+    return top.watch(call, top.seconds_of(call.options.watch, "--watch"), False)
 
 
 def waits_lines(waits: Fields) -> List[Tuple[str, str]]:

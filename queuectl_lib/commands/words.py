@@ -24,7 +24,7 @@ def each(*rows: str) -> Answers:
 DELETE = "`cancel {id}` takes a job out of the queue, `prune {id}` deletes it then; a dead one: `dlq purge {id}`"
 ADD = "`add {text}` enqueues a command"
 PUT_BACK = "`requeue {id}` puts back what is dead or cancelled"
-NO_PAGE = "there is no port: `report -o report.html` makes a page for a browser, `status` shows it here"
+NO_PAGE = "there is no port: `top` shows it live, `report -o report.html` makes a page for a browser"
 EMPTY = (
     "`cancel --all` takes out what waits, `prune` deletes what is completed or cancelled, `dlq purge` what is dead;"
     " --dry-run shows it first"
@@ -44,7 +44,8 @@ COMMANDS: Answers = each(
     "daemon background bg: `worker start --background`",
     "workers: `worker list`",
     "ls jobs ll all tasks queues: `list` lists jobs, `queue list` queues",
-    "ps top htop active processes: `status` says what there is, `list --state processing` what runs",
+    "ps active processes: `status` says what there is, `top` shows it live, `list --state processing` what runs",
+    "htop live: `top`",
     "dashboard web ui gui monitor server serve panel webui admin page html plot plots graph chart: " + NO_PAGE,
     "prometheus exporter scrape prom: `metrics` writes them for Prometheus, `stats` says how often jobs ran and failed",
     "statistics: `stats` says how often jobs ran and failed, `status --json` how many there are",
@@ -80,7 +81,7 @@ COMMANDS: Answers = each(
     'every periodic recurring timer: `schedule set NAME "every 15m" "COMMAND"`',
     "crontab: `cron` prints lines that keep workers running, `schedule import` takes a crontab over",
     "test verify selftest diagnose diagnostics: `doctor`",
-    "watch: `wait` until all are final, or `logs -f ID`",
+    "watch: `top` shows it live, `wait` waits until all are final, `logs -f ID` follows one",
     "progress: `status`, or within a job `say progress PERCENT`",
     "tag tags: `list --tag TAG`",
     'depends chain then: `add --after ID "COMMAND"`',

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "seq, id, state, command, is_list, priority, next_run_at, started_at, updated_at, finished_at, exit_code,"
-    " last_error, worker, token, signature, lock_key"
+    " last_error, worker, token, signature, lock_key, name"
 )
 RUNNING = (
     "SELECT %s FROM jobs INDEXED BY jobs_open WHERE state = 'processing' AND state <> 'completed' ORDER BY seq LIMIT ?"

@@ -132,6 +132,8 @@ def look(said):
     said.add("true", "--id", "late", "--after", "good", "--queue", "empty")
     run("status")
     run("status", "--tag", "x")
+    run("top")
+    run("top", "--state", "completed")
     run("list")
     run("list", "--slow")
     run("dlq", "list")

@@ -20,7 +20,7 @@ GROUPS = {
     "speak from within": "`say` to the worker of a job that it is to run later, is dead, how far it is",
     "see them": "`list` · `show` one with its attempts · `logs` what it printed, `results` what many did"
     " · `wait` until they are final"
-    " · `status` how many are in each state · `why` it waits, failed, or nothing runs"
+    " · `status` how many are in each state, `top` on a screen that lives · `why` it waits, failed, or nothing runs"
     " · `report` a page of HTML with plots",
     "tell programs": "`events` each end of an attempt · `joblog` as GNU parallel has it · `metrics` for Prometheus",
     "change them": "`cancel` · `requeue` what is dead, cancelled or failed · `rerun` what has ended"
