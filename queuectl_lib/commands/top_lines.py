@@ -72,7 +72,8 @@ def header(facts: Fields, view: View, room: int, height: int, encoding: str) -> 
     lines.append([(pace_text(facts), "")])
     if facts["stuck"]:
         wrong = wrapped(top_tables.shown(facts["stuck"]["sentence"], encoding), room)[: 1 if height < LOW else 3]
-        lines += [[(text, "dead")] for text in wrong]
+        style = "failed" if facts["counts"]["processing"] else "dead"
+        lines += [[(text, style)] for text in wrong]
         for text in facts["stuck"]["lines"][: int(height >= LOW)]:
             lines.append([("  try: " + top_tables.shown(text, encoding), "")])
     return lines

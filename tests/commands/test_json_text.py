@@ -45,6 +45,10 @@ UNSEEN = {
     ("status", "eta_seconds", "number"),
     ("status", "progress.*.text", "null"),
     ("status", "running[].progress.text", "null"),
+    ("top", "eta_seconds", "number"),
+    ("top", "ends[].seconds", "null"),  # of a damaged row
+    *(("top", "running[].%s_seconds" % name, "number") for name in ("usual", "p95")),
+    ("top", "running[].progress.text", "null"),
     ("wait", "not_completed[].id", "null"),  # of one that was deleted meanwhile
     ("why", "eta", "text"),
     ("why", "reasons[].*", "object"),

@@ -51,6 +51,7 @@ def set_up(said):
     """Settings, queues, schedules."""
     run = said.run
     run("initdb")
+    run("top")
     run("config", "set", "backoff_base", "3600")
     run("config", "set", "grace", "2")
     run("config", "unset", "grace")
@@ -112,6 +113,7 @@ def fill(said):
 def work(said):
     """Until some have completed, died, failed, and one runs."""
     said.run("why")
+    said.run("top")
     said.run("check", "--waiting", "0", code=1)
     served = ["--background", "--not-queue", "empty"]
     said.run("worker", "start", "-n", "2", *served)
@@ -189,8 +191,9 @@ def change(said):
     run("cancel", "--state", "pending", "--dry-run")
     run("cancel", "--state", "pending", "--match", "a b")
     run("requeue", "--state", "cancelled", "--match", "a b")
-    said.add("sleep 300", "--id", "silent", "--priority", "9")
+    said.add("sleep 300", "--id", "silent", "--priority", "9", "--name", "quiet")
     wait_until(lambda: said.near.state("silent") == "processing", "a job to run that says nothing")
+    run("top")
     run("status")
     run("worker", "stop", "--now")
     run("worker", "stop", "--stay")
@@ -198,6 +201,7 @@ def change(said):
     run("worker", "start", "--ensure", "--background")
     run("cancel", "silent")  # else what drains may wait for it
     run("worker", "--drain", "--max-time", "0.1")
+    run("worker", "--drain", "--max-time", "0.001")  # and so takes nothing that runs for long
     said.add("true", "--id", "again", "--unique", "r", "--hold")
     run("cancel", "again")
     run("rerun", "again", "--dry-run")
