@@ -33,7 +33,7 @@ def act(call: Call, verb: str, identifier: str) -> str:
 
 
 def look_at(call: Call, follows: bool, identifier: str) -> None:
-    """Print what `show` says of a job, or what it writes until it ends or Ctrl+C is pressed, and how to go back."""
+    """Print what `show` says of a job, or what it writes until it ends or Ctrl+C is pressed."""
     name = "logs" if follows else "show"
     options = ["--follow", "--lines", str(LAST_LINES)] if follows else []
     home = [] if call.options.home is None else ["--home", call.options.home]
@@ -46,4 +46,3 @@ def look_at(call: Call, follows: bool, identifier: str) -> None:
     except KeyboardInterrupt:
         terminal.print_text("\n")
     sys.stdout.flush()
-    terminal.tell("-- any key: back to top --")

@@ -70,7 +70,10 @@ def header(facts: Fields, view: View, room: int, height: int, encoding: str) -> 
     lines: List[Line] = [[(path, "bold"), (space, ""), (clock, "failed" if view.is_paused else "")]]
     lines.append(counts_line(facts["counts"], room))
     lines.append([(pace_text(facts), "")])
-    if facts["stuck"]:
+    if view.trouble:
+        text = top_tables.shown("this is of %s: %s" % (local_time.text(facts["at"])[11:19], view.trouble), encoding)
+        lines += [[(part, "dead")] for part in wrapped(text, room)[: 2 if height < LOW else 4]]
+    elif facts["stuck"]:
         wrong = wrapped(top_tables.shown(facts["stuck"]["sentence"], encoding), room)[: 1 if height < LOW else 3]
         style = "failed" if facts["counts"]["processing"] else "dead"
         lines += [[(text, style)] for text in wrong]

@@ -33,9 +33,9 @@ def repeat(reader: Reader, view: View, interval: float, is_plain: bool, is_once:
     most = SMALL if is_plain and not view.is_narrow() else LINES
     while True:
         reader.read(most)
-        if reader.trouble and reader.trouble.partition(";")[0] != told:
+        if reader.trouble and reader.trouble != told:
             terminal.tell(reader.trouble)
-        told = reader.trouble.partition(";")[0]
+        told = reader.trouble
         if is_plain:
             lines = list(plain(reader, view))
             new = [line for line in lines if line not in known]

@@ -45,6 +45,7 @@ class View:
         self.typing: Optional[str] = None  # of a filter
         self.question: Optional[Tuple[str, str]] = None  # verb and id, about which y is awaited
         self.message = ""
+        self.trouble = ""  # why what is shown is not of now
         self.has_keys = True
 
     def is_narrow(self) -> bool:

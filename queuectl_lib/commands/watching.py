@@ -10,8 +10,7 @@ import signal
 import sys
 import time
 
-from queuectl_lib import times
-from queuectl_lib.commands import acting, keys, top_lines, top_view, why
+from queuectl_lib.commands import acting, keys, terminal, top_lines, top_view, why
 from queuectl_lib.commands.screen import Screen
 from queuectl_lib.errors import HostError, QueueError
 from queuectl_lib.host import signals, waking
@@ -54,8 +53,7 @@ class Reader:
         except HostError as error:
             if not self.facts:
                 raise
-            since = times.age_text(time.time() - self.facts["at"])
-            self.trouble = "%s; what is shown is %s old" % (error, since)
+            self.trouble = str(error)
             return
         if found["stuck"]:
             found["stuck"]["lines"] = [why.line_of(self.words, what) for what in found["stuck"]["next"]]
@@ -177,11 +175,9 @@ class Watch:
                 self.reader.read(live.MOST if self.view.is_narrow() else max(LEAST_ROWS, size[1]))
         if not self.keyboard.is_ours():
             return
-        message = self.view.message
-        self.view.message = message or self.reader.trouble
+        self.view.trouble = self.reader.trouble
         fill_in = None if self.view.is_paused else self.reader.fill_in
         self.screen.draw(top_lines.screen(self.reader.facts, self.view, size, fill_in, self.screen.encoding))
-        self.view.message = message
 
     def await_key(self) -> None:
         """Until the next look is due, a key was pressed or a signal has come."""
@@ -265,8 +261,12 @@ class Watch:
     def aside(self, key: str, identifier: str) -> None:
         """Show a job, or follow its output, on the screen of the shell; once a key is pressed there, come back."""
         self.give_back()
-        acting.look_at(self.call, key == "l", identifier)
+        try:
+            acting.look_at(self.call, key == "l", identifier)
+        except KeyboardInterrupt:  # a second one
+            pass
         self.take()
+        terminal.tell("-- any key: back to top --")
         while not self.is_over:
             data = self.keyboard.read(60.0, self.wake)
             if data or signal.SIGINT in self.noted:  # which has ended the log a moment before
