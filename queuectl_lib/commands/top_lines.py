@@ -152,7 +152,7 @@ KEYS = (
 )
 MARKS = (
     "USUAL: [####:..|] how long it runs; : is the median of its kind, | what 95 of 100 do not exceed.",
-    "A terminal that was left as it is by `kill -9` of this program: type `reset`.",
+    "A terminal on which this program was killed (kill -9): tput rmcup; reset",
 )
 
 
