@@ -120,10 +120,10 @@ def of_late(ends: Sequence[Tuple[str, object]], now: float) -> Fields:
 
     Then they are at the pace of those that were looked at.
     """
-    young = [(outcome, times.seconds_or(at, 0.0)) for outcome, at in ends]
-    young = [one for one in young if now - LATELY_SECONDS < one[1]]
+    since, ahead = times.utc_text(now - LATELY_SECONDS), times.utc_text(now + LATELY_SECONDS)
+    young = [(outcome, at) for outcome, at in ends if isinstance(at, str) and since < at < ahead]  # no time is read
     failed = sum(states.ENDINGS.get(outcome) == "fail" for outcome, _ in young)
     if len(young) < live.MOST_LATELY:
         return {"ended": len(young), "failed": failed, "is_more": False}
-    times_more = LATELY_SECONDS / max(1.0, now - min(at for _, at in young))
+    times_more = LATELY_SECONDS / max(1.0, now - times.seconds_or(min(at for _, at in young), now))
     return {"ended": round(len(young) * times_more), "failed": round(failed * times_more), "is_more": True}
