@@ -59,10 +59,11 @@ def test_lines_that_are_there_already_are_not_written_again(written):
 
 def test_another_size_draws_all_of_it(written):
     written.draw("one", "two", "three")
-    written.size = (20, 2)
-    assert written.screen.look() == (20, 2)
-    written.emulated.resize(20, 2)
-    assert written.draw("one", "three").count("\x1b[K") == 2
+    for columns, lines in ((30, 3), (30, 2)):
+        written.size = (columns, lines)
+        assert written.screen.look() == (columns, lines)
+        written.emulated.resize(columns, lines)
+        assert written.draw(*["one", "two", "three"][:lines]).count("\x1b[K") == lines
 
 
 def test_the_terminal_is_left_as_it_was_found(written):
