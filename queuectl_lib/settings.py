@@ -54,10 +54,6 @@ def check_shell(value: object, key: str) -> Optional[str]:
     return str(interpreters.check_setting(value, key))
 
 
-def check_poll_interval(value: object, key: str) -> float:
-    return values.check_number(times.parse_duration(value, key), key, 0.01, 3600)
-
-
 def check_db_path(value: object, key: str) -> str:
     text = values.check_text(value, key)
     if not text:
@@ -114,6 +110,17 @@ def share_from_text(text: str, key: str) -> float:
     return retry_rules.share(text, key)
 
 
+def notices() -> Any:
+    """The room of what a hook is told of, which few homes need."""
+    from queuectl_lib.jobs import notices as room
+
+    return room
+
+
+def check_notice(value: object, key: str) -> Any:
+    return value if value == SETTING_DEFAULTS[key] else notices().CHECKS[key](value, key)
+
+
 def none_or_text(text: str, key: str) -> Optional[str]:
     """The words for "no limit", or the text itself."""
     return None if text.lower() in ("none", "null", "") else text
@@ -138,13 +145,17 @@ SETTINGS = (
     Setting("shell", None, check_shell, none_or_text),
     Setting("db_path", "queuectl.db", check_db_path),
     Setting(
-        *("poll_interval", 1, check_poll_interval),
+        *("poll_interval", 1, lambda one, key: values.check_number(times.parse_duration(one, key), key, 0.01, 3600)),
         alias="worker_poll_interval",
         override=("S", "in place of the setting, seconds"),
     ),
     Setting("grace", 10, times.parse_duration),
     Setting("max_output", 100 * 1024 * 1024, whole(4096, 10**15), values.whole_number),
     Setting("durability", "full", check_durability),
+    Setting("hook", None, check_notice, lambda text, key: notices().hook_of(text, key)),
+    Setting("hook_on", ["dead", "stuck"], check_notice, lambda text, key: notices().words_of(text, key)),
+    Setting("hook_every", 10, times.parse_duration),
+    Setting("hook_max_age", 86400, times.parse_duration),
 )
 BY_KEY = {setting.key: setting for setting in SETTINGS}
 SETTING_DEFAULTS: Fields = {setting.key: setting.default for setting in SETTINGS}
@@ -170,6 +181,10 @@ class Settings:
     grace: float
     max_output: int
     durability: str
+    hook: Any
+    hook_on: List[str]
+    hook_every: float
+    hook_max_age: float
 
     def __init__(self, **values: Any) -> None:
         self.__dict__.update(values)

@@ -24,6 +24,7 @@ COMMANDS = {
     "events": ("events", "print each attempt that ended as a line of JSON; go on behind the last one, or follow"),
     "joblog": ("joblog", "write what has ended as a job log of GNU parallel, or with more columns"),
     "metrics": ("metrics", "write metrics for Prometheus, as the textfile collector of node_exporter reads them"),
+    "hook": ("hook", "show who is told of dead jobs and more, and how far; try it, or tell it now"),
     "cancel": ("cancel", "take jobs out; a running one is ended with its whole process tree"),
     "requeue": ("cancel", "run dead, cancelled or failed jobs again; failed ones at once, with the attempts they had"),
     "rerun": ("rerun", "add jobs that have ended again, as new ones with the same fields"),

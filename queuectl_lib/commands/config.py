@@ -10,7 +10,7 @@ import re
 
 from queuectl_lib import errors, settings, values
 from queuectl_lib.commands import frame, terminal
-from queuectl_lib.errors import HostError
+from queuectl_lib.errors import HostError, QueueError
 from queuectl_lib.host import bytecode, files, interrupts, locks
 from queuectl_lib.settings import ALIASES, ConfigFile
 from queuectl_lib.store import looking
@@ -49,8 +49,10 @@ def setting_text(value: object) -> str:
     if value is None:
         return "none"
     if isinstance(value, list):
-        from queuectl_lib.jobs import retry_rules  # of which nothing else is asked
+        from queuectl_lib.jobs import notices, retry_rules  # of which nothing else is asked
 
+        if [one for one in value if isinstance(one, str)]:
+            return ",".join(value) if set(value) <= set(notices.WORDS) else errors.printable(json.dumps(value))
         return retry_rules.codes_text(value)
     return values.number_text(value) if isinstance(value, float) else errors.printable(str(value))
 
@@ -64,6 +66,8 @@ def config_set(call: Call) -> int:
     interrupts.keep_until_told()
     Changeable(call.home).change(key, value, False)
     call.facts = {"key": key, "value": value}
+    if key == "hook":
+        tell_from_now_on(call, value)
     if key == "db_path" and call.config.named_database:
         terminal.tell("%s is set in your environment, and counts in its place" % settings.DB_PATH)
     return 0
@@ -77,7 +81,23 @@ def config_unset(call: Call) -> int:
     Changeable(call.home).change(call.options.key, None, True)
     key = ALIASES.get(call.options.key.replace("-", "_"), call.options.key.replace("-", "_"))
     call.facts = {"key": key, "value": settings.SETTING_DEFAULTS.get(key)}
+    if key == "hook":
+        tell_from_now_on(call, None)
     return 0
+
+
+def tell_from_now_on(call: Call, hook: object) -> None:
+    """A hook was set, or taken back: noted at once, so that what ends in the next second is told, or is not."""
+    from queuectl_lib.store import hook_note, hooking  # which few calls need
+
+    with contextlib.suppress(QueueError, OSError):
+        queue = call.queue()
+        if hook is None:
+            hooking.forget(queue.database)
+        elif not hooking.listen(queue.database) and hook_note.is_there(queue.folder):
+            note = hook_note.read(queue.folder)
+            note.began = 0.0  # what failed is tried at once
+            hook_note.write(queue.folder, note)
 
 
 @frame.command("initdb", shows=True)

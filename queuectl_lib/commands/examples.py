@@ -50,6 +50,7 @@ EXAMPLES = {
         ("joblog --format wide --since 24h", "all that is known, between tabs"),
     ),
     "metrics": (("metrics -o /var/lib/prometheus/node-exporter/queuectl.prom", "each minute, by cron"),),
+    "hook": (("hook", ""), ("hook --test", "send it a made-up event, and see how it ends")),
     "cancel": (("cancel ID", ""), ("cancel --state pending --tag nightly --dry-run", "show first what is meant")),
     "requeue": (("requeue ID", ""), ("requeue --state dead --since 1d", "")),
     "rerun": (("rerun ID", "a new job with the same fields"), ("rerun --tag sweep --state dead", "")),

@@ -19,7 +19,7 @@ LEAST_COLUMNS = 38
 # Groups of the overview, by the first words of their commands; what is in none comes behind the row above it.
 GROUPS = {
     "submit": "add run enqueue schedule say",
-    "look": "list show why logs results wait status top stats report check",
+    "look": "list show why logs results wait status top stats report check hook",
     "programs": "events joblog metrics",
     "decide": "cancel requeue rerun hold release edit dlq prune pause resume queue lock",
     "workers": "worker",

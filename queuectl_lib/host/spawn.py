@@ -275,7 +275,8 @@ def priority_class(nice: int) -> int:
 
 
 def launch_suspended(
-    command: Union[str, List[str]], cwd: str, environment: Dict[str, str], stdout: int, stderr: int, flags: int = 0
+    command: Union[str, List[str]], cwd: str, environment: Dict[str, str], stdout: int, stderr: int, flags: int = 0,
+    stdin: int = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
     """Start a command on Windows, suspended; its Tree puts it into its job object, then lets it run."""
     if sys.platform != "win32":
@@ -287,7 +288,7 @@ def launch_suspended(
         command = [find_program(command[0], cwd, environment) or command[0]] + command[1:]
     return subprocess.Popen(
         command,
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=stdout,
         stderr=stderr,
         cwd=cwd,

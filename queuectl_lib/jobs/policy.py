@@ -110,6 +110,13 @@ def interpreters() -> Any:
     return room
 
 
+def notices() -> Any:
+    """The room of what a hook is told of, the same."""
+    from queuectl_lib.jobs import notices as room
+
+    return room
+
+
 # key: the rule. In the order of `show` and JSON.
 RULES: Dict[str, Rule] = {
     "nice": Rule(
@@ -143,6 +150,14 @@ RULES: Dict[str, Rule] = {
         *("SHARE", "each wait is up to so much longer, other for each job: 20%% or 0.2"),
         *(lambda value, key: values.check_number(value, key, 0, 1), share),
         shown=lambda part: values.number_text(part * 100) + "%",
+    ),
+    "notify": Rule(
+        "WORDS",
+        "have the hook told of this job beyond hook_on: dead,completed,failed,snoozed,cancelled,running_long",
+        lambda value, key: notices().check_rule(value, key),
+        lambda text, key: notices().words_of(text, key),
+        shown=lambda words: ",".join(words) if isinstance(words, list) else str(words),
+        is_list=True,
     ),
 }
 

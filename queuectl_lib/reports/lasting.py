@@ -35,6 +35,7 @@ KINDS = {
     "unserved": (None, "queue", "queue %s served by no worker"),
     "schedule": ("waiting", "schedule", "trouble with the schedule %s"),
     "disk": ("least", "path", "too little room on the disk that holds %s"),
+    "hook": (None, None, "a hook that fails"),
     "expected": ("every", "key", "no success of a job with the key %s"),
 }
 

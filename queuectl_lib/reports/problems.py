@@ -55,7 +55,7 @@ def problems(
     an attempt runs unusually long, which is told once, too.
     """
     found = work_problems(queue, now, waiting) + standstill_problems(queue, now, waiting)
-    found += schedule_problems(queue, now, waiting) + disk_problems(queue, least)
+    found += schedule_problems(queue, now, waiting) + disk_problems(queue, least) + hook_problems(queue, now)
     for key, every in expected:
         found += expected_problems(queue, now, key, every)
     with contextlib.ExitStack() as told:
@@ -147,6 +147,21 @@ def disk_problems(queue: Queue, least: int) -> List[Fields]:
             found.append(problem("disk", text, path=folder, free=free, min_free=least))
         seen.add(device)
     return found
+
+
+def hook_problems(queue: Queue, now: float) -> List[Fields]:
+    """A hook that fails, so that somebody is not told of what he wants to know."""
+    if not os.path.exists(os.path.join(queue.folder.path, "hook")):
+        return []
+    from queuectl_lib.store import hook_note  # which a queue without one needs not
+
+    note = hook_note.read(queue.folder)
+    if not note.fails():
+        return []
+    since = times.utc_text(note.since)
+    text = "the hook fails since %s (%s), tries: %d: %s"
+    text %= (local_text(since), times.age_text(max(0.0, now - note.since)), note.tries, note.why)
+    return [problem("hook", text, since=since, tries=note.tries, why=note.why)]
 
 
 def expected_problems(queue: Queue, now: float, key: str, every: float) -> List[Fields]:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 DAY = 86400.0
 PAUSED_SECONDS = DAY  # from which on a pause is told of
 HELD_SECONDS = 30 * DAY
-EXPECTED = ("opens ", "rate ", "one start in ")  # how it is put that a queue is shut as it was meant to be
 
 
 def told_of(database: Database, now: float, waiting: float) -> List[Told]:
@@ -59,7 +58,7 @@ def of_holds(held: List[Fields], now: float) -> Iterator[Told]:
 def of_a_gate(queue: Fields, now: float, waiting: float) -> Iterator[Told]:
     """A queue that its gate keeps shut for longer than its jobs may wait. (A window or a rate is meant to.)"""
     is_late = times.seconds_or(queue["since"], now) < now - waiting
-    if queue["shut"] and is_late and not queue["shut"].startswith(EXPECTED):
+    if queue["shut"] and is_late and not queue["shut"].startswith(stuck.EXPECTED):
         text = "queue %s: %s due, the first since %s (%s); %s"
         since = local_time.Screen().text(queue["since"])
         yield "gate", text % (*named(queue), since, age(queue["since"], now), queue["shut"]), queue

@@ -22,7 +22,7 @@ COLUMNS = (
     "a.id AS attempt_id, a.ended, a.job, a.number, a.outcome, a.started_at, a.finished_at, a.exit_code, a.signal,"
     " a.error, a.worker, a.cpu, a.peak_rss, a.note, a.command AS changed,"
     " j.id, j.name, j.command, j.is_list, j.state, j.runs, j.signature, j.created_at, j.run_at,"
-    " j.finished_at AS job_finished_at"
+    " j.finished_at AS job_finished_at, j.policy"
 )
 AFTER = (
     "SELECT %s FROM attempts a INDEXED BY attempts_ended LEFT JOIN jobs j ON j.seq = a.job"

@@ -6,6 +6,7 @@ start           locked by a `worker start --ensure` until its supervisor lives
 slots           held by a supervisor with a --max-time while it counts workers and starts its own
 check           held while dead letters are told of, so that two do not tell of the same
 check-troubles  the same of troubles that last; check-slow: of what runs unusually long
+hook            the note of the last try to tell the hook (store/hook_note); hook.lock: held by who tells it
 bell            a FIFO: an enqueue writes a byte to wake a sleeping worker (a hint only)
 workers/N.life  held locked by the supervisor or worker N for as long as it lives
 workers/N.stop  supervisor N is asked to finish and leave (.now: to end its jobs first,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from queuectl_lib.values import Fields
 
 MANY = 10000  # jobs are counted so far: of a million nobody wants to wait for the number
+EXPECTED = ("opens ", "rate ", "one start in ")  # how it is put that a queue is shut as it was meant to be
 # "lane > 1" again, in so many words, for the proof that the index serves.
 LONGEST_PARKED = (
     "SELECT id, lock_key, next_run_at FROM jobs INDEXED BY jobs_aside"

@@ -40,6 +40,10 @@ CHANGES = {
     "grace": ("3", 3.0),
     "max_output": ("1048576", 1048576),
     "durability": ("off", "off"),
+    "hook": ('["./mail.sh", "me"]', ["./mail.sh", "me"]),
+    "hook_on": ("completed,dead", ["dead", "completed"]),
+    "hook_every": ("1m", 60.0),
+    "hook_max_age": ("2h", 7200.0),
 }
 
 

@@ -32,8 +32,8 @@ GROUPS = {
     " · `schedule import` a crontab",
     "how many, when": "`queue set`, `queue list`, `queue show`, `queue remove`"
     " · `pause`, `resume` · `lock set`, `lock unset`, `lock list`",
-    "look after it": "`check` what is wrong · `stats` what jobs of a kind take · `prune` what is over"
-    " · `doctor` for a new host · `cron` lines that keep workers running",
+    "look after it": "`check` what is wrong, `hook` who is told · `stats` what jobs of a kind take"
+    " · `prune` what is over · `doctor` for a new host · `cron` lines that keep workers running",
     "set it up": "`config get`, `config set`, `config unset` · `initdb`"
     " · `completion` for your shell, `manual` for man",
 }
