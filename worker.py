@@ -142,7 +142,7 @@ class Supervisor:
         self.standing = standing.Standing(self.queue.folder, self.name, details, self.say)
         if self.when_present:
             self.when_present()
-        self.chores = Chores(self.queue.database, self.say, self.options.drain)
+        self.chores = Chores(self.queue.database, self.say, self.options.drain, self.name, self.config)
         os.chdir(os.path.abspath(os.sep))  # spawn fails from a directory that was deleted
         self.say("supervisor started, pid %d, %s" % (os.getpid(), wording.described(self.options, log.clock_text())))
         with contextlib.suppress(QueueError, OSError):  # else the workers will, who tell what is in the way
@@ -159,8 +159,8 @@ class Supervisor:
         """How many can, on the workers that there are."""
         return sum(worker.slots for worker in self.workers)
 
-    def heed_requests(self) -> None:
-        """Follow signals, requests that others left as files, and what became of the queue."""
+    def heed_requests(self) -> str:
+        """Follow signals, requests that others left as files, and what became of the queue; returns the stage."""
         if self.standing.is_lost():
             self.advance("leave" if self.standing.lost == standing.MOVED else "stop")
         for _ in range(len(self.signals)):
@@ -168,10 +168,10 @@ class Supervisor:
             self.request("now" if self.stage else "stop")
         if self.time_is_over() and not self.stage:
             self.request("stop")
-        for request in folder.REQUESTS:
-            if self.queue.folder.is_asked(self.name, request):
-                self.advance(request)
+        for request in [one for one in folder.REQUESTS if self.queue.folder.is_asked(self.name, one)]:
+            self.advance(request)
         self.pressing.turn(self.stage, self.workers)
+        return self.stage
 
     def time_is_over(self) -> bool:
         limit = self.options.max_seconds
@@ -290,7 +290,7 @@ class Supervisor:
             self.bury_dead_workers()
             self.rest()
         if self.chores:
-            self.chores.close()
+            self.chores.close(self.heed_requests)
         self.wake.close()
         stops.forget_requests(self.queue.database, self.name)
         self.standing.leave(holds_jobs=False)

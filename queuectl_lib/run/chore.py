@@ -6,11 +6,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Optional
 
+    from queuectl_lib.settings import ConfigFile
     from queuectl_lib.store.database import Database
 
 
 def to_nobody(text: str) -> None:
     """Where nobody is to hear it."""
+
+
+class Supervised:
+    """What a chore may want to know of its supervisor, which *drains* or does not."""
+
+    def __init__(self, name: str, config: ConfigFile, drains: bool) -> None:
+        self.name = name
+        self.config = config
+        self.home = config.home
+        self.drains = drains
 
 
 class Chore:
@@ -22,6 +33,9 @@ class Chore:
         self.database = database
         self.say = say
 
+    def meet(self, supervisor: Supervised) -> None:
+        """Before its first turn."""
+
     def turn(self) -> None:
         raise NotImplementedError
 
@@ -31,6 +45,10 @@ class Chore:
 
     def mourn(self) -> None:
         """A worker has died."""
+
+    def lingers(self, stage: str) -> bool:
+        """True while a supervisor without workers is to wait for it, asked to stop (a *stage*) or not ("")."""
+        return False
 
     def close(self) -> None:
         """The supervisor leaves."""

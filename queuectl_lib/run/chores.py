@@ -12,12 +12,14 @@ from queuectl_lib.host import bell, processes
 from queuectl_lib.jobs import wall_clock
 from queuectl_lib.run import chore, log, pace, trouble
 from queuectl_lib.run.chore import Chore
+from queuectl_lib.run.hooks import Hooks
 from queuectl_lib.store import locking, looking, slots_made, tidying
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, Iterator, Optional, Set, Tuple, Type
 
+    from queuectl_lib.settings import ConfigFile
     from queuectl_lib.store.database import Database
 
 
@@ -225,14 +227,19 @@ class Scheduler(Chore):
         self.seen = None
 
 
-CHORES: Tuple[Type[Chore], ...] = (Keeper, Tidier, Freer, LogTrimmer, Reaper, Scheduler)
+CHORES: Tuple[Type[Chore], ...] = (Keeper, Tidier, Freer, Hooks, LogTrimmer, Reaper, Scheduler)
 
 
 class Chores:
     """All of them for one supervisor; the first turn of each comes at once."""
 
     def __init__(
-        self, database: Database, say: Callable[[str], None] = chore.to_nobody, drains: bool = False
+        self,
+        database: Database,
+        say: Callable[[str], None] = chore.to_nobody,
+        drains: bool = False,
+        name: str = "",
+        config: Optional[ConfigFile] = None,
     ) -> None:
         kinds = CHORES
         if drains:
@@ -240,6 +247,9 @@ class Chores:
 
             kinds += (draining.Teller,)
         self.chores = [kind(database, say) for kind in kinds]
+        if config is not None:
+            for one in self.chores:
+                one.meet(chore.Supervised(name, config, drains))
         self.turn()
 
     def turn(self, serves: bool = True) -> None:
@@ -256,6 +266,11 @@ class Chores:
         for one in self.chores:
             one.mourn()
 
-    def close(self) -> None:
+    def close(self, heed: Callable[[], str] = str) -> None:
+        """The supervisor leaves, once none of them lingers; *heed* is asked how it is wanted to stop meanwhile."""
+        stage = heed()
+        while True in [one.lingers(stage) for one in self.chores]:
+            time.sleep(pace.HEED_SECONDS)
+            stage = heed()
         for one in self.chores:
             one.close()

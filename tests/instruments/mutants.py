@@ -1483,6 +1483,54 @@ MUTANTS = [
         [("queuectl_lib/host/memory_kills.py", "    if now is not None:  # for", "    if False:  # for")],
         "run/test_memory_kills.py::test_a_kill_that_was_told_already_is_no_evidence_for_the_next_job",
     ),
+    Mutant(
+        "a hook that fails is not told the same again",
+        33,
+        [("queuectl_lib/reports/hook_delivery.py", "    if ended.code == 0:\n", "    if True:\n")],
+        "run/test_hooks.py::test_a_hook_that_fails_is_told_the_same_again_and_check_says_so",
+    ),
+    Mutant(
+        "the cursor of the hook moves before it was told",
+        33,
+        [
+            (
+                "queuectl_lib/reports/hook_delivery.py",
+                "    ended = try_once(",
+                "    move_on(queue, cursor, batch)\n    ended = try_once(",
+            )
+        ],
+        "run/test_hooks.py::test_a_hook_that_is_killed_in_the_middle_gets_the_same_events_again",
+    ),
+    Mutant(
+        "what a hook leaves behind goes on",
+        33,
+        [("queuectl_lib/run/hook_process.py", "if code is None or self.tree.members()", "if code is None")],
+        "run/test_hook_process.py::test_what_it_leaves_behind_is_ended_too",
+    ),
+    Mutant(
+        "who sets a hook is told of all that ever ended",
+        33,
+        [("queuectl_lib/store/hooking.py", "hooked = ended + 1 WHERE", "hooked = 1 WHERE")],
+        "run/test_hooks.py::test_a_hook_is_told_of_nothing_that_ended_before_it_was_set",
+    ),
+    Mutant(
+        "a stop waits for a hook that hangs",
+        33,
+        [("queuectl_lib/run/hooks.py", "if waited < patience:", "if True:")],
+        "run/test_hooks.py::test_a_hook_that_hangs_delays_no_job_and_no_stop",
+    ),
+    Mutant(
+        "two supervisors tell the hook at the same time",
+        33,
+        [("queuectl_lib/store/hook_note.py", "    if locks.try_lock(fd):", "    if True:")],
+        "commands/test_hook.py::test_another_who_tells_it_is_not_waited_for",
+    ),
+    Mutant(
+        "what is left of a killed run of the hook goes on",
+        33,
+        [("queuectl_lib/reports/hook_delivery.py", "settings.grace) if note.tries", "settings.grace) if False")],
+        "run/test_hooks.py::test_no_event_is_lost_where_who_tells_it_is_killed_meanwhile[both]",
+    ),
 ]
 
 
