@@ -44,6 +44,8 @@ def examine_home(home: str, config: ConfigFile, way: Way, script: str, modules: 
     readable = probes.tried("config", probes.probe_config, config)
     yield readable
     queue = Queue(os.path.join(home, "queuectl.db")) if readable.ok is False else Queue(config.database_path())
+    if readable.ok is not False and config().hook is not None:
+        yield probes.tried("hook", probes.probe_hook, home, config().hook)
     yield probes.tried("bytecode", probes.probe_bytecode)
     yield probes.tried("home", probes.probe_home, home)
     yield probes.tried("file system", probes.probe_file_system, queue)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 
+from queuectl_lib import errors
 from queuectl_lib.errors import NoDatabase, QueueError
 from queuectl_lib.host import bytecode, files, loading, places, system
 from queuectl_lib.jobs import ids
@@ -206,6 +207,21 @@ def probe_config(config: ConfigFile) -> Finding:
     given = config.values()
     text = "%s sets %s" % (config.path, ", ".join(given)) if given else "every setting has its default"
     return Finding("config", True, text)
+
+
+def probe_hook(home: str, hook: Any) -> Finding:
+    """Whether the program that is to be told can be started; of a text only its shell knows."""
+    from queuectl_lib.run import hook_process, launching  # which a home without one needs not
+
+    text = errors.printable(system.typed(hook))
+    if isinstance(hook, str):
+        return Finding("hook", True, text)
+    words: Any = hook_process.Words(hook, home)
+    try:
+        launching.check_startable(words, launching.worker_environment())
+    except launching.CannotStart as error:
+        return Finding("hook", None, str(error), "correct it, then `hook --test`: until then nobody is told of anything")
+    return Finding("hook", True, text)
 
 
 def probe_alive(queue: Queue) -> Finding:

@@ -10,7 +10,7 @@ import time
 from queuectl_lib.errors import QueueError
 from queuectl_lib.host import bell, processes
 from queuectl_lib.jobs import wall_clock
-from queuectl_lib.run import chore, log, pace, trouble
+from queuectl_lib.run import chore, hooks, log, pace, trouble
 from queuectl_lib.run.chore import Chore
 from queuectl_lib.run.hooks import Hooks
 from queuectl_lib.store import locking, looking, slots_made, tidying
@@ -129,7 +129,7 @@ class Reaper(Chore):
 
     def workers(self) -> Set[int]:
         """The pids whose exit status their supervisor still wants."""
-        return {child.pid for child in multiprocessing.active_children() if child.pid}
+        return {child.pid for child in multiprocessing.active_children() if child.pid} | hooks.TELLERS
 
 
 class Scheduler(Chore):

@@ -11,15 +11,15 @@ import subprocess
 import sys
 import time
 
-from queuectl_lib.errors import QueueError
+from queuectl_lib.errors import HostError, QueueError
 from queuectl_lib.host import bundle, spawn
-from queuectl_lib.run import launching, pace
+from queuectl_lib.run import launching, pace, run_file
 from queuectl_lib.run.chore import Chore
 from queuectl_lib.store import hook_note
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Optional, Tuple
+    from typing import Any, Optional, Set, Tuple
 
     from queuectl_lib.run.chore import Supervised
     from queuectl_lib.settings import Settings
@@ -33,6 +33,9 @@ LIMIT_SECONDS = 60.0  # that the hook may take (run/hook_process): a drain waits
 STOPPING_SECONDS = 5.0  # for who tells it to end the hook
 
 
+TELLERS: Set[int] = set()  # pids of ours whose exit status is wanted
+
+
 class Hooks(Chore):
     """Looks each second, where a hook is set, whether there is something to tell it."""
 
@@ -44,6 +47,7 @@ class Hooks(Chore):
         self.look_at = self.flush_at = self.not_before = 0.0  # monotonic
         self.signs_at = time.monotonic() + SIGNS_SECONDS  # who has just begun may yet see to what stands still
         self.passed = 0  # up to this end nothing is to be told
+        self.is_behind = False  # there are more ends to be looked at
         self.seen: Any = None  # of the database's files
         self.settings: Optional[Settings] = None
         self.told = ""  # the last trouble
@@ -131,8 +135,9 @@ class Hooks(Chore):
 
         self.passed = max(cursor.next - 1, self.passed if self.passed <= cursor.last else 0)
         if self.passed < cursor.last:
-            found, self.passed = hooking.any_wanted(self.database, self.passed, settings.hook_on)
-            if found or self.passed < cursor.last:
+            found, self.passed = hooking.any_wanted(self.database, self.passed, cursor.last, settings.hook_on)
+            self.is_behind = not found and self.passed < cursor.last
+            if found or self.is_behind:
                 return found
         if self.passed >= cursor.next and now >= self.flush_at:
             self.flush_at = now + FLUSH_SECONDS
@@ -166,6 +171,7 @@ class Hooks(Chore):
         self.began = time.time()
         try:
             self.teller = spawn.detached(command, environment, 2)
+            TELLERS.add(self.teller.pid)
         except OSError as error:
             self._tell("cannot start who tells it (%s)" % error.strerror)
             self.not_before = time.monotonic() + SIGNS_SECONDS
@@ -178,13 +184,14 @@ class Hooks(Chore):
         if code is None:
             return True
         self.teller, self.seen = None, None
-        if code not in (0, 1):  # of the hook itself the note says all
-            self._tell("who tells it ended with exit code %d" % code)
-        else:
+        TELLERS.clear()
+        if code in (0, 1, QueueError.exit_code, HostError.exit_code):  # it, or the note, has said what there is to say
             self.told = ""
-        note = hook_note.read(self.database.folder)
-        if code not in (0, 1) or note.began < self.began:  # nothing was told
-            self.not_before = time.monotonic() + (SIGNS_SECONDS if code else 2 * LOOK_SECONDS)
+        else:
+            self._tell("who tells it has ended (%s)" % run_file.how_it_ended(code)[0])
+        if hook_note.read(self.database.folder).began < self.began and self.settings:  # it was not run, or not noted
+            pause = SIGNS_SECONDS if code else max(2 * LOOK_SECONDS, self.settings.hook_every)
+            self.not_before = time.monotonic() + pause
         return False
 
     def _tell(self, text: str) -> None:
@@ -218,7 +225,7 @@ class Hooks(Chore):
                 self.signs_at = max(self.signs_at, now + LOOK_SECONDS)  # of which it is too late to tell
                 if now >= self.not_before and self._is_something(self.settings, now):
                     self._start()
-                    return self.teller is not None
+                return self.teller is not None or self.is_behind
         return False
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""`hook`: what is set and how far it was told, tried and told by hand; the settings; and the scripts of docs/hooks.md."""
+"""`hook`: what is set and how far it was told, tried and told by hand; its settings; the scripts of docs/hooks.md."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The hook under real supervisors: at least once, whoever is killed; never in the way; nothing of a job but on its stdin."""
+"""The hook under real supervisors: at least once, whoever is killed; never in the way; of jobs on stdin alone."""
 
 import json
 import os
