@@ -10,7 +10,7 @@ from queuectl_lib.commands import frame, terminal
 from queuectl_lib.errors import BadInput, Interrupted, QueueError
 from queuectl_lib.host import files, interrupts, system
 from queuectl_lib.jobs import checks, fields
-from queuectl_lib.jobs.ids import Holder, There
+from queuectl_lib.jobs.ids import Aside, Holder, There
 from queuectl_lib.jobs.making import JobMaker
 
 TYPE_CHECKING = False
@@ -84,6 +84,7 @@ class Asked:
 
     def enqueue(self, queue: Queue) -> str:
         """Add it; its id, or the Holder of its key. Interrupts wait from then on. Raises QueueError."""
+        tell_new_home(self.call)
         files.make_home(self.call.home)
         interrupts.keep_until_told()
         return queue.enqueue(self.row, self.born, self.call.options.replace)
@@ -91,8 +92,7 @@ class Asked:
     def tell_what_came(self) -> None:
         """Say what was changed in its command, and what has become of it at once."""
         tell_returns(self.call, self.maker)
-        for text in self.born:
-            terminal.tell(text)
+        tell_born(self.call, self.born)
 
     def tell_a_person(self, queue: Queue, identifier: str) -> None:
         """On a terminal, say when it is due, and how those like it ended."""
@@ -100,6 +100,19 @@ class Asked:
             if not isinstance(identifier, Holder):
                 tell_when(self.call, self.row[fields.OWN])
             tell_failures(queue, self.fields)
+
+
+def tell_born(call: Call, born: List[str]) -> None:
+    """Say what the queue has to say of new jobs; with --quiet only what is wrong with them."""
+    for text in born:
+        if not (call.options.quiet and isinstance(text, Aside)):
+            terminal.tell(text)
+
+
+def tell_new_home(call: Call) -> None:
+    """Say on a terminal that a home that was named is not there yet: it may be a slip."""
+    if not (call.options.quiet or os.path.isdir(call.home)) and terminal.is_terminal(sys.stderr):
+        terminal.tell("a new queue in %s" % call.home)
 
 
 def print_id(call: Call, queue: Queue, identifier: str) -> None:

@@ -36,7 +36,10 @@ def check(call: Call) -> int:
     least = values.parse_size(options.min_free, "--min-free")
     expected = problems.check_expected(options.expect or [], options.every or [])
     queue = call.queue()
-    troubles: Sequence[Fields] = ()
+    troubles: Sequence[Fields] = problems.gone(call.home, queue)
+    if troubles:  # then nothing can be kept of what was told: it is told each time
+        report_problems(call, troubles)
+        return 1
     try:
         with problems.problems(queue, call.now, waiting, least, expected, options.slow) as found:
             troubles = found

@@ -62,6 +62,7 @@ def enqueue(call: Call) -> int:
         try:
             rows = reading.checked_rows(maker, jobs_of(call, source, asked, progress))
             first = [next(rows)]  # what begins with a mistake does not even make a home
+            add.tell_new_home(call)
             files.make_home(call.home)
             interrupts.keep_until_told()
             born: List[str] = []
@@ -71,8 +72,7 @@ def enqueue(call: Call) -> int:
         finally:
             progress.end()
     add.tell_returns(call, maker)
-    for text in born:
-        terminal.tell(text)
+    add.tell_born(call, born)
     if (count.given > 1 or count.there) and not (options.json or options.quiet):
         terminal.tell(count.text())
     return 0

@@ -162,9 +162,13 @@ def pause(call: Call) -> int:
     note = None if options.note is None else values.check_text(options.note, "--note")
     database = made(call)
     names = checked(database, options.names)
-    queues.pause(database, names, until, note, call.now)
+    before = queues.pause(database, names, until, note, call.now)
+    for name, is_longer in before:
+        how = "its pause lasts as long as this one now, and its note stays" if is_longer else "its own pause stays"
+        terminal.tell("queue %s was paused already: %s" % (name, how))
     end = None if until is None else times.utc_text(until)
-    call.facts = {"queues": names or None, "paused_until": end, "paused_note": note}
+    facts = {"queues": names or None, "paused_until": end, "paused_note": note}
+    call.facts = dict(facts, before=[name for name, _ in before])
     return 0
 
 

@@ -49,6 +49,10 @@ class There(str):
         return there
 
 
+class Aside(str):
+    """A sentence on new jobs with which all is well, so --quiet keeps it back."""
+
+
 class IdMaker:
     """Makes ids: ten base-32 digits of time (microseconds), then two at random."""
 

@@ -68,6 +68,20 @@ def problems(
             yield found + dead_problems(queue, count, jobs)
 
 
+def gone(home: str, queue: Queue) -> List[Fields]:
+    """That the home is not there, or that the database went from under those who live: then nothing can be checked."""
+    if os.path.exists(queue.path):
+        return []
+    if not os.path.isdir(home):
+        return [problem("home", "there is no folder %s: nothing is checked" % home, path=home)]
+    alive = roster.members(queue.folder)
+    if not alive:
+        return []  # nothing was added yet
+    who = "%s %s (pid %s)" % (alive[0]["kind"], alive[0]["name"], alive[0]["pid"])
+    text = "the database %s is gone, and %s lives: put it back, or `worker stop`"
+    return [problem("database", text % (queue.path, who), path=queue.path, alive=[one["name"] for one in alive])]
+
+
 def problem(kind: str, text: str, **facts: Any) -> Fields:
     return dict([("kind", kind), ("text", text)], **facts)
 

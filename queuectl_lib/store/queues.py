@@ -8,6 +8,7 @@ import time
 from queuectl_lib import contexts, errors, times
 from queuectl_lib.errors import BadInput, NoDatabase, QueueError
 from queuectl_lib.host import bell
+from queuectl_lib.jobs import ids as ids_made
 from queuectl_lib.jobs import states, windows
 from queuectl_lib.store import eligible, opening, rates, serving
 
@@ -60,7 +61,8 @@ def heed(connection: sqlite3.Connection, number: int, said: Optional[List[str]])
     for row in found:
         if said is not None and eligible.is_paused(row, now):
             since = times.age_text(now - times.seconds_or(row["paused_at"], now))
-            said.append("queue %s has been paused for %s: it waits" % (opening.as_text(row["name"]), since))
+            text = "queue %s has been paused for %s: it waits" % (opening.as_text(row["name"]), since)
+            said.append(ids_made.Aside(text))
 
 
 NEW_QUEUES = "SELECT DISTINCT queue FROM incoming_shared WHERE typeof(queue) = 'text'"
@@ -157,14 +159,32 @@ def number_of(connection: sqlite3.Connection, name: str) -> int:
 
 PAUSE = "UPDATE queues SET paused_at = ?, paused_until = ?, note = ? WHERE id = ?"
 ALL_IDS = "SELECT id FROM queues"
+PAUSES = "SELECT id, name, paused_at, paused_until, note FROM queues ORDER BY id"
 
 
-def pause(database: Database, names: Sequence[str], until: Optional[float], note: Optional[str], now: float) -> None:
-    """Let nothing start in the queues *names* (none named: in all), up to *until* (seconds since 1970). QueueError."""
+def pause(
+    database: Database, names: Sequence[str], until: Optional[float], note: Optional[str], now: float
+) -> List[Tuple[str, bool]]:
+    """Let nothing start in the queues *names* (none named: in all), up to *until* (seconds since 1970).
+
+    Where none is named, what was said of one by itself stays: its note, and its end where that comes later. Returns
+    the names of those that were paused already then, and whether each is so for longer now. Raises QueueError.
+    """
     values = (times.utc_text(now), None if until is None else times.utc_text(until), note)
+    before: List[Tuple[str, bool]] = []
     with database.writing() as connection:
+        paused = {} if names else {row["id"]: row for row in opening.rows(connection, PAUSES)}
         for number in numbers_of(connection, names):
-            opening.refuse_ignored(1 - connection.execute(PAUSE, values + (number,)).rowcount)
+            own, row = values, paused.get(number)
+            if row is not None and eligible.is_paused(row, now):
+                end = serving.paused_until(row)
+                is_longer = end is not None and (until is None or end < until)
+                before.append((opening.as_text(row["name"]), is_longer))
+                if not is_longer:
+                    continue
+                own = (row["paused_at"], values[1], row["note"] or note)
+            opening.refuse_ignored(1 - connection.execute(PAUSE, own + (number,)).rowcount)
+    return before
 
 
 def resume(database: Database, names: Sequence[str]) -> None:

@@ -81,6 +81,7 @@ def set_up(said):
     run("queue", "set", "empty")
     run("lock", "set", "db", "2")
     run("pause", "empty", "--for", "2h", "--note", "moved")
+    run("pause")
     run("resume", "night")
     run("resume")
     run("pause", "empty", "--for", "2h", "--note", "moved")
