@@ -63,6 +63,7 @@ def config_set(call: Call) -> int:
     value = settings.check_setting(key, settings.setting_from_text(key, call.options.value))
     if key.endswith("_codes"):
         settings.refuse_contradiction(dict(call.config.values(), **{key: value}))
+    refuse_to_leave(call, key, value)
     interrupts.keep_until_told()
     Changeable(call.home).change(key, value, False)
     call.facts = {"key": key, "value": value}
@@ -77,9 +78,10 @@ def config_set(call: Call) -> int:
 def config_unset(call: Call) -> int:
     if call.options.key not in call.config.content():
         settings.setting_key(call.options.key)
+    key = ALIASES.get(call.options.key.replace("-", "_"), call.options.key.replace("-", "_"))
+    refuse_to_leave(call, key, settings.SETTING_DEFAULTS.get(key))
     interrupts.keep_until_told()
     Changeable(call.home).change(call.options.key, None, True)
-    key = ALIASES.get(call.options.key.replace("-", "_"), call.options.key.replace("-", "_"))
     call.facts = {"key": key, "value": settings.SETTING_DEFAULTS.get(key)}
     if key == "hook":
         tell_from_now_on(call, None)
@@ -98,6 +100,26 @@ def tell_from_now_on(call: Call, hook: object) -> None:
             note = hook_note.read(queue.folder)
             note.began = 0.0  # what failed is tried at once
             hook_note.write(queue.folder, note)
+
+
+def refuse_to_leave(call: Call, key: str, value: object) -> None:
+    """Raise QueueError for another db_path while somebody serves the queue that is there: nobody would see him."""
+    if key != "db_path":
+        return
+    try:
+        old = os.path.join(call.home, call.config().db_path)
+    except QueueError:
+        return  # a file with a mistake, which this call may be to mend
+    if os.path.normpath(os.path.join(call.home, str(value))) == os.path.normpath(old):
+        return
+    from queuectl_lib.store import roster  # which no other setting needs
+    from storage import Queue
+
+    alive = roster.members(Queue(old).folder)
+    if alive:
+        who = ", ".join(str(one["name"]) for one in alive[:3]) + (", ..." if len(alive) > 3 else "")
+        text = "%s would go on with %s, where nobody sees that: `worker stop` first; nothing was changed"
+        raise QueueError(text % (who, old))
 
 
 @frame.command("initdb", shows=True)

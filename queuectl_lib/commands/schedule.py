@@ -88,8 +88,11 @@ def schedule_list(call: Call) -> int:
         call.print_json([recurring.as_json(row) for row in found])
     elif found:
         screen = local_time.Screen(call.now)
+        headings = ["NAME", "WHEN", screen.heading("NEXT"), "LEFT", "LAST", "OUTCOME"]
         rows = [cells(row, call.now, screen) for row in found]
-        terminal.print_table(["NAME", "WHEN", screen.heading("NEXT"), "LEFT", "LAST", "OUTCOME"], rows)
+        if not terminal.fits([headings, *rows]):
+            rows = [[*row[:2], local_time.shortened(row[2]), *row[3:]] for row in rows]
+        terminal.print_table(headings, rows, spare=("LAST",))
         for row in found:
             if row["trouble"]:
                 terminal.tell("schedule %s: %s" % (row["name"], row["trouble"]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from queuectl_lib import errors
 from queuectl_lib.commands import add, frame, schedule, terminal
 from queuectl_lib.errors import BadInput, HostError, QueueError
@@ -19,7 +21,11 @@ if TYPE_CHECKING:
     from queuectl_lib.values import Fields
 
 MOST_BYTES = 16 * 1024 * 1024  # of a crontab
-POLICIES = [one for one in schedule.POLICIES if one[0][0] in ("--missed", "--overlap", "--tz")]
+POLICIES = [
+    frame.argument("--missed", metavar="HOW", help="slots that nobody was there for: skip (default), once, all[:N]"),
+    frame.argument("--overlap", metavar="HOW", help="while the last job waits or runs: allow (default), skip, queue"),
+    *[one for one in schedule.POLICIES if one[0][0] == "--tz"],
+]
 
 
 @frame.command(
@@ -124,12 +130,17 @@ def show(call: Call, asked: Sequence[Fields]) -> None:
         terminal.print_text("".join(one["name"] + "\n" for one in asked))
 
 
+def first_number(text: str) -> int:
+    """The line of a crontab that a note begins with, or the first of several."""
+    found = re.match(r"lines? (\d+)", text)
+    return int(found.group(1)) if found else 0
+
+
 def tell(call: Call, found: Import, paused: List[str]) -> None:
     """On standard error: what is left where it is, and what is to be done with the rest."""
-    for number, why in sorted(found.refused):
-        terminal.tell("line %d stays in the crontab: %s" % (number, why))
-    for note in found.notes:
-        terminal.tell(note)
+    said = ["line %d stays in the crontab: %s" % one for one in sorted(found.refused)] + found.notes
+    for text in sorted(said, key=first_number):
+        terminal.tell(text)
     refused = {number for number, _ in found.refused}
     taken = sorted(number for number in found.lines.values() if number not in refused)
     if not taken:

@@ -160,6 +160,12 @@ def coloured(text: str, state: str) -> str:
     return "\x1b[%sm%s\x1b[0m" % (STATE_COLOURS[state], text)
 
 
+def fits(table: Sequence[Sequence[str]]) -> bool:
+    """True where these rows, the headings among them, are not wider than the terminal is."""
+    room = columns()
+    return room is None or sum(max(map(len, column)) + 2 for column in zip(*table)) - 2 <= room
+
+
 def print_table(
     headings: Sequence[str],
     rows: Sequence[Sequence[str]],

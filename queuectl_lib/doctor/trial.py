@@ -16,7 +16,7 @@ from queuectl_lib.doctor import probes
 from queuectl_lib.doctor.probes import Finding
 from queuectl_lib.errors import HostError, QueueError
 from queuectl_lib.host import bundle, files, loading, locks, processes, signals
-from queuectl_lib.run import launching, starting
+from queuectl_lib.run import launching, replacing, starting
 from queuectl_lib.store import looking, roster, showing
 from storage import Queue
 
@@ -148,7 +148,7 @@ class Trial:
             raise HostError("a trial did not end within %d s" % TRIAL_SECONDS) from None
         if child.returncode:
             lines = stderr.decode("utf-8", "replace").strip().splitlines() or ["it said nothing"]
-            raise HostError("a trial ended with exit code %d: %s" % (child.returncode, lines[-1]))
+            raise HostError("a trial ended with exit code %d: %s" % (child.returncode, last_words(lines)))
 
     def probe_writers(self) -> Finding:
         """Two callers enqueue at once into a database that neither has made before."""
@@ -254,6 +254,15 @@ def comes_free(fd: int) -> bool:
 def interrupt(number: int, frame: object) -> None:
     """Any stop signal is what Ctrl+C is: a way out that cleans up."""
     raise KeyboardInterrupt
+
+
+def last_words(lines: List[str]) -> str:
+    """What a trial said last, without the advice to look for more where nobody can, and to try doctor: this is it."""
+    text, begin = lines[-1], "queuectl: error: "
+    for advice in (replacing.TRY_DOCTOR, ": " + replacing.SEE_ABOVE):
+        text = text[: -len(advice)] if text.endswith(advice) else text
+    text = text[len(begin) :] if text.startswith(begin) else text
+    return "%s; before that it said: %s" % (text, lines[-2]) if len(lines) > 1 else text
 
 
 def remove_tree(path: str) -> None:

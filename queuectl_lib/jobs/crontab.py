@@ -190,7 +190,8 @@ def without_input(text: str) -> str:
     if lines:
         lines = lines[:-1] if lines.endswith("\n") else lines
         same = "printf '%%s\\n' %s | %s" % (" ".join(system.quoted(line) for line in lines.split("\n")), same)
-    raise BadInput("%% begins the input of the command, and a job has none: use %s" % errors.printable(same))
+    same = errors.printable(same).replace("%", "\\%")  # as a crontab wants it
+    raise BadInput("%% begins the input of the command, and a job has none: use %s" % same)
 
 
 def plain(parts: List[str]) -> str:

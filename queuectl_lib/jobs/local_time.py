@@ -31,6 +31,11 @@ def offset_text(seconds: float) -> str:
     return text(seconds)[LENGTH + 1 :]
 
 
+def shortened(shown: str) -> str:
+    """A time as a table has it, for a narrow one: without year and seconds; anything else as it is."""
+    return shown[5:16] + shown[LENGTH:] if shown[:1].isdigit() and len(shown) >= LENGTH else shown
+
+
 class Screen:
     """The times of one screen: the first has its offset, and so has each whose offset is not the one shown before.
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from queuectl_lib.settings import ConfigFile
 
 
+SEE_ABOVE, TRY_DOCTOR = "see what they said above", ", and try `doctor`"
+
+
 class WorkerProcess:
     """A worker as its supervisor sees it."""
 
@@ -112,8 +115,8 @@ class Replacing:
             self.is_refused(how, began)
             return
         if self.failures >= pace.BOOT_FAILURES:
-            why = "see what they said above" if code > 0 else "something ends them, such as a limit of memory"
-            raise HostError("workers cannot start (%s each time): %s, and try `doctor`" % (how, why))
+            why = SEE_ABOVE if code > 0 else "something ends them, such as a limit of memory"
+            raise HostError("workers cannot start (%s each time): %s%s" % (how, why, TRY_DOCTOR))
         self._put_off(began, pace.SHORT_LIFE_SECONDS / 2)
 
     def has_rehearsed(self, code: int, began: float) -> None:

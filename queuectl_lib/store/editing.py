@@ -53,7 +53,12 @@ def refuse_started(identifier: str, state: str, change: Change) -> None:
     if state == "processing":
         raise QueueError("job %s runs, with what it was started with: nothing was changed" % identifier, "wrong_state")
     if state not in states.WAITING and not (state == "cancelled" and change.only_forgets()):
-        raise QueueError("job %s is %s already: nothing was changed" % (identifier, state), "wrong_state")
+        text = "job %s is %s already: nothing was changed; " % (identifier, state)
+        if state in states.REQUEUED:
+            text += "`pause`, `requeue %s`, the same `edit` again and `resume` run it changed" % identifier
+        else:
+            text += "`add` a changed one anew"
+        raise QueueError(text, "wrong_state")
 
 
 CHANGE_JOB = "UPDATE jobs SET %s, updated_at = ? WHERE seq = ? AND state IN ('pending', 'failed')"

@@ -43,9 +43,9 @@ def test_lines_become_paused_schedules_that_mean_what_cron_means(call, table):
     assert found[days]["job"]["command"] == "date +%F >> /tmp/days"
     assert found[days]["job"]["env"] == {"PATH": "/usr/bin:/bin"} and found[days]["job"]["max_retries"] == 0
     lines = done.stderr.splitlines()
-    assert lines[0].startswith("line 7 stays in the crontab: ") and "@reboot" in lines[0]
-    assert lines[1].startswith("line 8 stays in the crontab: ") and "no such day" in lines[1]
-    assert lines[2].startswith("line 1: MAILTO is not heeded")
+    assert lines[0].startswith("line 1: MAILTO is not heeded")
+    assert lines[1].startswith("line 7 stays in the crontab: ") and "@reboot" in lines[1]
+    assert lines[2].startswith("line 8 stays in the crontab: ") and "no such day" in lines[2]
     assert lines[3] == "take lines 5, 6 out of the crontab (crontab -e), then: schedule resume %s %s" % (backup, days)
 
 
