@@ -1,4 +1,4 @@
-"""What `worker start` and `worker stop` say of what they meet: a wish that workers stay stopped, others that work."""
+"""What `worker start`, `stop` and `list` say of what they meet: a wish that workers stay stopped, others that work."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from queuectl_lib.commands.frame import Call
     from queuectl_lib.run.options import Options
     from queuectl_lib.store.folder import Folder
+    from queuectl_lib.values import Fields
     from storage import Queue
 
 
@@ -86,3 +87,31 @@ def tell_of_drain(queue: Queue, wanted: Options, now: float) -> None:
     found = later.all_that_is_left(queue.database, now) if wanted.drain else None
     if found:
         terminal.tell(found.words(now))
+
+
+# ---------------------------------------------------------------- who starts nothing, though alive
+
+
+def with_states(folder: Folder, members: List[Fields]) -> List[Fields]:
+    """*members*, and of each whether it starts nothing: "state" is paused, stopping or None."""
+    if not members:
+        return members
+    from queuectl_lib.reports import crew  # needed only then
+
+    people = crew.Crew(folder)
+    state = dict.fromkeys(people.stopping, "stopping")
+    state.update(dict.fromkeys(people.paused, "paused"))
+    return [dict(member, state=state.get(str(member["name"]))) for member in members]
+
+
+def kind_of(member: Fields) -> str:
+    return "%s, %s" % (member["kind"], member["state"]) if member["state"] else str(member["kind"])
+
+
+def tell_paused(folder: Folder) -> None:
+    """Say, before a stop, who hears of none, and what becomes of it then."""
+    from queuectl_lib.reports import crew  # needed only then
+
+    for name, pid in crew.Crew(folder).paused.items():
+        text = "%s is paused (state T) and hears of no stop: `kill -CONT %d` lets it finish; else it is killed at last"
+        terminal.tell(text % (name, pid))

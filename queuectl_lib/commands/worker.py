@@ -163,6 +163,7 @@ def worker_stop(call: Call) -> int:
         return 0
     supervisors = values.unique([member["supervisor"] or member["name"] for member in members])
     how = "now" if call.options.now else "leave" if call.options.leave_running else "stop"
+    starting_words.tell_paused(queue.folder)
     inside = roster.is_asked_by_its_job(queue.database)
     roster.ask_to_stop(queue.folder, supervisors, how)
     if inside:
@@ -270,7 +271,7 @@ def place_of(member: Fields) -> Tuple[str, int, str]:
 @frame.command("worker list", shows=True)
 def worker_list(call: Call) -> int:
     queue = call.queue()
-    members = roster.members_and_jobs(queue.database)
+    members = starting_words.with_states(queue.folder, roster.members_and_jobs(queue.database))
     if call.options.json:
         call.print_json(members)
     elif not members:
@@ -281,8 +282,8 @@ def worker_list(call: Call) -> int:
         screen = local_time.Screen(call.now)
         begin = slice(5, 16) if (terminal.columns() or 80) < 80 else slice(None)  # without year and seconds
         rows = [
-            (m["name"], m["kind"], shown_pid(m), m["host"], screen.text(m["since"])[begin], str(m.get("slots") or "-"))
-            + (wording.served_text(m.get("queues", ())), job)
+            (m["name"], starting_words.kind_of(m), shown_pid(m), m["host"], screen.text(m["since"])[begin])
+            + (str(m.get("slots") or "-"), wording.served_text(m.get("queues", ())), job)
             for m in sorted(members, key=place_of)
             for job in m["jobs"] or ["-"]
         ]

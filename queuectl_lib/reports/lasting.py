@@ -75,7 +75,7 @@ class Asked:
 
 
 def part_of(problem: Fields) -> str:
-    return "supervisor" if "supervisor" in problem else ""
+    return "supervisor" if "supervisor" in problem else "paused" if "pids" in problem else ""
 
 
 def read(name: str) -> Tuple[str, float, str]:

@@ -110,7 +110,25 @@ def work_problems(queue: Queue, now: float, limit: float) -> List[Fields]:
         left = "interrupted when this copy was taken" if is_copy else "left without a worker"
         text = "no worker is alive; jobs due: %s, %s: %d; `queuectl.py worker start` starts one"
         found.append(problem("workers", text % (due_text, left, running), running=running, **facts))
+    if due or running:
+        found += paused_problems(queue, facts, due_text, running)
     return found + worker_problems(queue)
+
+
+def paused_problems(queue: Queue, due: Fields, due_text: str, running: int) -> List[Fields]:
+    """Supervisors and workers that somebody has stopped with SIGSTOP, and that hold up what is there to be done."""
+    if not roster.members(queue.folder):
+        return []
+    from queuectl_lib.reports import crew  # needed only then
+
+    paused = crew.Crew(queue.folder).paused
+    if not paused:
+        return []
+    pids = sorted(paused.values())
+    who = "%s is" % next(iter(paused)) if len(paused) == 1 else "%s are" % ", ".join(sorted(paused))
+    text = "%s paused (state T): `kill -CONT %s` lets %s go on; jobs due: %s, under way: %d"
+    text = text % (who, " ".join(map(str, pids)), "it" if len(pids) == 1 else "them", due_text, running)
+    return [problem("workers", text, pids=pids, running=running, **due)]
 
 
 def worker_problems(queue: Queue) -> List[Fields]:

@@ -19,7 +19,7 @@ from queuectl_lib.errors import Locked
 from queuectl_lib.jobs import local_time, states
 from queuectl_lib.reports import crew, problems, reasons
 from queuectl_lib.reports.crew import Crew
-from queuectl_lib.store import explaining_all, preceding
+from queuectl_lib.store import explaining_all, health, preceding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 LEAST_FREE = 256 << 20  # bytes, as `check` wants them where it is told nothing else
 PATIENCE_SECONDS = 2.0  # for a lock: whoever asks why does not want to wait
+NAMED = 3  # schedules that are late
 LATE_SECONDS = reasons.PATIENCE_SECONDS
 ORDER = (
     *("database_locked", "no_worker", "worker_starting", "worker_refuses", "worker_paused", "workers_stopping"),
@@ -64,9 +65,23 @@ class Reasons:
         self.running: int = facts["counts"]["processing"]
         self.due: int = sum(one["due"] for one in facts["queues"])
         self.waiting: int = sum(facts["counts"][state] for state in states.WAITING)
+        self.late = self.late_schedules()
+
+    def late_schedules(self) -> str:
+        """Those whose slots nobody makes since nobody is there, in words; "" where there are none."""
+        if self.people.supervisors or not health.any_schedule_to_tell(self.queue.database, self.now):
+            return ""
+        from queuectl_lib.reports import late_schedules  # needed only then
+
+        told = late_schedules.told_of(self.queue.database, self.now, 0.0)
+        names = [crew.printed(facts["schedule"]) for _, facts in told if "slots" in facts]
+        more = ", and %d more" % (len(names) - NAMED) if len(names) > NAMED else ""
+        begin = "the schedule %s is" if len(names) == 1 else "the schedules %s are"
+        return (begin + " late") % (", ".join(names[:NAMED]) + more) if names else ""
 
     def all(self) -> Iterator[Fields]:
-        missing = self.people.why_not() if self.running or self.due or self.facts["next"] or self.waiting else None
+        work = self.running or self.due or self.facts["next"] or self.waiting
+        missing = self.people.why_not() if work or self.late or self.queue.folder.stays_since() is not None else None
         if missing:
             yield dict(missing, sentence=self.nothing_starts(missing), due=self.due, running=self.running)
         for one in problems.disk_problems(self.queue, LEAST_FREE):
@@ -87,7 +102,9 @@ class Reasons:
             return "%s%s due%s and %s%s" % (begin, is_or_are(self.due), self.since(), why, end)
         if self.facts["next"]:
             return "%sthe next job is due at %s and %s%s" % (begin, self.next_text(), why, end)
-        return "%s%s, and %s%s" % (begin, self.waits_text() if self.waiting else "nothing is due", why, end)
+        what = self.waits_text() if self.waiting else self.late or "nothing is due"
+        dead = self.facts["counts"]["dead"]
+        return "%s%s, and %s%s" % (begin, what, why, end or ("; %s dead" % is_or_are(dead) if dead else ""))
 
     def begun(self, is_left: bool) -> str:
         """Which jobs are under way; where they are *left* only a worker can tell what has become of them."""

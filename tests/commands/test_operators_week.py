@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import sqlite3
 import time
 
 import pytest
@@ -11,8 +12,9 @@ from helpers.marks import posix_only
 from queuectl_lib import times
 from queuectl_lib.commands import terminal
 from queuectl_lib.doctor import trial
-from queuectl_lib.host import system
+from queuectl_lib.host import processes, sight, system
 from queuectl_lib.jobs import local_time
+from queuectl_lib.store import staying
 from queuectl_lib.store.presence import Presence
 from storage import Queue
 
@@ -188,3 +190,49 @@ def test_schedule_list_shows_when_each_is_due_next_at_any_width(home, monkeypatc
     assert "NEXT (+02:00)" in found[0]
     assert all(re.search(r"-01-01|\b01-01 03:17(?!\.)", line) and "03:17" in line for line in found[1:]), found
     assert max(map(len, found)) <= columns
+
+
+# ---------------------------------------------------------------- workers that start nothing
+
+
+def test_a_worker_that_was_paused_is_told_by_check_and_list_and_before_a_stop(home, monkeypatch):
+    home.run("initdb")
+    with living(home, "aa-1", kind="worker"):
+        monkeypatch.setattr(processes, "is_paused", lambda pid: True)
+        monkeypatch.setattr(sight, "holds_lock", lambda pid, path: True)
+        assert home.run("check", "--all").stdout == "", "there is nothing that it could do"
+        home.run("add", "true", "--quiet")
+        said = "aa-1 is paused (state T): `kill -CONT %d` lets it go on; jobs due: 1, under way: 0\n" % os.getpid()
+        assert home.run("check", "--all", code=1).stdout == said
+        assert home.run("check", code=1).stdout == said
+        assert home.run("check", code=1).stdout == "", "once a day"
+        (one,) = home.run("check", "--json", code=1).json["problems"]
+        assert (one["kind"], one["pids"], one["due"]) == ("workers", [os.getpid()], 1)
+        for state, words in (("paused", "worker, paused"), ("stopping", "worker, stopping")):
+            if state == "stopping":
+                monkeypatch.setattr(processes, "is_paused", lambda pid: False)
+                home.queue.folder.put_request("aa-1", "stop")
+            (row,) = listed(home, "--json").json
+            assert row["state"] == state and words in listed(home).stdout
+        assert "over: work and no worker that can do it" in home.run("check").stdout
+
+
+def listed(home, *words):
+    """`worker list` within this process, where what a test replaces is replaced."""
+    return home.run("--home", home.path, "worker", "list", *words)
+
+
+def test_why_says_that_workers_are_to_stay_stopped_and_that_schedules_are_late(home):
+    home.run("add", "true", "--id", "a")
+    home.run("cancel", "a")
+    assert home.run("why").stdout.startswith("nothing runs and nothing is due")
+    home.run("schedule", "set", "mirror", "every 1h", "true", "--quiet")
+    with contextlib.closing(sqlite3.connect(home.db)) as database, database:
+        database.execute("UPDATE schedules SET next_at = ?", (times.utc_text(time.time() - 7200),))
+    said = home.run("why").stdout
+    assert said.startswith("nothing runs: the schedule mirror is late, and no worker is alive\n")
+    assert "worker start" in said
+    home.run("schedule", "remove", "mirror")
+    staying.begin(home.queue.folder)
+    said = home.run("why").stdout
+    assert said.startswith("nothing runs: nothing is due, and no worker is alive: they stay stopped until `worker")
