@@ -13,7 +13,7 @@ import time
 from queuectl_lib import errors
 from queuectl_lib.commands import add, frame, logs, logs_words, terminal
 from queuectl_lib.errors import BadInput, HostError, Interrupted, QueueError
-from queuectl_lib.host import interrupts, system
+from queuectl_lib.host import files, interrupts, system
 from queuectl_lib.jobs import fields, states
 from queuectl_lib.jobs.ids import Holder
 from queuectl_lib.store import output, showing
@@ -63,8 +63,10 @@ def run(call: Call) -> int:
     except KeyboardInterrupt as stopped:
         raise left_alone(identifier, options.id is not None, getattr(stopped, "number", 2)) from None
     except HostError as error:
-        text = "%s; job %s goes on: `logs -f %s` follows it"
-        raise HostError(text % (error, identifier, identifier), error.code) from error
+        raise goes_on(str(error), identifier, error.code) from error
+    except OSError as error:
+        what = "its output cannot be printed: %s" % (error.strerror or error)
+        raise goes_on(what, identifier, files.full_or_not(error)) from error
 
 
 def followed(call: Call, queue: Queue, asked: add.Asked, identifier: str, is_new: bool) -> int:
@@ -204,6 +206,11 @@ def end(follower: Follower, words: Words) -> int:
     if attempt is not None and not has_code:
         return next((number for how, number in CANNOT_START if str(attempt["error"]).endswith(how)), NO_CODE)
     return code or NO_CODE
+
+
+def goes_on(what: str, identifier: str, code: str) -> HostError:
+    """What is said where the host ends the call, and the job goes on."""
+    return HostError("%s; job %s goes on: `logs -f %s` follows it" % (what, identifier, identifier), code)
 
 
 def left_alone(identifier: str, is_given: bool, number: int) -> Interrupted:

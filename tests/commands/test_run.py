@@ -247,6 +247,19 @@ def test_a_trouble_of_the_host_says_that_the_job_goes_on(near, monkeypatch):
     assert "the database is locked; job " in said and " goes on: `logs -f " in said
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full")
+def test_a_full_disk_behind_its_output_says_that_the_job_goes_on(working):
+    with open("/dev/full", "wb") as full:
+        words = working.command("run", "echo out", "--id", "full")
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, env=working.environment(), timeout=60)
+    assert done.returncode == 3
+    assert done.stderr == (
+        b"queuectl: error: its output cannot be printed: No space left on device;"
+        b" job full goes on: `logs -f full` follows it\n"
+    )
+    working.wait_for_state("full", "completed")
+
+
 # ---------------------------------------------------------------- one that is there
 
 
