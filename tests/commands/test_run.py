@@ -322,3 +322,11 @@ def test_attempts_that_ended_before_the_first_look_come_too(near, monkeypatch):
     assert near.run("run", "true", "--id", "quick").stdout == "try 0\ntry 1\n"
     monkeypatch.setattr(add.Asked, "enqueue", enqueue)
     assert near.run("run", "true", "--id", "quick", "--attach").stdout == "try 1\n", "as `logs -f`"
+
+
+@pytest.mark.parametrize("text", ["\x1b[2J\x07", "a\u202eb", "\x9b31m", "x\x7fy", "\r\nover"])
+def test_what_another_has_put_into_its_command_drives_no_terminal(near, text):
+    near.run("add", "--id", "foreign", "--unique", "k", "--", "echo", text)
+    for words in (["--attach", "--id", "foreign"], ["--unique", "k"]):
+        said = near.run("run", "true", *words, code=1).stderr
+        assert said.endswith("\n") and said[:-1].isprintable() and "runs another command" in said
