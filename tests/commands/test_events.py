@@ -1,9 +1,11 @@
 """`events`: a line of JSON for each attempt that ended; readers go on behind the last number they saw."""
 
 import json
+import os
 import subprocess
 
 import pytest
+from helpers.home import contents
 from helpers.marks import posix_only
 from helpers.queue import NOW, claim, enqueue, settle
 from helpers.waiting import wait_until
@@ -120,28 +122,31 @@ def test_who_follows_asks_the_database_no_more_while_nothing_changes(home, monke
 
 
 def test_what_ends_while_one_follows_is_printed_at_once_and_each_once(home):
-    end(home, "completed")
-    words = home.command("events", "--follow", "--limit", "3")
-    with subprocess.Popen(words, stdout=subprocess.PIPE, env=home.environment()) as process:
-        home.started.append(process)
-        assert json.loads(process.stdout.readline())["seq"] == 1
+    path = os.path.join(home.path, "printed")
+    with open(path, "wb") as file:
+        words = home.command("events", "--follow", "--limit", "3")
+        process = subprocess.Popen(words, stdout=file, env=home.environment())
+    home.started.append(process)
+    for number in (1, 2, 3):
         end(home, "completed")
-        assert json.loads(process.stdout.readline())["seq"] == 2
-        end(home, "failed")
-        assert json.loads(process.stdout.readline())["seq"] == 3
-        assert process.stdout.readline() == b"" and process.wait(20) == 0
+        printed = wait_until(lambda: contents(path).split("\n")[number - 1 : -1], "a line more")  # noqa: B023
+        assert [json.loads(line)["seq"] for line in printed] == [number]
+    wait_until(lambda: process.poll() == 0, "the follower to end")
 
 
 @posix_only
 def test_who_follows_ends_by_itself_once_nobody_reads(home):
     end(home, "completed")
     words = home.command("events", "--follow")
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=home.environment()) as process:
-        home.started.append(process)
-        process.stdout.readline()
-        process.stdout.close()
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=home.environment())
+    home.started.append(process)
+    process.stdout.readline()
+    process.stdout.close()
+    try:
         wait_until(lambda: process.poll() is not None, "the follower to end")
-        assert (process.returncode, process.stderr.read()) == (0, b"")
+    finally:
+        process.kill()
+    assert (process.wait(), process.communicate()[1]) == (0, b"")
 
 
 def test_a_mark_of_an_end_is_not_shown_as_a_word_of_the_job(home):

@@ -1531,6 +1531,72 @@ MUTANTS = [
         [("queuectl_lib/reports/hook_delivery.py", "settings.grace) if note.tries", "settings.grace) if False")],
         "run/test_hooks.py::test_no_event_is_lost_where_who_tells_it_is_killed_meanwhile[both]",
     ),
+    Mutant(
+        "a reader with a cursor is not told of what is gone",
+        31,
+        [("queuectl_lib/commands/events.py", 'row["ended"] > self.seen + 1:', 'row["ended"] > self.seen + 10**9:')],
+        "commands/test_events.py::test_a_reader_with_a_cursor_is_told_of_what_is_gone",
+    ),
+    Mutant(
+        "who follows does not see that nobody reads",
+        26,
+        [("queuectl_lib/commands/events.py", "if not stream.is_read(sys.stdout.fileno()):", "if False:")],
+        "commands/test_events.py::test_who_follows_ends_by_itself_once_nobody_reads",
+    ),
+    Mutant(
+        "who follows asks the database again and again",
+        31,
+        [("queuectl_lib/commands/events.py", "while pause == pace.LOOK_AROUND_SECONDS and", "while False and")],
+        "commands/test_events.py::test_who_follows_asks_the_database_no_more_while_nothing_changes",
+    ),
+    Mutant(
+        "what an end made of a job is forgotten with its next attempt",
+        31,
+        [("queuectl_lib/store/aftermath.py", "    mark_end,\n", "")],
+        "store/test_event_records.py::test_state_is_what_that_end_made_of_the_job_whatever_came_later",
+    ),
+    Mutant(
+        "a job log has each attempt of a job",
+        31,
+        [("queuectl_lib/store/job_log.py", '"?" * len(states)) + IS_LAST', '"?" * len(states))')],
+        "commands/test_joblog.py::test_a_job_stands_there_once_with_its_last_attempt_and_only_when_it_is_over",
+    ),
+    Mutant(
+        "a job log tells the exit code of what was content with it",
+        31,
+        [("queuectl_lib/commands/joblog.py", 'record["outcome"] == states.COMPLETED:', 'record["exit_code"] == 0:')],
+        "commands/test_joblog.py::test_only_what_has_completed_is_zero_and_zero",
+    ),
+    Mutant(
+        "what cannot be read and dies of it is not counted",
+        31,
+        [("queuectl_lib/store/ending.py", "    if is_settled:\n", "    if False:\n")],
+        "store/test_totals.py::test_a_job_that_cannot_be_read_and_dies_of_it_counts_as_failed",
+    ),
+    Mutant(
+        "what never ran is counted as an attempt",
+        31,
+        [("queuectl_lib/store/totals.py", "if not outcome.unstarted]", "]")],
+        "store/test_totals.py::test_what_never_ran_is_no_attempt_and_what_was_refused_did_not_end",
+    ),
+    Mutant(
+        "metrics are as private as the umask wants them",
+        31,
+        [("queuectl_lib/commands/metrics.py", '[text.encode("utf-8")], READABLE)', '[text.encode("utf-8")])')],
+        "commands/test_metrics.py::test_a_file_is_for_all_to_read_whatever_the_umask_and_renamed",
+    ),
+    Mutant(
+        "a quote in a label ends it",
+        31,
+        [("queuectl_lib/reports/metrics.py", ".replace('\"', '\\\\\"')", "")],
+        "commands/test_metrics.py::test_hostile_text_stays_the_text_of_a_label",
+    ),
+    Mutant(
+        "a database that cannot be read leaves the metrics of before",
+        31,
+        [("queuectl_lib/commands/metrics.py", "        if options.json:\n            raise\n", "        raise\n")],
+        "commands/test_metrics.py::test_where_the_database_cannot_be_read_up_is_zero_and_nothing_else_is_told",
+    ),
 ]
 
 

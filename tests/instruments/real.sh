@@ -49,7 +49,8 @@ fi
 # Of pytest's summary: SKIPPED [2] tests/real/test_x.py:10: not installed: promtool
 if grep -q '^SKIPPED' "$log"; then
     echo "left out:"
-    sed -n 's/^SKIPPED \[\([0-9]*\)\] \([^:]*\)[:0-9]*: \(.*\)/  \2 (\1): \3/p' "$log"
+    sed -n 's/^SKIPPED \[\([0-9]*\)\] \([^:]*\)[:0-9]*: \(.*\)/\1 \2 (\3)/p' "$log" |
+        awk '{ count = $1; $1 = ""; sum[$0] += count } END { for (what in sum) print "  " sum[what] what }' | sort -k 2
 else
     echo "nothing was left out"
 fi

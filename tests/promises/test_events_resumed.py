@@ -42,7 +42,7 @@ def test_a_reader_killed_and_resumed_is_told_of_every_end_while_workers_are_kill
         home.add("sleep 0.0%d; exit %d" % (number % 5, number % 3 == 0), "--max-retries", "1")
     home.start("--count", "2", "--backoff-base", "0")
     found = []
-    reader = threading.Thread(target=lambda: found.extend(read_and_die(home, 0, 8)))
+    reader = threading.Thread(target=lambda: found.extend(read_and_die(home, 0, 8)), daemon=True)
     reader.start()
 
     def is_over():
