@@ -30,8 +30,8 @@ def sample_note(seen: Seen) -> str:
     """That not all attempts were read in full, where that is so."""
     if not seen.detail.is_sample:
         return ""
-    text = "Counts are of all attempts; this is by %s that lie evenly among them."
-    return text % markup.some_of(len(seen.detail.attempts), seen.detail.total, "attempts")
+    some = markup.some_of(len(seen.detail.attempts), seen.detail.total, "attempts")
+    return "By %s that lie evenly among them." % some
 
 
 # ---------------------------------------------------------------- throughput
@@ -64,7 +64,7 @@ def throughput(seen: Seen) -> str:
         cells = [str(completed[place]), str(failed[place]), "%.1f" % at_once[place]]
         if both[place] or at_once[place]:
             rows.append([begin_text(seen, begin), *cells, *([str(others[place])] if any(others) else [])])
-    note = sample_note(seen) and "How many ran at once: " + sample_note(seen)
+    note = sample_note(seen) and "How many ran at once: b%s The counts are of all." % sample_note(seen)[1:]
     return plot.figure(markup.legend(legend), numbers(headings, rows), note)
 
 

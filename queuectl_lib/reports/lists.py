@@ -47,7 +47,8 @@ def kinds(seen: Seen, share: bool) -> str:
         rows.append([markup.html_text(shown), *cells_of(one, factor), *compared(one, before.get(kind))])
     notes = ["Failed, median and p95 of each kind; before: the same length of time before that."]
     if looked < ended:
-        notes.append("By %s that lie evenly among them." % markup.some_of(looked, ended, "attempts"))
+        text = "By %s that lie evenly among them; runs are reckoned from these."
+        notes.append(text % markup.some_of(looked, ended, "attempts"))
     if len(ordered) > MOST_ROWS:
         notes.append(markup.some_of(MOST_ROWS, len(ordered), "kinds, those that ran most") + ".")
     headings = ["kind", "runs", "failed", "median", "p95", "median before", "failed before", "change"]

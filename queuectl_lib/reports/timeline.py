@@ -70,8 +70,8 @@ def timeline(seen: Seen, share: bool) -> str:
         legend = [("done", "how much of the time it was busy: the full height is all of it"), ("bad", "of that failed")]
     note = markup.some_of(len(chosen), len(everyone), "workers, those that were busy longest")
     if seen.detail.is_sample:
-        of_all = charts.sample_note(seen).split(" by ")[-1]
-        note = "%sa lane for each worker, by %s" % (note + "; " if note else "", of_all)
+        legend[0] = ("done", "how much it had to do: the full height is the most that any had")
+        note = "A lane for each worker. %s %s" % (charts.sample_note(seen), note)
     return plot.figure(markup.legend(legend), more, note)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from queuectl_lib.store.database import Database
     from queuectl_lib.values import Fields
 
-LOOKED_AT = 3000  # failures, the newest
+LOOKED_AT = 2000  # failures, the newest
 TAIL_BYTES = 4096  # of an output, in which its last lines are looked for
 IS_SIGNED = "(j.signature IS NOT NULL AND a.number = j.runs AND j.state IN ('dead', 'failed'))"
 FAILED = (

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Counter, Dict, Iterator, List, Optional, Sequence, Tuple
 
 SLACK_SECONDS = 3600.0  # by which a clock may have been set
-IN_FULL, SAMPLE = 30000, 15000  # so many attempts are read in full; of more than that, so many that lie evenly
+IN_FULL, SAMPLE = 30000, 10000  # so many attempts are read in full; of more than that, so many that lie evenly
 WITH_KINDS = 20000  # of these whose kinds are made, which takes longest
 LONG_MOST = 5000  # that began before the stretch and ended in it
 COMMAND_CHARACTERS = 500  # no kind needs more
