@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 SCHEMA = 1  # of all JSON: what is there stays, keys are only added (docs/json.md)
 # What looks, and finds nothing all the same.
-LOOKING = ("list", "status", "wait", "events", "joblog", "dlq list", "dlq groups", "worker list")
+LOOKING = ("list", "status", "top", "wait", "events", "joblog", "dlq list", "dlq groups", "worker list")
 
 
 def split_words(argv: List[str]) -> Tuple[Command, List[str], Optional[List[str]]]:

@@ -30,7 +30,7 @@ def repeat(reader: Reader, view: View, interval: float, is_plain: bool, is_once:
     """Print what there is, again each *interval* (seconds) until Ctrl+C where it is not to be *is_once*."""
     known: List[str] = []
     told = ""
-    most = SMALL if is_plain and not view.is_narrow() else LINES
+    most = SMALL if is_plain and not view.needs_more() else LINES
     while True:
         reader.read(most)
         if reader.trouble and reader.trouble != told:

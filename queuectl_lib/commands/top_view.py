@@ -48,9 +48,9 @@ class View:
         self.trouble = ""  # why what is shown is not of now
         self.has_keys = True
 
-    def is_narrow(self) -> bool:
+    def needs_more(self) -> bool:
         """True where more jobs have to be looked at than the screen has lines."""
-        return bool(self.states or self.filter or self.sort or self.typing)
+        return bool(self.states or self.filter or self.sort or self.typing or self.chosen)
 
     # -------------------------------------------------------- sections
 
@@ -118,8 +118,8 @@ class View:
         if not keys:
             self.message = "no job is shown"
             return
-        beside = self.place - (steps < 0)  # where what was chosen is gone, or nothing was yet
-        place = keys.index(self.chosen) + steps if self.chosen in keys else beside
+        beside = self.place - (steps > 0)  # where what was chosen is gone, or nothing was yet
+        place = (keys.index(self.chosen) if self.chosen in keys else beside) + steps
         self.place = max(0, min(place, len(keys) - 1))
         self.chosen = keys[self.place]
 

@@ -172,7 +172,7 @@ class Watch:
         if time.monotonic() >= self.due:
             self.due = time.monotonic() + self.interval
             if not self.view.is_paused:
-                self.reader.read(live.MOST if self.view.is_narrow() else max(LEAST_ROWS, size[1]))
+                self.reader.read(live.MOST if self.view.needs_more() else max(LEAST_ROWS, size[1]))
         if not self.keyboard.is_ours():
             return
         self.view.trouble = self.reader.trouble
@@ -207,6 +207,8 @@ class Watch:
         elif view.page and key != "q":
             view.page = ""
         elif key in STEPS:
+            if view.chosen is None:
+                self.reader.read(live.MOST)
             view.move(self.reader.facts, STEPS[key])
         elif key == "q":
             self.is_over = True

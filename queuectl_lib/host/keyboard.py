@@ -67,7 +67,7 @@ class Keyboard:
             wanted = termios.tcgetattr(self.fd)
             wanted[3] &= ~(termios.ICANON | termios.ECHO)
             wanted[6][termios.VMIN], wanted[6][termios.VTIME] = 1, 0
-            termios.tcsetattr(self.fd, termios.TCSADRAIN, wanted)
+            termios.tcsetattr(self.fd, termios.TCSANOW, wanted)
         except termios.error:  # it is gone
             self.is_there = False
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import shutil
 import signal
 import sqlite3
@@ -12,6 +13,7 @@ import pytest
 from helpers.home import Home
 from helpers.marks import posix_only
 from helpers.screens import OnTerminal
+from helpers.waiting import wait_until
 
 pytestmark = posix_only
 ARROW_DOWN, ARROW_UP = "\x1b[B", "\x1b[A"
@@ -247,9 +249,37 @@ def test_one_that_was_stopped_as_it_stood_draws_all_of_it_anew(home, shown):
     on.until_shown("later", "bad", "queuectl.db")
 
 
+def test_a_terminal_that_takes_nothing_does_not_keep_it_from_ending(home, shown):
+    on = shown("top", "--interval", "0.1")
+    on.until_shown("no jobs")
+    on.type("\x13")  # Ctrl+S
+    wait_until(lambda: not select.select([], [on.theirs], [], 0)[1], "the terminal to stop")
+    on.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: on.process.poll() is not None, "its end")
+    assert on.process.returncode == -signal.SIGTERM
+    assert termios_of(on) == on.before, "keys are shown again, whatever became of the screen"
+
+
+def termios_of(on):
+    import termios
+
+    return termios.tcgetattr(on.theirs)
+
+
+def test_of_many_jobs_those_out_of_sight_can_be_chosen_too(home, shown):
+    home.run("enqueue", "--lines", "-", input="".join("true %d\n" % number for number in range(150)))
+    on = shown()
+    on.until_shown("true 0", "of 150)")
+    on.type("\x1b[F")  # End
+    on.until_shown("true 149")
+    on.type("\x1b[H")
+    on.until_shown("true 0")
+
+
 def test_a_terminal_that_goes_away_ends_it_quietly(home, tmp_path):
     import pty
 
+    home.run("initdb")
     ours, theirs = pty.openpty()
     errors = tmp_path / "errors"
     with open(str(errors), "wb") as file:
