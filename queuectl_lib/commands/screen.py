@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import select
+import sys
 
 from queuectl_lib.commands import terminal
 from queuectl_lib.host import keyboard, system
@@ -90,6 +91,10 @@ class Screen:
         """All of it in one write, where the terminal takes it so. Raises OSError where it is gone."""
         self.is_writing = True
         try:
-            terminal.write_all(self.fd, text.encode(self.encoding, "backslashreplace"))
+            if system.WINDOWS:  # where bytes are of the code page of the console
+                sys.stdout.write(text)
+                sys.stdout.flush()
+            else:
+                terminal.write_all(self.fd, text.encode(self.encoding, "backslashreplace"))
         finally:
             self.is_writing = False

@@ -43,7 +43,8 @@ def repeat(reader: Reader, view: View, interval: float, is_plain: bool, is_once:
         else:
             new = tables(reader, view) + ([] if is_once else [""])
         if not (reader.trouble and not is_plain):
-            terminal.print_text("".join(line + "\n" for line in new), flush=True)
+            sys.stdout.write("".join(line + "\n" for line in new))  # nobody who reads it is the end
+            sys.stdout.flush()
         if is_once:
             return 0
         time.sleep(interval)

@@ -165,7 +165,7 @@ OPTIONS: Answers = each(
     "silent s q: --quiet, for what adds or changes jobs",
     "v: `--version` prints the version",
     "verbose: nothing more is told, so it is left out: `{command}`",
-    "watch: `wait` tells how far it is until all jobs are final",
+    "watch: `top` shows it live; `wait` tells how far it is until all jobs are final",
     "format output o: `{command} --json` prints JSON",
     "status filter: --state, as in `list --state failed`",
     "id jobid job i: an id needs no option: `{command} {id}`",
@@ -225,6 +225,11 @@ OF_LISTS: Answers = each(
     "search grep q command name: `list --match TEXT`",
     "a: `list --all`",
 )
+OF_TOP: Answers = each(
+    "b batch n iterations count 1: `top --once` prints it once, `top | cat` again and again",
+    "d delay s secs seconds refresh i: `top --interval {n}`",
+    "filter search match q: the key / within it, or `list --match TEXT`",
+)
 OF_LOGS: Answers = each(
     "stdout out o: `logs ID 2> FILE` keeps stderr away",
     "err e: `logs --stderr ID`",
@@ -251,6 +256,7 @@ OPTION_OF: Dict[str, Answers] = {
     "cron": OF_CRON,
     "dlq": OF_DLQ,
     "list": OF_LISTS,
+    "top": OF_TOP,
     "logs": OF_LOGS,
     "config": OF_CONFIG,
     "enqueue": OF_ENQUEUE,

@@ -72,6 +72,8 @@ FIRST = [
     ("ls", 2, "`list`"),
     ("ps", 2, "`status`"),
     ("htop", 2, "`top`"),
+    ("top -b", 2, "`top --once`"),
+    ("top -d 5", 2, "`top --interval 5`"),
     ("reset", 2, "`worker stop`", "`cancel --all`", "`prune --state completed,cancelled,dead`"),
     ("purge", 2, "`prune`", "`dlq purge`"),
     ("version x", 2, "`--version`"),

@@ -364,6 +364,18 @@ def test_where_there_is_no_terminal_tables_follow_each_other(home, words):
         process.communicate()
 
 
+def test_tables_that_nobody_reads_any_more_are_no_longer_printed(home):
+    home.run("initdb")
+    process = subprocess.Popen(
+        home.command("top", "--interval", "0.1"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=home.environment()
+    )
+    lines_of(process, 3)
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
 def test_a_dumb_terminal_gets_tables(home, shown):
     jobs_of_all_sorts(home)
     on = shown(command=["env", "TERM=dumb", *home.command("top", "--interval", "0.2")], columns=60)
