@@ -164,7 +164,8 @@ def test(call: Call, settings: Settings) -> int:
     ended = program.run((json.dumps(event) + "\n").encode("ascii"), variables)
     call.facts = facts_of(ended, 1)
     if not call.options.json:
-        lines: List[str] = ["the hook: %s, after %.1f s" % (ended.words, ended.seconds)]
+        after = ", after %.1f s" % ended.seconds if ended.seconds else ""
+        lines: List[str] = ["the hook: %s%s" % (ended.words, after)]
         lines += ["  " + errors.printable(line) for line in ended.lines()]
         terminal.print_text("".join(line + "\n" for line in lines))
     return 0 if ended.code == 0 else 1

@@ -220,7 +220,7 @@ def probe_hook(home: str, hook: Any) -> Finding:
     try:
         launching.check_startable(words, launching.worker_environment())
     except launching.CannotStart as error:
-        return Finding("hook", None, str(error), "correct it, then `hook --test`: until then nobody is told")
+        return Finding("hook", None, str(error), "correct it, then `hook --test`: so far nobody is told")
     return Finding("hook", True, text)
 
 

@@ -7,23 +7,24 @@ from __future__ import annotations
 
 import json
 
-from queuectl_lib import errors, times
+from queuectl_lib import errors, times, values
 from queuectl_lib.jobs import notices
 from queuectl_lib.reports import running_long
-from queuectl_lib.store import ended, events, hook_signs, hooking, looking
+from queuectl_lib.store import ended, events, failure_words, hook_signs, hooking, looking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterator, List
 
     from queuectl_lib.settings import Settings
+    from queuectl_lib.store.database import Database
     from queuectl_lib.store.hooking import Cursor
     from queuectl_lib.values import Fields
     from storage import Queue
 
 MOST = 1000  # events in a batch
 STUCK_KINDS = ("waiting", "workers", "lock", "gate", "unserved")  # of what `check` tells
-ERROR_CHARACTERS = 300
+REASON_CHARACTERS = 300
 
 
 class Batch:
@@ -62,7 +63,7 @@ def batch_of(queue: Queue, settings: Settings, cursor: Cursor, now: float) -> Ba
         if len(rows) >= MOST - 1:
             is_all = False
             break
-    batch.events = late.summary(now) + [event_of(row) for row in rows]
+    batch.events = late.summary(now) + events_of(queue.database, rows)
     if is_all:
         add_signs(batch, queue, settings, cursor, now)
     return batch
@@ -108,24 +109,26 @@ def beside(word: str, text: str, now: float) -> Fields:
     return {"event": word, "text": errors.printable(text), "seq": None, "at": times.utc_text(now)}
 
 
-def event_of(row: Fields) -> Fields:
-    """An ended attempt as it is told."""
-    record = events.record(row)
-    word = hooking.word_of(row)
-    return dict({"event": word, "text": errors.printable(sentence(word, record))}, **record)
+def events_of(database: Database, rows: List[Fields]) -> List[Fields]:
+    """Ended attempts as they are told."""
+    told = [(hooking.word_of(row), events.record(row)) for row in rows]
+    failed = [dict(record, last_error=record["error"]) for word, record in told if word in ("dead", "failed")]
+    said = failure_words.texts(database, failed) if failed else {}
+    return [dict({"event": word, "text": sentence(word, record, said)}, **record) for word, record in told]
 
 
 SAID = {"dead": "is dead", "failed": "failed and will be tried again", "snoozed": "is to run again later"}
 
 
-def sentence(word: str, record: Fields) -> str:
-    """What has become of a job, for people."""
+def sentence(word: str, record: Fields, said: Dict[Any, str]) -> str:
+    """What has become of a job, for people; and what it *said* when it failed, by its id."""
     name = " (%s)" % record["name"] if record["name"] else ""
     text = "job %s%s %s" % (record["id"], name, SAID.get(word, word))
     if word == "completed" and isinstance(record["duration"], float):
-        return "%s after %s" % (text, times.age_text(record["duration"]))
-    error = " ".join(str(record["error"] or "").split())
-    return "%s: %s" % (text, error[:ERROR_CHARACTERS]) if error else text
+        return errors.printable("%s after %s" % (text, times.age_text(record["duration"])))
+    reason = said.get(record["id"]) if word in ("dead", "failed") else record["error"]
+    reason = values.shortened(" ".join(str(reason or record["error"] or "").split()), REASON_CHARACTERS)
+    return errors.printable("%s: %s" % (text, reason) if reason else text)
 
 
 def add_signs(batch: Batch, queue: Queue, settings: Settings, cursor: Cursor, now: float) -> None:

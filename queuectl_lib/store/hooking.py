@@ -10,7 +10,7 @@ from __future__ import annotations
 from queuectl_lib import contexts
 from queuectl_lib.errors import NoDatabase
 from queuectl_lib.jobs import notices
-from queuectl_lib.store import ended, events, hook_note, opening
+from queuectl_lib.store import events, hook_note, opening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -181,7 +181,7 @@ def test_a_script_hands_on_what_it_is_told_and_how_that_went(home, tmp_path, nam
         os.chmod(path, 0o700)
     path = {"PATH": "%s%s%s" % (tools, os.pathsep, os.environ["PATH"])}
     hooked.set_hook(home, ["./" + name])
-    job = die(home, error="a\nBcc: all@example.org\n.\n$(touch pwned)")
+    job = die(home, error="Bcc: all@example.org $(touch pwned) \x1b[31m")
     for code, said in ((75, "exit code 75"), (0, "told, events: 1")):
         with open(home.path + "/code", "w") as file:
             file.write(str(code))
@@ -193,7 +193,7 @@ def test_a_script_hands_on_what_it_is_told_and_how_that_went(home, tmp_path, nam
         assert words == ["-t", "-oi"]
         assert [line.partition(":")[0] for line in head.splitlines()] == ["To", "Subject", "Content-Type"]
         assert re.search(r"Subject: \[queuectl\] dead \(1\) on \S+", head)
-        assert text == "job %s is dead: a Bcc: all@example.org . $(touch pwned)\n" % job
+        assert text == "job %s is dead: exit 3: Bcc: all@example.org $(touch pwned) \\x1b[31m\n" % job
     else:
         assert words[words.index("--max-time") + 1] == "10" and words[words.index("--retry") + 1] == "2"
         assert json.loads(body)["id"] == job

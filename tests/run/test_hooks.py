@@ -53,7 +53,7 @@ def test_a_drain_tells_of_what_ended_in_it_before_it_leaves(home):
     hooked.set_hook(home, every="10s")
     old = home.add("exit 3", "--max-retries", "0")
     home.drain()
-    bad = home.add("exit 4", "--max-retries", "0", "--name", "backup")
+    bad = home.add("echo disk full >&2; exit 4", "--max-retries", "0", "--name", "backup")
     home.add("true")
     mine = home.add("true", "--notify", "completed")
     log = home.drain()
@@ -61,7 +61,7 @@ def test_a_drain_tells_of_what_ended_in_it_before_it_leaves(home):
     assert hooked.batches(home) == ["dead 1", "dead 2"]
     assert "hook: told, events: 2" in log
     dead = hooked.told(home)[1]
-    assert dead["text"] == "job %s (backup) is dead: exit code 4" % bad
+    assert dead["text"] == "job %s (backup) is dead: exit 4: disk full" % bad
     assert (dead["seq"], dead["state"], dead["exit_code"]) == (2, "dead", 4)
     assert home.drain().count("hook:") == 0, "nothing is told twice"
 
