@@ -92,6 +92,8 @@ class Asked:
     def tell_what_came(self) -> None:
         """Say what was changed in its command, and what has become of it at once."""
         tell_returns(self.call, self.maker)
+        if "notify" in self.fields and not self.call.options.quiet and self.call.config().hook is None:
+            terminal.tell("no hook is set, so nobody is told of it: `%s hook`" % frame.PROGRAM)
         tell_born(self.call, self.born)
 
     def tell_a_person(self, queue: Queue, identifier: str) -> None:

@@ -52,11 +52,12 @@ def show(call: Call, settings: Settings) -> int:
     facts["told"] = cursor.next - 1 if cursor and listens else None
     facts["last"] = cursor.last if cursor else 0
     facts["last_try"] = times.utc_text(note.began) if note.began else None
-    facts["failing_since"] = times.utc_text(note.since) if note.fails() else None
-    facts["tries"] = note.tries if note.fails() else 0
-    facts["why"] = note.why if note.fails() else None
+    fails = note.fails(call.now)
+    facts["failing_since"] = times.utc_text(note.since) if fails else None
+    facts["tries"] = note.tries if fails else 0
+    facts["why"] = note.reason() if fails else None
     rest = note.rest(call.now, settings.hook_every)
-    facts["next_try"] = times.utc_text(call.now + rest) if note.fails() else None
+    facts["next_try"] = times.utc_text(call.now + rest) if fails else None
     if call.options.json:
         call.print_json(facts)
         return 0
@@ -68,9 +69,9 @@ def show(call: Call, settings: Settings) -> int:
     every, age = times.exact_age(settings.hook_every), times.exact_age(settings.hook_max_age)
     lines.append("         at most every %s; what is older than %s as a summary" % (every, age))
     lines.append("so far   %s" % so_far(facts))
-    if note.fails():
+    if fails:
         text = "fails    since %s ago, tries: %d: %s"
-        lines.append(text % (ago(call.now, note.since), note.tries, errors.printable(note.why)))
+        lines.append(text % (ago(call.now, note.since), note.tries, errors.printable(note.reason())))
         lines.append("         next try in %s; `%s hook --now` tries at once" % (times.age_text(rest), frame.PROGRAM))
     elif note.began:
         lines.append("last     told %s ago, events: %d" % (ago(call.now, note.began), note.events))

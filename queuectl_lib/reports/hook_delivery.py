@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from queuectl_lib.store.hooking import Cursor
     from storage import Queue
 
-UNSEEN = "nobody has seen how it ended"
-
 
 class Told:
     """What a call has told: of how many *events*, and how the hook *ended*; None where it was not run, *why*."""
@@ -87,7 +85,7 @@ def deliver_locked(queue: Queue, settings: Settings, home: str, now: float, say:
 
 def try_once(queue: Queue, settings: Settings, home: str, batch: Batch, note: Note, now: float) -> Ended:
     """Run the hook with *batch*, which is noted before."""
-    note.why = note.why or (UNSEEN if note.tries else "")
+    note.why = note.why or (hook_note.UNSEEN if note.tries else "")
     note.tries += 1
     note.began, note.since, note.events = now, note.since or now, len(batch.events)
     note.token, note.pid, note.boot = os.urandom(8).hex(), 0, processes.boot_id()

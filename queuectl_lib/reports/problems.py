@@ -188,12 +188,12 @@ def hook_problems(queue: Queue, now: float) -> List[Fields]:
     from queuectl_lib.store import hook_note  # which a queue without one needs not
 
     note = hook_note.read(queue.folder)
-    if not note.fails():
+    if not note.fails(now):
         return []
     since = times.utc_text(note.since)
     text = "the hook fails since %s (%s), tries: %d: %s"
-    text %= (local_text(since), times.age_text(max(0.0, now - note.since)), note.tries, note.why)
-    return [problem("hook", text, since=since, tries=note.tries, why=note.why)]
+    text %= (local_text(since), times.age_text(max(0.0, now - note.since)), note.tries, note.reason())
+    return [problem("hook", text, since=since, tries=note.tries, why=note.reason())]
 
 
 def expected_problems(queue: Queue, now: float, key: str, every: float) -> List[Fields]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from queuectl_lib.values import Fields
 
 FIRST_SECONDS, LONGEST_SECONDS = 10.0, 3600.0  # between two tries while it fails; each pause is twice the last one
+UNSEEN_SECONDS = 300.0  # longer than any run takes
+UNSEEN = "nobody has seen how it ended"
 MOST_BYTES = 16384
 
 
@@ -43,9 +45,13 @@ class Note:
         first = min(every, FIRST_SECONDS) or FIRST_SECONDS
         return max(every, min(first * 2.0 ** min(self.tries - 1, 20), LONGEST_SECONDS))
 
-    def fails(self) -> bool:
-        """True where the last try that has ended failed."""
-        return self.tries > 0 and self.why != ""
+    def fails(self, now: float) -> bool:
+        """True where the last try that has ended failed, or the one that began long ago has not been seen to end."""
+        return self.tries > 0 and (self.why != "" or abs(now - self.began) > UNSEEN_SECONDS)
+
+    def reason(self) -> str:
+        """Why, for people."""
+        return self.why or UNSEEN
 
     def rest(self, now: float, every: float) -> float:
         """How many seconds from *now* on until then. A clock that went back makes nobody wait."""

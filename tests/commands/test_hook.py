@@ -144,7 +144,11 @@ def test_a_file_that_holds_what_cannot_be_meant_is_refused(home, text):
 
 def test_what_a_job_asks_for_is_checked_and_shown(home):
     assert '"stuck" is none of dead, failed' in home.run("add", "true", "--notify", "stuck", code=2).stderr
-    job = home.add("true", "--notify", "running-long,completed", "--notify", "dead")
+    said = home.run("add", "true", "--notify", "running-long,completed", "--notify", "dead")
+    job = said.id
+    assert "no hook is set, so nobody is told of it" in said.stderr
+    home.run("config", "set", "hook", "true")
+    assert home.run("add", "true", "--notify", "dead").stderr == ""
     assert home.job(job)["notify"] == ["dead", "running_long", "completed"]
     assert "dead,running_long,completed" in home.run("show", job).stdout
     home.run("enqueue", json.dumps({"command": "true", "id": "one", "notify": ["failed"]}))

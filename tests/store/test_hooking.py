@@ -128,7 +128,7 @@ def test_a_note_that_is_none_of_ours_says_nothing(queue, text):
         file.write(text)
     note = hook_note.read(queue.folder)
     assert vars(note) == vars(hook_note.Note())
-    assert note.rest(NOW, 10) == 0 and not note.fails()
+    assert note.rest(NOW, 10) == 0 and not note.fails(NOW)
 
 
 def test_a_note_is_read_as_it_was_written(queue):
@@ -148,3 +148,12 @@ def test_pauses_between_tries_grow_from_ten_seconds_to_an_hour():
     assert (note.rest(NOW + 5, 10), note.rest(NOW + 40, 10)) == (35, 0)
     assert note.rest(NOW - 3600, 10) == 0, "a clock that went back makes nobody wait"
     assert note.pause(7200) == 7200
+
+
+def test_a_try_that_nobody_has_seen_the_end_of_fails_after_a_while():
+    note = hook_note.Note()
+    note.tries, note.began = 1, NOW
+    assert not note.fails(NOW + 60) and note.fails(NOW + 301)
+    assert note.reason() == "nobody has seen how it ended"
+    note.why = "exit code 1"
+    assert note.fails(NOW + 60) and note.reason() == "exit code 1"
