@@ -399,7 +399,7 @@ def test_each_attempt_ran_what_show_says_whoever_edits_and_holds_while_workers_c
     for code, said, errors in found:
         assert code == 0, errors
         assert said.split(" ", 2)[2] == "[]", "held jobs were started"
-    assert {job["state"] for job in rows(home.queue)} == {"dead"}
+    wait_until(lambda: {job["state"] for job in rows(home.queue)} == {"dead"}, "all to have failed four times", 120)
     ran = {}
     for word, job, attempt in (line.split() for line in contents(os.path.join(home.path, "ledger")).splitlines()):
         ran.setdefault(job, {})[int(attempt)] = word
