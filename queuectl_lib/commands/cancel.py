@@ -62,7 +62,7 @@ def see_to_leftovers(call: Call, queue: Queue, ids: Sequence[str]) -> int:
     try:
         leaving = [identifier for identifier in ids if cancelling.left_running(queue.database, identifier)]
         if not leaving:
-            return 0
+            return tell_of_none(call, ids)
         from queuectl_lib.run import leftovers  # which few calls need
 
         found = leftovers.living(queue.database, leaving)
@@ -70,12 +70,19 @@ def see_to_leftovers(call: Call, queue: Queue, ids: Sequence[str]) -> int:
         terminal.tell("cancelled; what attempts have left running cannot be told: %s" % error)
         return int(call.options.leftovers)
     if call.options.leftovers:
-        return end_leftovers(call, queue, found)
+        return end_leftovers(call, queue, found) if found else tell_of_none(call, ids)
     for identifier in list(found)[:NAMED]:
         text = "job %s was cancelled; an attempt of it left running: %s; `cancel --leftovers %s` ends that"
         terminal.tell(text % (identifier, leftovers.names(found[identifier]), identifier))
     if len(found) > NAMED:
         terminal.tell("%d more left processes running, too: `cancel --leftovers ID` ends those" % (len(found) - NAMED))
+    return 0
+
+
+def tell_of_none(call: Call, ids: Sequence[str]) -> int:
+    """Say that there was nothing to end, where somebody has asked for that."""
+    if call.options.leftovers and ids and not call.options.quiet:
+        terminal.tell("nothing was left running here")
     return 0
 
 

@@ -63,6 +63,10 @@ def config_set(call: Call) -> int:
     value = settings.check_setting(key, settings.setting_from_text(key, call.options.value))
     if key.endswith("_codes"):
         settings.refuse_contradiction(dict(call.config.values(), **{key: value}))
+    if key == "shell" and value is not None:
+        from queuectl_lib.jobs import interpreters  # of which nothing else is asked
+
+        interpreters.check_shell(value, key)  # which each `add` would refuse
     refuse_to_leave(call, key, value)
     interrupts.keep_until_told()
     Changeable(call.home).change(key, value, False)

@@ -228,8 +228,10 @@ class Folder:
     def tell(self) -> None:
         terminal.tell("%s into %s" % (self.words(), errors.shown(self.path)))
         if self.left:
-            text = "%s that were there are left as they were: --replace writes them anew"
-            terminal.tell(text % files_text(self.left))
+            text = "%d files that were there are left as they were: --replace writes them anew" % self.left
+            if self.left == 1:
+                text = "1 file that was there is left as it was: --replace writes it anew"
+            terminal.tell(text)
         if self.waiting:
             text = "1 job has" if self.waiting == 1 else "%d jobs have" % self.waiting
             terminal.tell("%s not ended yet, and no file" % text)

@@ -48,7 +48,7 @@ def test_that_can_be_asked_for_afterwards(left):
     left.run("cancel", "job", code=1)
     left.run("cancel", "--leftovers", "job")
     wait_until(lambda: not is_running(left.pid), "the sleeper to end")
-    assert left.run("cancel", "--leftovers", "job").stderr == ""
+    assert left.run("cancel", "--leftovers", "job").stderr == "nothing was left running here\n"
 
 
 def test_nothing_is_ended_where_one_of_the_ids_is_none(left):
@@ -59,7 +59,7 @@ def test_nothing_is_ended_where_one_of_the_ids_is_none(left):
 def test_in_a_copy_nothing_of_the_original_is_named_or_ended(left, tmp_path):
     copy = Home(tmp_path / "copy")
     shutil.copytree(left.path, copy.path, ignore=shutil.ignore_patterns("bell"))
-    assert copy.run("cancel", "--leftovers", "job").stderr == ""
+    assert copy.run("cancel", "--leftovers", "job").stderr == "nothing was left running here\n"
     assert copy.state("job") == "cancelled" and is_running(left.pid)
 
 

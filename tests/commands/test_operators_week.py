@@ -236,3 +236,23 @@ def test_why_says_that_workers_are_to_stay_stopped_and_that_schedules_are_late(h
     staying.begin(home.queue.folder)
     said = home.run("why").stdout
     assert said.startswith("nothing runs: nothing is due, and no worker is alive: they stay stopped until `worker")
+
+
+# ---------------------------------------------------------------- small words
+
+
+def test_a_shell_that_is_not_there_is_no_setting(home):
+    assert "is no program that can be run here" in home.run("config", "set", "shell", "/bin/nosuch", code=2).stderr
+    assert home.run("config", "get", "shell").stdout == "none\n"
+    home.run("config", "set", "shell", "/bin/sh")
+    home.run("config", "set", "shell", "none")
+
+
+def test_leftovers_that_there_are_none_of_are_no_silence(home):
+    home.run("add", "true", "--id", "a")
+    assert home.run("cancel", "a", "--leftovers").stderr == "nothing was left running here\n"
+    assert home.run("cancel", "a", "--leftovers", "--quiet").stderr == ""
+
+
+def test_help_of_check_says_that_a_death_is_told_once(home):
+    assert "each death is told once" in " ".join(home.run("check", "--help").stdout.split())
