@@ -69,8 +69,9 @@ COMMANDS = {
     "doctor": ("doctor", "prove in a few seconds that this host can run the queue; exit 1 where it cannot"),
 }
 
-# Other words for a command, as other programs have them. (`help COMMAND` is `COMMAND --help`.)
-ALIASES = {"config list": "config get", "config show": "config get"}
+# Other words for a command, as other programs have them, or the word of a family alone. (`help COMMAND` is
+# `COMMAND --help`.)
+ALIASES = {"config": "config get", "config list": "config get", "config show": "config get"}
 
 # Families of which the overview says a line, so that it stays on one screen; `FAMILY --help` has one for each.
 FAMILIES = {

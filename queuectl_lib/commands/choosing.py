@@ -225,11 +225,14 @@ def change(done: str, verb: Verb, act: Callable[[Callable[[], Any]], object]) ->
         raise Interrupted("interrupted after %s %s %s" % (terminal.jobs_text(verb.changed), were, done)) from None
 
 
-def report(call: Call, queue: Queue, done: str, verb: Verb, *more: str, left: str = "") -> int:
-    """Say how many were changed. Raises HostError where the database has refused some, *left* as they were."""
+def report(call: Call, queue: Queue, done: str, verb: Verb, *more: str, left: str = "", which: str = "") -> int:
+    """Say how many were changed, and *which*.
+
+    Raises HostError where the database has refused some, *left* as they were.
+    """
     if not verb.found:
         return nothing(call, done)
-    said = ["%s %s" % (done, terminal.jobs_text(verb.changed)), *more]
+    said = ["%s %s%s" % (done, terminal.jobs_text(verb.changed), which), *more]
     if verb.refused:
         raise HostError("; ".join([*said, refusal_of(queue.path, verb, left)]), "database_refuses")
     call.facts = {done: verb.changed, "ids": None} if done != "changed" else None

@@ -11,22 +11,38 @@ from queuectl_lib.store import pruning
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Sequence
+    from typing import Any, Sequence
 
     from queuectl_lib.commands.frame import Call
 
 DEAD = ["dead"]
+# Taken, but told of by no help: all there are dead.
+STATE = frame.argument("--state", help=frame.HIDDEN)
 
 
-@frame.command("dlq list", *choosing.SELECTORS, tables.LIMIT, shows=True)
+def of_dead(arguments: Sequence[Any]) -> Sequence[Any]:
+    """The same arguments, where the state is no question."""
+    return [STATE if one is choosing.STATE else one for one in arguments]
+
+
+def refuse_states(call: Call) -> None:
+    """Raise BadInput where another state than dead is asked for."""
+    wanted = states.check_states(call.options.state)
+    if wanted not in ([], DEAD):
+        others = ",".join(state for state in wanted if state != "dead")
+        raise BadInput("--state: what is in the dead letter queue is dead: `list --state %s` lists the others" % others)
+
+
+@frame.command("dlq list", *of_dead(choosing.SELECTORS), tables.LIMIT, shows=True)
 def dlq_list(call: Call) -> int:
+    refuse_states(call)
     tables.show_jobs(call, DEAD)
     return 0
 
 
 @frame.command(
     "dlq retry",
-    *choosing.CHANGING,
+    *of_dead(choosing.CHANGING),
     frame.argument(
         "--canary", action="store_true", help="the oldest of the group goes first, the others once it has succeeded"
     ),
@@ -34,6 +50,7 @@ def dlq_list(call: Call) -> int:
     shows=True,
 )
 def dlq_retry(call: Call) -> int:
+    refuse_states(call)
     if call.options.canary:
         from queuectl_lib.commands import dlq_groups
 
@@ -42,8 +59,9 @@ def dlq_retry(call: Call) -> int:
     return cancel.put_back(call, DEAD, DEAD, left=" dead", may_be_none=call.options.all)
 
 
-@frame.command("dlq purge", *choosing.CHANGING, shows=True)
+@frame.command("dlq purge", *of_dead(choosing.CHANGING), shows=True)
 def dlq_purge(call: Call) -> int:
+    refuse_states(call)
     return delete_jobs(call, DEAD, 0)
 
 
@@ -69,8 +87,10 @@ def delete_jobs(call: Call, among: Sequence[str], age: float) -> int:
     given = set(choosing.conditions(call)) - {"--state"}
     ids_alone = chosen.ids is not None and not given and not age
     chosen.finished_before = None if ids_alone else times.utc_text(max(0.0, call.now - age))
+    since = "ended more than %s ago" % times.exact_age(age) if age else ""  # so that it is seen what 7 means: 7s
     if options.dry_run:
-        return tables.dry_run(call, queue, chosen, among, "deleted")
+        done = "deleted" + (", of those that %s" % since if since else "")
+        return tables.dry_run(call, queue, chosen, among, done)
     verb = pruning.Deleting(choosing.narrow(chosen, among), chosen.finished_before)
     if ids_alone and chosen.ids is not None:
         interrupts.keep_until_told()
@@ -79,6 +99,6 @@ def delete_jobs(call: Call, among: Sequence[str], age: float) -> int:
         found = choosing.found(queue.database, chosen, verb.states)
         choosing.change("deleted", verb, lambda tell: pruning.delete(queue.database, found, verb, tell))
     verb.found += not given and chosen.ids is None  # who says no more than which states does not mind that none is
-    code = choosing.report(call, queue, "deleted", verb)
+    code = choosing.report(call, queue, "deleted", verb, which=" that %s" % since if since else "")
     call.facts = {"deleted": verb.changed, "ids": chosen.ids if ids_alone else None}
     return code

@@ -42,7 +42,10 @@ EMPTIED = ("timeout", "lock")  # keys that take it
     shows=True,
 )
 def edit(call: Call) -> int:
-    choosing.require(call)
+    if not choosing.is_given(call):
+        from queuectl_lib.commands import retyped  # needed only to refuse
+
+        raise BadInput(retyped.who_is_edited(call.said, call.options))
     change = change_of(call)
     queue = call.queue()
     ids = choosing.ids_alone(call, queue.database)

@@ -99,11 +99,11 @@ def refuse_what_is_no_json(call: Call, command: Optional[str]) -> None:
     text = "" if options.text in (None, "-") else options.text
     if not asked and (not text.strip() or text.lstrip()[:1] in ("{", "[") and '"' in text):
         return
-    from queuectl_lib.commands import hints  # needed only to refuse
+    from queuectl_lib.commands import no_json  # needed only to refuse
 
-    refusal = hints.no_json(text)
+    refusal = no_json.refused(text, call.said)
     if refusal is None and asked:
-        refusal = hints.beside_json(next(field for field in fields.FIELDS if field.key in asked))
+        refusal = no_json.beside_json(next(field for field in fields.FIELDS if field.key in asked))
     if refusal is not None:
         raise refusal
 

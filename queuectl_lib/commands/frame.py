@@ -138,6 +138,7 @@ class Call:
     def __init__(self, options: argparse.Namespace, words: Optional[List[str]]) -> None:
         self.options = options
         self.words = words  # what came behind --, None without it
+        self.said: Sequence[str] = ()  # the words before that, but for those of the command
         for identifier in [getattr(options, "id", None)] + list(getattr(options, "ids", [])):
             if identifier not in (None, "-"):  # which stands for those on standard input, and is the id of none
                 ids.check_id(identifier)

@@ -42,6 +42,8 @@ def split_words(argv: List[str]) -> Tuple[Command, List[str], Optional[List[str]
         if "--help" in argv or "-h" in argv:
             print_overview(as_json="--json" in argv)
         raise nothing_given(argv)
+    if rest[0] in ALIASES and not [word for word in rest[1:] if word in ("--help", "-h")] and not plainly(rest):
+        return frame.load(ALIASES[rest[0]]), argv[:place] + rest[1:], behind
     second = 1
     while second < len(rest) and rest[second].startswith(("--home", "--debug")):
         second += 2 if rest[second] == "--home" else 1
@@ -59,6 +61,11 @@ def split_words(argv: List[str]) -> Tuple[Command, List[str], Optional[List[str]
     if rest[0] == "_ids":  # of a shell that completes: no word for people
         return frame.load("completion"), argv[:place], rest[1:]
     raise unknown_command(argv, place, second)
+
+
+def plainly(rest: List[str]) -> List[str]:
+    """The words behind the first of *rest* that are neither options nor the home."""
+    return [word for at, word in enumerate(rest) if at and not word.startswith("-") and rest[at - 1] != "--home"]
 
 
 def nothing_given(argv: List[str]) -> BadInput:
@@ -117,7 +124,7 @@ def main(argv: Optional[List[str]] = None) -> int:
             if terminal.is_closed_pipe(error):
                 return terminal.quiet_end(0)
             show_trace(debug)
-            place = " (%s)" % error.filename if error.filename else ""
+            place = " (%s)" % error.filename if error.filename else where_refused(error)
             return complain("the system refuses: %s%s" % (error.strerror or error, place), 3, files.full_or_not(error))
         except MemoryError:
             return complain("out of memory", 3, "out_of_memory")
@@ -133,20 +140,26 @@ def main(argv: Optional[List[str]] = None) -> int:
 
 
 def run(words: List[str]) -> int:
+    chosen: Optional[Command] = None
+    call: Optional[Call] = None
     try:
         chosen, options, behind = split_words(words)
         if behind is not None and chosen.name not in ("add", "run", "completion", "enqueue", "edit", "schedule set"):
             options, behind = options + ["--"] + behind, None
-        call = Call(parse(chosen, options), behind)
+        call = Call(parse(chosen, options, behind), behind)
+        call.said = options
         call.enter(chosen)
         code = chosen.run(call)
         call.answer()
         if chosen.name in LOOKING and not getattr(call.options, "json", False):
             tell_of_no_queue(call)
-    except NoSuchJob as error:
-        from queuectl_lib.commands import hints  # needed only to refuse
+    except (NoSuchJob, BadInput) as error:
+        from queuectl_lib.commands import misnamed  # needed only to refuse
 
-        raise hints.no_such_job(error, chosen.name, call) from error
+        better = misnamed.told(error, chosen.name, options, call) if chosen else error
+        if better is error:
+            raise
+        raise better from error
     except SystemExit:  # after --help or --version
         code = 0
     try:
@@ -159,15 +172,18 @@ def run(words: List[str]) -> int:
     return code
 
 
-def parse(chosen: Command, words: List[str]) -> Namespace:
-    """The options of a call of the command *chosen*. Raises BadInput with the line to type, SystemExit after help."""
+def parse(chosen: Command, words: List[str], behind: Optional[List[str]]) -> Namespace:
+    """The options of a call of *chosen*, with the words *behind* -- if any.
+
+    Raises BadInput with the line to type, SystemExit after help.
+    """
     try:
         return chosen.parse(words)
     except frame.Refused as error:
         from queuectl_lib.commands import arguments  # needed only to refuse
 
         parser = error.parser
-        text = arguments.refused(str(error), chosen.name, parser.words, parser._option_string_actions)
+        text = arguments.refused(str(error), chosen.name, parser.words, behind)
         raise BadInput(text, "bad_usage", "%s --help" % chosen.name) from error
     except frame.HelpAsked:
         if "--json" in words:
@@ -191,6 +207,19 @@ def show_trace(debug: bool) -> None:
         import traceback  # needed only here
 
         traceback.print_exc()
+
+
+PRINTING = ("print_text", "print_json_array", "tell", "run")  # functions that write to standard output or flush it
+
+
+def where_refused(error: OSError) -> str:
+    """That it was standard output, where the system refuses that: such an error has no name of a file."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    frame_of = trace and trace.tb_frame
+    is_output = frame_of and (frame_of.f_code.co_name in PRINTING or frame_of.f_locals.get("fd") == 1)
+    return " (standard output)" if is_output else ""
 
 
 def complain(text: str, code: int, kind: str, line: str = "") -> int:

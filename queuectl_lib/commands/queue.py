@@ -93,7 +93,8 @@ def queue_list(call: Call) -> int:
 def state_of(row: Fields, now: float) -> str:
     """Whether a queue may start something, in short."""
     if row["paused_until"]:
-        return "paused for %s" % times.age_text(times.seconds_or(row["paused_until"], now) - now)
+        left = max(0.0, times.seconds_or(row["paused_until"], now) - now)
+        return "paused for %s" % times.age_text(left if left < 120 else -(-left // 60) * 60)  # 2d, not 47h, at first
     if row["paused"]:
         return "paused since %s" % times.age_text(now - times.seconds_or(row["paused_at"], now))
     return str(row["closed"]) if row["state"] == serving.SHUT else str(row["state"])

@@ -21,9 +21,10 @@ def each(*rows: str) -> Answers:
     return found
 
 
+EDIT = "`edit {id} --priority {value}`, or another option of it"
 DELETE = "`cancel {id}` takes a job out of the queue, `prune {id}` deletes it then; a dead one: `dlq purge {id}`"
 ADD = "`add {text}` enqueues a command"
-PUT_BACK = "`requeue {id}` puts back what is dead or cancelled"
+PUT_BACK = "`requeue {id}` runs it again"
 NO_PAGE = "there is no port: `top` shows it live, `report -o report.html` makes a page for a browser"
 EMPTY = (
     "`cancel --all` takes out what waits, `prune` deletes what is completed or cancelled, `dlq purge` what is dead;"
@@ -36,17 +37,50 @@ COMMANDS: Answers = each(
     "clear clean cleanup flush empty wipe truncate purge gc vacuum deleteall: " + EMPTY,
     "stop shutdown quit exit halt down: `worker stop` lets running jobs finish, `worker stop --now` ends them",
     "kill abort terminate interrupt: `cancel {id}` ends a job; `worker stop` stops the workers",
-    "retry redo again replay restart reenqueue retryall: %s; `dlq retry --all` all that is dead" % PUT_BACK,
+    "retry redo again replay restart reenqueue retryall: %s; all that is dead: `dlq retry --all`" % PUT_BACK,
     "rerun repeat: %s" % PUT_BACK,
     "start work begin consume up process: `worker start` runs what waits",
     "exec execute: `run {text}` runs it as a job and prints its output, `add {text}` does not wait for it",
     "submit push create new put insert append enqueu task spawn dispatch addjob: " + ADD,
+    "call send applyasync tsp ts nq nohup: " + ADD,
+    "sbatch bsub qsub: `add \"sh {script}\"` enqueues a script",
+    "srun: `add --wait {text}` runs it and waits for its end",
+    "get_jobs get_tasks show_jobs list_jobs describe_jobs: `list`",
+    "stash qhold bstop: `hold {id}`",
+    "qrls bresume unstash: `release {id}`",
+    "bpeek err trace fetch: `logs {id}`",
+    "seff sstat bhist: `show {id}`",
+    "beat: `schedule list`",
+    "startup boot autostart: `cron` prints crontab lines that keep workers running",
+    "apply: `enqueue --file FILE` takes JSON",
+    "killall cancelall: `cancel --all` takes out what waits or runs; --dry-run shows it first",
+    "scancel qdel bkill atrm dequeue revoke: `cancel {id}`",
+    "squeue qstat bjobs atq: `list`",
+    "sacct: `list --last 20`, `stats` by kind",
+    "sinfo: `worker list`, and `status`",
+    "scontrol: `show {id}`, `hold {id}`, `release {id}`",
+    "scontrol_hold: `hold {id}`",
+    "scontrol_release: `release {id}`",
+    "scontrol_show: `show ID`",
+    "scontrol_requeue: `requeue {id}`",
+    "scontrol_update: " + EDIT,
+    "fq: `logs -f {id}`",
+    "parallel xargs map: `enqueue --lines FILE` adds a job for each line, `worker start --count 4 --drain` runs them",
+    "scale resize: `worker stop`, then `worker start --count {n}`",
+    "move mv: `edit {id} --queue {name}`",
+    "clone duplicate copy cp dup: `rerun {id}` adds it again, as a new job",
+    "snooze postpone: `edit {id} --delay 10m`; from within the job: `say snooze 10m`",
+    "enable: `resume QUEUE`, or `schedule resume NAME`; to start workers after a boot: `cron`",
+    "disable: `pause QUEUE`, or `schedule pause NAME`",
+    "isactive isenabled: `worker list`; `check` ends with 0 where all is well",
+    "reload: `worker stop`, then `worker start`; most settings are read for each job anew",
+    "journal journalctl syslog: `logs {id}`; what workers say is in worker.log, whose folder `status` tells",
     "daemon background bg: `worker start --background`",
     "workers: `worker list`",
     "ls jobs ll all tasks queues: `list` lists jobs, `queue list` queues",
     "ps active processes: `status` says what there is, `top` shows it live, `list --state processing` what runs",
     "htop live: `top`",
-    "dashboard web ui gui monitor server serve panel webui admin page html plot plots graph chart: " + NO_PAGE,
+    "dashboard web ui gui monitor monit server serve panel webui admin page html plot plots graph chart: " + NO_PAGE,
     "prometheus exporter scrape prom: `metrics` writes them for Prometheus, `stats` says how often jobs ran and failed",
     "statistics: `stats` says how often jobs ran and failed, `status --json` how many there are",
     "health healthcheck ping alive healthz ready readyz: `check` is of the queue, `doctor` of this host",
@@ -72,7 +106,9 @@ COMMANDS: Answers = each(
     "search find grep filter: `list --match {text}`",
     "export dump backup: `list --json` prints jobs as `enqueue -` reads them",
     "import load batch bulk: `enqueue --file FILE` takes JSON",
-    "update modify change alter reschedule priority prioritize: `edit {id}`",
+    "update modify change alter: " + EDIT,
+    "reschedule: `edit {id} --run-at TIME`",
+    "priority prioritize prio nice renice reprioritize: `edit {id} --priority {value}`",
     "suspend freeze: `pause QUEUE`, or `hold {id}` for one job",
     "unpause continue unfreeze: `resume QUEUE`, or `release {id}` for one job",
     "block: `hold {id}`",
@@ -93,7 +129,8 @@ COMMANDS: Answers = each(
     "worker_kill worker_quit worker_end worker_halt worker_down worker_shutdown worker_terminate worker_exit"
     " worker_stopall: `worker stop` lets running jobs finish, `worker stop --now` ends them",
     "worker_restart worker_reload: `worker stop`, then `worker start`",
-    "worker_scale worker_add worker_set worker_new: `worker start --count {n}`",
+    "worker_add worker_new: `worker start --count {n}` starts as many more",
+    "worker_scale worker_set worker_resize: `worker stop`, then `worker start --count {n}`",
     "worker_pause: `pause` lets nothing start",
     "worker_resume worker_unpause: `resume`",
     "worker_logs worker_log worker_tail: in the background they write to worker.log, in the folder QUEUE.db.d beside"
@@ -134,133 +171,6 @@ COMMANDS: Answers = each(
 )
 CONTAINERS = ("job", "jobs", "task", "tasks", "item", "queue", "system", "db")  # `job show ID` is `show ID`
 
-COUNT = "`worker start --count {n}`"
-RETRIES = "`add --max-retries {n} \"COMMAND\"`; for all: `config set max_retries {n}`"
-NOT_ASKED = "nothing is asked, so it is left out: `{command}`"
-PLACE = (
-    "`--home DIR` names the folder of queue and settings, `config set db_path FILE` the database in it"
-    " (or QUEUECTL_DB_PATH)"
-)
-IS_WORD = "the command line itself is one word: `add {text}`"
-# Options, without dashes and what joins their words: for all commands, or for some (OPTION_OF).
-OPTIONS: Answers = each(
-    "db database dbpath dbfile sqlite storage dburl: " + PLACE,
-    "config configfile conf cfg: `--home DIR` names the folder in which config.json is",
-    "yes y confirm assumeyes noconfirm noninteractive force f: " + NOT_ASKED,
-    "retries retry maxretry maxattempts attempts tries r retrylimit numretries: " + RETRIES,
-    "cmd command c exec: " + IS_WORD,
-    "prio p: `add --priority {n} \"COMMAND\"`",
-    "wait sync block: `wait ID` waits until a job is final",
-    "at when startat scheduledat eta runafter: `add --run-at TIME \"COMMAND\"`",
-    "in runin countdown delayseconds: `add --delay 10m \"COMMAND\"`",
-    "dependson depends requires needs dependency: `add --after ID \"COMMAND\"`",
-    "dir workdir workingdir workingdirectory chdir directory: `add --cwd DIR \"COMMAND\"`",
-    "environment e setenv: `add --env NAME=VALUE \"COMMAND\"`",
-    "label labels category tags group: --tag, as in `add --tag NAME \"COMMAND\"`",
-    "uniquekey dedupe dedup idempotencykey key: `add --unique KEY \"COMMAND\"`",
-    'cron every repeat recurring period: `schedule set NAME "every 15m" "COMMAND"`',
-    "retrydelay retryinterval backoffbase backofffactor: `add --backoff fixed:30s \"COMMAND\"`",
-    "timelimit maxruntime maxtime deadline timeoutseconds t: `add --timeout 10m \"COMMAND\"`",
-    "dry simulate whatif preview: --dry-run, for what changes jobs",
-    "silent s q: --quiet, for what adds or changes jobs",
-    "v: `--version` prints the version",
-    "verbose: nothing more is told, so it is left out: `{command}`",
-    "watch: `top` shows it live; `wait` tells how far it is until all jobs are final",
-    "format output o: `{command} --json` prints JSON",
-    "status filter: --state, as in `list --state failed`",
-    "id jobid job i: an id needs no option: `{command} {id}`",
-    "n: `add --name NAME \"COMMAND\"`",
-    "follow: `run \"COMMAND\"` enqueues a command and follows it, `logs -f ID` one that is there",
-    "sort order reverse desc: `list` has the newest last, and `list --json` all that there is to sort",
-    "loglevel log logfile: `worker start --background` writes its log to a file beside the database",
-    "reason comment message note: no reason is kept, so it is left out: `{command}`",
-    "user host port url: queuectl is of one user on one host: `--home DIR` chooses the queue",
-)
-OF_WORKER: Answers = each(
-    "workers concurrency c w numworkers threads parallel jobs j p num procs max pool size: " + COUNT,
-    "foreground fg nodaemon f: that is how it runs: `worker start`",
-    "detach d bg daemonize fork: `worker start --background`",
-    "interval poll sleep pollseconds pollinginterval i: `worker start --poll-interval SECONDS`",
-    "once oneshot single burst exitwhenempty empty untilempty: `worker start --drain`",
-    "stop kill shutdown: `worker stop`",
-    "status list: `worker list`",
-    "pidfile pid: none is needed: `worker list` has the pids, `worker stop` finds them",
-    "maxjobs limit: `worker start --max-time 1h` stops after a while",
-    "queues q: `worker start --queue A,B`",
-    "timeout jobtimeout t: `config set timeout 10m` is for each attempt of a job",
-    "retries maxretries retry r: `config set max_retries {n}`",
-    "backoff base b: `worker start --backoff-base X`",
-    "grace: `config set grace 10`",
-    "id: `worker start` gives names by itself; `worker list` has them",
-    "verbose v debug loglevel: it says what it does already: `worker start`",
-)
-OF_RUN: Answers = each(
-    "detach d background bg nowait async: `add \"COMMAND\"` enqueues it and does not wait",
-    "wait sync block exitcode: that is what it does: `run \"COMMAND\"`",
-    "workers concurrency count w j: `worker start --count {n}` runs what waits",
-)
-OF_CRON: Answers = each("workers concurrency c w numworkers threads parallel jobs j p num: `cron --count {n}`")
-OF_WORKER_LIST: Answers = each("all a verbose v long l: it lists all that there is: `worker list`")
-OF_PAUSE: Answers = each("queue q name all: a queue needs no option, and none is all of them: `{command} QUEUE`")
-OF_PRUNE: Answers = each("days age before d olderthandays: `prune --older-than 7d`")
-OF_STOP: Answers = each(
-    "force f kill immediate hard 9: `worker stop --now` ends running jobs and gives them back",
-    "graceful wait soft: that is what it does: `worker stop`",
-    "all: that is what it does: `worker stop`",
-    "id name pid pidfile worker n count: it stops every supervisor of this queue, by no name: `worker stop`",
-)
-OF_DLQ: Answers = each(
-    "olderthan before age days: `prune --state dead --older-than 7d`",
-    "clear empty purge: `dlq purge`",
-    "n num top max tail lines: `dlq list --limit {n}`",
-    "count: `status` counts the dead",
-)
-OF_LISTS: Answers = each(
-    "s status st filter: `list --state STATE`",
-    "running active: `list --state processing`",
-    "pending failed dead completed cancelled: `list --state {option}`",
-    "done success: `list --state completed`",
-    "n num count top max lines tail: `list --limit {n}`",
-    "l long v verbose: `show ID` shows all of a job, `list --json` of each",
-    "search grep q command name: `list --match TEXT`",
-    "a: `list --all`",
-)
-OF_TOP: Answers = each(
-    "b batch n iterations count 1: `top --once` prints it once, `top | cat` again and again",
-    "d delay s secs seconds refresh i: `top --interval {n}`",
-    "filter search match q: the key / within it, or `list --match TEXT`",
-)
-OF_LOGS: Answers = each(
-    "stdout out o: `logs ID 2> FILE` keeps stderr away",
-    "err e: `logs --stderr ID`",
-    "n tail lines num: `logs ID | tail -n {n}`",
-    "a: `logs --attempt N ID`",
-)
-OF_CONFIG: Answers = each(
-    "all list show: `config get` prints all settings",
-    "key k value v: key and value stand without options: `config set KEY VALUE`",
-    "reset unset default: `config unset KEY`",
-)
-OF_ENQUEUE: Answers = each(
-    "f i input from json jobs data: `enqueue --file FILE` reads JSON, `enqueue -` standard input",
-)
-# By the first words of a command; the longest that fits is asked first.
-OPTION_OF: Dict[str, Answers] = {
-    "run": OF_RUN,
-    "worker stop": OF_STOP,
-    "worker list": OF_WORKER_LIST,
-    "worker": OF_WORKER,
-    "pause": OF_PAUSE,
-    "resume": OF_PAUSE,
-    "prune": OF_PRUNE,
-    "cron": OF_CRON,
-    "dlq": OF_DLQ,
-    "list": OF_LISTS,
-    "top": OF_TOP,
-    "logs": OF_LOGS,
-    "config": OF_CONFIG,
-    "enqueue": OF_ENQUEUE,
-}
 # What deletes, ends or puts back: never named for being alike.
 SHUNNED = (
     *("cancel", "requeue", "prune", "dlq retry", "dlq purge", "worker stop", "schedule remove", "queue remove"),
@@ -269,7 +179,7 @@ SHUNNED = (
 SHUNNED_OPTIONS = ("--all", "--now", "--cancel", "--only", "--any-state", "--replace", "--no-after", "--unset-env")
 # A word too many, by command.
 SURPLUS: Answers = {
-    "status": "`status` counts all jobs; one of them: `show {id}`",
+    "status": "one job: `show {id}`; to count those with a tag: `status --tag {id}`",
     "worker stop": "it stops every supervisor of this queue, by no name: `worker stop`",
     "worker list": "it lists all of them: `worker list`",
     "config get": "one key, or none for all: `config get`",

@@ -220,8 +220,8 @@ def await_end(
                     return False
                 raise QueueError("not ended in time: %s" % still_alive(left), "not_ended")
             if progress:
-                who = "1 process" if len(left) == 1 else "%d processes" % len(left)
-                progress.show("waiting for %s to finish (Ctrl+C leaves them to it)" % who)
+                some = ("1 process", "it") if len(left) == 1 else ("%d processes" % len(left), "them")
+                progress.show("waiting for %s to finish (Ctrl+C leaves %s to it)" % some)
             time.sleep(0.03)
     finally:
         if progress:

@@ -19,6 +19,15 @@ ID_EPOCH = 1704067200  # 2024-01-01: keeps ten digits good until 2059
 ID_PAIRS: List[str] = []  # two digits for each number below 1024, once an id is made: a worker makes none
 
 
+class NotAnId(BadInput):
+    """This can be the id of no job."""
+
+    def __init__(self, identifier: object) -> None:
+        text = "id: %s is not an id: up to 128 letters, digits and _ . : @ + -, the first a letter, digit or _"
+        super().__init__(text % errors.shown(identifier))
+        self.identifier = identifier
+
+
 class MadeId(str):
     """An id that queuectl made, and may make anew if it is taken."""
 
@@ -99,7 +108,4 @@ def check_id(value: object) -> str:
         return value
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() < 64:
         raise BadInput('id: %s is a number, and an id is text: write "%s"' % ((errors.shown(value),) * 2))
-    raise BadInput(
-        "id: %s is not an id: up to 128 letters, digits and _ . : @ + -, the first a letter, digit or _"
-        % errors.shown(value)
-    )
+    raise NotAnId(value)

@@ -189,7 +189,7 @@ def test_a_purge_takes_what_is_selected(ended):
 def test_a_prune_takes_what_is_selected_and_is_finished(ended):
     assert ended("prune", "--dry-run").stderr == "2 jobs would be deleted\n"
     assert "no job matches" in ended("prune", "--tag", "y", "--older-than", "1h", code=1).stderr
-    assert ended("prune", "--older-than", "1h").stderr == "deleted 0 jobs\n", "as ever"
+    assert ended("prune", "--older-than", "1h").stderr == "deleted 0 jobs that ended more than 1h ago\n"
     assert ended("prune", "--tag", "x").stderr == "deleted 1 job\n"
     assert "job d is pending, not cancelled or completed" in ended("prune", "c", "d", code=1).stderr
     assert ended("prune", "c").stderr == "deleted 1 job\n"
@@ -250,7 +250,7 @@ def test_of_many_with_a_lock_that_are_held_another_is_next(home, call):
 
 
 def test_an_edit_takes_what_is_selected(four):
-    assert four("edit", "--priority", "3", code=2).stderr == UNNAMED
+    assert "name jobs, or --tagged TAG, --in-queue Q" in four("edit", "--priority", "3", code=2).stderr
     assert four("edit", "--tagged", "x", "--priority", "3", "--dry-run").stderr == "2 jobs would be changed\n"
     assert four("edit", "--tagged", "x", "--priority", "3").stderr == "changed 2 jobs\n"
     jobs = json.loads(four("edit", "--match", "hello", "--tag", "new", "--json").stdout)

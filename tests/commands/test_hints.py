@@ -3,12 +3,15 @@
 import os
 import re
 import shlex
+import subprocess
+import time
 
 import pytest
 from helpers.bundle import ROOT
 from helpers.near import Near
+from helpers.queue import claim, settle
 
-from queuectl_lib.commands import ALIASES, COMMANDS, examples, frame, hints, words
+from queuectl_lib.commands import ALIASES, COMMANDS, examples, frame, hints, option_words, words
 from queuectl_lib.errors import BadInput
 
 # What was typed, its exit code, and what must stand in the answer.
@@ -25,9 +28,9 @@ ENQUEUE = [
     ("enqueue '{id:job1,command:true}'", 2, "the shell took the quotes", "`enqueue --file FILE`", "`enqueue -`"),
     ("enqueue '{id:job1,command:echo' 'hi}'", 2, "the shell took the quotes"),
     ("enqueue \"'{command:true}'\"", 2, "the shell took the quotes"),
-    ("enqueue -f jobs.json", 2, "`enqueue --file FILE`"),
-    ("enqueue README.md", 2, "`enqueue --file README.md`"),
-    ("enqueue @README.md", 2, "`enqueue --file README.md`"),
+    ("enqueue -f jobs.json", 2, "`enqueue --file jobs.json`"),
+    ("enqueue README.md", 2, "`enqueue --lines README.md`"),
+    ("enqueue @README.md", 2, "`enqueue --lines README.md`"),
     ("enqueue --command true --file x", 2, "give one source"),
     ("enqueue --command true --any-state", 2, "--any-state is for JSON"),
     ("enqueue -- echo hi", 2, "`add -- PROGRAM"),
@@ -43,15 +46,15 @@ ADD = [
     ("add --id x ls -la", 2, "`add -- ls -la ...`"),
     ("add python train.py --lr 0.1", 2, "`add -- python ...`"),
     ("add echo hi", 2, "more than one word", "`add -- echo ...`"),
-    ("add 'echo hi' --retries 3", 2, "`add --max-retries 3"),
+    ("add 'echo hi' --retries 3", 2, "`add 'echo hi' --max-retries 3`"),
     ("add 'echo hi' --max_retries 3", 2, "did you mean --max-retries?"),
-    ("add 'echo hi' -p 5", 2, "`add --priority 5"),
-    ("add 'echo hi' --at 2pm", 2, "`add --run-at TIME"),
-    ("add 'echo hi' --depends-on x", 2, "`add --after ID"),
+    ("add 'echo hi' -p 5", 2, "`add 'echo hi' --priority 5`"),
+    ("add 'echo hi' --at 2pm", 2, "`add 'echo hi' --run-at 2pm`"),
+    ("add 'echo hi' --depends-on x", 2, "`add 'echo hi' --after x`"),
     ("add 'echo hi' --follow", 2, "`logs -f ID`"),
     ("add 'echo hi' --force", 2, "left out"),
-    ("add --command 'echo hi'", 2, '`add "COMMAND"`'),
-    ("add -c 'echo hi'", 2, '`add "COMMAND"`'),
+    ("add --command 'echo hi'", 2, "`add 'echo hi'`"),
+    ("add -c 'echo hi'", 2, "`add 'echo hi'`"),
     ("add", 2, '`add "echo hello"`'),
     ("add true --priority high", 2, "is not a whole number", "`--priority 10`"),
     ("add true --run-at 3600", 2, "a length of time from now is `delay`"),
@@ -155,8 +158,8 @@ LOOKING = [
     ("list --state PENDING", 0, "waiting"),
     ("list --state Pending,FAILED", 0, "waiting"),
     ("list --state running", 2, "did you mean processing?"),
-    ("list --status failed", 2, "`list --state STATE`"),
-    ("list -s pending", 2, "`list --state STATE`"),
+    ("list --status failed", 2, "`list --state failed`"),
+    ("list -s pending", 2, "`list --state pending`"),
     ("list pending", 1, "`list --state pending`"),
     ("list running", 1, "`list --state processing`"),
     ("list -n 5", 2, "`list --limit 5`"),
@@ -169,7 +172,7 @@ CONFIG = [
     ("config show", 0, "max_retries "),
     ("config list timeout", 0, "none"),
     ("config show --json", 0, '"max_retries": 3'),
-    ("config", 2, "get, set, unset", "`config get`"),
+    ("config", 0, "max_retries "),
     ("config reset max_retries", 2, "`config unset max_retries`"),
     ("config delete", 2, "`config unset KEY`"),
     ("config max_retries 5", 2, "`config set max_retries 5`"),
@@ -189,14 +192,142 @@ HELP = [
     ("help config list", 0, "usage: queuectl.py config get"),
     ("help dlq", 0, "dlq purge"),
 ]
-TABLE = ENQUEUE + ADD + FIRST + WORKER + DEAD + LOOKING + CONFIG + HELP
+OTHERS = [  # words of other schedulers and queues
+    ("sbatch --mem 4G x.sh", 2, '`add "sh x.sh"`'),
+    ("srun hostname", 2, "`add --wait hostname`"),
+    ("scancel 12", 2, "`cancel 12`"),
+    ("squeue -u me", 2, '"squeue": `list`'),
+    ("sacct", 2, "`list --last 20`"),
+    ("sinfo", 2, "`worker list`"),
+    ("scontrol show job 12", 2, "`show ID`"),
+    ("scontrol hold 12", 2, "`hold 12`"),
+    ("tsp sleep 5", 2, "`add 'sleep 5'`"),
+    ("nq make all", 2, "`add 'make all'`"),
+    ("atq", 2, '"atq": `list`'),
+    ("atrm 4", 2, "`cancel 4`"),
+    ("parallel -j 4 echo", 2, "`enqueue --lines FILE`"),
+    ("scale 4", 2, "`worker stop`, then `worker start --count 4`"),
+    ("worker scale 4", 2, "`worker stop`, then `worker start --count 4`"),
+    ("move x fast", 2, "`edit x --queue fast`"),
+    ("prio x 5", 2, "`edit x --priority 5`"),
+    ("priority x 5", 2, "`edit x --priority 5`"),
+    ("clone x", 2, "`rerun x`"),
+    ("snooze x", 2, "`edit x --delay 10m`"),
+    ("enable", 2, "`resume QUEUE`", "`cron`"),
+    ("is-active", 2, "`worker list`", "`check`"),
+    ("reload", 2, "`worker stop`, then `worker start`"),
+    ("journal x", 2, "`logs x`"),
+    ("call foo", 2, "`add foo`"),
+    ("send foo", 2, "`add foo`"),
+    ("apply_async foo", 2, "`add foo`"),
+    ("add 'echo hi' --begin now+2hours", 2, "`add 'echo hi' --delay 2h`"),
+    ("add 'echo hi' --at 14:00", 2, "`add 'echo hi' --run-at 14:00`"),
+    ("add 'echo hi' --mem 4G", 2, "`add 'echo hi' --limit as=4G`"),
+    ("add 'echo hi' --array 1-10", 2, "`enqueue --lines FILE`"),
+]
+KEPT = [  # the user's own words and options stand in the line
+    ("start --count 2", 2, "`worker start --count 2`"),
+    ("start -c 2 -d", 2, "`worker start --count 2 --background`"),
+    ("worker start -c 4 -d", 2, "`worker start --count 4 --background`"),
+    ("worker start -j8 --once", 2, "`worker start --count 8 --drain`"),
+    ("worker 4 --background", 2, "`worker start --count 4 --background`"),
+    ("worker start --workers four", 2, "`worker start --count N`"),
+    ("wroker start --count 2", 2, "did you mean worker start --count 2?"),
+    ("submit 'echo hi' --retries 2", 2, "`add 'echo hi' --max-retries 2`"),
+    ("retry --failed", 2, "`requeue --state failed`"),
+    ("requeue --failed", 2, "`requeue --state failed`"),
+    ("rerun --dead --dry-run", 2, "`rerun --state dead --dry-run`"),
+    ("ls --state dead --limit 3", 2, "`list --state dead --limit 3`"),
+    ("ps --tag t", 2, "`status --tag t`"),
+    ("list -s running --last 3", 2, "`list --state processing --last 3`"),
+    ("list --limt 5", 2, "did you mean --limit", "`list --limit 5`"),
+    ("list --state dead --ids", 2, "`list --state dead | tail -n +2 | cut -d ' ' -f 1`"),
+    ("list -q", 2, "`list | tail -n +2 | cut -d ' ' -f 1`"),
+    ("show --ids x", 2, "`show x`"),
+    ("--limit 20 --state dead list", 2, "`list --limit 20 --state dead`"),
+    ("-n 4 'echo hi'", 2, "`add 'echo hi'`"),
+    ("--verson", 2, "did you mean `--version`?"),
+    ("wait -t 10 x", 2, "`wait --timeout 10 x`"),
+    ("logs -t x", 2, "left out: `logs x`"),
+    ("logs --tail 10 x", 2, "`logs -n 10 x`"),
+    ("rerun x --id y", 2, "left out: `rerun x`"),
+    ("rerun --id x", 2, "`rerun x`"),
+    ("results --format csv --tag t", 2, "`results --tsv --tag t`"),
+    ("results --csv", 2, "`results --tsv ID`"),
+    ("list --output json", 2, "`list --json`"),
+    ("prune --days 7 --tag t", 2, "`prune --older-than 7d --tag t`"),
+    ("prune --failed", 2, "`prune --state dead`"),
+    ("edit x --at 18:00", 2, "`edit x --run-at 18:00`"),
+    ("edit x priority=5", 2, "`edit x --priority 5`"),
+    ("edit --tag t --priority 5", 2, "`edit --tagged t --priority 5`"),
+    ("edit --queue fast --priority 5", 2, "`edit --in-queue fast --priority 5`"),
+    ("edit --tag t", 2, "`edit --tag t ID`"),
+    ("edit --priority 5", 2, "--tagged TAG", "`list`"),
+    ("stats --tag t", 2, "`status --tag t`"),
+    ("why --tag t", 2, "`list --tag t`"),
+    ("dlq groups --tag t", 2, "`dlq list --tag t`"),
+    ("status --state dead", 2, "`list --state dead`"),
+    ("show --priority 5", 2, "`add --priority N COMMAND`"),
+    ("get jobs", 2, "`list`"),
+    ("get job x", 2, "`show x`"),
+    ("delete job x", 2, "`cancel x`", "`prune x`"),
+    ("failed list", 2, "`list --state failed`"),
+    ("failed --limit 3", 2, "`list --state failed --limit 3`"),
+    ("stash x", 2, "`hold x`"),
+    ("cancel-all", 2, "`cancel --all`", "--dry-run"),
+    ("python3 train.py", 2, "`add 'python3 train.py'`"),
+    ("python3 train.py --lr 1", 2, "`add -- python3 train.py --lr 1`"),
+    ("list -10", 2, "`list --last 10`"),
+    ("list --columns id", 2, "`list --json`"),
+    ("results --table --tag t", 2, "`results --tag t`"),
+    ("show x --logs", 2, "`logs ID`"),
+    ("why --all", 2, "`list --all`"),
+    ("status -v --tag t", 2, "`status --tag t`"),
+    ("schedule nightly", 2, "`schedule show nightly`"),
+    ("dlq purge --older-than 30d", 2, "`prune --state dead --older-than 30d`"),
+    ("queue", 2, "`queue list` to begin with"),
+    ("schedule", 2, "`schedule list` to begin with"),
+    ("config --json", 0, '"max_retries": 3'),
+    ("dlq list --state pending", 2, "`list --state pending`"),
+    ("dlq retry --state completed,dead", 2, "`list --state completed`"),
+    ("dlq purge --state pending", 2, "`list --state pending`"),
+    ("dlq list --state dead", 0, "died"),
+]
+MISPLACED = [  # a known name in the place of another
+    ("wait sweep2", 1, "it is a tag: `wait --tag sweep2`"),
+    ("results sweep2", 1, "`results --tag sweep2`"),
+    ("logs sweep2 -n 3", 1, "`logs --tag sweep2 -n 3`"),
+    ("hold sweep2", 1, "nothing was held", "`hold --tag sweep2`"),
+    ("cancel sweep2 --dry-run", 1, "nothing was cancelled", "`cancel --tag sweep2 --dry-run`"),
+    ("edit sweep2 --priority 3", 1, "`edit --tagged sweep2 --priority 3`"),
+    ("why sweep2", 1, "`list --tag sweep2`"),
+    ("list sweep2 --state dead", 1, "`list --tag sweep2 --state dead`"),
+    ("status sweep2", 2, "`status --tag sweep2`"),
+    ("status waiting", 2, "`show waiting`"),
+    ("status neither", 2, "`show neither`", "`status --tag neither`"),
+    ("cancel fast", 1, "it is a queue: `cancel --queue fast`"),
+    ("list nightly", 1, "it is a schedule: `list --schedule nightly`"),
+    ("show last", 1, "`show --last 1`"),
+    ("pause waiting", 2, "it is a job: `hold waiting`"),
+    ("resume waiting", 2, "it is a job: `release waiting`"),
+    ("pause sweep2", 2, "`hold --tag sweep2`"),
+    ("pause nightly", 2, "`schedule pause nightly`"),
+    ("pause wating", 2, "unknown queue"),
+]
+TABLE = ENQUEUE + ADD + FIRST + WORKER + DEAD + LOOKING + CONFIG + HELP + OTHERS + KEPT + MISPLACED
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
     home = Near(tmp_path_factory.mktemp("hints") / "home")
     os.mkdir(home.path, 0o700)
+    home.add("exit 3", "--id", "died", "--max-retries", "0")
+    [held] = claim(home.queue, time.time())
+    settle(home.queue, held, "failed", time.time(), exit_code=3)
     home.add("exit 0", "--id", "waiting", "--delay", "300d")
+    home.add("exit 0", "--id", "tagged", "--tag", "sweep2", "--delay", "300d")
+    home.run("queue", "set", "fast")
+    home.run("schedule", "set", "nightly", "@daily", "true")
     return home
 
 
@@ -214,10 +345,99 @@ def test_what_others_type_works_or_is_refused_with_the_line_to_type(shared, monk
     assert not code or re.search(HELPFUL, said), said
 
 
+GROUPED = {"dlq retry": "requeued", "dlq purge": "deleted", "list": ""}
+
+
+@pytest.mark.parametrize("name", sorted(GROUPED))
+def test_a_group_in_the_place_of_an_id_is_told_as_one(shared, name):
+    [group] = shared.run("dlq", "groups", "--json").json
+    word = group["group"][:6]
+    said = shared.run(*name.split(), word, code=1).stderr
+    assert said.endswith("it is a group of `dlq groups`: `%s --group %s`\n" % (name, word)), said
+    assert ("nothing was %s" % GROUPED[name] in said) == bool(GROUPED[name])
+    assert shared.job("died")["state"] == "dead"
+
+
+@pytest.mark.parametrize("row", OTHERS + KEPT + MISPLACED, ids=lambda row: row[0])
+def test_the_first_line_of_a_refusal_can_be_typed(shared, monkeypatch, row):
+    monkeypatch.chdir(ROOT)
+    text, code, *_ = row
+    for line in re.findall("`([^`]*)`", shared.run(*shlex.split(text), code=code).stderr)[:1]:
+        if line not in ("--version", "dlq groups"):
+            parsed(line)
+
+
+FILES = [
+    ("runs.txt", "echo a\necho b\n", "`enqueue --lines runs.txt`"),
+    ("runs.txt", "\ufeffecho a\n", "`enqueue --lines runs.txt`"),
+    ("jobs.json", ' [{"command": "true"}]', "`enqueue --file jobs.json`"),
+    ("jobs.jsonl", '{"command": "true"}\n', "`enqueue --file jobs.jsonl`"),
+    ("run.sh", "#!/bin/sh\ntrue\n", "`add 'sh run.sh'`"),
+    ("p.csv", "lr,batch\n0.1,4\n", "awk -F ',' 'NR > 1 {print \"PROGRAM\", $1, $2}' p.csv | "),
+    ("p.csv", "lr;batch\n0,1;4\n", "awk -F ';' 'NR > 1 {print \"PROGRAM\", $1, $2}' p.csv | "),
+    ("p.tsv", "lr\tbatch\n0.1\t4\n", "awk -F '\\t' 'NR > 1 {print \"PROGRAM\", $1, $2}' p.tsv | "),
+]
+
+
+@pytest.mark.parametrize("name, data, line", FILES)
+@pytest.mark.parametrize("call", ["enqueue", "load", "enqueue -f"])
+def test_a_file_is_added_as_what_it_holds(near, tmp_path, monkeypatch, call, name, data, line):
+    (tmp_path / name).write_text(data, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert line in near.run(*call.split(), name, code=2).stderr
+    assert not os.path.exists(os.path.join(near.path, "queuectl.db"))
+
+
+def test_the_options_beside_the_name_of_a_file_are_kept(near, tmp_path, monkeypatch):
+    (tmp_path / "runs.txt").write_text("echo a\n")
+    monkeypatch.chdir(tmp_path)
+    said = near.run("enqueue", "runs.txt", "--tag", "x", code=2).stderr
+    assert "`enqueue --lines runs.txt --tag x`" in said
+    near.run("enqueue", "--lines", "runs.txt", "--tag", "x")
+
+
+def test_what_is_no_id_on_standard_input_is_told_with_the_line_that_prints_ids(home_of_ids):
+    table = home_of_ids.run("list").stdout
+    said = home_of_ids.run("wait", "-", code=2, input=table).stderr
+    assert "`list --state S | tail -n +2 | cut -d ' ' -f 1 | python3 queuectl.py wait -`" in said
+    ids = [line.split(" ")[0] for line in table.splitlines()[1:]]  # what that pipe makes of it
+    assert home_of_ids.run("wait", "-", "--timeout", "0", code=124, input="\n".join(ids)).code == 124
+
+
+@pytest.fixture
+def home_of_ids(near):
+    near.add("exit 0", "--id", "one", "--delay", "300d")
+    return near
+
+
+def test_a_full_disk_behind_standard_output_is_named(near):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no such device here")
+    near.add("exit 0", "--delay", "300d")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(near.command("list"), stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (done.returncode, done.stderr[-len(" (standard output)\n") :]) == (3, " (standard output)\n")
+
+
+def test_a_prune_says_how_long_ago_a_number_is(near):
+    near.add("exit 0", "--id", "x")
+    near.run("cancel", "x")
+    assert near.run("prune", "--older-than", "7").stderr == "deleted 0 jobs that ended more than 7s ago\n"
+    assert near.run("prune", "--older-than", "0").stderr == "deleted 1 job\n"
+    said = near.run("prune", "--older-than", "7d", "--dry-run", code=1).stderr
+    assert said.endswith("nothing was deleted, of those that ended more than 7d ago\n")
+
+
+def test_a_queue_that_is_paused_for_two_days_says_two_days(near):
+    near.run("queue", "set", "fast")
+    near.run("pause", "fast", "--for", "2d")
+    assert "paused for 2d" in near.run("queue", "list").stdout
+
+
 # ---------------------------------------------------------------- the lines to type
 
 PLACES = {"id": "x", "n": "3", "key": "timeout", "value": "5", "text": "'echo hi'", "word": "failed", "option": "dead"}
-PLACES["command"] = "show"
+PLACES.update(command="show", name="fast", script="x.sh", age="7d")
 
 
 def lines_in(answer):
@@ -236,7 +456,7 @@ def parsed(line):
     return frame.load(name).parse(said[len(name.split()) : behind])
 
 
-TABLES = [words.COMMANDS, words.OPTIONS, words.SURPLUS, *words.OPTION_OF.values()]
+TABLES = [words.COMMANDS, words.SURPLUS, option_words.OPTIONS, option_words.FORMATS, *option_words.OPTION_OF.values()]
 
 
 @pytest.mark.parametrize("answer", sorted({answer for table in TABLES for answer in table.values()}))
@@ -329,6 +549,10 @@ SECRET = "hunter2hunter2"
         ["config", "set", "timeout", "5", "--token=" + SECRET],
         ["--token=" + SECRET, "list"],
         ["--token=" + SECRET, "nosuch"],
+        ["add", "x", "--env", "TOKEN=" + SECRET, "--retries", "3"],
+        ["add", "curl -H token:" + SECRET, "--retries", "3"],
+        ["submit", "x", "--env", "TOKEN=" + SECRET, "--retries", "3"],
+        ["--retries", "3", "--token=" + SECRET, "add", "x"],
     ],
 )
 def test_what_stands_behind_a_refused_option_is_not_repeated(shared, said):

@@ -135,7 +135,7 @@ NO_COMMAND = [
     (["initdb", "now"], 2, "now"),
     (["dlq"], 2, "list, groups, retry, purge"),
     (["dlq", "lst"], 2, "did you mean dlq list?"),
-    (["config"], 2, "get, set, unset"),
+    (["lock"], 2, "list, set, unset"),
     (["config", "gte"], 2, "did you mean config get?"),
     (["worker", "strat"], 2, "did you mean worker start?"),
     (["worker", "5"], 2, 'unknown command "worker 5"'),
