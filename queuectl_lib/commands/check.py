@@ -27,7 +27,9 @@ if TYPE_CHECKING:
         "--every", metavar="DURATION", action="append", help="this often; one for all, or one for each --expect"
     ),
     frame.argument("--slow", action="store_true", help="tell of jobs that run unusually long, too, of each once"),
-    frame.argument("--all", action="store_true", help="tell all that is wrong, not only what is new or over; each death is told once"),
+    frame.argument(
+        "--all", action="store_true", help="tell all that is wrong, not only what is new or over; a death is told once"
+    ),
     shows=True,
 )
 def check(call: Call) -> int:

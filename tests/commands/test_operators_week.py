@@ -255,4 +255,4 @@ def test_leftovers_that_there_are_none_of_are_no_silence(home):
 
 
 def test_help_of_check_says_that_a_death_is_told_once(home):
-    assert "each death is told once" in " ".join(home.run("check", "--help").stdout.split())
+    assert "a death is told once" in " ".join(home.run("check", "--help").stdout.split())
