@@ -21,7 +21,8 @@ def record(row: Fields) -> Fields:
     `state` is what that end has made of the job. What somebody has damaged is told as it stands, or None.
     """
     began, at, due = (times.seconds_or(row[name], -1.0) for name in ("started_at", "finished_at", "created_at"))
-    due = max(due, times.seconds_or(row["run_at"], due))
+    if row["run_at"] is not None:
+        due = max(due, times.seconds_or(row["run_at"], due))
     mark = mark_of(row["note"])
     peak = row["peak_rss"]
     return {
