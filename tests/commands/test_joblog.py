@@ -8,6 +8,7 @@ import pytest
 from helpers.marks import posix_only
 from helpers.queue import NOW, SETTINGS, claim_one, enqueue, raw, settle
 
+from queuectl_lib.commands import terminal
 from queuectl_lib.jobs.attempts import Outcome
 
 HEAD = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n"
@@ -150,3 +151,12 @@ def test_what_somebody_has_damaged_hides_no_other(home):
     assert [line[8] for line in columns(home)] == ["a", "b", "{"]
     for form in ("wide", "jsonl"):
         assert home.run("joblog", "--format", form).stdout.count("\n") == 3 + (form == "wide")
+
+
+def test_on_a_terminal_nothing_of_a_command_acts(home, monkeypatch):
+    """Elsewhere it stands there byte for byte, for parallel runs it."""
+    command = "echo '\x1b[2J\u202e\x07'\n\rx"
+    ends(home, "failed", command, 1)
+    assert columns(home)[0][8] == command.replace("\n", "\0")
+    monkeypatch.setattr(terminal, "is_terminal", lambda stream: True)
+    assert columns(home)[0][8] == "echo '\\x1b[2J\\u202e\\x07'\\x00\\rx"

@@ -9,7 +9,7 @@ import pytest
 from helpers.marks import posix_only
 from helpers.queue import NOW, SETTINGS, claim, claim_one, enqueue, raw, settle
 
-from queuectl_lib.commands import frame
+from queuectl_lib.commands import frame, terminal
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.reports import metrics
 from queuectl_lib.store import totals
@@ -253,3 +253,17 @@ def test_what_somebody_has_damaged_gives_numbers_all_the_same(home):
     found = values(home, "--kinds", "5")
     assert found["queuectl_jobs dead"] == 1 and found["queuectl_deaths_total"] == 0
     assert found["queuectl_oldest_dead_age_seconds"] == 0
+
+
+def test_on_a_terminal_nothing_of_a_label_acts(home, monkeypatch):
+    monkeypatch.setattr(terminal, "is_terminal", lambda stream: True)
+    text = home.run("metrics", "--label", "a\x1b[2J\u202e").stdout
+    assert 'queuectl_up{queue="a\\x1b[2J\\u202e"} 1\n' in text and "\x1b" not in text
+
+
+def test_samples_as_json_are_the_same(home):
+    found = home.run("metrics", "--label", "q", "--json").json
+    assert [sorted(one) for one in found] == [["labels", "name", "value"]] * len(found)
+    plain = {" ".join([one["name"], *list(one["labels"].values())[1:]]): one["value"] for one in found}
+    assert plain == values(home)
+    assert "contradict" in home.run("metrics", "--json", "-o", "q.prom", code=2).stderr
