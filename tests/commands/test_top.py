@@ -450,7 +450,7 @@ def test_a_damaged_row_is_shown_as_it_stands(home, column, value):
     connection.close()
     for words in (["top", "--once"], ["top", "--once", "--plain"]):
         text = home.run(*words).stdout
-        assert "\x1b" not in text and "queuectl.db" in text or "jobs:" in text
+        assert "\x1b" not in text and ("queuectl.db" in text or "jobs: " in text)
     home.run("top", "--json")
 
 
