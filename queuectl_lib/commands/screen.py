@@ -37,6 +37,10 @@ def encoded(line: Line, colours: Dict[str, str]) -> str:
     return "".join(parts).rstrip(" ")
 
 
+class Gone(Exception):
+    """The terminal is no more, or a signal to end has come while it took nothing."""
+
+
 class Screen:
     """The terminal behind a descriptor, which takes text of an *encoding*."""
 
@@ -88,7 +92,7 @@ class Screen:
             self.write(BEGIN + "".join(parts) + END)
 
     def write(self, text: str) -> None:
-        """All of it in one write, where the terminal takes it so. Raises OSError where it is gone."""
+        """All of it in one write, where the terminal takes it so. Raises Gone."""
         self.is_writing = True
         try:
             if system.WINDOWS:  # where bytes are of the code page of the console
@@ -96,5 +100,7 @@ class Screen:
                 sys.stdout.flush()
             else:
                 terminal.write_all(self.fd, text.encode(self.encoding, "backslashreplace"))
+        except OSError as error:
+            raise Gone from error
         finally:
             self.is_writing = False

@@ -26,7 +26,7 @@ def value(facts: Fields, sections: Sequence[Section]) -> Fields:
     found.update(ended_in_a_minute=late["ended"], failed_in_a_minute=late["failed"])
     found["stuck"] = {"sentence": stuck["sentence"], "next": stuck["lines"]} if stuck else None
     found["running"] = [running(job) for job in shown.get("running", ())]
-    found["failures"] = [dict(some(job, FAILURES), reason=job["says"]) for job in shown.get("failures", ())]
+    found["failures"] = [dict(some(job, FAILURES), reason=job.get("says", "-")) for job in shown.get("failures", ())]
     found["next"] = [dict(some(job, NEXT), due_at=job["next_run_at"]) for job in shown.get("next", ())]
     found["ends"] = [dict(some(job, ENDS), verdict=job["verdict"]) for job in shown.get("ends", ())]
     return found
@@ -38,4 +38,4 @@ def some(job: Fields, keys: Sequence[str]) -> Fields:
 
 def running(job: Fields) -> Fields:
     found = dict(some(job, RUNNING), usual_seconds=job["median"], p95_seconds=job["p95"], is_long=job["is_long"])
-    return dict(found, progress=job["progress"], last_line=job["line"] or None)
+    return dict(found, progress=job.get("progress"), last_line=job.get("line") or None)

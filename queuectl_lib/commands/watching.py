@@ -11,7 +11,7 @@ import sys
 import time
 
 from queuectl_lib.commands import acting, keys, terminal, top_lines, top_view, why
-from queuectl_lib.commands.screen import Screen
+from queuectl_lib.commands.screen import Gone, Screen
 from queuectl_lib.errors import HostError, QueueError
 from queuectl_lib.host import signals, waking
 from queuectl_lib.host.keyboard import Keyboard
@@ -30,10 +30,6 @@ BUSY_SECONDS = 0.5  # a database that is locked for longer is told of, in the fr
 LEAST_ROWS = 5
 STEPS = {"j": 1, "down": 1, "k": -1, "up": -1, "page down": 10, "page up": -10, "home": -(10**6), "end": 10**6}
 OWN = ("SIGTSTP", "SIGCONT", "SIGWINCH")
-
-
-class Gone(Exception):
-    """A signal to end has come while the terminal took nothing."""
 
 
 class Reader:
@@ -93,7 +89,7 @@ class Watch:
             while not self.is_over:
                 self.show()
                 self.await_key()
-        except (OSError, Gone):  # the terminal is gone, or takes nothing
+        except Gone:
             pass
         finally:
             self.give_back()
@@ -113,7 +109,7 @@ class Watch:
         """The terminal as it was, then the signals."""
         try:
             self.screen.leave()
-        except (OSError, Gone):
+        except Gone:
             pass
         self.keyboard.close()
         while self.before:
