@@ -78,7 +78,7 @@ def deliver_locked(queue: Queue, settings: Settings, home: str, now: float, say:
         failpoints.failpoint("hook.told")
         note.tries, note.since, note.why = 0, 0.0, ""
     else:
-        note.why = ended.sentence()
+        note.why, note.failed_at = ended.sentence(), note.began + ended.seconds
     keep(queue, note)
     return Told(len(batch.events), ended)
 

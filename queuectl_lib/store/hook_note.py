@@ -29,6 +29,7 @@ class Note:
 
     def __init__(self) -> None:
         self.began = 0.0  # seconds since 1970; 0: there was none
+        self.failed_at = 0.0  # when the last one failed, the same
         self.events = 0  # that it was given
         self.tries = 0  # in a row that did not succeed, with the one that is under way
         self.since = 0.0  # when the first of these began
@@ -39,7 +40,7 @@ class Note:
         self.boot = ""  # of the host, for these two
 
     def pause(self, every: float) -> float:
-        """How many seconds after its beginning the next one may begin; *every* so many where all is well."""
+        """How many seconds after its beginning, or its failure, the next one may begin; *every* where all is well."""
         if not self.tries:
             return every
         first = min(every, FIRST_SECONDS) or FIRST_SECONDS
@@ -55,7 +56,8 @@ class Note:
 
     def rest(self, now: float, every: float) -> float:
         """How many seconds from *now* on until then. A clock that went back makes nobody wait."""
-        left = self.began + self.pause(every) - now
+        since = max(self.began, self.failed_at) if self.tries else self.began
+        left = since + self.pause(every) - now
         return left if 0 < left <= self.pause(every) else 0.0
 
 

@@ -38,6 +38,7 @@ RICH = {
     "dead_codes": [64, 65],
     "backoff": "30s,2m",
     "jitter": 0.2,
+    "notify": ["dead", "completed"],
     "limit": {"core": 0, "nofile": 100},
     "shell": "/bin/sh",
 }

@@ -146,6 +146,8 @@ def test_pauses_between_tries_grow_from_ten_seconds_to_an_hour():
     assert pauses == [10, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600]
     note.tries, note.began = 3, NOW
     assert (note.rest(NOW + 5, 10), note.rest(NOW + 40, 10)) == (35, 0)
+    note.failed_at = NOW + 60
+    assert note.rest(NOW + 61, 10) == 39, "counted from the end of one that took long"
     assert note.rest(NOW - 3600, 10) == 0, "a clock that went back makes nobody wait"
     assert note.pause(7200) == 7200
 
