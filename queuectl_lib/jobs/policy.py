@@ -153,7 +153,7 @@ RULES: Dict[str, Rule] = {
     ),
     "notify": Rule(
         "WORDS",
-        "have the hook told of this job beyond hook_on: dead,completed,failed,snoozed,cancelled,running_long",
+        "have the hook told of this job beyond hook_on: dead, completed, failed, snoozed, cancelled, running_long",
         lambda value, key: notices().check_rule(value, key),
         lambda text, key: notices().words_of(text, key),
         shown=lambda words: ",".join(words) if isinstance(words, list) else str(words),
