@@ -26,6 +26,10 @@ SETTINGS = {
     "grace": "between TERM and KILL where a job is ended, in seconds",
     "max_output": "bytes kept of each output stream of an attempt: the first and the last",
     "durability": "full, or off: results survive every kill, but the last ones not a power loss",
+    "hook": "a program that is told of what happens: a text for /bin/sh, or a list of words",
+    "hook_on": "what it is told of: dead, stuck, failed, running_long, cancelled, snoozed, completed, idle",
+    "hook_every": "from one of its runs to the next, at the least, in seconds",
+    "hook_max_age": "what ended longer ago is told as one summary, in seconds",
 }
 FILES = {
     "config.json": "in the home: the settings that are not as below",

@@ -6,7 +6,7 @@ import json
 import os
 
 from queuectl_lib import values
-from queuectl_lib.commands import frame, hints, retyped
+from queuectl_lib.commands import frame, retyped
 from queuectl_lib.errors import BadInput
 from queuectl_lib.host import system
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LOOKED_AT = 4096  # bytes at the beginning of a file
 MOST_COLUMNS = 9
+MOST_SHOWN = 60  # characters of a command that stand in the line to type
 
 
 def of_text(text: str, is_cut: bool = False, said: Sequence[str] = ()) -> str:
@@ -29,7 +30,8 @@ def of_text(text: str, is_cut: bool = False, said: Sequence[str] = ()) -> str:
         return "JSON is one word, in quotes: `enqueue '{\"command\": \"true\"}'`"
     if not is_cut and os.path.isfile(text.lstrip("@")):
         return of_file(text.lstrip("@"), [word for word in said if word != text])
-    line = hints.filled("{text}", [] if is_cut else [text])
+    is_whole = not is_cut and 0 < len(text) <= MOST_SHOWN and text.isprintable() and text[0] != "-"
+    line = system.typed([text]) if is_whole else '"COMMAND"'
     return "a command line goes with `add %s`, or `enqueue --command %s`" % (line, line)
 
 

@@ -217,8 +217,6 @@ def change(said):
     run("worker", "stop", "--stay")
     run("status")
     run("worker", "start", "--ensure", "--background")
-    run("cancel", "silent")  # else what drains may wait for it
-    run("worker", "--drain", "--max-time", "0.1")
     run("worker", "--drain", "--max-time", "0.001")  # and so takes nothing that runs for long
     said.add("true", "--id", "again", "--unique", "r", "--hold")
     run("cancel", "again")
