@@ -112,6 +112,10 @@ def tell_paused(folder: Folder) -> None:
     """Say, before a stop, who hears of none, and what becomes of it then."""
     from queuectl_lib.reports import crew  # needed only then
 
-    for name, pid in crew.Crew(folder).paused.items():
-        text = "%s is paused (state T) and hears of no stop: `kill -CONT %d` lets it finish; else it is killed at last"
-        terminal.tell(text % (name, pid))
+    people = crew.Crew(folder)
+    hearing = {one["name"] for one in people.supervisors} - set(people.paused)
+    for one in people.supervisors + people.workers:
+        if one["name"] in people.paused:
+            end = "; else it is killed at last" if one["supervisor"] in hearing else ""
+            text = "%s is paused (state T) and hears of no stop: `kill -CONT %d` lets it finish%s"
+            terminal.tell(text % (one["name"], people.paused[one["name"]], end))
