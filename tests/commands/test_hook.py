@@ -1,4 +1,4 @@
-"""`hook`: what is set and how far it was told, tried and told by hand; its settings; the scripts of docs/hooks.md."""
+"""`hook`: what is set and how far it was told, tried and told by hand; its settings; the scripts of README."""
 
 import json
 import os
@@ -169,7 +169,7 @@ def test_a_setting_is_shown_as_it_is_typed(home):
 
 # ---------------------------------------------------------------- the scripts
 
-SCRIPTS = re.findall(r"```sh\n(#!/bin/sh\n# (\w+\.sh): .*?)```", contents(os.path.join(ROOT, "docs", "hooks.md")), re.S)
+SCRIPTS = re.findall(r"```sh\n(#!/bin/sh\n# (\w+\.sh): .*?)```", contents(os.path.join(ROOT, "README.md")), re.S)
 STAND_IN = '#!/bin/sh\nprintf "%%s\\n" "$@" > %(home)s/words\ncat > %(home)s/body\nexit $(cat %(home)s/code)\n'
 
 
