@@ -102,7 +102,7 @@ def tell_from_now_on(call: Call, hook: object) -> None:
             hooking.forget(queue.database)
         elif not hooking.listen(queue.database) and hook_note.is_there(queue.folder):
             note = hook_note.read(queue.folder)
-            note.began = note.failed_at = 0.0  # what failed is tried at once
+            note.mend()
             hook_note.write(queue.folder, note)
 
 

@@ -189,7 +189,8 @@ class Hooks(Chore):
             self.told = ""
         else:
             self._tell("who tells it has ended (%s)" % run_file.how_it_ended(code)[0])
-        if hook_note.read(self.database.folder).began < self.began and self.settings:  # it was not run, or not noted
+        note = hook_note.read(self.database.folder)
+        if note.began < self.began and not note.is_mended() and self.settings:  # it was not run, or not noted
             pause = SIGNS_SECONDS if code else max(2 * LOOK_SECONDS, self.settings.hook_every)
             self.not_before = time.monotonic() + pause
         return False

@@ -50,6 +50,14 @@ class Note:
         """True where the last try that has ended failed, or the one that began long ago has not been seen to end."""
         return self.tries > 0 and (self.why != "" or abs(now - self.began) > UNSEEN_SECONDS)
 
+    def mend(self) -> None:
+        """Another hook was set: what failed is tried at once."""
+        self.began = self.failed_at = 0.0
+
+    def is_mended(self) -> bool:
+        """True from then on until that try."""
+        return self.tries > 0 and not self.began
+
     def reason(self) -> str:
         """Why, for people."""
         return self.why or UNSEEN
