@@ -61,7 +61,7 @@ def enqueue(call: Call) -> int:
     with sources.open_source(options.text, options.lines if options.file is None else options.file) as source:
         try:
             rows = reading.checked_rows(maker, jobs_of(call, source, asked, progress))
-            first = [next(rows)]  # what begins with a mistake does not even make a home
+            first = [first_of(rows, options)]  # what begins with a mistake does not even make a home
             add.tell_new_home(call)
             files.make_home(call.home)
             interrupts.keep_until_told()
@@ -76,6 +76,19 @@ def enqueue(call: Call) -> int:
     if (count.given > 1 or count.there) and not (options.json or options.quiet):
         terminal.tell(count.text())
     return 0
+
+
+def first_of(rows: Iterator[Any], options: Any) -> Any:
+    """The first of *rows*. Raises BadInput, with the line to type where the file is a list of commands."""
+    try:
+        return next(rows)
+    except BadInput as error:
+        if options.file in (None, "-") or "Expecting value" not in str(error):
+            raise
+        from queuectl_lib.commands import no_json  # needed only to refuse
+
+        meant = no_json.of_file(options.file)
+        raise BadInput("%s; %s" % (error, meant) if "--file" not in meant else str(error)) from None
 
 
 def refuse_what_is_no_json(call: Call, command: Optional[str]) -> None:

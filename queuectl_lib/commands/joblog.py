@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 HEADINGS = ("Seq", "Host", "Starttime", "JobRuntime", "Send", "Receive", "Exitval", "Signal", "Command")
 FORMATS = ("parallel", "wide", "jsonl")
+BEGINS = (b"Seq\tHost\t", b"seq\tat\t", b'{"seq": ')  # of files in these formats
 ENDED = ("completed", "dead")  # what a person has cancelled is not to be run again unasked
 NO_CODE = -1  # parallel's own, of what it has ended itself
 
@@ -58,7 +59,8 @@ def joblog(call: Call) -> int:
         return 0
     lines = {"parallel": nine_columns, "wide": wide, "jsonl": json_lines}[form](records)
     if options.output is not None and options.output != "-":
-        output_file.write(options.output, (line.encode("utf-8", "backslashreplace") for line in lines))
+        data = (line.encode("utf-8", "backslashreplace") for line in lines)
+        output_file.write(options.output, data, BEGINS, "job log")
     else:
         print_lines(lines)
     return 0

@@ -49,7 +49,7 @@ def print_metrics(call: Call) -> int:
         call.print_json(metrics.values(samples, label))
         return 0
     if options.output is not None:
-        output_file.write(options.output, [text.encode("utf-8")], READABLE)
+        output_file.write(options.output, [text.encode("utf-8")], [b"# HELP queuectl_"], "file of metrics", READABLE)
     else:
         show(text)
     if trouble:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
 from queuectl_lib import values
 from queuectl_lib.commands import frame, retyped
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 LOOKED_AT = 4096  # bytes at the beginning of a file
 MOST_COLUMNS = 9
+CRONTAB = rb"(?m)\A(?:\s*#.*\n|\w+=.*\n|\s*\n)*[ \t]*(?:@[a-z]+|[\d*][\d*/,-]*(?:[ \t]+[\d*][\w*/,-]*){4})[ \t]"
 MOST_SHOWN = 60  # characters of a command that stand in the line to type
 
 
@@ -50,6 +52,8 @@ def of_file(path: str, others: Sequence[str] = ()) -> str:
         script = path if os.path.dirname(path) else os.path.join(".", path)
         typed = system.typed([script]) if os.access(path, os.X_OK) else system.typed(["sh " + name])
         return "that is a script: `add %s`" % typed
+    if re.search(CRONTAB, data):
+        return "that is a crontab: `schedule import %s`" % name
     flag = "--file" if start[:1] in (b"{", b"[") else "--lines"
     plain = "enqueue %s %s" % (flag, name)
     what = "that is a file" if flag == "--file" else "that is a file, no JSON: each line a command"

@@ -205,6 +205,8 @@ def answered(answer: str, filled: str, rest: Sequence[str]) -> str:
     base = begin.split()
     name = next((one for one in (" ".join(base[:2]), base[0]) if one in COMMANDS), "") if base else ""
     plainly = [word for word in rest if not word.startswith("-")]
+    if name == "add" and rest[0].startswith("-"):
+        return filled  # whose options these are not: they may mean anything, and are no part of a command either
     if not end and "--" in begin and not rest[0].startswith("-"):
         return filled
     if not name or re.sub(r"\w+} ?\{?", "", end) or ("text" in end and len(plainly) != 1 and name != "add"):

@@ -7,6 +7,7 @@ and beside them only that nobody works, or how it ended where it has no exit cod
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 
@@ -204,8 +205,15 @@ def end(follower: Follower, words: Words) -> int:
     if job["state"] == states.COMPLETED:
         return code if has_code else 0
     if attempt is not None and not has_code:
-        return next((number for how, number in CANNOT_START if str(attempt["error"]).endswith(how)), NO_CODE)
+        return code_of_start(str(attempt["error"]))
     return code or NO_CODE
+
+
+def code_of_start(error: str) -> int:
+    """What a shell would have ended with where a program could not be started (run/launching)."""
+    if re.search(r"the program .* does not exist\Z", error, re.S):
+        return 127
+    return next((number for how, number in CANNOT_START if error.endswith(how)), NO_CODE)
 
 
 def goes_on(what: str, identifier: str, code: str) -> HostError:

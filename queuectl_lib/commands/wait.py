@@ -43,6 +43,7 @@ def wait(call: Call) -> int:
     waiting = waiting_for.Waiting(queue, look, is_bare=look.names is None and not choosing.conditions(call))
     waiting.is_any = options.any
     waiting.tells_failures = options.verbose or terminal.is_terminal(sys.stderr)
+    waiting.tells_all = options.verbose
     waiting.until_final(limit, call.now)
     code = tell_what_became(call, waiting)
     if options.exit_code and not look.open:

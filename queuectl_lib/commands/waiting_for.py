@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ERROR_CHARACTERS = 200  # of a reason
 FAILURES_AT_ONCE = 5  # that are told in a line each, of those that come between two looks
+MOST_FAILURES = 20  # that are told so in all, unless --verbose asks for more
 
 
 class Waiting:
@@ -30,6 +31,8 @@ class Waiting:
         self.is_bare = is_bare  # for all that was open, and so not for what only a person can free
         self.is_any = False  # only for the first that is final
         self.tells_failures = False
+        self.tells_all = False
+        self.told = 0
         self.left: Optional[Fields] = None  # to persons, by numbers
         self.progress = terminal.Progress()
         self.ahead = Outlook(queue, is_bare)
@@ -76,15 +79,23 @@ class Waiting:
         failed = [seq for seq in ended if self.look.found[seq] in ("dead", "cancelled")] if self.tells_failures else []
         if not failed:
             return
+        most = FAILURES_AT_ONCE if self.tells_all else min(FAILURES_AT_ONCE, MOST_FAILURES - self.told)
+        if most < 0:
+            return
         from queuectl_lib.reports import deaths  # which only these need
 
         self.progress.end()
         told = [fields for fields in awaited.of(self.queue.database, failed) if not fields["not_needed"]]
-        for job in deaths.with_errors(self.queue.database, told[:FAILURES_AT_ONCE]):
+        self.told += len(told[:most])
+        if told and not most:
+            self.told += 1
+            terminal.tell("more fail, which is told no more: `%s dlq list`, `%s dlq groups`" % ((frame.PROGRAM,) * 2))
+            return
+        for job in deaths.with_errors(self.queue.database, told[:most]):
             how, why = ("is dead", job["reason"]) if job["state"] == "dead" else ("was cancelled", job["last_error"])
             terminal.tell("job %s %s: %s" % (job["id"], how, values.shortened(str(why or "?"), ERROR_CHARACTERS)))
-        if told[FAILURES_AT_ONCE:]:
-            terminal.tell("and %s more: `%s dlq list`" % (len(told) - FAILURES_AT_ONCE, frame.PROGRAM))
+        if told[most:]:
+            terminal.tell("and %s more: `%s dlq list`" % (len(told) - most, frame.PROGRAM))
 
     def left_to_persons(self, now: float) -> Optional[Fields]:
         """What waits for persons, by numbers, where nothing else is waited for; None where something is."""

@@ -7,11 +7,12 @@ import time
 
 import pytest
 from helpers.marks import posix_only
-from helpers.queue import claim, settle
+from helpers.queue import claim, enqueue, settle
 from helpers.waiting import wait_until
 
-from queuectl_lib.commands import layout, terminal
+from queuectl_lib.commands import layout, terminal, waiting_for
 from queuectl_lib.reports import estimate
+from queuectl_lib.store import awaited
 from queuectl_lib.store.ahead import Ahead
 
 
@@ -129,3 +130,31 @@ def test_a_worker_whose_supervisor_was_killed_was_not_asked_to_stop(home):
     wait_until(lambda: "the supervisor is dead" in home.run("why", "waits").stdout, "why to say so")
     home.run("cancel", "long")
     wait_until(lambda: "no worker is alive" in home.run("why", "waits").stdout, "its worker to end, too")
+
+
+@pytest.mark.parametrize("tells_all", [False, True])
+def test_failures_that_trickle_in_are_told_by_name_so_often_and_then_no_more(queue, monkeypatch, tells_all):
+    said = []
+    monkeypatch.setattr(terminal, "tell", said.append)
+    now = time.time()
+    for number in range(30):
+        enqueue(queue, 0, now - 60, id="j%d" % number)
+    waiting = waiting_for.Waiting(queue, awaited.all_open(queue.database))
+    waiting.tells_failures, waiting.tells_all = True, tells_all
+    for _ in range(30):
+        settle(queue, claim(queue, now)[0], "failed", now, error="exit code 1")
+        waiting.tell_failures(waiting.look.look())
+    named = [text for text in said if text.startswith("job j")]
+    assert len(named) == (30 if tells_all else waiting_for.MOST_FAILURES)
+    assert len(said) == (30 if tells_all else waiting_for.MOST_FAILURES + 1) and (tells_all or "dlq groups" in said[-1])
+
+
+def test_a_list_of_commands_that_is_given_as_json_is_told_as_what_it_is(near, tmp_path):
+    path = tmp_path / "cmds.txt"
+    path.write_text("echo a\necho b\n")
+    said = near.run("enqueue", "--file", str(path), code=2).stderr
+    assert "nothing was added; that is a file, no JSON: each line a command: `enqueue --lines %s`" % path in said
+    path.write_text("# nightly\n17 3 * * * /usr/bin/dump\n")
+    assert "that is a crontab: `schedule import %s`" % path in near.run("enqueue", str(path), code=2).stderr
+    path.write_text('{"command": }\n')
+    assert "`enqueue" not in near.run("enqueue", "--file", str(path), code=2).stderr

@@ -10,7 +10,7 @@ import pytest
 from helpers.marks import posix_only
 
 from queuectl_lib import times
-from queuectl_lib.commands import terminal
+from queuectl_lib.commands import run, terminal
 from queuectl_lib.doctor import trial
 from queuectl_lib.host import processes, sight, system
 from queuectl_lib.jobs import local_time
@@ -256,3 +256,36 @@ def test_leftovers_that_there_are_none_of_are_no_silence(home):
 
 def test_help_of_check_says_that_a_death_is_told_once(home):
     assert "a death is told once" in " ".join(home.run("check", "--help").stdout.split())
+
+
+def test_what_is_written_for_others_replaces_no_file_of_another_kind(home):
+    """The database itself may have been named, by a slip of the shell's completion."""
+    home.run("add", "true")
+    with open(home.db, "rb") as file:
+        before = file.read()
+    for words, path in ((["joblog", "-o"], home.db), (["metrics", "-o"], home.path + "/mine.prom")):
+        if path != home.db:
+            with open(path, "w") as file:
+                file.write("mine\n")
+        said = home.run(*words, path, code=1).stderr
+        assert "is there, and is no " in said and "give another name" in said
+    with open(home.db, "rb") as file:
+        assert file.read() == before
+    with open(home.path + "/mine.prom") as file:
+        assert file.read() == "mine\n"
+    for name in ("jobs.log", "q.prom"):
+        for _ in range(2):
+            home.run("joblog" if name == "jobs.log" else "metrics", "-o", home.path + "/" + name)
+
+
+@pytest.mark.parametrize(
+    "error, code",
+    [
+        ("the program /no/such does not exist", 127),
+        ("x was not found on PATH", 127),
+        ("x is not executable", 126),
+        ("the directory /no does not exist", 125),
+    ],
+)
+def test_run_ends_as_a_shell_would_where_a_program_cannot_be_started(error, code):
+    assert run.code_of_start(error) == code
