@@ -1582,7 +1582,7 @@ MUTANTS = [
     Mutant(
         "metrics are as private as the umask wants them",
         31,
-        [("queuectl_lib/commands/metrics.py", '[text.encode("utf-8")], READABLE)', '[text.encode("utf-8")])')],
+        [("queuectl_lib/commands/metrics.py", '"file of metrics", READABLE)', '"file of metrics")')],
         "commands/test_metrics.py::test_a_file_is_for_all_to_read_whatever_the_umask_and_renamed",
     ),
     Mutant(

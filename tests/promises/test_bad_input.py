@@ -608,7 +608,7 @@ REST = [
     (["prune", "--older-than", "-1d"], 2, "--older-than"),
     (["prune", "--older-than", "yesterday"], 2, "yesterday"),
     (["prune", "--older-than", "9" * 30 + "d"], 2, "--older-than"),
-    (["status", "--watch"], 2, "--watch"),
+    (["status", "--wach"], 2, "--watch"),
     (["doctor", "now"], 2, "now"),
     (["doctor", "--fix"], 2, "--fix"),
     (["cron", "daily"], 2, "daily"),
