@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from queuectl_lib.settings import Settings
     from queuectl_lib.values import Fields
 
-NONE_SET = 'no hook is set: `config set hook "sh notify.sh"`, and docs/hooks.md has three scripts'
+NONE_SET = 'no hook is set: `config set hook "sh notify.sh"`, and README has three scripts'
 
 
 @frame.command(
