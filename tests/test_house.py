@@ -197,7 +197,7 @@ STANDARD = {
     ),
     *("multiprocessing", "os", "pickle", "pwd", "py_compile", "re", "select", "shutil", "signal", "socket", "sqlite3"),
     *("resource", "stat", "struct", "subprocess", "sys", "tempfile", "threading", "time", "traceback", "types"),
-    *("termios", "typing", "unicodedata", "warnings", "zoneinfo"),
+    *("shlex", "termios", "typing", "unicodedata", "warnings", "zoneinfo"),
 }
 
 

@@ -11,7 +11,7 @@ from queuectl_lib.jobs import states
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Tuple, Union
+    from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
     from queuectl_lib.values import Fields
 
@@ -139,6 +139,9 @@ class Claim:
     ``command`` is a str for the shell or a list of arguments; ``leftovers`` are tokens of
     earlier attempts that may have left processes running.
     """
+
+    # Of one that has a launcher:
+    launcher_args: Sequence[str] = ()
 
     def __init__(self, row: Fields, token: str, attempt_id: int, number: int) -> None:
         self.seq: int = row["seq"]

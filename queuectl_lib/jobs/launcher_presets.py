@@ -1,0 +1,69 @@
+"""Launchers that are known by name: Slurm, a queuectl behind ssh, docker and podman, systemd-run (jobs/launchers)."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict
+
+    from queuectl_lib.values import Fields
+
+# The directory is looked for there: Slurm would run elsewhere, and succeed. srun gives its own errors as 75.
+# A step is sent the signal; what never began, or would keep its nodes once its srun is lost, is cancelled.
+SLURM = {
+    "run": [
+        *("srun", "-Q", "-n1", "-J", "queuectl-{token}", "{args}", "sh", "-c"),
+        *('cd -- "$1" || exit 126; shift; exec "$@"', "sh", "{cwd}"),
+    ],
+    "end": [
+        *("sh", "-c"),
+        'scancel -Q -n "$1" -t PENDING; scancel -Q -n "$1" -t RUNNING -s "$2" || exit; '
+        'case $2 in KILL) scancel -Q -n "$1";; esac',
+        *("sh", "queuectl-{token}", "{signal}"),
+    ],
+    "alive": ["sh", "-c", 's=$(squeue -h -n "$1" -o %T) || exit 2; test -n "$s"', "sh", "queuectl-{token}"],
+    "later_codes": [75],
+    "env": {"SLURM_EXIT_ERROR": "75"},
+}
+# A queuectl there keeps the job while the line is down, so the next attempt joins it. Its own 255 is such a line, too.
+SSH_STATE = (
+    "s=$({queuectl} show --json {id}-{attempt}) || exit; "
+    'case $s in *\'"state": "completed"\'*|*\'"state": "dead"\'*|*\'"state": "cancelled"\'*) exit 1;; esac'
+)
+SSH = {
+    "run": [
+        *("ssh", "-oBatchMode=yes", "--", "{host}", "{queuectl}", "run", "--quiet", "--id", "{id}-{attempt}"),
+        *("--max-retries", "0", "--attach", "--cwd", "{directory}", "--env={name}={value}", "{args}", "--"),
+    ],
+    "end": ["ssh", "-oBatchMode=yes", "--", "{host}", "{queuectl}", "cancel", "{id}-{attempt}"],
+    "alive": ["ssh", "-oBatchMode=yes", "--", "{host}", SSH_STATE],
+    "later_codes": [255],
+    "attach": True,
+    "quoted": True,
+    "values": {"queuectl": "queuectl", "directory": "{cwd}"},
+}
+# `docker ps` says nothing, with 0, of a container that is not there; `inspect` would fail as without the daemon.
+DOCKER = {
+    "run": [
+        *("{program}", "run", "--init", "--rm", "--name=queuectl-{token}", "--env={name}"),
+        *("--mount=type=bind,source={cwd},target={cwd}", "--workdir={cwd}", "{args}", "{image}"),
+    ],
+    "end": [
+        *("sh", "-c", 'case $3 in KILL) exec "$1" rm -f "$2";; esac; exec "$1" kill -s "$3" "$2"'),
+        *("sh", "{program}", "queuectl-{token}", "{signal}"),
+    ],
+    "alive": [
+        *("sh", "-c", 's=$("$1" ps -a -q -f "name=^$2$") || exit 2; test -n "$s"'),
+        *("sh", "{program}", "queuectl-{token}"),
+    ],
+    "later_codes": [125],
+    "values": {"program": "docker"},
+}
+# A scope is of this host, with our own processes in it: all is found and ended as ever.
+SYSTEMD = {"run": ["systemd-run", "--user", "--scope", "-q", "--unit=queuectl-{token}", "{args}", "--"]}
+
+PRESETS: Dict[str, Fields] = {"slurm": SLURM, "ssh": SSH, "docker": DOCKER, "systemd-run": SYSTEMD}
+REQUIRED: Dict[str, Dict[str, str]] = {  # values that only the user knows, and an example of each
+    "ssh": {"host": "me@node1"},
+    "docker": {"image": "debian:12"},
+}
