@@ -8,7 +8,6 @@ import os
 from queuectl_lib import errors, times, values
 from queuectl_lib.errors import BadInput, HostError
 from queuectl_lib.host import files, system
-from queuectl_lib.values import Unwanted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,24 +65,6 @@ def check_db_path(value: object, key: str) -> str:
     return text
 
 
-# Of the environment, in place of the setting, as other programs of this name have it; and the home that it was for.
-DB_PATH, DB_HOME = "QUEUECTL_DB_PATH", "QUEUECTL_DB_HOME"
-
-
-def database_in_environment(home: str, is_named: bool) -> str:
-    """The database that QUEUECTL_DB_PATH names, in full, for *home*; "" for none. Raises BadInput.
-
-    A home that *is_named* by --home counts more. What we start finds the same, wherever it runs, and for this home
-    alone: a job may call another queuectl.py.
-    """
-    path, of_home = os.environ.get(DB_PATH), os.environ.get(DB_HOME)
-    if not path or (os.path.abspath(home) != of_home if of_home else is_named):
-        return ""
-    path = os.path.join(system.current_directory(), check_db_path(path, DB_PATH))
-    os.environ.update({DB_PATH: path, DB_HOME: os.path.abspath(home)})
-    return path
-
-
 def check_durability(value: object, key: str) -> object:
     if value not in ("full", "off"):
         raise BadInput("durability: %s is not full or off" % errors.shown(value))
@@ -121,6 +102,21 @@ def check_notice(value: object, key: str) -> Any:
     return value if value == SETTING_DEFAULTS[key] else notices().CHECKS[key](value, key)
 
 
+def check_launchers(value: object, key: str) -> Any:
+    if value == SETTING_DEFAULTS[key]:
+        return value
+    from queuectl_lib.jobs import launchers  # which few homes need
+
+    return launchers.check(value, key) if key == "launchers" else launchers.check_name(value, key)
+
+
+def json_of(text: str, key: str) -> object:
+    """What a command line says of a setting that is an object. Raises BadInput."""
+    from queuectl_lib.jobs import broken_config  # needed only to set one
+
+    return broken_config.of_text(text, key)
+
+
 def none_or_text(text: str, key: str) -> Optional[str]:
     """The words for "no limit", or the text itself."""
     return None if text.lower() in ("none", "null", "") else text
@@ -156,6 +152,8 @@ SETTINGS = (
     Setting("hook_on", ["dead", "stuck"], check_notice, lambda text, key: notices().words_of(text, key)),
     Setting("hook_every", 10, times.parse_duration),
     Setting("hook_max_age", 86400, times.parse_duration),
+    Setting("launchers", {}, check_launchers, json_of),
+    Setting("launcher", None, check_launchers, none_or_text),
 )
 BY_KEY = {setting.key: setting for setting in SETTINGS}
 SETTING_DEFAULTS: Fields = {setting.key: setting.default for setting in SETTINGS}
@@ -185,6 +183,8 @@ class Settings:
     hook_on: List[str]
     hook_every: float
     hook_max_age: float
+    launchers: Fields
+    launcher: Optional[str]
 
     def __init__(self, **values: Any) -> None:
         self.__dict__.update(values)
@@ -212,11 +212,15 @@ def check_setting(key: str, value: object) -> Any:
 
 
 def refuse_contradiction(found: Fields) -> None:
-    """Raise BadInput where the settings *found* have one exit code mean two things."""
+    """Raise BadInput where the settings *found* have one exit code mean two things, or name a launcher there is not."""
     if found.get("later_codes") or found.get("dead_codes"):
         from queuectl_lib.jobs import retry_rules  # which few homes need
 
         retry_rules.refuse_twice(dict(SETTING_DEFAULTS, **found))
+    if found.get("launcher") is not None and found["launcher"] not in found.get("launchers", {}):
+        from queuectl_lib.jobs import launchers  # the same
+
+        launchers.refuse_unknown(found["launcher"], found.get("launchers", {}), "launcher")
 
 
 def setting_from_text(key: str, text: str, name: str = "") -> object:
@@ -274,6 +278,7 @@ class ConfigFile:
     def content(self) -> Fields:
         """The file's object as it stands, {} where there is no file."""
         try:
+            text = ""
             text = files.read_whole(self.path).decode("utf-8-sig")
             value = json.loads(text, object_pairs_hook=values.unique_keys, parse_constant=values.refuse_constant)
         except FileNotFoundError:
@@ -281,16 +286,10 @@ class ConfigFile:
         except OSError as error:
             text = "cannot read %s: %s"
             raise HostError(text % (errors.printable(self.path), error.strerror), "bad_config") from None
-        except UnicodeDecodeError as error:
-            raise self.broken("not UTF-8 at byte %d" % error.start) from None
-        except Unwanted as error:
-            place = max(0, text.rfind(error.words))
-            line, column = text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
-            raise self.broken("line %d, column %d: %s" % (line, column, error)) from None
-        except json.JSONDecodeError as error:
-            raise self.broken("line %d, column %d: %s" % (error.lineno, error.colno, error.msg)) from None
         except (ValueError, RecursionError, BadInput) as error:
-            raise self.broken(str(error)) from None
+            from queuectl_lib.jobs import broken_config  # needed only to refuse
+
+            raise self.broken(broken_config.words(error, text)) from None
         if not isinstance(value, dict):
             raise self.broken("line 1, column 1: an object such as {} is expected")
         return value

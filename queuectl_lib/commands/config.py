@@ -40,7 +40,7 @@ def config_get(call: Call) -> int:
     for key, value in values.items():
         note = "" if key in given else "  (default)"
         if key == "db_path" and named:
-            note = "  (from %s)" % settings.DB_PATH
+            note = "  (from QUEUECTL_DB_PATH)"
         terminal.print_text("%-14s = %s%s\n" % (key, setting_text(value), note))
     return 0
 
@@ -54,6 +54,8 @@ def setting_text(value: object) -> str:
         if [one for one in value if isinstance(one, str)]:
             return ",".join(value) if set(value) <= set(notices.WORDS) else errors.printable(json.dumps(value))
         return retry_rules.codes_text(value)
+    if isinstance(value, dict):
+        return errors.printable(json.dumps(value, ensure_ascii=False))
     return values.number_text(value) if isinstance(value, float) else errors.printable(str(value))
 
 
@@ -61,7 +63,7 @@ def setting_text(value: object) -> str:
 def config_set(call: Call) -> int:
     key = settings.setting_key(call.options.key)
     value = settings.check_setting(key, settings.setting_from_text(key, call.options.value))
-    if key.endswith("_codes"):
+    if key.endswith("_codes") or key.startswith("launcher"):
         settings.refuse_contradiction(dict(call.config.values(), **{key: value}))
     if key == "shell" and value is not None:
         from queuectl_lib.jobs import interpreters  # of which nothing else is asked
@@ -74,7 +76,7 @@ def config_set(call: Call) -> int:
     if key == "hook":
         tell_from_now_on(call, value)
     if key == "db_path" and call.config.named_database:
-        terminal.tell("%s is set in your environment, and counts in its place" % settings.DB_PATH)
+        terminal.tell("QUEUECTL_DB_PATH is set in your environment, and counts in its place")
     return 0
 
 
@@ -84,6 +86,11 @@ def config_unset(call: Call) -> int:
         settings.setting_key(call.options.key)
     key = ALIASES.get(call.options.key.replace("-", "_"), call.options.key.replace("-", "_"))
     refuse_to_leave(call, key, settings.SETTING_DEFAULTS.get(key))
+    if key == "launchers":
+        given: Fields = {}
+        with contextlib.suppress(HostError):  # of a file with a mistake, which this call may be to mend
+            given = call.config.values()
+        settings.refuse_contradiction(dict(given, launchers={}))
     interrupts.keep_until_told()
     Changeable(call.home).change(call.options.key, None, True)
     call.facts = {"key": key, "value": settings.SETTING_DEFAULTS.get(key)}

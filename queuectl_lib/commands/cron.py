@@ -30,8 +30,8 @@ def cron(call: Call) -> int:
         words += ["--home", call.home]
     text = schedule(words, count)
     if call.config.named_database:
-        told = "%s is set here, and cron will not know it: `config set db_path FILE` holds for both"
-        terminal.tell(told % settings.DB_PATH)
+        told = "QUEUECTL_DB_PATH is set here, and cron will not know it: `config set db_path FILE` holds for both"
+        terminal.tell(told)
     call.facts = {"text": text}
     if call.options.json:
         return 0

@@ -7,7 +7,7 @@ import time
 
 import queuectl_lib
 import storage
-from queuectl_lib import settings, values
+from queuectl_lib import values
 from queuectl_lib.commands import COMMANDS, terminal
 from queuectl_lib.commands.untranslated import argparse
 from queuectl_lib.errors import BadInput
@@ -144,7 +144,10 @@ class Call:
                 ids.check_id(identifier)
         self.home = find_home(options.home)
         self.config = ConfigFile(self.home)
-        self.config.named_database = settings.database_in_environment(self.home, options.home is not None)
+        if os.environ.get("QUEUECTL_DB_PATH"):
+            from queuectl_lib.commands import named_database  # which few calls need
+
+            self.config.named_database = named_database.of(self.home, options.home is not None)
         self.way = trust.Way()
         self.now = time.time()
         self.facts: object = None  # what a program is told, where the command prints no value by itself

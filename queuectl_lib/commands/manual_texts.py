@@ -30,6 +30,8 @@ SETTINGS = {
     "hook_on": "what it is told of: dead, stuck, failed, running_long, cancelled, snoozed, completed, idle",
     "hook_every": "from one of its runs to the next, at the least, in seconds",
     "hook_max_age": "what ended longer ago is told as one summary, in seconds",
+    "launchers": "programs that start jobs elsewhere, by their names: JSON (docs/launchers.md)",
+    "launcher": "which of them starts a job that names none, in a queue that names none",
 }
 FILES = {
     "config.json": "in the home: the settings that are not as below",

@@ -126,6 +126,17 @@ def whole(name: str, own: Fields) -> Tuple[str, Fields]:
     return preset, found
 
 
+def refuse_unknown(name: str, launchers: Fields, key: str) -> None:
+    """Raise BadInput where there is no launcher *name* on this host, with those that there are."""
+    if name in launchers:
+        return
+    if not launchers:
+        text = "%s: there is no launcher %s in config.json, nor any other: `config set launchers '{%s: {}}'` makes one"
+        raise BadInput(text % (key, errors.shown(name), json.dumps("slurm")), "unknown_name")
+    refusal = errors.unknown_name("launcher", name, list(launchers))
+    raise BadInput("%s: %s" % (key, refusal), refusal.code)
+
+
 # ---------------------------------------------------------------- the setting, checked
 
 
@@ -184,13 +195,14 @@ def check_codes(value: object, key: str) -> List[int]:
 
 
 def check_env(value: object, key: str) -> Dict[str, str]:
-    from queuectl_lib.jobs import checks  # the same
-
-    try:
-        checks.check_env(value)
-    except BadInput as error:
-        raise BadInput(str(error).replace("env", key, 1)) from None
-    return dict(value) if isinstance(value, dict) else {}
+    if not isinstance(value, dict):
+        raise BadInput("%s: an object of names and values is expected" % key)
+    for name, text in value.items():
+        if not values.check_text(name, key) or "=" in name:
+            raise BadInput("%s: %s is not the name of a variable" % (key, errors.shown(name)))
+        if not isinstance(text, str) or "\0" in text:  # no message ever holds one
+            raise BadInput("%s: the value of %s is not text" % (key, errors.shown(name)))
+    return dict(value)
 
 
 def check_flag(value: object, key: str) -> bool:
@@ -206,7 +218,7 @@ def check_values(value: object, key: str) -> Dict[str, str]:
         if not PLACEHOLDER.fullmatch("{%s}" % name) or name in OF_ALL + OF_RUN + OF_END:
             raise BadInput("%s: %s cannot be the name of a placeholder of yours" % (key, errors.shown(name)))
         values.check_text(text, "%s: %s" % (key, name))
-        refuse_unknown(text, OF_ALL, "%s: %s" % (key, name))
+        refuse_odd(text, OF_ALL, "%s: %s" % (key, name))
     return dict(value)
 
 
@@ -232,7 +244,7 @@ def refuse_placeholders(launcher: Fields, where: str) -> None:
     own = tuple(launcher["values"])
     for key, more in (("run", OF_RUN), ("end", OF_END), ("alive", ())):
         for element in launcher[key] or []:
-            refuse_unknown(element, OF_ALL + more + own, "%s: %s" % (where, key))
+            refuse_odd(element, OF_ALL + more + own, "%s: %s" % (where, key))
     for element in launcher["run"]:
         names = names_in(element)
         if "args" in names and element != "{args}":
@@ -246,7 +258,7 @@ def refuse_placeholders(launcher: Fields, where: str) -> None:
         raise BadInput(text % where)
 
 
-def refuse_unknown(element: str, known: Tuple[str, ...], where: str) -> None:
+def refuse_odd(element: str, known: Tuple[str, ...], where: str) -> None:
     for name in names_in(element):
         if name not in known:
             there = " ".join("{%s}" % one for one in known)

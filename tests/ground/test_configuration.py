@@ -44,6 +44,8 @@ CHANGES = {
     "hook_on": ("completed,dead", ["dead", "completed"]),
     "hook_every": ("1m", 60.0),
     "hook_max_age": ("2h", 7200.0),
+    "launchers": ('{"slurm": {"later_codes": [75]}}', {"slurm": {"later_codes": [75]}}),
+    "launcher": ("none", None),
 }
 
 

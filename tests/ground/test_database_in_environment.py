@@ -8,9 +8,9 @@ from helpers.bundle import copy_bundle
 from helpers.marks import posix_only
 from helpers.processes import PYTHON
 
-from queuectl_lib import settings
+from queuectl_lib.commands import named_database
+from queuectl_lib.commands.named_database import DB_HOME, DB_PATH
 from queuectl_lib.errors import BadInput
-from queuectl_lib.settings import DB_HOME, DB_PATH
 
 
 class Copied:
@@ -92,12 +92,12 @@ def test_a_worker_hands_the_variable_on_for_its_home_alone(monkeypatch, tmp_path
     monkeypatch.setenv(DB_HOME, "")
     monkeypatch.chdir(tmp_path)
     here = os.path.join(os.getcwd(), "rel.db")
-    assert settings.database_in_environment("/named", True) == ""
-    assert settings.database_in_environment("/own", False) == here
+    assert named_database.of("/named", True) == ""
+    assert named_database.of("/own", False) == here
     assert os.environ[DB_PATH] == here
-    assert settings.database_in_environment("/own/.", True) == here
-    assert settings.database_in_environment("/other", False) == ""
+    assert named_database.of("/own/.", True) == here
+    assert named_database.of("/other", False) == ""
     monkeypatch.setenv(DB_HOME, "")
     monkeypatch.setenv(DB_PATH, "config.json")
     with pytest.raises(BadInput, match=DB_PATH):
-        settings.database_in_environment("/own", False)
+        named_database.of("/own", False)
