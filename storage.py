@@ -165,6 +165,7 @@ class Queue:
             more = False
             if want:
                 asker = serving.Asker(self.database, asks=False, waited=time.monotonic() - began)
+                asker.launcher = settings.launcher
 
                 def bury(unreadable: Outcome) -> None:
                     ending.settle(connection, unreadable, settings)

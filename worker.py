@@ -49,8 +49,7 @@ from queuectl_lib.host import bell, failpoints, loading, processes, signals, spa
 from queuectl_lib.host.waking import Bell, WakeUp
 from queuectl_lib.jobs import attempts, retrying, states  # noqa: F401 - retrying is for ending.settle
 from queuectl_lib.jobs.attempts import Outcome
-from queuectl_lib.run import concluding, log, pace, refusals, standing, trouble
-from queuectl_lib.run.attempt import CANCELLED_RUNNING, Attempt
+from queuectl_lib.run import concluding, log, pace, refusals, standing, taking, trouble
 from queuectl_lib.run.glance import Glance
 from queuectl_lib.run.interruption import Stop
 from queuectl_lib.run.options import CurrentSettings, Options
@@ -423,7 +422,7 @@ class Worker:
         tree.spare_leftovers(self.job_object)
         left = self.refusals.left_unrecorded(self.ended)
         self.say("worker stopped")
-        self.standing.leave(holds_jobs=self.stage == "leave" or bool(left or self.ahead))
+        self.standing.leave(holds_jobs=self.stage == "leave" or bool(left or self.ahead or self.slots.left))
 
     def say(self, text: str) -> None:
         log.say(self.name, text)
@@ -446,7 +445,7 @@ class Worker:
             self.stage = "stop"
         if self.stage:
             self.standing.presence.tell("asked", self.stage)
-            self.stop.heed()
+            self.slots.heed(self.stop, self.say)
 
     def let_go(self) -> None:
         """The queue is not at its path: what runs is left to whoever finds it, or where nobody can, waited for."""
@@ -536,7 +535,8 @@ class Worker:
         return self.glance.next_due is not None and self.glance.next_due <= time.time()
 
     def start(self, claim: Claim) -> None:
-        refused = self.slots.start(Attempt(self.queue, claim, self.stop), self.current.settings, self.spare)
+        attempt = taking.attempt_of(self.queue, claim, self.current, self.say, self.stop)
+        refused = self.slots.start(attempt, self.current.settings, self.spare)
         if refused is None:
             self.trouble.starts[claim.token] = log.start_of(claim)
         else:
@@ -623,11 +623,11 @@ class Worker:
             mine = {attempt.claim.token: attempt for attempt in self.running}
             for job in self.glance.processing:
                 if job["token"] in mine and job["cancel_requested"]:
-                    mine[job["token"]].end(states.CANCELLED, CANCELLED_RUNNING)
+                    mine[job["token"]].cancel()
             for outcome, lost in self.refusals.try_again(self.current.settings):
                 self.report(outcome, lost)
             ours = self.running + self.ended + self.refusals.apart
-            held = {claim.seq for claim in [*self.ahead, *[one.claim for one in ours]]}
+            held = self.slots.left | {claim.seq for claim in [*self.ahead, *[one.claim for one in ours]]}
             free = 0 if self.ahead or self.stage else self.slots.free()
             self.orphans.look_after(self.glance.processing, held, self.running, free)
             self.collect_ended()  # those that had ended

@@ -159,7 +159,8 @@ LATE = """store.schema store.steps store.log_of_another store.eligible store.rat
  host.load store.locking store.edges jobs.after jobs.retry_rules jobs.backoff jobs.verdicts host.control_file
  run.hearing store.snoozing store.alike store.following jobs.signatures host.digests run.telling run.limiting
  jobs.policy jobs.limits host.bounds store.kinds store.totals jobs.kinds run.scripts jobs.interpreters run.first_line
- jobs.notices meant jobs.broken_config jobs.launchers jobs.launcher_presets"""
+ jobs.notices meant jobs.broken_config jobs.launchers jobs.launcher_presets
+ run.far_attempt run.far host.control store.launched"""
 
 
 def path_of(name: str) -> str:

@@ -141,6 +141,7 @@ class Claim:
     """
 
     # Of one that has a launcher:
+    far_attempt = 0  # the number of the attempt that began its far job
     launcher_args: Sequence[str] = ()
 
     def __init__(self, row: Fields, token: str, attempt_id: int, number: int) -> None:
@@ -170,6 +171,14 @@ class Claim:
         self.attempt_id = attempt_id
         self.number = number
         self.leftovers: List[str] = []
+        self.launcher: Optional[str] = None  # who starts it elsewhere (store/launched); None: it runs here
+
+
+def alike(claim: Claim) -> Claim:
+    """Another of the same, in which something may be changed."""
+    found = Claim.__new__(Claim)
+    found.__dict__.update(claim.__dict__)
+    return found
 
 
 class Outcome:
@@ -187,6 +196,8 @@ class Outcome:
     delay: Optional[float] = None  # it is to run again after so many seconds
     said_signature: Optional[str] = None  # how its failure is to be grouped
     signature: Optional[str] = None  # of a failure, set by who records it
+
+    joins = False  # the next attempt is to join what a launcher has started for this one
 
     def __init__(self, claim: Claim, kind: str, finished: float, error: Optional[str] = None) -> None:
         self.claim = claim

@@ -7,10 +7,11 @@ import os
 import time
 
 from queuectl_lib import settings, times
-from queuectl_lib.host import failpoints, files, locks, memory_kills, processes, tree
+from queuectl_lib.host import failpoints, files, memory_kills, processes, tree
 from queuectl_lib.jobs import states
 from queuectl_lib.run import concluding, interruption, launching, output_streams, run_file
 from queuectl_lib.run.output_streams import OutputStreams
+from queuectl_lib.run.run_lock import RunLock
 from queuectl_lib.store import folder
 
 TYPE_CHECKING = False
@@ -39,9 +40,7 @@ class Attempt:
         self.run_path = self.paths["run"]
         self.output = OutputStreams(self.paths, output_streams.wants_pipes(claim))
         self.child: Optional[ChildProcess] = None
-        self.run_fd = -1  # of the run file, for its lock
-        self.notes_fd = -1  # of the same, to write
-        self.is_free = False  # that lock was held by nobody, once the command's own process had ended
+        self.lock = RunLock(self.run_path)
         self.adopted = False
         self.started = time.time()
         self.began = time.monotonic()
@@ -69,43 +68,36 @@ class Attempt:
         if claim.leftovers:
             concluding.end_leftovers(self.queue.folder, claim)
         environment = launching.job_environment(claim, self.queue.folder.identity, concluding.control_path(self))
-        claim = launching.startable(claim, environment, settings.shell)
+        claim = self.startable(environment, settings)
         ends: List[int] = []
         try:
-            self.notes_fd = spare.open(self.run_path, "run", run_file.start_line(claim.token, time.monotonic()))
-            self._hold_lock()
+            self.lock.take(spare.open(self.run_path, "run", run_file.start_line(claim.token, time.monotonic())))
             failpoints.failpoint("start.run-file")
             ends = self.output.open(spare, launching.SHELL)
             self.started, self.began = time.time(), time.monotonic()  # before: a short command is over by the return
             self.memory_kills = memory_kills.before(self.began)
-            self.child = launching.launch_checked(claim, environment, [self.run_fd, *ends, self.notes_fd])
+            self.child = launching.launch_checked(claim, environment, [self.lock.fd, *ends, self.lock.notes])
         finally:
             self.output.close_ends(ends)
         if tree.JOBS_OUTLIVE_WORKERS:  # from here only the job's own tree holds the lock
-            os.close(self.run_fd)
-            self.run_fd = -1
+            self.lock.hand_over()
         failpoints.failpoint("start.launched")
         self.tree.hold(self.child)
         if not tree.JOBS_OUTLIVE_WORKERS:  # elsewhere the watcher itself says so, before the command begins
-            os.write(self.run_fd, b"pid %d\n" % self.child.pid)
+            self.lock.note(b"pid %d\n" % self.child.pid)
             self.tree.resume(self.child)
-        self._set_deadline(settings, self.began)
+        self.set_deadline(settings, self.began)
 
-    def _hold_lock(self) -> None:
-        """Lock the run file, which is open for notes, by a descriptor that the command may inherit: only for reading.
-
-        What inherits it can unlock it. So its watcher locks the file a second time, by the notes, which it keeps.
-        """
-        self.run_fd = files.open_private(self.run_path, os.O_RDONLY) if tree.JOBS_OUTLIVE_WORKERS else self.notes_fd
-        if not locks.try_lock(self.run_fd) or not locks.lock_apart(self.notes_fd):
-            raise OSError("the lock of a new file is held by someone else")
+    def startable(self, environment: Dict[str, str], settings: Settings) -> Claim:
+        """The claim as it is to be launched in *environment*. Raises CannotStart, OSError."""
+        return launching.startable(self.claim, environment, settings.shell)
 
     def adopt(self, started: float, settings: Settings, believed: Collection[str] = run_file.WATCHED) -> None:
         """Look at a command that another worker started; its timeout still holds, and its ending if *believed*."""
         self.adopted = True
         self.started = started
         self.began = self._started_monotonic()
-        self._set_deadline(settings, self.began)
+        self.set_deadline(settings, self.began)
         concluding.take_up_time(self)
         kind, _, error = self.status().get("end", "").partition("|")
         if kind in believed:
@@ -117,7 +109,7 @@ class Attempt:
         began = run_file.began_monotonic(self.status())
         return time.monotonic() - max(0.0, time.time() - self.started) if began is None else began
 
-    def _set_deadline(self, settings: Settings, begin: float) -> None:
+    def set_deadline(self, settings: Settings, begin: float) -> None:
         self.settings, self.grace = settings, settings.grace
         self.max_output = settings.max_output
         self.timeout = self.claim.timeout if self.claim.timeout is not None else settings.timeout
@@ -136,6 +128,14 @@ class Attempt:
         """True where no child's end will tell of the next change: it is not ours, or has ended, but not all of it."""
         return self.child is None or self.code is not None
 
+    def is_watched_closely(self) -> bool:
+        """True where it is to be looked at often."""
+        return self.lingers() or bool(self.ending)
+
+    def rests(self) -> bool:
+        """True where it needs no slot, nor this worker: nothing of it is known to run here."""
+        return False
+
     def bound_output(self) -> bool:
         """Cut the middle out of output that grew past the limit; True if any was cut."""
         return self.output.bound(self.max_output)
@@ -144,14 +144,18 @@ class Attempt:
         """What became of the attempt, or None while it goes on, or is being ended. For who holds the claim."""
         if self.overdue() and not self.ending and not self.leader_ended():
             self.end(states.TIMED_OUT, "timed out after %s" % times.seconds_text(self.timeout or 0))
-        if not self.leader_ended() or not self._is_over():
-            self._press_on()
+        if not self.leader_ended() or not self.is_over():
+            self.press_on()
             return None
         if self.output.piped and not (self.ending and self._tree_lives()) and not self.output.drained():
             return None
-        outcome = concluding.outcome(self)
+        outcome = self.conclude()
         self.output.close()
         return outcome
+
+    def conclude(self) -> Outcome:
+        """What to record of it, now that it is over. Raises HostError."""
+        return concluding.outcome(self)
 
     def judge(self) -> Optional[Outcome]:
         """What became of an orphan, for who does not hold its claim: nothing is written, and nobody signalled.
@@ -160,7 +164,7 @@ class Attempt:
         """
         if not self.leader_ended() or ((self.ending or self.code is None) and self._tree_lives()):
             return None
-        return None if interruption.has_ended(self) is None else concluding.outcome(self)
+        return None if interruption.has_ended(self) is None else self.conclude()
 
     def must_be_ended(self) -> bool:
         """True for an orphan that lives, but not as it should: overdue, being ended, or without its watcher."""
@@ -178,8 +182,8 @@ class Attempt:
             self.ended_at = self.tree.since = time.monotonic()
             if not tree.JOBS_OUTLIVE_WORKERS and not self.ending:  # elsewhere the watcher says so
                 with contextlib.suppress(OSError):
-                    os.write(self.run_fd, b"exit %d\n" % code)
-            self._let_go(has_ended=True)
+                    self.lock.note(b"exit %d\n" % code)
+            self.lock.let_go(has_ended=True)
             if code < 0:  # else our child, the watcher, has told us the exit code of its own
                 self._read_code()
         return self.child is not None or not self.adopted or self._orphan_ended()
@@ -201,7 +205,7 @@ class Attempt:
         if text is not None:
             self.code, self.ended_at = run_file.status_code(text), interruption.noted_at(self.run_path)
 
-    def _is_over(self) -> bool:
+    def is_over(self) -> bool:
         """The leader is gone; whether the rest is, as far as that matters, and whether it is known why."""
         if self.is_unwatched() and not self.ending and self._tree_lives():
             if interruption.has_ended(self) is None or not os.path.exists(self.run_path):
@@ -227,19 +231,7 @@ class Attempt:
 
     def is_held(self) -> bool:
         """True while a process of this attempt lives, one that inherited its lock; or where that cannot be told."""
-        return not self.is_free and self.queue.folder.is_held(self.run_path)
-
-    def _let_go(self, has_ended: bool = False) -> None:
-        """Close the run file. Once the command's own process *has ended*, see whether somebody holds its lock still.
-
-        What nobody holds nobody can inherit, so that is asked once.
-        """
-        if has_ended and tree.JOBS_OUTLIVE_WORKERS and self.notes_fd >= 0:
-            self.is_free = locks.try_lock(self.notes_fd, shared=True)
-        for fd in {self.run_fd, self.notes_fd}:
-            if fd >= 0:
-                os.close(fd)
-        self.run_fd = self.notes_fd = -1
+        return not self.lock.is_free and self.queue.folder.is_held(self.run_path)
 
     def status(self) -> Dict[str, str]:
         return run_file.read_status(self.run_path)
@@ -254,15 +246,22 @@ class Attempt:
         if not self.ending and not self.leader_ended():
             self._begin_to_end(kind, error)
 
+    def cancel(self) -> None:
+        """A person wants it ended."""
+        self.end(states.CANCELLED, CANCELLED_RUNNING)
+
     def _begin_to_end(self, kind: str, error: str) -> None:
         """Write the wish down first: if we die now, whoever comes next takes it up (adopt)."""
         self.ending = (kind, error)
         self.kill_at = time.monotonic() + self.grace
         run_file.add_note(self.run_path, "end %s|%s" % (kind, error))
         failpoints.failpoint("end.written")
+        self.ask_to_end()
+
+    def ask_to_end(self) -> None:
         self.tree.signal(gently=True)
 
-    def _press_on(self) -> None:
+    def press_on(self) -> None:
         """TERM to those that have come since, or to all where the ending was taken up; KILL when the time has come."""
         if self.ending and time.monotonic() < self.kill_at:
             self.tree.signal(gently=True)
@@ -282,14 +281,14 @@ class Attempt:
 
     def forget(self) -> None:
         """Hand the command over to whoever adopts it."""
-        self._let_go()
+        self.lock.let_go()
         self.output.close()
         if self.child is not None:
             self.child.returncode = 0  # not ours to wait for: no warning when it is dropped
 
     def discard(self) -> None:
         """Remove the files of an attempt that did not start."""
-        self._let_go()
+        self.lock.let_go()
         self.output.close()
         with contextlib.suppress(OSError):
             for path in (*self.paths.values(), self.queue.folder.attempt_path(self.claim.token, folder.SCRIPT)):

@@ -34,7 +34,8 @@ def outcome(attempt: Attempt) -> Outcome:
     code, kind = attempt.code, attempt.ending[0] if attempt.ending else None
     if code != 0 and kind in (None, states.TIMED_OUT) and run_file.never_began(attempt.status()):
         return orphan_not_begun(attempt) if attempt.adopted else not_begun(attempt)
-    if attempt.ending and not (kind == states.GIVEN_BACK and code == 0):  # else it has come to its end by itself
+    came_to_its_end = kind == states.GIVEN_BACK and code == 0 and not attempt.claim.launcher
+    if attempt.ending and not came_to_its_end:
         found = outcome_of(attempt, *attempt.ending)
         found.exit_code = code if code is not None and code >= 0 else None
         return weighed(attempt, found, run_file.how_it_ended(code)[1]) if kind == states.LOST and code else found

@@ -70,6 +70,10 @@ class CannotStart(Exception):
     """The command cannot be started, in words for last_error; the attempt has failed."""
 
 
+class NotNow(CannotStart):
+    """The same, by no fault of its own: it is to be tried again later."""
+
+
 @functools.lru_cache(maxsize=None)
 def worker_environment() -> Dict[str, str]:
     """The worker's environment, without what an outer job left in it."""

@@ -30,7 +30,7 @@ import time
 from queuectl_lib.errors import QueueError
 from queuectl_lib.host import failpoints, tree
 from queuectl_lib.jobs import states
-from queuectl_lib.run.attempt import CANCELLED_RUNNING, Attempt
+from queuectl_lib.run import taking
 from queuectl_lib.run.interruption import PastStop
 from queuectl_lib.store import claiming, opening, presence
 
@@ -38,6 +38,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Dict, List, Optional, Sequence, Set
 
+    from queuectl_lib.run.attempt import Attempt
     from queuectl_lib.run.interruption import Stop
     from queuectl_lib.run.options import CurrentSettings
     from queuectl_lib.values import Fields
@@ -104,7 +105,7 @@ class Orphans:
             orphan.stops.append(self.stop)
             self.say("job %s adopted from %s" % (orphan.claim.id, self.former(job["worker"])))
             if job["cancel_requested"]:
-                orphan.end(states.CANCELLED, CANCELLED_RUNNING)
+                orphan.cancel()
 
     def former(self, worker: str) -> str:
         """The worker that held a job, and why it does no more, for people."""
@@ -122,7 +123,7 @@ class Orphans:
             return None
         claim, started = found
         stop = PastStop(self.queue.folder, job["worker"])
-        attempt = Attempt(self.queue, claim, stop)
+        attempt = taking.attempt_of(self.queue, claim, self.current, self.say, stop)
         believed = [states.TIMED_OUT, states.LOST]
         believed += [states.CANCELLED] if job["cancel_requested"] else []
         believed += [states.GIVEN_BACK] if stop.is_told() else []

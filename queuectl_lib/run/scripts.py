@@ -10,12 +10,13 @@ import errno
 import os
 
 from queuectl_lib.host import files, system
-from queuectl_lib.jobs import interpreters
-from queuectl_lib.jobs.attempts import Claim
+from queuectl_lib.jobs import attempts, interpreters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Optional
+
+    from queuectl_lib.jobs.attempts import Claim
 
 
 def as_list(claim: Claim, path: str, shell: Optional[str]) -> Claim:
@@ -34,8 +35,8 @@ def as_list(claim: Claim, path: str, shell: Optional[str]) -> Claim:
         words = [str(own or shell), "-c", " %s" % text if text[:1] in ("-", "+") else str(text)]
     else:
         raise ValueError("its shell cannot be read")
-    found = Claim.__new__(Claim)
-    found.__dict__.update(claim.__dict__, command=words)
+    found = attempts.alike(claim)
+    found.command = words
     return found
 
 

@@ -26,11 +26,12 @@ from queuectl_lib.run import concluding, launching, pace, run_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, List, Optional, Union
+    from typing import Callable, List, Optional, Set, Union
 
     from queuectl_lib.host.spawn import ChildProcess
     from queuectl_lib.host.waking import Bell, WakeUp
     from queuectl_lib.run.attempt import Attempt
+    from queuectl_lib.run.interruption import Stop
     from queuectl_lib.run.spare_files import SpareFiles
     from queuectl_lib.settings import Settings
 
@@ -42,22 +43,28 @@ class Slots:
         self.most = most
         self.pace = pace_of_late
         self.running: List[Attempt] = []
+        self.left: Set[int] = set()  # seq of those that were let go because nothing is known of them
 
     def young(self) -> Optional[Attempt]:
         """The one of our own that may be short yet."""
         began = time.monotonic() - pace.QUICK_SECONDS
-        for one in self.running:
+        for one in self.busy():
             if one.began > began and not one.adopted:
                 return one
         return None
 
+    def busy(self) -> List[Attempt]:
+        """Those that need a slot."""
+        return [one for one in self.running if not one.rests()]
+
     def free(self) -> int:
         """How many more may run beside those that do."""
-        return max(0, self.most - len(self.running))
+        return max(0, self.most - len(self.busy()))
 
     def have_room(self) -> bool:
         """True where one more may be started now."""
-        return not self.running or (len(self.running) < self.most and (self.pace.is_long() or not self.young()))
+        busy = len(self.busy())
+        return not busy or (busy < self.most and (self.pace.is_long() or not self.young()))
 
     def start(self, attempt: Attempt, settings: Settings, spare: SpareFiles) -> Optional[Outcome]:
         """Start one more; what is to be recorded of one that cannot be started."""
@@ -65,7 +72,8 @@ class Slots:
         try:
             attempt.start(settings, spare)
         except launching.CannotStart as error:
-            refused = Outcome(claim, states.FAILED, time.time(), str(error))
+            kind = states.SNOOZED if isinstance(error, launching.NotNow) else states.FAILED
+            refused = Outcome(claim, kind, time.time(), str(error))
         except (OSError, QueueError) as error:  # no memory, no processes, no disk: not the job's fault
             refused = attempts.unstarted(claim, str(getattr(error, "strerror", None) or error))
         else:
@@ -107,6 +115,13 @@ class Slots:
         attempt.forget()
         self.running.remove(attempt)
 
+    def heed(self, stop: Stop, say: Callable[[str], None]) -> None:
+        """Its worker stops, and waits for none of which nothing is known: who comes next asks on."""
+        stop.heed()
+        for one in [attempt for attempt in self.running if attempt.rests()]:
+            self.left.add(one.claim.seq)
+            self.leave(one, say)
+
     def keep_notes(self) -> None:
         """Leave the notes of what runs anew where they were swept away; give what has asked for it more time."""
         for one in self.running:
@@ -124,7 +139,6 @@ class Slots:
 
     def tick(self) -> float:
         """How long to rest at the most before all are looked at."""
-        look_often = any(one.lingers() or one.ending for one in self.running)
-        if look_often:
+        if any(one.is_watched_closely() for one in self.running):
             return pace.ADOPTED_TICK_SECONDS
         return pace.CALM_TICK_SECONDS if all(one.output.is_calm() for one in self.running) else pace.TICK_SECONDS

@@ -92,6 +92,14 @@ def release_children(connection: sqlite3.Connection, outcome: Outcome, state: st
         settling.has_ended(connection, outcome.claim.seq)
 
 
+def let_join(connection: sqlite3.Connection, outcome: Outcome, state: str, end: str) -> None:
+    """For the next attempt, which joins what a launcher has started for this one."""
+    if outcome.joins:
+        from queuectl_lib.store import launched  # which few homes need
+
+        launched.let_join(connection, outcome.claim)
+
+
 # What else follows, in this order. A worker calls each with the outcome, the state that its job has entered, and when.
 AFTERMATH: Tuple[Callable[[sqlite3.Connection, Outcome, str, str], None], ...] = (
     remember_success,
@@ -102,4 +110,5 @@ AFTERMATH: Tuple[Callable[[sqlite3.Connection, Outcome, str, str], None], ...] =
     give_up_lock,
     note_outcome,
     release_children,
+    let_join,
 )

@@ -53,7 +53,7 @@ def claim_due(
     if due.best() is None and connection.execute(PROMOTE_NO_TIMES).rowcount > 0:
         due = DueJobs(connection, lines, want)
     claim = Claiming(connection, worker, due, now, settle)
-    claim.begin = begin
+    claim.begin, claim.launcher = begin, asker.launcher
     return claim.up_to(want)
 
 
@@ -82,6 +82,7 @@ class Claiming:
         self.begin = now  # of what is claimed
         self.now_text = times.utc_text(now)
         self.settle = settle
+        self.launcher: Optional[str] = None  # the setting
         self.locks: Optional[locking.Taken] = None  # no job that was met has one
         self.claims: List[Claim] = []
         self.refusal: Optional[sqlite3.IntegrityError] = None
@@ -119,7 +120,12 @@ class Claiming:
         if key is not None and self.is_parked(fields["seq"], key):
             self.due.drop(line)
             return False
-        self.claims.append(claim_one(self.connection, self.worker, fields, self.now_text))
+        claim = claim_one(self.connection, self.worker, fields, self.now_text)
+        if self.launcher is not None or line.launcher is not None or "launcher" in claim.policy:
+            from queuectl_lib.store import launched  # which few homes need
+
+            launched.note(self.connection, claim, line, self.launcher)
+        self.claims.append(claim)
         if line.row is not None:
             from queuectl_lib.store import eligible  # which few homes need
 
@@ -229,8 +235,8 @@ def insert_attempt(connection: sqlite3.Connection, values: Tuple[int, int, str, 
 
 
 RUNNING_ATTEMPT = (
-    "SELECT j.seq, j.runs, %s, a.id AS attempt_id, a.number, a.started_at, j.token, j.worker, j.cancel_requested"
-    " FROM jobs j LEFT JOIN attempts a ON a.job = j.seq AND a.token = j.token"  # runs may be changed by now
+    "SELECT j.seq, j.runs, %s, a.id AS attempt_id, a.number, a.started_at, j.token, j.worker, j.cancel_requested,"
+    " a.launcher FROM jobs j LEFT JOIN attempts a ON a.job = j.seq AND a.token = j.token"  # runs may be changed by now
     " WHERE j.seq = ? AND j.token = ? AND j.state = 'processing'"
     % ", ".join("j." + column for column in attempts.CLAIMED_COLUMNS)
 )
@@ -246,6 +252,10 @@ def running_attempt(database: Database, seq: int, token: str) -> Optional[Tuple[
     number = row["number"] if type(row["number"]) is int else 0
     fields = dict(row) if attempts.can_be_read(row) else attempts.mended(row)  # it runs already: the rest is not needed
     claim = Claim(fields, row["token"], row["attempt_id"] or 0, number)
+    if row["launcher"] is not None:
+        from queuectl_lib.store import launched  # which few homes need
+
+        launched.read(claim, row["launcher"])
     return claim, times.seconds_or(row["started_at"], time.time())
 
 

@@ -31,6 +31,8 @@ class Line:
         self.room = room
         self.starts_now = starts_now
         self.row: Optional[sqlite3.Row] = None  # where a start is to be noted
+        self.launcher: Optional[str] = None  # of its jobs that have none of their own
+        self.launcher_args: object = None
 
 
 def is_served(wanted: Sequence[str], name: str) -> bool:
@@ -53,6 +55,7 @@ class Asker:
         self.path = database.path
         self.asks = asks
         self.waited = waited
+        self.launcher: Optional[str] = None  # of jobs that neither name one nor wait in a queue that does
 
 
 def paused_until(row: sqlite3.Row) -> Optional[float]:

@@ -488,8 +488,8 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/run/attempt.py",
-                "[self.run_fd, *ends",
-                "[self.notes_fd, *ends",
+                "[self.lock.fd, *ends",
+                "[self.lock.notes, *ends",
             )
         ],
         "run/test_running.py::test_a_job_holds_the_lock_of_its_run_file_and_cannot_write_there",
@@ -518,7 +518,7 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/run/attempt.py",
-                "        self.began = self._started_monotonic()\n        self._set_deadline(settings, self.began)\n",
+                "        self.began = self._started_monotonic()\n        self.set_deadline(settings, self.began)\n",
                 "        self.grace = settings.grace\n",
             )
         ],
@@ -686,8 +686,8 @@ MUTANTS = [
         [
             (
                 "queuectl_lib/run/attempt.py",
-                "        outcome = concluding.outcome(self)\n",
-                "        if self.is_held():\n            return None\n        outcome = concluding.outcome(self)\n",
+                "        outcome = self.conclude()\n",
+                "        if self.is_held():\n            return None\n        outcome = self.conclude()\n",
             )
         ],
         "run/test_running.py::test_a_background_child_that_holds_the_output_does_not_keep_the_attempt_open",
@@ -744,7 +744,7 @@ MUTANTS = [
     Mutant(
         "more jobs run at once than there are slots",
         8,
-        [("queuectl_lib/run/slots.py", "len(self.running) < self.most and ", "")],
+        [("queuectl_lib/run/slots.py", "busy < self.most and ", "")],
         "run/test_slots.py::test_no_more_run_at_once_than_there_are_slots",
     ),
     Mutant(
@@ -1051,7 +1051,7 @@ MUTANTS = [
     Mutant(
         "what a job inherits can write its evidence",
         6,
-        [("queuectl_lib/run/attempt.py", "os.O_RDONLY) if tree", "os.O_RDWR | os.O_APPEND) if tree")],
+        [("queuectl_lib/run/run_lock.py", "os.O_RDONLY) if tree", "os.O_RDWR | os.O_APPEND) if tree")],
         "promises/test_hosts.py::test_under_every_shell_what_a_command_inherits_cannot_write_its_evidence",
     ),
     Mutant(

@@ -204,7 +204,7 @@ def test_an_extension_that_has_passed_ends_it(home):
 def started(queue, path_lines, timeout=10):
     enqueue(queue, 0, timeout=timeout)
     attempt = Attempt(queue, claim(queue)[0])
-    attempt._set_deadline(SETTINGS, attempt.began)
+    attempt.set_deadline(SETTINGS, attempt.began)
     os.makedirs(queue.folder.attempts, exist_ok=True)
     with open(concluding.control_path(attempt), "a") as file:
         file.write(path_lines)

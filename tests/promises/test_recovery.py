@@ -556,7 +556,7 @@ def orphan(queue):
     first.start(SETTINGS, SpareFiles(queue))
     watcher = first.child
     wait_until(lambda: "pid" in run_file.read_status(first.run_path), "the watcher to speak")
-    first._let_go()
+    first.lock.let_go()
     adopted = Attempt(queue, claim)
     adopted.adopt(time.time(), SETTINGS)
     yield adopted, watcher

@@ -265,7 +265,7 @@ def test_an_orphan_is_ended_and_recorded_only_by_who_holds_its_claim_and_to_the_
     first.start(settings, dead.spare)
     try:
         wait_until(lambda: contents(pid_file), "the command to begin")
-        first._let_go()
+        first.lock.let_go()
         time.sleep(max(0.0, first.deadline - time.monotonic()))
         older = looking.processing(queue.database)
         signalled = []
@@ -392,9 +392,9 @@ def test_notes_that_come_back_between_two_looks_keep_an_orphan_from_being_ended(
     try:
         os.unlink(owner.run_path)
         looks_on.adopt(time.time(), SETTINGS)
-        assert looks_on.leader_ended() and not looks_on._is_over() and not looks_on.ending
+        assert looks_on.leader_ended() and not looks_on.is_over() and not looks_on.ending
         run_file.leave_anew(owner.run_path, held.token, owner.began, owner.child.pid)
-        assert not looks_on._is_over() and not looks_on.ending
+        assert not looks_on.is_over() and not looks_on.ending
         assert not looks_on.leader_ended() and looks_on.poll() is None
         assert owner.child.poll() is None
     finally:

@@ -171,6 +171,8 @@ class Running:
         self.began = time.monotonic() - age
         self.adopted, self.deadline, self.ending, self.child = adopted, deadline, ending, None
         self.lingers = lambda: lingers
+        self.rests = lambda: False
+        self.is_watched_closely = lambda: lingers or bool(ending)
         self.output = output_streams.OutputStreams({}, False)
 
 
