@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 # A step is sent the signal; what never began, or would keep its nodes once its srun is lost, is cancelled.
 SLURM = {
     "run": [
-        *("srun", "-Q", "-n1", "-J", "queuectl-{token}", "{args}", "sh", "-c"),
+        *("srun", "-Q", "-n1", "-J", "queuectl-{token}", "{args}", "/bin/sh", "-c"),
         *('cd -- "$1" || exit 126; shift; exec "$@"', "sh", "{cwd}"),
     ],
     "end": [
         *("sh", "-c"),
-        'scancel -Q -n "$1" -t PENDING; scancel -Q -n "$1" -t RUNNING -s "$2" || exit; '
+        'scancel -Q -n "$1" -t PENDING || exit; scancel -Q -n "$1" -t RUNNING -s "$2" || exit; '
         'case $2 in KILL) scancel -Q -n "$1";; esac',
         *("sh", "queuectl-{token}", "{signal}"),
     ],
@@ -26,17 +26,17 @@ SLURM = {
     "env": {"SLURM_EXIT_ERROR": "75"},
 }
 # A queuectl there keeps the job while the line is down, so the next attempt joins it. Its own 255 is such a line, too.
-SSH_STATE = (
-    "s=$({queuectl} show --json {id}-{attempt}) || exit; "
-    'case $s in *\'"state": "completed"\'*|*\'"state": "dead"\'*|*\'"state": "cancelled"\'*) exit 1;; esac'
-)
+# Only its own words count: a Python that fails ends with 1, too. One line of what it prints has its state.
+SSH_ALIVE = r"""s=$(ssh -oBatchMode=yes -- "$1" "$2" show --json "$3" 2>&1); c=$?
+case $c$s in 0*) ;; 1*'"code": "no_such_job"'*) exit 1;; *) printf '%s\n' "$s" >&2; exit 2;; esac
+printf '%s\n' "$s" | grep -Eq '^  "state": "(completed|dead|cancelled)"' && exit 1; exit 0"""
 SSH = {
     "run": [
         *("ssh", "-oBatchMode=yes", "--", "{host}", "{queuectl}", "run", "--quiet", "--id", "{id}-{attempt}"),
         *("--max-retries", "0", "--attach", "--cwd", "{directory}", "--env={name}={value}", "{args}", "--"),
     ],
     "end": ["ssh", "-oBatchMode=yes", "--", "{host}", "{queuectl}", "cancel", "{id}-{attempt}"],
-    "alive": ["ssh", "-oBatchMode=yes", "--", "{host}", SSH_STATE],
+    "alive": ["sh", "-c", SSH_ALIVE, "sh", "{host}", "{queuectl}", "{id}-{attempt}"],
     "later_codes": [255],
     "attach": True,
     "quoted": True,
