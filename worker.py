@@ -535,8 +535,7 @@ class Worker:
         return self.glance.next_due is not None and self.glance.next_due <= time.time()
 
     def start(self, claim: Claim) -> None:
-        attempt = taking.attempt_of(self.queue, claim, self.current, self.say, self.stop)
-        refused = self.slots.start(attempt, self.current.settings, self.spare)
+        refused = self.slots.start(taking.attempt_of(self, claim, self.stop), self.current.settings, self.spare)
         if refused is None:
             self.trouble.starts[claim.token] = log.start_of(claim)
         else:

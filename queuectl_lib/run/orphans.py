@@ -123,7 +123,7 @@ class Orphans:
             return None
         claim, started = found
         stop = PastStop(self.queue.folder, job["worker"])
-        attempt = taking.attempt_of(self.queue, claim, self.current, self.say, stop)
+        attempt = taking.attempt_of(self, claim, stop)
         believed = [states.TIMED_OUT, states.LOST]
         believed += [states.CANCELLED] if job["cancel_requested"] else []
         believed += [states.GIVEN_BACK] if stop.is_told() else []

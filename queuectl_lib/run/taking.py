@@ -6,20 +6,27 @@ from queuectl_lib.run.attempt import Attempt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Union
+    from typing import Protocol, Union
 
     from queuectl_lib.jobs.attempts import Claim
     from queuectl_lib.run.interruption import PastStop, Stop
     from queuectl_lib.run.options import CurrentSettings
     from storage import Queue
 
+    class Holder(Protocol):
+        """Who holds a claim, or may: of what queue, with which settings at any time, and what it writes to the log."""
 
-def attempt_of(
-    queue: Queue, claim: Claim, current: CurrentSettings, say: Callable[[str], None], *stops: Union[Stop, PastStop]
-) -> Attempt:
-    """The attempt of *claim*; *current* has the settings of who holds it, *say* writes to the log."""
+        queue: Queue
+        current: CurrentSettings
+
+        def say(self, text: str, /) -> None:
+            """Write a line."""
+
+
+def attempt_of(holder: Holder, claim: Claim, *stops: Union[Stop, PastStop]) -> Attempt:
+    """The attempt of *claim*, which any of *stops* may have interrupted."""
     if claim.launcher is None:
-        return Attempt(queue, claim, *stops)
+        return Attempt(holder.queue, claim, *stops)
     from queuectl_lib.run import far_attempt  # which few homes need
 
-    return far_attempt.FarAttempt(queue, claim, current, say, *stops)
+    return far_attempt.FarAttempt(holder.queue, claim, holder.current, holder.say, *stops)
