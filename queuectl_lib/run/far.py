@@ -29,6 +29,8 @@ UNKNOWN_SECONDS, LONGEST_SECONDS = 10.0, 300.0  # where there was no answer, or 
 SURE_SECONDS = 1.0  # where its client died, alive must say "gone" twice: a request may be on its way
 KILLED_SECONDS = 30.0  # what outlives KILL for so long is sent it again
 
+DEFIANT_SECONDS = 5.0  # and is told of after this
+
 ALIVE = "alive"
 GENTLY, HARD = "TERM", "KILL"  # endings
 
@@ -49,6 +51,7 @@ class Far:
         self.verb = ""  # ALIVE, GENTLY or HARD: what that is
         self.wanted = ""  # GENTLY or HARD
         self.delivered = ""  # the same, which end has taken
+        self.defied_since: Optional[float] = None  # monotonic: KILL was delivered
         self.end_at = self.ask_at = self.killed_at = 0.0  # monotonic: not before
         self.end_pause = self.ask_pause = 0.0
 
@@ -102,14 +105,17 @@ class Far:
             if answer.code != 0:
                 return self.fail(answer.words)
             self.delivered, self.trouble = self.verb, ""
-            self.killed_at = now if self.verb == HARD else self.killed_at
+            if self.verb == HARD:
+                self.killed_at, self.defied_since = now, self.defied_since or now
             self.ask_at, self.ask_pause = now, 0.0
         elif answer.code == 1:
             self.trouble, self.there_since, self.ask_at = "", None, now + SURE_SECONDS
             self.is_gone, self.gone_once = self.gone_once or not self.is_doubted, True
         elif answer.code == 0:
             self.there_since, self.gone_once = self.there_since or now, False
-            if not self.must_end():
+            if self.defied_since is not None and now > self.defied_since + DEFIANT_SECONDS:
+                self.trouble = "launcher %s says that the job lives on after KILL" % self.claim.launcher
+            elif not self.must_end():
                 self.trouble = ""
             self.ask_pause = min(max(SOON_SECONDS, self.ask_pause * 1.5), SELDOM_SECONDS)
             self.ask_at = now + self.ask_pause
