@@ -7,7 +7,7 @@ import os
 
 from queuectl_lib import errors, times, values
 from queuectl_lib.errors import BadInput, HostError
-from queuectl_lib.host import files, system
+from queuectl_lib.host import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from queuectl_lib.jobs.making import JobMaker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Union
+    from typing import Any, Callable, Dict, List, Optional, Union
 
     from queuectl_lib.commands.frame import Call
     from queuectl_lib.commands.untranslated import argparse
@@ -260,7 +260,21 @@ def job_maker(call: Call, cwd: Optional[str] = None, makes_queues: bool = False)
         interpreters.check_shell(settings.shell, "the setting shell")
     maker = JobMaker(settings.max_retries, base, system.current_umask(), call.now)
     maker.queue_of = QueueNumbers(call, makes_queues)
+    maker.launching = refusing_launchers(call)
     return maker
+
+
+def refusing_launchers(call: Call) -> Callable[[Callable[[str], object]], None]:
+    """What refuses jobs that ask for a launcher that they cannot have, once one asks for any."""
+    made: List[Any] = []
+
+    def refuse(get: Callable[[str], object]) -> None:
+        from queuectl_lib.commands import asked_launchers  # which few calls need
+
+        made.extend([] if made else [asked_launchers.Asked(call)])
+        made[0].refuse(get)
+
+    return refuse
 
 
 class QueueNumbers:

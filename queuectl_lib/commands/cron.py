@@ -6,7 +6,7 @@ import os
 import re
 import sys
 
-from queuectl_lib import errors, settings, values
+from queuectl_lib import errors, values
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.errors import BadInput
 from queuectl_lib.host import bundle, system

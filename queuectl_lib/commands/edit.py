@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from queuectl_lib.values import Fields
     from storage import Queue
 
-KEYS = ("priority", "max_retries", "run_at", "delay", "timeout", "queue", "lock", "cwd", "command")
+KEYS = (
+    *("priority", "max_retries", "run_at", "delay", "timeout", "queue", "lock", "cwd", "command"),
+    *("launcher", "launcher_args"),
+)
 NONE = "none"  # the word for no value
-EMPTIED = ("timeout", "lock")  # keys that take it
+EMPTIED = ("timeout", "lock", "launcher_args")  # keys that take it
 
 
 @frame.command(
@@ -37,6 +40,8 @@ EMPTIED = ("timeout", "lock")  # keys that take it
     frame.argument("--env", metavar="NAME=VALUE", action="append", default=[], help="set a variable (repeatable)"),
     frame.argument("--unset-env", metavar="NAME", action="append", default=[], help="take a variable out (repeatable)"),
     frame.argument("--cwd", metavar="DIR", help="run in this directory"),
+    frame.argument("--launcher", metavar="NAME", help="who starts it elsewhere; none: it runs here"),
+    frame.argument("--launcher-args", metavar="WORDS", help="what its launcher is given with it; none: nothing"),
     frame.argument("--no-after", action="store_true", help="come after no other job any more"),
     frame.argument("--command", metavar="TEXT", help="another command line, or -- PROG ARG... (of one job only)"),
     shows=True,

@@ -43,6 +43,8 @@ class Command:
 
     def parse(self, words: List[str]) -> argparse.Namespace:
         """What *words* ask for; options may stand between several arguments. Raises BadInput."""
+        if OF_OPTIONS in words:
+            words = with_equals(words)
         parser = self.parser(words, self.often)
         options, left = parser.parse_known_args(words)
         if left and self.often is not self.arguments:
@@ -66,6 +68,20 @@ class Command:
         for names, details in arguments or self.arguments:
             parser.add_argument(*names, **details)
         return parser
+
+
+OF_OPTIONS = "--launcher-args"  # what follows it are options, which are not ours
+
+
+def with_equals(words: List[str]) -> List[str]:
+    """*words* with what follows OF_OPTIONS joined to it: argparse would take it for an option of ours."""
+    found: List[str] = []
+    for word in words:
+        if found and found[-1] == OF_OPTIONS:
+            found[-1] += "=" + word
+        else:
+            found.append(word)
+    return found
 
 
 LOADED: Dict[str, Command] = {}

@@ -1,4 +1,4 @@
-"""QUEUECTL_DB_PATH: a database named by the environment, in place of the setting db_path. Loaded only where it is set."""
+"""QUEUECTL_DB_PATH: a database that the environment names, in place of the setting. Loaded only where it is set."""
 
 from __future__ import annotations
 

@@ -41,7 +41,11 @@ OPTIONS: Answers = each(
     'cron every repeat recurring period: `schedule set NAME "every 15m" "COMMAND"`',
     "retrydelay retryinterval backoffbase backofffactor: `add --backoff fixed:30s \"COMMAND\"`",
     "timelimit maxruntime maxtime deadline timeoutseconds: `add --timeout 10m \"COMMAND\"`",
-    "mem memory maxmem memlimit memorylimit: `add --limit as=4G \"COMMAND\"` bounds each process of it",
+    "mem memory maxmem memlimit memorylimit: `add --limit as=4G \"COMMAND\"` bounds each process of it here; a launcher"
+    " may reserve it: `add --launcher NAME --launcher-args \"--mem=4G\" \"COMMAND\"`",
+    "partition account qos nodes nodelist ntasks cpus cpuspertask cores gres gpus gpu constraint reservation image"
+    " hostname: a launcher has such options: --launcher NAME names one of `config get launchers`, and"
+    " --launcher-args \"--{option}=VALUE\" hands it on",
     "array: `enqueue --lines FILE` adds a job for each line of a file",
     "csv tsv: `results --tsv --all` prints a line for each job",
     "dry simulate whatif preview: for what changes jobs, as in `cancel --dry-run`",

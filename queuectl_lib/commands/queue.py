@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 from queuectl_lib import contexts, errors, times, values
 from queuectl_lib.commands import frame, terminal
 from queuectl_lib.errors import BadInput
 from queuectl_lib.host import files
-from queuectl_lib.jobs import checks, fields, gates, local_time, moments, windows
+from queuectl_lib.jobs import checks, fields, gates, launcher_words, launchers, local_time, moments, windows
 from queuectl_lib.store import queues, serving
 
 TYPE_CHECKING = False
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from queuectl_lib.values import Fields
 
 MOST_AT_ONCE = 1000000
+ARGS = "--launcher-args"
 
 
 @frame.command(
@@ -29,6 +32,8 @@ MOST_AT_ONCE = 1000000
     frame.argument("--max-load", metavar="X|none", help="start only while the load of the host is below"),
     frame.argument("--min-memory", metavar="SIZE|none", help="start only while so much memory is available: 2G"),
     frame.argument("--min-free", metavar="SIZE[:PATH]|none", help="start only while so much disk is free: 20G:/data"),
+    frame.argument("--launcher", metavar="L|none", help="who starts its jobs elsewhere, where they name none"),
+    frame.argument("--launcher-args", metavar="WORDS|none", help='what that is given: "--mem=4G -c2"'),
     shows=True,
 )
 def queue_set(call: Call) -> int:
@@ -36,6 +41,8 @@ def queue_set(call: Call) -> int:
     name = checks.check_queue(call.options.name)
     changed = wanted(call)
     queue = call.queue()
+    if call.options.launcher is not None or call.options.launcher_args is not None:
+        changed.update(launcher_wanted(call, queues.launchers(queue.database).get(name)))
     files.make_home(call.home)
     queue.database.ready()
     is_new = queues.change(queue.database, name, changed)
@@ -66,6 +73,26 @@ def wanted(call: Call) -> Fields:
     if options.min_free is not None:
         least, path = (None, None) if options.min_free == "none" else gates.parse_free(options.min_free, "--min-free")
         found.update(free_least=least, free_path=path)
+    return found
+
+
+def launcher_wanted(call: Call, before: Optional[str]) -> Fields:
+    """The same of its launcher, which was *before* that."""
+    options = call.options
+    found: Fields = {}
+    if options.launcher is not None:
+        found["launcher"] = None
+        if options.launcher != launchers.NONE:
+            launchers.refuse_unknown(options.launcher, call.config().launchers, "--launcher")
+            found["launcher"] = options.launcher
+    if options.launcher_args is not None:
+        none = options.launcher_args == launchers.NONE
+        words = None if none else launcher_words.check_args(launcher_words.args_of(options.launcher_args, ARGS), ARGS)
+        found["launcher_args"] = None if words is None else json.dumps(words, ensure_ascii=False)
+    elif "launcher" in found and found["launcher"] != before:
+        found["launcher_args"] = None  # they were those of another one
+    if found.get("launcher_args") and not (found.get("launcher", before) or call.config().launcher):
+        raise BadInput("%s: the queue has no launcher that they could be given to: give --launcher NAME, too" % ARGS)
     return found
 
 
@@ -109,6 +136,9 @@ def said_of(row: Fields) -> str:
     if row["min_free"] is not None:
         path = ":%s" % row["min_free_path"] if row["min_free_path"] else ""
         said.append("free %s%s" % (fields.shown(values.size_text, row["min_free"]), path))
+    if row["launcher"] or row["launcher_args"]:
+        words = launcher_words.args_text(row["launcher_args"])
+        said.append(("launcher %s %s" % (row["launcher"] or "as set", words)).strip())
     return ", ".join(said) or "-"
 
 

@@ -160,7 +160,7 @@ LATE = """store.schema store.steps store.log_of_another store.eligible store.rat
  run.hearing store.snoozing store.alike store.following jobs.signatures host.digests run.telling run.limiting
  jobs.policy jobs.limits host.bounds store.kinds store.totals jobs.kinds run.scripts jobs.interpreters run.first_line
  jobs.notices meant jobs.broken_config jobs.launchers jobs.launcher_presets
- run.far_attempt run.far host.control store.launched"""
+ jobs.launcher_words run.far_attempt run.far host.control store.launched"""
 
 
 def path_of(name: str) -> str:

@@ -6,11 +6,11 @@ import json
 
 from queuectl_lib import errors
 from queuectl_lib.errors import BadInput, QueueError
-from queuectl_lib.jobs import beside, checks, fields
+from queuectl_lib.jobs import beside, checks, fields, policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, List, Sequence, Set
+    from typing import Any, Dict, Iterable, List, Optional, Sequence, Set
 
     from queuectl_lib.jobs.making import JobMaker
     from queuectl_lib.values import Fields
@@ -27,6 +27,7 @@ COLUMNS = {
     "queue": ("queue",),
     "lock": ("lock_key",),
 }
+RULES = ("launcher", "launcher_args")  # of the column policy
 PLACING = {"priority", "next_run_at", "queue", "lock_key"}  # columns that decide where a job waits, and its turn
 ROW = fields.INSERT_COLUMNS.split(", ")
 
@@ -42,9 +43,14 @@ class Change:
         self.tags: Sequence[str] = ()
         self.untags: Sequence[str] = ()
         self.no_after = False  # what it comes after is forgotten
-        row = dict(zip(ROW, maker.row(dict({"command": "true"}, **asked))))
-        self.columns: Fields = {column: row[column] for key in asked for column in COLUMNS[key]}
-        self.columns.update({column: None for key in emptied for column in COLUMNS[key]})
+        plain = {key: value for key, value in asked.items() if key not in RULES}
+        row = dict(zip(ROW, maker.row(dict({"command": "true"}, **plain))))
+        self.columns: Fields = {column: row[column] for key in plain for column in COLUMNS[key]}
+        self.rules: Fields = {key: policy.RULES[key].check(asked[key], key) for key in RULES if key in asked}
+        if maker.launching is not None and "launcher" in self.rules:
+            maker.launching({"launcher": self.rules["launcher"]}.get)
+        self.columns.update({column: None for key in emptied if key not in RULES for column in COLUMNS[key]})
+        self.rules.update({key: None for key in emptied if key in RULES})
 
     def with_variables(self, env: Dict[str, str], unset: Sequence[str]) -> None:
         """Set the variables *env*, and take those called *unset* away. Raises BadInput."""
@@ -61,11 +67,15 @@ class Change:
         refuse_both(set(self.tags) & set(self.untags), "--tag and --untag")
 
     def is_empty(self) -> bool:
-        return not (self.no_after or self.columns or self.env or self.unset or self.tags or self.untags)
+        return not (self.no_after or self.changes_it())
+
+    def changes_it(self) -> bool:
+        """True where more is changed than what it comes after."""
+        return bool(self.columns or self.rules or self.env or self.unset or self.tags or self.untags)
 
     def only_forgets(self) -> bool:
         """True where nothing but what it comes after is changed: that can be done to a cancelled job, too."""
-        return self.no_after and not (self.columns or self.env or self.unset or self.tags or self.untags)
+        return self.no_after and not self.changes_it()
 
     def places_anew(self) -> bool:
         """True where the lane of a job is to be decided again."""
@@ -83,7 +93,21 @@ class Change:
         command, is_list = (columns if "command" in columns else job)["command"], columns.get("is_list", job["is_list"])
         if not is_list and ("env" in columns or "command" in columns):
             checks.check_handed_on(str(command), variables(job["id"], columns.get("env", job["env"])))
+        if self.rules:
+            columns["policy"] = self.policy_of(job, str(command) if not is_list else "")
         return columns
+
+    def policy_of(self, job: Any, text: str) -> Optional[str]:
+        """All rules of *job*, whose command is *text*, once it is changed, as they are stored. Raises QueueError."""
+        found = object_of(job["id"], job["policy"], "policy")
+        found.update(self.rules)
+        launcher = found.get("launcher")
+        if found.get("launcher_args") and launcher == "none":
+            raise QueueError("job %s has the launcher none: nothing is given to it: nothing was changed" % job["id"])
+        if text[:2] == "#!" and launcher not in (None, "none"):
+            text = "job %s begins with #!, so it stands in a file here, which is not there: nothing was changed"
+            raise QueueError(text % job["id"])
+        return policy.stored({key: value for key, value in found.items() if value is not None})
 
     def variables_of(self, job: Any) -> Dict[str, str]:
         """All variables of *job*, once it is changed. Raises QueueError."""
@@ -116,12 +140,17 @@ def refuse_both(twice: Set[str], options: str) -> None:
 
 def variables(identifier: str, stored: Any) -> Dict[str, str]:
     """The variables of a job as they are stored. Raises QueueError where somebody has made that what cannot be read."""
+    return object_of(identifier, stored, "env")
+
+
+def object_of(identifier: str, stored: Any, what: str) -> Fields:
+    """The same of *what* is stored of it as an object of JSON."""
     try:
         found = json.loads(stored) if stored else {}
     except (ValueError, TypeError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise QueueError("job %s: its env cannot be read: nothing was changed" % identifier)
+        raise QueueError("job %s: its %s cannot be read: nothing was changed" % (identifier, what))
     return found
 
 

@@ -67,6 +67,7 @@ class JobMaker:
         self.now = now
         self.now_text = times.utc_text(now)
         self.queue_of: Callable[[object], object] = only_default  # the number of a queue by its name; or BadInput
+        self.launching: Optional[Callable[[Callable[[str], object]], None]] = None  # refuses launchers there are not
         self.shared = self._shared(lambda key: None)  # of jobs that say nothing of these
 
     def row(self, asked: object) -> Tuple[Any, ...]:
@@ -96,6 +97,8 @@ class JobMaker:
             if get("shell") is not None and (is_list or command[:2] == "#!"):
                 what = "a list" if is_list else "#!"
                 raise BadInput("shell: it has nothing to read: %s names its own program" % what)
+            if self.launching is not None and not (get("launcher") is get("launcher_args") is None):
+                self.launching(get)
         if command[:2] == "#!":
             from queuectl_lib.jobs import interpreters  # which few jobs need
 

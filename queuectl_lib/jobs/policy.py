@@ -117,6 +117,13 @@ def notices() -> Any:
     return room
 
 
+def launcher_words() -> Any:
+    """The room of what is asked of launchers, the same."""
+    from queuectl_lib.jobs import launcher_words as room
+
+    return room
+
+
 # key: the rule. In the order of `show` and JSON.
 RULES: Dict[str, Rule] = {
     "nice": Rule(
@@ -159,6 +166,16 @@ RULES: Dict[str, Rule] = {
         shown=lambda words: ",".join(words) if isinstance(words, list) else str(words),
         is_list=True,
     ),
+    "launcher": Rule(
+        *("NAME", "who starts it elsewhere, of those in config.json; none: it runs here, whatever its queue says"),
+        lambda value, key: launcher_words().check_chosen(value, key),
+    ),
+    "launcher_args": Rule(
+        *("WORDS", 'what its launcher is given with it: "--mem=4G -c2"'),
+        lambda value, key: launcher_words().check_args(value, key),
+        lambda text, key: launcher_words().args_of(text, key),
+        shown=lambda words: str(launcher_words().args_text(words)),
+    ),
 }
 
 
@@ -174,6 +191,11 @@ def of(get: Callable[[str], object]) -> Optional[str]:
         from queuectl_lib.jobs import retry_rules  # the same
 
         retry_rules.refuse_twice(found)
+    return stored(found)
+
+
+def stored(found: Fields) -> Optional[str]:
+    """Rules as a row has them."""
     return json.dumps(found, sort_keys=True, ensure_ascii=False, separators=(",", ":")) if found else None
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from queuectl_lib.store.selecting import Found
     from queuectl_lib.values import Fields
 
-GET_AS_STORED = "SELECT seq, id, state, attempts, command, is_list, env, tags, lock_key FROM jobs WHERE id = ?"
+GET_AS_STORED = "SELECT seq, id, state, attempts, command, is_list, env, tags, lock_key, policy FROM jobs WHERE id = ?"
 
 
 def edit(database: Database, ids: Sequence[str], change: Change, now: float) -> List[Fields]:

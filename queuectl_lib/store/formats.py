@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x71756575  # "queu"
 HEAD_BYTES = 100  # of an SQLite database (https://www.sqlite.org/fileformat.html#the_database_header)
 
-FORMAT = 6  # how many steps there are
+FORMAT = 7  # how many steps there are
 
 
 def version_of(connection: sqlite3.Connection, path: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 
@@ -49,6 +50,17 @@ def unknown(name: object, known: Dict[str, int]) -> BadInput:
     return BadInput("%s (`queue set NAME` makes one)" % refusal, refusal.code)
 
 
+LAUNCHERS = "SELECT name, launcher FROM queues"
+
+
+def launchers(database: Database) -> Dict[str, Optional[str]]:
+    """The launcher of each queue by its name; None for none."""
+    found: Dict[str, Optional[str]] = {}
+    with contexts.suppress(NoDatabase), database.reading() as connection:
+        found.update({opening.as_text(row["name"]): row["launcher"] for row in opening.rows(connection, LAUNCHERS)})
+    return found
+
+
 PAUSED = "SELECT name, paused_at, paused_until FROM queues WHERE id = ?"
 
 
@@ -83,6 +95,7 @@ CHANGE = "UPDATE queues SET %s = ? WHERE id = ?"
 # What `queue set` may change. (Never made from what somebody types: this is the list of the names in statements.)
 COLUMNS = (
     *("running_most", "rate_count", "rate_seconds", "windows", "load_most", "memory_least", "free_least", "free_path"),
+    *("launcher", "launcher_args"),
 )
 
 
@@ -232,6 +245,8 @@ def facts(row: sqlite3.Row, now: float) -> Fields:
     value["max_load"], value["min_memory"] = row["load_most"], row["memory_least"]
     value["min_free"] = row["free_least"]
     value["min_free_path"] = row["free_path"]
+    value["launcher"] = row["launcher"]
+    value["launcher_args"] = words_of(row["launcher_args"])
     value["paused"] = is_paused
     value["paused_at"] = row["paused_at"] if is_paused else None
     value["paused_until"] = row["paused_until"] if is_paused else None
@@ -256,3 +271,12 @@ def windows_of(text: Any) -> List[str]:
         return windows.stored(text).texts()
     except BadInput:
         return [str(text)]
+
+
+def words_of(text: Any) -> List[str]:
+    """What the launcher of a queue is given with its jobs; what stands there, where that cannot be read."""
+    try:
+        found = json.loads(text) if text else []
+    except (ValueError, TypeError, RecursionError):
+        found = None
+    return found if isinstance(found, list) else [str(text)]

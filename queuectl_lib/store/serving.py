@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 QUEUES = (
     "SELECT id, name, paused_at, paused_until, running_most, rate_count, rate_seconds, windows, load_most,"
-    " memory_least, free_least, free_path, starts, last_start_at FROM queues"
+    " memory_least, free_least, free_path, starts, last_start_at,"
+    " launcher, launcher_args FROM queues"
 )
 PAUSED, FULL, SHUT = "paused", "full", "shut"  # why one is closed (store/eligible)
 

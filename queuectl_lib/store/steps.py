@@ -276,4 +276,8 @@ MIGRATIONS = [
         "PRAGMA legacy_alter_table = OFF",
         "PRAGMA ignore_check_constraints = OFF",
     ],
+    [  # 7: a queue may have a launcher of its own
+        "ALTER TABLE queues ADD COLUMN launcher TEXT",
+        "ALTER TABLE queues ADD COLUMN launcher_args TEXT",  # JSON, a list
+    ],
 ]

@@ -41,7 +41,10 @@ RICH = {
     "notify": ["dead", "completed"],
     "limit": {"core": 0, "nofile": 100},
     "shell": "/bin/sh",
+    "launcher": "mine",
+    "launcher_args": ["--mem=4G", "a b"],
 }
+MINE = '{"mine": {"run": ["env"]}}'
 
 
 def value_of(key):
@@ -63,8 +66,10 @@ def fields(home, identifier):
 
 def test_every_stored_property_of_a_job_survives_the_way_from_list_to_enqueue(home, tmp_path):
     job = {key: value_of(key) for key in GIVEN}
+    home.run("config", "set", "launchers", MINE)
     home.run("enqueue", "--make-queues", json.dumps(job))
     other = Home(tmp_path / "other")
+    other.run("config", "set", "launchers", MINE)
     assert other.run("enqueue", "--make-queues", "-", input=home.run("list", "--json").stdout).id == "rich"
     ours, theirs = fields(home, "rich"), fields(other, "rich")
     plain = fields(home, home.add("true"))

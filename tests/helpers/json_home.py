@@ -82,7 +82,7 @@ def set_up(said):
     run("pause")
     every = ["--limit", "2", "--rate", "60/1h", "--window", "mon-sun 00:00-24:00", "--max-load", "1000"]
     run("queue", "set", "night", *every, "--min-memory", "1M", "--min-free", "1M:/")
-    run("queue", "set", "empty")
+    run("queue", "set", "empty", "--launcher", "mine", "--launcher-args", "B=2")
     run("lock", "set", "db", "2")
     run("pause", "empty", "--for", "2h", "--note", "moved")
     run("pause")
@@ -119,6 +119,7 @@ def fill(said):
     rules = ["--nice", "1", "--limit", "nofile=64", "--max-snoozes", "3", "--backoff-cap", "1m", "--jitter", "20%"]
     add("true", "--id", "rules", *rules, "--pipe-output", "--delay", "1h")
     add("true", "--id", "merged", "--merge", "--notify", "completed", "--shell", "/bin/sh", "--delay", "1h")
+    add("true", "--id", "far", "--launcher", "mine", "--launcher-args", "A=1", "--delay", "1h")
     said.run("enqueue", '[{"command": "true", "unique": "k"}, {"command": "true", "id": "more", "delay": "2h"}]')
     said.run("enqueue", '[{"command": "true", "id": "more"}]', "--skip-existing")
     said.run("cancel", "gone")
