@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 # What an error is called with --json: this list is closed, and docs/json.md says what each means.
 CODES = (
     *("refused", "no_such_job", "ambiguous", "no_match", "wrong_state", "exists", "key_held", "not_ended"),
-    *("no_such_attempt", "no_such_group", "no_such_kind", "no_such_schedule", "unfit_host"),
+    *("no_such_attempt", "no_such_group", "no_such_kind", "no_such_schedule", "unfit_host", "unfit_launcher"),
     "cursor_ahead",
     *("bad_input", "bad_usage", "unknown_command", "unknown_name", "unknown_queue"),
     *("host", "system", "locked", "no_database", "database_refuses", "disk_full", "untrusted", "bad_config"),

@@ -102,5 +102,5 @@ EXAMPLES = {
         ("completion fish --name q > ~/.config/fish/conf.d/q.fish", "the function is called q"),
     ),
     "manual": (("manual | man -l -", "read it"), ("manual > ~/queuectl.1", "keep it")),
-    "doctor": (("doctor", ""),),
+    "doctor": (("doctor", ""), ("doctor --launcher slurm", "what its jobs will need, tried with short ones")),
 }

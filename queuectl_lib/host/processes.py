@@ -203,6 +203,13 @@ def send_signal(pid: int, start: str, number: int) -> None:
         os.close(handle)
 
 
+def signal_group(pid: int, number: int) -> None:
+    """Send signal *number* to the group that a child of ours leads, which nobody has waited for. Not on Windows."""
+    if sys.platform != "win32":
+        with contexts.suppress(OSError):
+            os.killpg(pid, number)
+
+
 def pidfd(pid: int) -> Optional[int]:
     """A handle on *pid*; None where the system has none (before Linux 5.3), or refuses it (old containers)."""
     if sys.platform == "linux" and hasattr(os, "pidfd_open"):

@@ -7,8 +7,10 @@ Its faults are files in its folder (`with engine.fault("unreachable")`):
     deaf          end does nothing, and says that it did
     late          alive says "there" for so many seconds after the end (what stands in the file)
     pending       what is run waits for a place, until this is away
-    says-gone, says-there, loses-code, mixed, nodir    alive that lies; a run that always ends with 0, that puts both
-                  streams into one, that runs elsewhere where the directory is missing
+    says-gone, says-there, forgets    alive lies; it says "gone" once the client is gone
+    loses-code, mixed, nodir    run always ends with 0; puts both streams into one; runs elsewhere, where the directory
+                  is missing
+    starts-anew   who should join what is there starts it a second time
 """
 
 import contextlib

@@ -46,6 +46,7 @@ class Far:
         self.token, self.job = asked["token"], asked["job"]
         self.process = None
         self.code = None
+        self.forgotten = False
         self.over = threading.Event()
         self.gone_at = float("inf")
         self.listeners = []  # connections that its output goes to
@@ -54,6 +55,8 @@ class Far:
     def is_there(self):
         """As the far table has it: also while it waits for a place, and for a while after its end where it is late."""
         late = float(knob("late") or 0)
+        if self.forgotten:
+            return False
         return self.code is None or time.monotonic() < self.gone_at + late
 
     def run(self):
@@ -177,6 +180,16 @@ def asked_of(connection):
     return json.loads(text)
 
 
+def forget(far, connection):
+    """The table loses what its client has left, while it runs on: as one does that looks at clients alone."""
+    import select
+
+    while far.code is None and knob("forgets") is not None:
+        if select.select([connection], [], [], 0.05)[0] and not connection.recv(1):
+            far.gone_at, far.forgotten = 0.0, True
+            return
+
+
 def serve(connection):
     asked = asked_of(connection)
     if asked is None:
@@ -186,7 +199,7 @@ def serve(connection):
     if asked["verb"] == "run":
         run(connection, asked, far)
         return
-    if asked["verb"] == "end" and far is not None:
+    if asked["verb"] == "end" and far is not None and not far.forgotten:
         far.signal(signal.SIGKILL if asked["signal"] == "KILL" else signal.SIGTERM)
     there = far is not None and far.is_there()
     sent(connection, b"x", b"0" if there or asked["verb"] == "end" else b"1")
@@ -194,7 +207,7 @@ def serve(connection):
 
 def run(connection, asked, far):
     """Start it; with attach one that is or was there is joined instead, as by its name alone."""
-    if far is not None and asked["attach"]:
+    if far is not None and asked["attach"] and knob("starts-anew") is None:
         note(kind="join", job=asked["job"], token=asked["token"])
         far.join(connection)
         far.over.wait()
@@ -202,6 +215,8 @@ def run(connection, asked, far):
     with LOCK:
         far = TABLE[asked["token"]] = Far(asked)
         far.listeners.append(connection)
+    if knob("forgets") is not None:
+        threading.Thread(target=forget, args=(far, connection), daemon=True).start()
     far.run()
 
 
