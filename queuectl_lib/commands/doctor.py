@@ -46,10 +46,8 @@ def doctor(call: Call) -> int:
 
 def try_launcher(call: Call) -> int:
     """The far jobs of the trial start in the directory where we are, as a job that is added here would."""
-    import shlex
-
     from queuectl_lib.doctor import launcher_trial
-    from queuectl_lib.jobs import launchers
+    from queuectl_lib.jobs import launcher_words, launchers
 
     name = call.options.launcher
     if system.WINDOWS:
@@ -58,10 +56,7 @@ def try_launcher(call: Call) -> int:
     call.way.refuse_untrusted_file(call.config.path)
     settings = call.config()
     launchers.refuse_unknown(name, settings.launchers, "--launcher")
-    try:
-        arguments = shlex.split(call.options.launcher_args or "")
-    except ValueError as error:
-        raise BadInput("--launcher-args: %s" % error) from None
+    arguments = launcher_words.args_of(call.options.launcher_args or "", "--launcher-args")
     launcher = launchers.named(settings.launchers, name)
     good = "launcher %s does what a job needs" % name
     with launcher_trial.LauncherTrial(launcher, os.getcwd(), arguments, settings.grace) as trial:

@@ -107,7 +107,7 @@ def test_a_program_here_that_is_the_job_itself_needs_neither_end_nor_alive(near,
     ("words", "said"),
     [
         (["--launcher", "fra"], "did you mean far"),
-        (["--launcher", "far", "--launcher-args", "'x"], "--launcher-args: No closing quotation"),
+        (["--launcher", "far", "--launcher-args", "'x"], "no closing quotation"),
         (["--launcher-args=-x"], "--launcher-args goes with --launcher NAME"),
     ],
 )

@@ -3,6 +3,7 @@
 Its faults are files in its folder (`with engine.fault("unreachable")`):
 
     unreachable   run ends with 75, end and alive with 2, and say so
+    refuses       run ends with 75
     hang, flood   end and alive wait for ever; write to their stderr for ever
     deaf          end does nothing, and says that it did
     late          alive says "there" for so many seconds after the end (what stands in the file)
@@ -110,6 +111,13 @@ class Engine:
     def started(self, job):
         """How often something was started for *job*."""
         return sum(row["kind"] == "start" and row["job"] == job for row in self.ledger())
+
+    def joined(self, job):
+        return sum(row["kind"] == "join" and row["job"] == job for row in self.ledger())
+
+    def knows(self, job):
+        """True once it was asked to run something for *job*."""
+        return any(row["job"] == job for row in self.ledger())
 
     def running(self, job=None):
         """The tokens of what runs now, of one job or of all."""

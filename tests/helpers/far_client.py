@@ -87,6 +87,9 @@ def trouble(folder, verb):
             time.sleep(0.05)
         while knob(folder, "flood"):
             sys.stderr.write("far-%s: and on and on\n" % verb * 1000)
+    if verb == "run" and knob(folder, "refuses"):
+        sys.stderr.write("far-run: no place for it\n")
+        return 75
     if verb == "end" and knob(folder, "deaf"):
         return 0
     if verb == "alive" and knob(folder, "says-gone"):

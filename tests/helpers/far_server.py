@@ -215,6 +215,8 @@ def run(connection, asked, far):
     with LOCK:
         far = TABLE[asked["token"]] = Far(asked)
         far.listeners.append(connection)
+    if knob("pending") is not None:
+        note(kind="wait", job=far.job, token=far.token)
     if knob("forgets") is not None:
         threading.Thread(target=forget, args=(far, connection), daemon=True).start()
     far.run()
