@@ -28,8 +28,8 @@ MARK = "--  put back into the queue"
 
 # ---------------------------------------------------------------- the table
 
-HEADINGS = ("#", "OUTCOME", "STARTED", "TOOK", "EXIT", "CPU", "MEMORY", "STDOUT", "STDERR", "SAYS")
-STARTED, CPU, MEMORY, SAYS = 2, 5, 6, 9
+HEADINGS = ("#", "OUTCOME", "STARTED", "TOOK", "EXIT", "LAUNCHER", "CPU", "MEMORY", "STDOUT", "STDERR", "SAYS")
+STARTED, LAUNCHER, CPU, MEMORY, SAYS = 2, 5, 6, 7, 10
 SAID_LEAST = 12  # columns of a terminal that what an attempt says must have, or it is left out
 SAID_WELL = 30  # columns for it, before times are told in full
 
@@ -39,7 +39,7 @@ def show_table(queue: Queue, job: Fields, now: float, screen: Screen) -> None:
     history: List[Fields] = job["history"]
     skipped = max(0, len(history) - SHOWN_ATTEMPTS)
     rows = [cells(queue, attempt, now, screen) for attempt in history[skipped:]]
-    columns = [number for number in range(len(HEADINGS)) if number < CPU or any(row[number] != "-" for row in rows)]
+    columns = [number for number in range(len(HEADINGS)) if number < LAUNCHER or any(row[number] != "-" for row in rows)]
     columns = fitting(columns, rows)
     lines = [[row[number] for number in columns] for row in rows]
     mark = ["--", "put back"] + [""] * (len(columns) - 2)
@@ -67,11 +67,18 @@ def cells(queue: Queue, attempt: Fields, now: float, screen: Screen) -> List[str
         screen.text(attempt["started_at"]),
         took,
         "-" if code is None else str(code),
+        launcher_of(attempt),
         times.seconds_text(cpu) if isinstance(cpu, (int, float)) else "-",
         megabytes(memory) if isinstance(memory, int) else "-" if under is None else "<" + megabytes(under + 1000000),
         *[size_cell(Output(queue.database, attempt, stream).size) for stream in ("stdout", "stderr")],
         said_of(queue, attempt),
     ]
+
+
+def launcher_of(attempt: Fields) -> str:
+    """Who started it elsewhere, and which attempt's far job it has joined; "-" for nobody."""
+    name = attempt["launcher"]
+    return "-" if name is None else "%s, joins %s" % (name, attempt["joined"]) if attempt["joined"] else str(name)
 
 
 def megabytes(count: int) -> str:
@@ -159,6 +166,8 @@ def show_in_full(queue: Queue, identifier: object, attempt: Fields, screen: Scre
         facts.append("took %s" % times.span_text(max(0.0, rounds.seconds_of(attempt, 0.0))))
     if attempt["exit_code"] is not None:
         facts.append("exit code %s" % attempt["exit_code"])
+    if attempt["launcher"] is not None:
+        facts.append("launcher %s" % launcher_of(attempt))
     facts += used(attempt)
     facts.append("worker %s" % attempt["worker"])
     terminal.print_text("  %s\n" % errors.printable(", ".join(facts)))

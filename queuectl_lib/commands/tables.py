@@ -174,13 +174,18 @@ def reasons(call: Call, jobs: Sequence[Fields]) -> Optional[Reasons]:
 
 
 def errors_of(call: Call, jobs: Sequence[Fields]) -> Dict[Any, str]:
-    """What each of those of *jobs* that are dead or failed says of its last failure, by id; empty where none has."""
+    """What each of *jobs* that is dead or failed says of its last failure, by id; of one that runs what is not known."""
     failed = [job for job in jobs if job["state"] in ("dead", "failed")]
-    if not failed:
-        return {}
-    from queuectl_lib.store import failure_words  # which only these need
+    found: Dict[Any, str] = {}
+    if [job for job in jobs if job["state"] == "processing"]:
+        from queuectl_lib.store import launched  # which only these need
 
-    found = failure_words.texts(call.queue().database, list(reversed(failed)))
+        found = {one["id"]: one["error"] for one in launched.troubles(call.queue().database)}
+        found = {job["id"]: found[job["id"]] for job in jobs if job["id"] in found}
+    if failed:
+        from queuectl_lib.store import failure_words  # the same
+
+        found.update(failure_words.texts(call.queue().database, list(reversed(failed))))
     return {key: values.shortened(text, ERROR_CHARACTERS) for key, text in found.items()}
 
 

@@ -28,6 +28,7 @@ SETTLING_SECONDS = 120.0  # after a start of the host, and after somebody has co
 KINDS = {
     "waiting": ("waiting", None, "jobs that wait too long"),
     "workers": (None, None, "work and no worker that can do it"),
+    "launcher": (None, "launcher", "jobs of which the launcher %s tells nothing"),
     "lock": ("waiting", "lock", "jobs that wait too long for the lock %s"),
     "paused": (None, "queue", "queue %s paused for too long"),
     "held": (None, None, "jobs held for too long"),

@@ -11,7 +11,7 @@ from queuectl_lib.store import health, roster
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterator, List, Sequence, Tuple
+    from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
     from queuectl_lib.values import Fields
     from storage import Queue
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 NEWEST_DEAD = 20  # dead letters that `check` tells of
 NAMED_DEAD = 5  # of them in one sentence
 ERROR_CHARACTERS = 100  # of the error of each
+UNKNOWN_SECONDS = 60.0  # from which on a launcher that says nothing is told of
 
 
 def check_expected(keys: Sequence[str], ages: Sequence[str]) -> List[Tuple[str, float]]:
@@ -112,6 +113,8 @@ def work_problems(queue: Queue, now: float, limit: float) -> List[Fields]:
         found.append(problem("workers", text % (due_text, left, running), running=running, **facts))
     if due or running:
         found += paused_problems(queue, facts, due_text, running)
+    if running:
+        found += launcher_problems(queue, now)
     return found + worker_problems(queue)
 
 
@@ -129,6 +132,24 @@ def paused_problems(queue: Queue, due: Fields, due_text: str, running: int) -> L
     text = "%s paused (state T): `kill -CONT %s` lets %s go on; jobs due: %s, under way: %d"
     text = text % (who, " ".join(map(str, pids)), "it" if len(pids) == 1 else "them", due_text, running)
     return [problem("workers", text, pids=pids, running=running, **due)]
+
+
+def launcher_problems(queue: Queue, now: float) -> List[Fields]:
+    """Launchers that do not say for a minute whether what they started still runs, or cannot end it."""
+    from queuectl_lib.store import launched  # needed only where something runs
+
+    found: Dict[str, List[Fields]] = {}
+    for one in launched.troubles(queue.database):
+        if now - times.seconds_or(one["since"], 0.0) >= UNKNOWN_SECONDS:
+            found.setdefault(one["launcher"], []).append(one)
+    text = "job %s%s: %s (for %s); until that is known it is given to nobody: `why %s` says more"
+    problems = []
+    for name, jobs in found.items():
+        first, more = jobs[0], " and %d more" % (len(jobs) - 1) if jobs[1:] else ""
+        age = times.age_text(now - times.seconds_or(first["since"], now))
+        told = text % (first["id"], more, values.shortened(first["error"], ERROR_CHARACTERS), age, first["id"])
+        problems.append(problem("launcher", told, **dict(first, launcher=name, jobs=len(jobs))))
+    return problems
 
 
 def worker_problems(queue: Queue) -> List[Fields]:

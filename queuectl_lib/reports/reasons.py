@@ -24,7 +24,7 @@ Of a job that waits, in the order in which a person must mend them; all but the 
     behind              others are claimed before it
     next                nobody is: it starts when a slot is free
 
-    running running_long ending worker_paused unclaimed_orphan    of one that runs
+    running running_long ending worker_paused unclaimed_orphan launcher_unknown    of one that runs
     (reports/failures)                                            of one that is dead
     completed cancelled                                           of one that is final
 

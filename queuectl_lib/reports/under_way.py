@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from queuectl_lib import times
-from queuectl_lib.jobs import after
+from queuectl_lib import errors, times
+from queuectl_lib.jobs import after, states
 from queuectl_lib.reports import crew, failures
 from queuectl_lib.store import durations
 
@@ -32,6 +32,9 @@ def running(asked: Why, facts: Fields) -> Fields:
         text = "%s under worker %s, which is paused (state T, pid %d): its end is not noticed until it goes on"
         wake = crew.wake(pid)
         return dict(found, reason="worker_paused", sentence=text % (said, crew.printed(worker), pid), next=wake)
+    last = facts["attempts"][0] if facts["attempts"] else {"outcome": None, "error": None}
+    if last["outcome"] == states.RUNNING and last["error"] is not None:
+        return dict(found, **of_its_launcher(said, last))
     if job["cancel_requested"]:
         text = "%s; it was cancelled, and worker %s is ending it" % (said, crew.printed(worker))
         return dict(found, reason="ending", sentence=text, next=logs)
@@ -40,6 +43,17 @@ def running(asked: Why, facts: Fields) -> Fields:
     if usual:
         return dict(found, reason="running_long", sentence=text + usual, next=logs)
     return dict(found, reason="running", sentence=text, next=logs)
+
+
+def of_its_launcher(said: str, attempt: Fields) -> Fields:
+    """Nothing is known of what a launcher has started, or it cannot be ended."""
+    from queuectl_lib.store import launched  # which only these need
+
+    name = str(launched.parts(attempt["launcher"])[0])
+    error = crew.cut(errors.printable(str(attempt["error"])))
+    text = "%s: %s; until that is known it is asked again and again, and given to nobody" % (said, error)
+    type_this = ("config", "get", "launchers") if "config.json" in error else ("doctor", "--launcher", name)
+    return {"reason": "launcher_unknown", "sentence": text, "launcher": crew.printed(name), "next": type_this}
 
 
 def time_left(asked: Why, job: Fields) -> str:

@@ -95,6 +95,8 @@ def line_of(row: sqlite3.Row, running: int) -> Line:
     counts = row["rate_count"] is not None or row["load_most"] is not None
     line = Line(row["id"], running, room, counts or room is not None or has_gate(row))
     line.row = row if counts else None
+    if row["launcher"] is not None or row["launcher_args"] is not None:
+        serving.read_launcher(line, row)
     return line
 
 

@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import time
+
+from queuectl_lib import contexts, times
+from queuectl_lib.errors import NoDatabase
+from queuectl_lib.store import opening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Optional
+    from typing import List, Optional, Tuple
 
     from queuectl_lib.jobs.attempts import Claim
     from queuectl_lib.store.database import Database
     from queuectl_lib.store.serving import Line
+    from queuectl_lib.values import Fields
 
 NONE = "none"  # of a job: here, whatever its queue or the setting says
 NOTED = re.compile(r"([A-Za-z0-9._-]{1,64})(?:#(\d{1,18}))?(\+?)\Z")
@@ -62,6 +68,20 @@ def let_join(connection: sqlite3.Connection, claim: Claim) -> None:
     connection.execute(NOTE, (text_of(claim) + "+", claim.attempt_id))
 
 
+def parts(text: object) -> Tuple[object, Optional[int]]:
+    """Of what an attempt has noted the name of its launcher, and which attempt began the far job that it joined, if any.
+
+    What somebody has changed it to stands for the name.
+    """
+    told = NOTED.match(text) if isinstance(text, str) else None
+    return (told.group(1), int(told.group(2)) if told.group(2) else None) if told else (text, None)
+
+
+# For how long it has not been known: from when the first of such words came.
+BEGINS = (
+    "UPDATE jobs SET updated_at = ? WHERE seq = ? AND token = ? AND state = 'processing'"
+    " AND EXISTS (SELECT 1 FROM attempts WHERE id = ? AND outcome = 'running' AND error IS NULL)"
+)
 TELL = "UPDATE attempts SET error = ? WHERE id = ? AND outcome = 'running'"
 
 
@@ -71,4 +91,25 @@ def tell(database: Database, claim: Claim, text: Optional[str]) -> None:
     Raises QueueError.
     """
     with database.writing() as connection:
+        if text is not None:
+            values = (times.utc_text(time.time()), claim.seq, claim.token, claim.attempt_id)
+            connection.execute(BEGINS, values)
         connection.execute(TELL, (text, claim.attempt_id))
+
+
+TROUBLES = (
+    "SELECT j.id, j.updated_at, a.error, a.launcher FROM jobs j INDEXED BY jobs_open"
+    " CROSS JOIN attempts a ON a.job = j.seq AND a.token = j.token"
+    " WHERE j.state = 'processing' AND j.state <> 'completed' AND a.error IS NOT NULL AND a.outcome = 'running'"
+)
+
+
+def troubles(database: Database) -> List[Fields]:
+    """The running attempts of whose far jobs nothing is known: "id", "since", "error", "launcher"; the oldest first."""
+    found: List[Fields] = []
+    with contexts.suppress(NoDatabase), database.reading() as connection:
+        for row in map(opening.without_bytes, opening.rows(connection, TROUBLES)):
+            launcher = str(parts(row["launcher"])[0])
+            facts = {"id": str(row["id"]), "since": row["updated_at"], "error": str(row["error"])}
+            found.append(dict(facts, launcher=launcher))
+    return sorted(found, key=lambda one: str(one["since"]))

@@ -20,7 +20,10 @@ def look(connection: sqlite3.Connection, now: float, asker: Asker) -> Tuple[Sequ
     """The queues, of those served, that may start something at *now* (seconds since 1970), and those that may not."""
     rows = opening.rows(connection, serving.QUEUES)
     if not asker.wanted and len(rows) == 1 and not [column for column in LIMITS if rows[0][column] is not None]:
-        return (serving.Line(0),), ()
+        line = serving.Line(0)
+        if rows[0]["launcher"] is not None or rows[0]["launcher_args"] is not None:
+            serving.read_launcher(line, rows[0])
+        return (line,), ()
     from queuectl_lib.store import eligible  # which few homes need: most have one queue, and nothing set of it
 
     return eligible.look_at(connection, rows, now, asker)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 
 from queuectl_lib import times
@@ -34,6 +35,15 @@ class Line:
         self.row: Optional[sqlite3.Row] = None  # where a start is to be noted
         self.launcher: Optional[str] = None  # of its jobs that have none of their own
         self.launcher_args: object = None
+
+
+def read_launcher(line: Line, row: sqlite3.Row) -> None:
+    """What the queue in *row* says of launchers; what somebody has changed it to is no words."""
+    line.launcher = row["launcher"]
+    try:
+        line.launcher_args = json.loads(row["launcher_args"]) if row["launcher_args"] else None
+    except (ValueError, TypeError, RecursionError):
+        line.launcher_args = None
 
 
 def is_served(wanted: Sequence[str], name: str) -> bool:

@@ -109,7 +109,7 @@ GET_JOB = "SELECT seq, %s FROM jobs WHERE id = ?" % SHOWN_COLUMNS
 # Facts alone: stdout and stderr say whether the bytes stand in the row (else in a file, if anywhere).
 GET_ATTEMPTS = (
     "SELECT id, job, number, command, outcome, started_at, finished_at, exit_code, signal, error, worker, token,"
-    " leftovers, erased, cpu, peak_rss, oom, note, timeout, stdout_bytes, stderr_bytes,"
+    " leftovers, erased, cpu, peak_rss, oom, note, timeout, launcher, stdout_bytes, stderr_bytes,"
     " stdout IS NOT NULL AS stdout, stderr IS NOT NULL AS stderr"
     " FROM attempts WHERE job = ? ORDER BY number"
 )
@@ -152,5 +152,9 @@ def attempt_fields(row: sqlite3.Row) -> Fields:
     attempt["command"] = read_or_raw(lambda text: text and json.loads(text), attempt["command"])
     peak = attempt["peak_rss"]
     is_bound = isinstance(peak, int) and peak < 0  # as Outcome.peak_rss has it
-    attempt.update(peak_rss=None if is_bound else peak, peak_rss_under=-peak if is_bound else None)
+    attempt.update(peak_rss=None if is_bound else peak, peak_rss_under=-peak if is_bound else None, joined=None)
+    if attempt["launcher"] is not None:
+        from queuectl_lib.store import launched  # which few jobs need
+
+        attempt["launcher"], attempt["joined"] = launched.parts(attempt["launcher"])
     return attempt

@@ -37,6 +37,8 @@ UNSEEN = {
     ("schedule import", "job.*", "object"),
     *(("run", "history[]." + key, "text") for key in ("command", "erased", "leftovers", "oom")),
     ("run", "history[].command", "array"),
+    ("run", "history[].launcher", "text"),  # tests/reports/test_unknown_launchers
+    ("run", "history[].joined", "integer"),
     ("run", "history[].note.progress.text", "null"),
     ("run", "history[].peak_rss", "integer"),  # where the system tells it
     ("run", "history[].peak_rss_under", "integer"),
