@@ -16,6 +16,8 @@ from helpers.near import Near
 from helpers.processes import end_process
 from helpers.waiting import wait_until
 
+from queuectl_lib.reports import problems
+
 pytestmark = posix_only
 
 POLITE = "trap 'echo ended; exit 42' TERM; echo begun; while :; do sleep 0.02; done"
@@ -242,8 +244,9 @@ def test_after_the_death_of_the_host_nothing_runs_twice(own):
 # ---------------------------------------------------------------- what is not known
 
 
-def test_what_is_not_known_is_waited_for_and_told(own):
-    """One that lost its watcher, one that is cancelled, one whose launcher was taken away; the engine gives no answer."""
+def test_what_is_not_known_is_waited_for_and_told(own, monkeypatch):
+    """One that lost its watcher, one cancelled, one whose launcher was taken away; and the engine gives no answer."""
+    monkeypatch.setattr(problems, "UNKNOWN_SECONDS", 0.0)
     home, engine = own.home, own.engine
     home.start("--count", "3")
     add_launcher(home, "other", engine.launcher())
@@ -261,7 +264,7 @@ def test_what_is_not_known_is_waited_for_and_told(own):
         reason = home.run("why", "lost", "--json").json
         assert (reason["reason"], reason["state"]) == ("launcher_unknown", "processing")
         wait_until(lambda: "launcher far" in home.run("why", "cancelled").stdout, "why to tell of the other")
-        wait_until(lambda: "other is not in config.json" in home.run("why", "orphan").stdout, "why to tell of the third")
+        wait_until(lambda: "other is not in config" in home.run("why", "orphan").stdout, "why to tell of the third")
         assert said in home.run("list").stdout
         assert "lost" in home.run("check", code=1).stdout
         free = home.add("echo here", "--launcher", "none")
