@@ -99,7 +99,7 @@ MUTANTS = [
     Mutant(
         "a spreadsheet computes a cell",
         "what a spreadsheet would compute stands behind an apostrophe",
-        [("queuectl_lib/commands/cells.py", "                yield \"'\"\n", '                yield ""\n')],
+        [("queuectl_lib/commands/cells.py", '                yield "\'"\n', '                yield ""\n')],
         "commands/test_results.py::test_a_cell_is_one_line_and_nothing_in_it_acts",
     ),
     Mutant(
@@ -1378,7 +1378,7 @@ MUTANTS = [
     Mutant(
         "a pattern goes back over words",
         32,
-        [("queuectl_lib/jobs/signatures.py", '(?<![\\w.+-])[\\w.+-]{1,64}@', '[\\w.+-]{1,999}[\\w.+-]{0,9}@')],
+        [("queuectl_lib/jobs/signatures.py", "(?<![\\w.+-])[\\w.+-]{1,64}@", "[\\w.+-]{1,999}[\\w.+-]{0,9}@")],
         "jobs/test_signatures.py::test_hostile_output_costs_little_more_than_an_ordinary_line_of_its_length",
     ),
     Mutant(
@@ -1456,7 +1456,7 @@ MUTANTS = [
     Mutant(
         "a requeue of what waits for a retry goes behind what is due as long",
         28,
-        [("queuectl_lib/store/requeuing.py", "AND next_run_at > ?\"\n) %", "AND '' < ?\"\n) %")],
+        [("queuectl_lib/store/requeuing.py", 'AND next_run_at > ?"\n) %', "AND '' < ?\"\n) %")],
         "store/test_hurrying.py::test_what_is_due_already_keeps_its_place",
     ),
     Mutant(
@@ -1596,6 +1596,92 @@ MUTANTS = [
         31,
         [("queuectl_lib/commands/metrics.py", "        if options.json:\n            raise\n", "        raise\n")],
         "commands/test_metrics.py::test_where_the_database_cannot_be_read_up_is_zero_and_nothing_else_is_told",
+    ),
+    Mutant(
+        "no answer of an engine is taken for gone",
+        34,
+        [("queuectl_lib/run/far.py", "elif answer.code == 1:", "elif answer.code != 0:")],
+        "run/test_far.py::test_any_other_answer_is_none_and_is_asked_for_again_ever_more_seldom",
+        "run/test_far_jobs.py::test_what_is_not_known_is_waited_for_and_told",
+    ),
+    Mutant(
+        "the end of a client is the end of its far job",
+        34,
+        [
+            (
+                "queuectl_lib/run/far_attempt.py",
+                "return super().is_over() and self.look_there()",
+                "return super().is_over()",
+            )
+        ],
+        "run/test_far_jobs.py::test_a_client_that_is_killed_leaves_a_job_that_is_ended_before_the_next_attempt",
+        "run/test_far_jobs.py::test_after_the_death_of_the_host_nothing_runs_twice",
+    ),
+    Mutant(
+        "gone is believed at once where a client was killed",
+        34,
+        [("queuectl_lib/run/far.py", "self.gone_once or not self.is_doubted", "True")],
+        "run/test_far.py::test_of_one_whose_client_was_killed_gone_must_be_said_twice_with_time_in_between",
+    ),
+    Mutant(
+        "a far job is ended by signals to its client",
+        34,
+        [
+            (
+                "queuectl_lib/run/far_attempt.py",
+                "        if self.is_ended_here():\n            super().ask",
+                "        if True:\n            super().ask",
+            )
+        ],
+        "run/test_far_jobs.py::test_a_cancel_is_heard_there_with_its_grace",
+    ),
+    Mutant(
+        "who does not hold a far job judges it by what is left here",
+        34,
+        [
+            (
+                "queuectl_lib/run/far_attempt.py",
+                "return super().judge() if self.leader_ended() and self.is_known() else None",
+                "return super().judge()",
+            )
+        ],
+        "run/test_far_jobs.py::test_after_the_death_of_the_host_nothing_runs_twice",
+    ),
+    Mutant(
+        "a far job of which nothing is known holds a slot",
+        34,
+        [("queuectl_lib/run/slots.py", "if not one.rests()]\n\n    def free", "]\n\n    def free")],
+        "run/test_far_jobs.py::test_what_is_not_known_is_waited_for_and_told",
+    ),
+    Mutant(
+        "a far job starts before its claim is on the disk",
+        34,
+        [("queuectl_lib/run/far_attempt.py", "        self.queue.database.catch_up()\n", "")],
+        "run/test_far_claims.py::test_a_claim_is_on_the_disk_before_its_far_job_starts",
+    ),
+    Mutant(
+        "the failure of a launcher costs a retry",
+        34,
+        [("queuectl_lib/run/far_attempt.py", "*settings.later_codes, *codes", "*settings.later_codes")],
+        "run/test_far_jobs.py::test_the_engines_own_failure_costs_no_retry",
+    ),
+    Mutant(
+        "the next attempt joins nothing",
+        34,
+        [("queuectl_lib/store/launched.py", "if told and told.group(3)", "if told and not told.group(3)")],
+        "run/test_far_jobs.py::test_the_next_attempt_joins_what_runs_there",
+    ),
+    Mutant(
+        "a job whose launcher is not there runs here",
+        34,
+        [
+            (
+                "queuectl_lib/run/taking.py",
+                "if claim.launcher is None:",
+                "if claim.launcher not in holder.current.settings.launchers:",
+            )
+        ],
+        "run/test_far_jobs.py::test_a_launcher_that_this_host_has_not_starts_nothing",
     ),
 ]
 

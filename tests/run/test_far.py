@@ -4,8 +4,8 @@ import time
 import types
 
 import pytest
-
 from helpers.waiting import wait_until
+
 from queuectl_lib.host import control
 from queuectl_lib.jobs import launchers
 from queuectl_lib.run import far

@@ -10,7 +10,7 @@ import time
 
 import pytest
 from helpers.engine import Engine, add_launcher
-from helpers.home import Home, contents
+from helpers.home import contents
 from helpers.marks import posix_only
 from helpers.near import Near
 from helpers.processes import end_process
