@@ -1636,18 +1636,6 @@ MUTANTS = [
         "run/test_far_jobs.py::test_a_cancel_is_heard_there_with_its_grace",
     ),
     Mutant(
-        "who does not hold a far job judges it by what is left here",
-        34,
-        [
-            (
-                "queuectl_lib/run/far_attempt.py",
-                "return super().judge() if self.leader_ended() and self.is_known() else None",
-                "return super().judge()",
-            )
-        ],
-        "run/test_far_jobs.py::test_after_the_death_of_the_host_nothing_runs_twice",
-    ),
-    Mutant(
         "a far job of which nothing is known holds a slot",
         34,
         [("queuectl_lib/run/slots.py", "if not one.rests()]\n\n    def free", "]\n\n    def free")],
