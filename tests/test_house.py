@@ -503,7 +503,7 @@ def test_the_table_of_commands_and_what_the_rooms_do_are_the_same():
     beside |= {"acting", "keys", "screen", "top_json", "top_lines", "top_plain", "top_tables", "top_view", "watching"}
     beside |= {"arguments", "examples", "helping", "hints", "words"}
     beside |= {"anatomy", "completion_table", "completion_posix", "completion_others", "manual_texts"}
-    beside |= {"asked_launchers", "misnamed", "named_database", "no_json", "option_words", "retyped"}
+    beside |= {"asked_launchers", "export_files", "misnamed", "named_database", "no_json", "option_words", "retyped"}
     assert {room for room, _ in COMMANDS.values()} == wing - beside
 
 

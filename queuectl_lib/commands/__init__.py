@@ -28,6 +28,7 @@ COMMANDS = {
     "cancel": ("cancel", "take jobs out; a running one is ended with its whole process tree"),
     "requeue": ("cancel", "run dead, cancelled or failed jobs again; failed ones at once, with the attempts they had"),
     "rerun": ("rerun", "add jobs that have ended again, as new ones with the same fields"),
+    "export": ("export", "write waiting jobs as scripts for Slurm, GNU parallel or sh, and with --take give them away"),
     "hold": ("hold", "keep waiting jobs from starting until they are released; their place is kept"),
     "release": ("hold", "let held jobs start again"),
     "edit": ("edit", "change jobs that wait; what has started or ended keeps what it was started with"),

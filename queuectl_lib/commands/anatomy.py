@@ -26,6 +26,7 @@ STATES_OF = {
     "cancel": states.HOLDING,
     "requeue": states.RUN_AGAIN,
     "rerun": states.FINAL,
+    "export": states.WAITING,
     "hold": states.WAITING,
     "release": states.WAITING,
     "edit": states.WAITING,

@@ -39,7 +39,8 @@ def show_table(queue: Queue, job: Fields, now: float, screen: Screen) -> None:
     history: List[Fields] = job["history"]
     skipped = max(0, len(history) - SHOWN_ATTEMPTS)
     rows = [cells(queue, attempt, now, screen) for attempt in history[skipped:]]
-    columns = [number for number in range(len(HEADINGS)) if number < LAUNCHER or any(row[number] != "-" for row in rows)]
+    numbers = range(len(HEADINGS))
+    columns = [number for number in numbers if number < LAUNCHER or any(row[number] != "-" for row in rows)]
     columns = fitting(columns, rows)
     lines = [[row[number] for number in columns] for row in rows]
     mark = ["--", "put back"] + [""] * (len(columns) - 2)

@@ -53,6 +53,7 @@ EXAMPLES = {
     "hook": (("hook", ""), ("hook --test", "send it a made-up event, and see how it ends")),
     "cancel": (("cancel ID", ""), ("cancel --state pending --tag nightly --dry-run", "show first what is meant")),
     "requeue": (("requeue ID", ""), ("requeue --state dead --since 1d", "")),
+    "export": (("export --to slurm ./far --tag sweep --take", "an array of tasks, started by ./far/submit.sh"),),
     "rerun": (("rerun ID", "a new job with the same fields"), ("rerun --tag sweep --state dead", "")),
     "hold": (("hold ID", ""), ("hold --tag nightly", "")),
     "release": (("release ID", ""), ("release --all", "")),

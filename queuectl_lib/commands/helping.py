@@ -21,7 +21,7 @@ GROUPS = {
     "submit": "add run enqueue schedule say",
     "look": "list show why logs results wait status top stats report check hook",
     "programs": "events joblog metrics",
-    "decide": "cancel requeue rerun hold release edit dlq prune pause resume queue lock",
+    "decide": "cancel requeue rerun export hold release edit dlq prune pause resume queue lock",
     "workers": "worker",
     "settings": "config initdb",
     "host": "cron completion manual doctor",

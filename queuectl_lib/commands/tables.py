@@ -174,7 +174,7 @@ def reasons(call: Call, jobs: Sequence[Fields]) -> Optional[Reasons]:
 
 
 def errors_of(call: Call, jobs: Sequence[Fields]) -> Dict[Any, str]:
-    """What each of *jobs* that is dead or failed says of its last failure, by id; of one that runs what is not known."""
+    """By id what each of *jobs* that is dead or failed says of its last failure; of one that runs what is unknown."""
     failed = [job for job in jobs if job["state"] in ("dead", "failed")]
     found: Dict[Any, str] = {}
     if [job for job in jobs if job["state"] == "processing"]:

@@ -104,7 +104,7 @@ COMMANDS: Answers = each(
     "queued waiting: `list --state pending`",
     "failures errors: `dlq list` and `list --state failed`; `dlq groups` what they died of",
     "search find grep filter: `list --match {text}`",
-    "export dump backup: `list --json` prints jobs as `enqueue -` reads them",
+    "dump backup: `list --json` prints jobs as `enqueue -` reads them",
     "import load batch bulk: `enqueue --file FILE` takes JSON",
     "update modify change alter: " + EDIT,
     "reschedule: `edit {id} --run-at TIME`",

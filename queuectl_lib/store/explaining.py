@@ -45,8 +45,8 @@ JOB = (
     placing.OWN_TIME,
 )
 ATTEMPTS = (
-    "SELECT id, number, outcome, started_at, finished_at, exit_code, signal, error, worker, token, oom, timeout, launcher,"
-    " leftovers, stdout_bytes, stderr_bytes, stdout IS NOT NULL AS stdout, stderr IS NOT NULL AS stderr"
+    "SELECT id, number, outcome, started_at, finished_at, exit_code, signal, error, worker, token, oom, timeout,"
+    " launcher, leftovers, stdout_bytes, stderr_bytes, stdout IS NOT NULL AS stdout, stderr IS NOT NULL AS stderr"
     " FROM attempts WHERE job = ? ORDER BY number DESC LIMIT ?"
 )
 PARENTS = (

@@ -69,7 +69,7 @@ def let_join(connection: sqlite3.Connection, claim: Claim) -> None:
 
 
 def parts(text: object) -> Tuple[object, Optional[int]]:
-    """Of what an attempt has noted the name of its launcher, and which attempt began the far job that it joined, if any.
+    """Of what an attempt has noted the name of its launcher, and the number of the attempt whose far job it joined.
 
     What somebody has changed it to stands for the name.
     """

@@ -37,6 +37,7 @@ UNSEEN = {
     ("schedule import", "job.*", "object"),
     *(("run", "history[]." + key, "text") for key in ("command", "erased", "leftovers", "oom")),
     ("run", "history[].command", "array"),
+    ("export", "left[]", "text"),  # tests/commands/test_export
     ("run", "history[].launcher", "text"),  # tests/reports/test_unknown_launchers
     ("run", "history[].joined", "integer"),
     ("run", "history[].note.progress.text", "null"),

@@ -225,6 +225,10 @@ def change(said):
     run("worker", "--drain", "--max-time", "0.001")  # and so takes nothing that runs for long
     said.add("true", "--id", "again", "--unique", "r", "--hold")
     run("cancel", "again")
+    run("export", "--to", "sh", os.path.join(path, "sh"), "--all")
+    run("add", "true", "--id", "away", "--hold")
+    run("export", "--to", "slurm", os.path.join(path, "slurm"), "away", "--take")
+    run("export", "--to", "parallel", os.path.join(path, "parallel"), "--all", "--dry-run")
     run("rerun", "again", "--dry-run")
     run("rerun", "again")
     run("rerun", "again")

@@ -24,6 +24,7 @@ GROUPS = {
     " · `report` a page of HTML with plots",
     "tell programs": "`events` each end of an attempt · `joblog` as GNU parallel has it · `metrics` for Prometheus",
     "change them": "`cancel` · `requeue` what is dead, cancelled or failed · `rerun` what has ended"
+    " · `export` for Slurm, parallel, sh"
     " · `hold`, `release` · `edit` what waits",
     "see to the dead": "`dlq list` · `dlq groups` · `dlq retry` · `dlq purge`",
     "run them": "`worker` or `worker start` · `worker stop` · `worker list`",

@@ -1,4 +1,4 @@
-"""A far job of which nothing is known: `why`, `list`, `check`, `show` and `status` read it in the row of its attempt."""
+"""A far job of which nothing is known: `why`, `list`, `check` and `show` read it in the row of its attempt."""
 
 import time
 
