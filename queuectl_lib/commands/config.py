@@ -17,8 +17,12 @@ from queuectl_lib.store import looking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Container
+
     from queuectl_lib.commands.frame import Call
     from queuectl_lib.values import Fields
+
+NAMED = 5  # jobs
 
 
 @frame.command("config get", frame.argument("key", metavar="KEY", nargs="?"), shows=True)
@@ -75,6 +79,8 @@ def config_set(call: Call) -> int:
     call.facts = {"key": key, "value": value}
     if key == "hook":
         tell_from_now_on(call, value)
+    if key == "launchers":
+        tell_who_needs(call, value)
     if key == "db_path" and call.config.named_database:
         terminal.tell("QUEUECTL_DB_PATH is set in your environment, and counts in its place")
     return 0
@@ -96,7 +102,25 @@ def config_unset(call: Call) -> int:
     call.facts = {"key": key, "value": settings.SETTING_DEFAULTS.get(key)}
     if key == "hook":
         tell_from_now_on(call, None)
+    if key == "launchers":
+        tell_who_needs(call, {})
     return 0
+
+
+def tell_who_needs(call: Call, there: Container[object]) -> None:
+    """Say which jobs run by a launcher that is not *there* any more, and which queues name one."""
+    from queuectl_lib.store import launched, queues  # which few calls need
+
+    with contextlib.suppress(QueueError, OSError):
+        database = call.queue().database
+        for job, name in launched.running(database)[:NAMED]:
+            if name not in there:
+                text = "job %s runs by the launcher %s: until that is there again nothing is known of it"
+                terminal.tell(text % (job, errors.printable(name)))
+        for queue, launcher in queues.launchers(database).items():
+            if launcher is not None and launcher not in there:
+                text = "queue %s names the launcher %s: its jobs wait until that is there again"
+                terminal.tell(text % (queue, errors.printable(str(launcher))))
 
 
 def tell_from_now_on(call: Call, hook: object) -> None:

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 TO = frame.argument("--to", metavar="slurm|parallel|sh", required=True, help="who is to run them")
 TAKE = frame.argument("--take", action="store_true", help="cancel the same jobs here once all is written")
+FOLDER = frame.argument("folder", metavar="DIR", help="where the scripts go: a new folder, or an empty one")
 NAMED = 5
 
 
-@frame.command("export", TO, frame.argument("folder", metavar="DIR"), *choosing.CHANGING, TAKE, shows=True)
+@frame.command("export", TO, FOLDER, *choosing.CHANGING, TAKE, shows=True)
 def export(call: Call) -> int:
     options = call.options
     if options.to not in export_files.KINDS:
@@ -41,7 +42,7 @@ def export(call: Call) -> int:
     if options.ids and not choosing.conditions(call):
         choosing.refuse_unfit(queue, chosen, states.WAITING, "exported")
     guard = choosing.narrow(chosen, states.WAITING)
-    exported = Export(call, queue, os.path.join(system.current_directory(), checked(options.folder)))
+    exported = Export(call, queue, checked(options.folder))
     exported.write(choosing.found(queue.database, chosen, guard))
     if not exported.seen:
         exported.remove()
@@ -58,9 +59,11 @@ def export(call: Call) -> int:
 
 
 def checked(path: str) -> str:
+    """The whole path of what is named. Raises BadInput."""
     if not values.check_text(path, "DIR"):
         raise BadInput("DIR is empty: name a folder that is not there yet")
-    return path
+    path = os.path.join(system.current_directory(), path)
+    return path if os.pardir in path.split(os.sep) else os.path.normpath(path)  # which may lead through a link
 
 
 class Export:

@@ -97,6 +97,21 @@ def tell(database: Database, claim: Claim, text: Optional[str]) -> None:
         connection.execute(TELL, (text, claim.attempt_id))
 
 
+RUNNING = (
+    "SELECT j.id, a.launcher FROM jobs j INDEXED BY jobs_open"
+    " CROSS JOIN attempts a ON a.job = j.seq AND a.token = j.token"
+    " WHERE j.state = 'processing' AND j.state <> 'completed' AND a.launcher IS NOT NULL"
+)
+
+
+def running(database: Database) -> List[Tuple[str, str]]:
+    """Each job that runs by a launcher, and the name of that."""
+    with contexts.suppress(NoDatabase), database.reading() as connection:
+        rows = [opening.without_bytes(row) for row in opening.rows(connection, RUNNING)]
+        return [(str(row["id"]), str(parts(row["launcher"])[0])) for row in rows]
+    return []
+
+
 TROUBLES = (
     "SELECT j.id, j.updated_at, a.error, a.launcher FROM jobs j INDEXED BY jobs_open"
     " CROSS JOIN attempts a ON a.job = j.seq AND a.token = j.token"

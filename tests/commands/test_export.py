@@ -172,6 +172,13 @@ def test_a_folder_that_holds_something_is_left_alone(home, tmp_path):
     export(home, tmp_path / "out")
 
 
+def test_a_folder_is_named_whole_and_short(home, tmp_path, monkeypatch):
+    add(home, "true")
+    monkeypatch.chdir(tmp_path)
+    assert export(home, "./out/", "--all", "--json").json["folder"] == os.path.join(os.getcwd(), "out")
+    export(home, "", code=2)
+
+
 def test_what_goes_wrong_leaves_nothing(home, tmp_path):
     job = add(home, "true")
     add(home, "true")

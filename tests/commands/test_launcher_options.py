@@ -1,8 +1,10 @@
 """Launchers asked for by jobs, schedules and queues: taken as they are meant, refused where this host has none such."""
 
 import json
+import time
 
 import pytest
+from helpers.queue import claim
 
 from queuectl_lib.jobs import launcher_words, launchers, policy
 
@@ -156,6 +158,16 @@ def test_a_queue_has_a_launcher_and_what_is_given_to_it(home):
     home.run("queue", "set", "far", "--launcher", "none")
     assert of_queue(home, "far") == (None, [])
     assert of_queue(home, "default") == (None, [])
+
+
+def test_who_takes_a_launcher_away_is_told_who_needs_it(home):
+    home.run("queue", "set", "far", "--launcher", "mine")
+    home.run("add", "true", "--id", "j1", "--launcher", "slurm")
+    assert [one.id for one in claim(home.queue, time.time())] == ["j1"]
+    said = home.run("config", "set", "launchers", '{"mine": {"run": ["other"]}}').stderr
+    assert "job j1 runs by the launcher slurm" in said and "queue" not in said
+    said = home.run("config", "unset", "launchers").stderr
+    assert "job j1 runs by the launcher slurm" in said and "queue far names the launcher mine" in said
 
 
 def test_a_queue_takes_only_launchers_that_are_there(home):
