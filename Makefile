@@ -8,7 +8,7 @@ CHAOS_SEED ?= 1
 SEEDS ?= 2000
 COMMIT ?= HEAD~1
 
-.PHONY: help demo test test-long test-all real readme rooms dist powercut mutants faults simulate bench bench-full beside chaos check pytest checkers clean
+.PHONY: help demo test test-long test-all real readme rooms slurm dist powercut mutants faults simulate bench bench-full beside chaos check pytest checkers clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/' | awk -F': +' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -53,6 +53,9 @@ test-all:  ## the tests on every Python found (PYTHONS="..."), and storage on ev
 
 real: pytest  ## run the tests that need real programs (promtool, parallel, a browser ...), which it installs where it may
 	@PYTHON='$(PYTHON)' PYTHONPATH=$(TOOLS) sh tests/instruments/real.sh
+
+slurm: pytest  ## run the tests that need a Slurm, an sshd or containers, and two minutes of kills on each of the first two
+	@PYTHON='$(PYTHON)' PYTHONPATH=$(TOOLS) sh tests/instruments/slurm.sh
 
 chaos:  ## two minutes of random kills, stops, full disks and held locks, with a ledger (CHAOS_SEED=N)
 	$(PYTHON) tests/instruments/chaos.py --seed $(CHAOS_SEED)

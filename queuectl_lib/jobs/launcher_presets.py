@@ -30,12 +30,16 @@ SLURM = {
 SSH_ALIVE = r"""s=$(ssh -oBatchMode=yes -- "$1" "$2" show --json "$3" 2>&1); c=$?
 case $c$s in 0*) ;; 1*'"code": "no_such_job"'*) exit 1;; *) printf '%s\n' "$s" >&2; exit 2;; esac
 printf '%s\n' "$s" | grep -Eq '^  "state": "(completed|dead|cancelled)"' && exit 1; exit 0"""
+# One that is cancelled already, or is not ended yet, was asked to end: whether it has, alive tells.
+SSH_END = r"""s=$(ssh -oBatchMode=yes -- "$1" "$2" cancel --json "$3" 2>&1); c=$?
+case $c$s in 0*|1*'"code": "wrong_state"'*|1*'"code": "not_ended"'*) exit 0;; esac
+printf '%s\n' "$s" >&2; exit $c"""
 SSH = {
     "run": [
         *("ssh", "-oBatchMode=yes", "--", "{host}", "{queuectl}", "run", "--quiet", "--id", "{id}-{attempt}"),
         *("--max-retries", "0", "--attach", "--cwd", "{directory}", "--env={name}={value}", "{args}", "--"),
     ],
-    "end": ["ssh", "-oBatchMode=yes", "--", "{host}", "{queuectl}", "cancel", "{id}-{attempt}"],
+    "end": ["sh", "-c", SSH_END, "sh", "{host}", "{queuectl}", "{id}-{attempt}"],
     "alive": ["sh", "-c", SSH_ALIVE, "sh", "{host}", "{queuectl}", "{id}-{attempt}"],
     "later_codes": [255],
     "attach": True,

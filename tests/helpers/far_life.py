@@ -1,5 +1,6 @@
 """What tests of real engines share: a home whose jobs go there, a ledger that these write, and deaths of all kinds."""
 
+import contextlib
 import os
 import time
 
@@ -69,11 +70,12 @@ class FarHome(Home):
 
     def here(self, name):
         """The pids of what stands here for what runs there, by the token of its attempt: its watcher first."""
-        token = self.token(name)
+        variable = "QUEUECTL_TOKEN=" + self.token(name)
         found = []
         for entry in sorted(filter(str.isdigit, os.listdir("/proc")), key=int):
-            if int(entry) != os.getpid() and token in contents("/proc/%s/cmdline" % entry):
-                found.append(int(entry))
+            with contextlib.suppress(PermissionError):
+                if variable in contents("/proc/%s/environ" % entry).split("\0"):
+                    found.append(int(entry))
         return found
 
     def token(self, name):

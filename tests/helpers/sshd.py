@@ -91,6 +91,11 @@ class Sshd:
         self.daemon = Daemon([found("sshd"), "-D", "-f", self.path("server")], self.path("log"), {})
         wait_until(lambda: self.ssh("true") == 0, "sshd to answer")
 
+    def heal(self):
+        """Begin again, where it was stopped."""
+        if not self.daemon.lives():
+            self.start()
+
     def ssh(self, *words):
         words = [os.path.join(self.bin, "ssh"), "-oBatchMode=yes", "--", "node1", *words]
         return subprocess.run(words, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=30).returncode

@@ -5,8 +5,8 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 3
 # PROGRAM:PACKAGE of Debian and its kin
-WANTED="chromium:chromium promtool:prometheus prometheus-node-exporter:prometheus-node-exporter parallel:parallel
-zsh:zsh fish:fish tmux:tmux man:man-db pdftoppm:poppler-utils"
+WANTED=${REAL_WANTED:-"chromium:chromium promtool:prometheus prometheus-node-exporter:prometheus-node-exporter parallel:parallel
+zsh:zsh fish:fish tmux:tmux man:man-db pdftoppm:poppler-utils"}
 PATH=$PATH:/usr/sbin:/usr/local/bin
 
 missing() {
