@@ -11,7 +11,7 @@ from helpers.marks import posix_only
 from helpers.queue import claim, enqueue, raw
 
 from queuectl_lib.commands import export_files
-from queuectl_lib.store import exporting
+from queuectl_lib.store import changing, edges, exporting
 
 pytestmark = posix_only
 
@@ -40,7 +40,7 @@ def export(home, folder, *words, to="sh", code=0):
 def sh(folder, name="run.sh", *words, env=None):
     done = subprocess.run(
         ["/bin/sh", os.path.join(str(folder), name), *words],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, env=dict(os.environ, **(env or {})),
+        input=b"of the caller", stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, env=dict(os.environ, **(env or {})),
     )  # fmt: skip
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
@@ -72,7 +72,7 @@ def test_a_folder_and_a_program_of_hostile_names(home, tmp_path):
         program.write_text("#!/bin/sh\npwd -P | od -An -tx1 | tr -d ' \\n'; echo\n")
         program.chmod(0o700)
         path = os.path.dirname(str(program)) + ":" + os.environ["PATH"]
-        add(home, [text + "=x"], cwd=str(folder), env={"PATH": path})
+        add(home, [text + "=x"], cwd=str(folder), env={"PATH": path, "a.b": "1"})
     export(home, tmp_path / "out")
     code, found, said = sh(tmp_path / "out")
     places = [bytes.fromhex(line).decode()[:-1] for line in found.split()]
@@ -90,6 +90,7 @@ def test_umask_shell_merge_scripts_and_odd_variables(home, tmp_path):
     code, found, said = sh(tmp_path / "out")
     lines = found.splitlines()
     assert (code, lines[:3]) == (0, ["0027", "/bin/sh", "err"])
+    assert "of the caller" not in found
     assert "script" in lines and "a.b=x'y" in lines and "C=1" in lines and "minus" in lines
     assert said == "failed: 0 of 5\n"
 
@@ -245,6 +246,16 @@ def test_take_cancels_the_same_jobs_and_says_why(home, tmp_path):
         assert home.job(job)["last_error"] == "exported to %s" % (tmp_path / "out")
         assert "exported to" in home.run("why", job).stdout
     assert sh(tmp_path / "out")[:2] == (0, "1\n2\n")
+
+
+def test_what_comes_after_others_is_taken_before_these_are(home, tmp_path, monkeypatch):
+    """Else a worker that takes note of their end between two transactions would cancel it for their sake."""
+    add(home, "echo 1", id="a")
+    add(home, "echo 2", id="b", after=["a"])
+    monkeypatch.setattr(changing, "ROWS", 1)
+    monkeypatch.setattr(exporting.Taking, "finish", lambda verb, connection: edges.settle_some(connection, verb.now))
+    assert export(home, tmp_path / "out", "--all", "--take", "--json").json["taken"] == 2
+    assert home.job("b")["last_error"].startswith("exported to")
 
 
 @pytest.mark.parametrize("change", ["claimed", "edited", "cancelled"])
