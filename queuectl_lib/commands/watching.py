@@ -19,7 +19,7 @@ from queuectl_lib.reports import live
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List
+    from typing import Any, Callable, Dict, List
 
     from queuectl_lib.commands.frame import Call
     from queuectl_lib.commands.top_view import Section, View
@@ -259,10 +259,7 @@ class Watch:
     def aside(self, key: str, identifier: str) -> None:
         """Show a job, or follow its output, on the screen of the shell; once a key is pressed there, come back."""
         self.give_back()
-        try:
-            acting.look_at(self.call, key == "l", identifier)
-        except KeyboardInterrupt:  # a second one
-            pass
+        self.without_echo(lambda: acting.look_at(self.call, key == "l", identifier))
         self.take()
         terminal.tell("-- any key: back to top --")
         while not self.is_over:
@@ -275,3 +272,26 @@ class Watch:
         self.keys = keys.Keys()  # whatever it was
         self.screen.enter()
         self.due = 0.0
+
+    def without_echo(self, action: Callable[[], None]) -> None:
+        """Do it on a terminal that shows no keys, and forget them. It is as it was where a signal ends or stops us."""
+        numbers = [int(getattr(signal, "SIGTSTP", 0)), *signals.stop_signals()]
+        before = {one: signal.signal(one, self.pass_on) for one in numbers if one and one != signal.SIGINT}
+        self.keyboard.open()
+        try:
+            action()
+        except KeyboardInterrupt:  # a second one
+            pass
+        finally:
+            self.keyboard.forget()
+            self.keyboard.close()
+            for number in before:
+                signal.signal(number, before[number])
+
+    def pass_on(self, number: int, frame: object) -> None:
+        """What a signal does by itself, to a terminal that is as it was."""
+        self.keyboard.close()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+        signal.signal(number, self.pass_on)
+        self.keyboard.open()

@@ -5,6 +5,7 @@ On Windows a key with no character comes as the sequence that other terminals se
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import sys
@@ -67,7 +68,7 @@ class Keyboard:
             wanted = termios.tcgetattr(self.fd)
             wanted[3] &= ~(termios.ICANON | termios.ECHO)
             wanted[6][termios.VMIN], wanted[6][termios.VTIME] = 1, 0
-            termios.tcsetattr(self.fd, termios.TCSANOW, wanted)
+            self._set(wanted)
         except termios.error:  # it is gone
             self.is_there = False
 
@@ -79,9 +80,37 @@ class Keyboard:
 
         kept, self.kept = self.kept, None
         try:
-            termios.tcsetattr(self.fd, termios.TCSANOW, kept)
+            self._set(kept)
         except termios.error:
             pass
+
+    def _set(self, wanted: Any) -> None:
+        """One who is stopped for it, being in the background, is interrupted in it when going on: then again."""
+        if sys.platform == "win32":
+            return
+        import termios
+
+        while True:
+            try:
+                return termios.tcsetattr(self.fd, termios.TCSANOW, wanted)
+            except termios.error as error:
+                if error.args[0] != errno.EINTR:
+                    raise
+
+    def forget(self) -> None:
+        """Drop what was typed so far."""
+        if sys.platform == "win32":
+            import msvcrt
+
+            while self.is_there and msvcrt.kbhit():
+                msvcrt.getwch()
+        elif self.is_there:
+            import termios
+
+            try:
+                termios.tcflush(self.fd, termios.TCIFLUSH)
+            except termios.error:
+                pass
 
     def is_ours(self) -> bool:
         """False while another job of the shell has the terminal."""

@@ -128,6 +128,40 @@ def test_a_log_is_followed_and_ctrl_c_comes_back(home, shown):
     assert on.ended() == 0
 
 
+def test_keys_typed_while_a_log_is_followed_are_neither_shown_nor_done(home, shown):
+    writes = "echo words; until [ -e more ]; do sleep 0.05; done; echo second; until [ -e go ]; do sleep 0.05; done"
+    home.run("add", writes, "--id", "job", "--cwd", home.path)
+    home.start()
+    on = shown()
+    on.until_shown("RUNNING", "job")
+    on.type("jl")
+    on.until(lambda: "words" in on.screen.shell, "its output")
+    on.type("#@z")
+    for name, seen in (("more", "second"), ("go", "any key")):
+        with open(os.path.join(home.path, name), "w"):
+            pass
+        on.until(lambda seen=seen: seen in on.screen.shell, seen)
+    assert not set("#@z") & set(on.screen.shell)
+    assert not on.screen.is_other, "a key typed before is the key that goes back"
+    on.type("x")
+    on.until_shown("> job")
+    on.type("q")
+    assert on.ended() == 0
+
+
+def test_a_signal_while_a_log_is_followed_gives_the_terminal_back(home, shown):
+    home.run("add", "echo words; until [ -e go ]; do sleep 0.05; done", "--id", "job", "--cwd", home.path)
+    home.start()
+    on = shown()
+    on.until_shown("RUNNING", "job")
+    on.type("jl")
+    on.until(lambda: "words" in on.screen.shell, "its output")
+    on.process.send_signal(signal.SIGTERM)
+    assert on.ended() == -signal.SIGTERM
+    with open(os.path.join(home.path, "go"), "w"):
+        pass
+
+
 def test_cancel_and_requeue_ask_first_and_are_what_the_commands_are(home, shown):
     jobs_of_all_sorts(home)
     on = shown()
@@ -233,6 +267,27 @@ def test_ctrl_z_gives_the_terminal_back_until_it_goes_on(home, shown):
     on.type("\n")
     on.until(lambda: on.screen.is_other, "it to take the other screen again")
     on.until_shown("later")
+    on.type("j")
+    on.until_shown("> bad")
+    on.type("q")
+    on.until(lambda: "ended 0" in on.screen.shell, "its end")
+
+
+GOES_ON_BEHIND = (  # all that the shell itself says would stand on the screen of top
+    'set -m; exec 3>&2 2> /dev/null; "$@" 2>&3; kill -CONT %1; until jobs > "$0"; grep -q "output\\|TTOU" "$0"; do'
+    ' sleep 0.05; done; echo > "$0.behind"; fg > /dev/null; echo "ended $?"'
+)
+
+
+def test_one_that_went_on_in_the_background_has_its_keys_again(home, shown):
+    """There it is stopped for what it asks of the terminal, and interrupted in that by the next fg."""
+    jobs_of_all_sorts(home)
+    noted = os.path.join(home.path, "jobs")
+    on = shown(command=["/bin/sh", "-c", GOES_ON_BEHIND, noted, *home.command("top", "--interval", "0.2")])
+    on.until_shown("later")
+    found = subprocess.run(["pgrep", "-P", str(on.process.pid)], stdout=subprocess.PIPE, timeout=60).stdout.split()
+    os.kill(int(found[0]), signal.SIGSTOP)
+    on.until(lambda: os.path.exists(noted + ".behind"), "it to be stopped in the background")
     on.type("j")
     on.until_shown("> bad")
     on.type("q")
