@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 
-from queuectl_lib import errors, times
+from queuectl_lib import errors, stored_times
 from queuectl_lib.commands import cells, choosing, frame, output_file, terminal
 from queuectl_lib.errors import BadInput
 from queuectl_lib.host import system
@@ -57,7 +57,7 @@ def joblog(call: Call) -> int:
     if options.json:
         terminal.print_json_array(records)
         return 0
-    lines = {"parallel": nine_columns, "wide": wide, "jsonl": json_lines}[form](records)
+    lines = nine_columns(rows) if form == FORMATS[0] else {"wide": wide, "jsonl": json_lines}[form](records)
     if options.output is not None and options.output != "-":
         data = (line.encode("utf-8", "backslashreplace") for line in lines)
         output_file.write(options.output, data, BEGINS, "job log")
@@ -91,15 +91,17 @@ def print_lines(lines: Iterable[str]) -> None:
         terminal.quiet_end(0)
 
 
-def nine_columns(records: Iterable[Fields]) -> Iterator[str]:
+def nine_columns(rows: Iterable[Fields]) -> Iterator[str]:
     """Lines of a job log of GNU parallel."""
     yield "\t".join(HEADINGS) + "\n"
-    for number, record in enumerate(records, 1):
-        began = times.seconds_or(record["started_at"], 0.0)
-        size = record["stdout_bytes"] if type(record["stdout_bytes"]) is int else 0
-        numbers = "%d\t:\t%.3f\t%.3f\t0\t%d" % (number, began, record["duration"] or 0.0, size)
-        command = command_text(record["command"]).replace("\0", "").replace("\n", "\0")
-        yield "%s\t%d\t%d\t%s\n" % (numbers, *how_it_ended(record), command)
+    micros = stored_times.Clock().micros
+    for number, row in enumerate(rows, 1):
+        began = micros(row["started_at"])
+        took = events.span(began, micros(row["finished_at"])) or 0.0
+        size = row["stdout_bytes"] if type(row["stdout_bytes"]) is int else 0
+        command = command_text(durations.command_run(row)).replace("\0", "").replace("\n", "\0")
+        numbers = (number, max(0, began) / 1e6, took, size, *how_it_ended(row))
+        yield "%d\t:\t%.3f\t%.3f\t0\t%d\t%d\t%d\t%s\n" % (*numbers, command)
 
 
 def command_text(command: Any) -> str:
@@ -107,14 +109,14 @@ def command_text(command: Any) -> str:
     return system.typed([str(word) for word in command]) if isinstance(command, list) else str(command)
 
 
-def how_it_ended(record: Fields) -> tuple[int, int]:
+def how_it_ended(row: Fields) -> tuple[int, int]:
     """Exit code and number of the signal, as parallel has them: both 0 for what succeeded, and for nothing else."""
-    if record["outcome"] == states.COMPLETED:
+    if row["outcome"] == states.COMPLETED:
         return 0, 0
-    found = getattr(signal, str(record["signal"]), None) if record["signal"] is not None else None
+    found = getattr(signal, str(row["signal"]), None) if row["signal"] is not None else None
     if isinstance(found, signal.Signals):
         return 0, int(found)
-    code = record["exit_code"]
+    code = row["exit_code"]
     return code if type(code) is int and code != 0 else NO_CODE, 0
 
 

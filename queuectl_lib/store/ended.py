@@ -41,6 +41,6 @@ def look(database: Database, number: int, limit: int) -> Tuple[List[Fields], int
         found = opening.rows(connection, LAST)
         last = found[0]["ended"] if found else 0
         rows = opening.rows(connection, AFTER, (number, limit))
-        known = [opening.without_bytes(row) for row in rows if type(row["ended"]) is int]
+        known = [row for row in opening.all_without_bytes(rows) if type(row["ended"]) is int]
         return known, last if type(last) is int else max([row["ended"] for row in known], default=number)
     return [], 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from queuectl_lib import times
+from queuectl_lib import stored_times
 from queuectl_lib.jobs import states
 from queuectl_lib.store import durations, said
 
@@ -14,17 +14,18 @@ if TYPE_CHECKING:
 
     from queuectl_lib.values import Fields
 
+MICROS = stored_times.Clock().micros
+
 
 def record(row: Fields) -> Fields:
     """Of a *row* of store/ended: the keys that docs/json.md has for `events`. Times are UTC text, spans seconds.
 
     `state` is what that end has made of the job. What somebody has damaged is told as it stands, or None.
     """
-    began, at, due = (times.seconds_or(row[name], -1.0) for name in ("started_at", "finished_at", "created_at"))
-    if row["run_at"] is not None:
-        due = max(due, times.seconds_or(row["run_at"], due))
-    mark = mark_of(row["note"])
-    peak = row["peak_rss"]
+    began, at = MICROS(row["started_at"]), MICROS(row["finished_at"])
+    note, peak, cpu, outcome = row["note"], row["peak_rss"], row["cpu"], row["outcome"]
+    plain = outcome == states.COMPLETED and note is None  # most are
+    mark = {} if note is None else mark_of(note)
     return {
         "seq": row["ended"],
         "at": row["finished_at"],
@@ -32,24 +33,30 @@ def record(row: Fields) -> Fields:
         "name": row["name"],
         "kind": durations.kind_of(row) if row["id"] is not None else None,
         "attempt": row["number"],
-        "outcome": row["outcome"],
-        "state": state_of(row, mark),
+        "outcome": outcome,
+        "state": states.COMPLETED if plain else state_of(row, mark),
         "exit_code": row["exit_code"],
         "signal": row["signal"],
         "error": row["error"],
-        "signature": signature_of(row, mark),
+        "signature": None if plain else signature_of(row, mark),
         "duration": span(began, at),
-        "waited": span(due, began) if row["number"] == 1 else None,  # when a later one was due is not kept
-        "cpu": round(row["cpu"], 6) if isinstance(row["cpu"], float) else row["cpu"],
+        "waited": span(due_of(row), began) if row["number"] == 1 else None,  # when a later one was due is not kept
+        "cpu": round(cpu, 6) if isinstance(cpu, float) else cpu,
         "peak_rss": None if isinstance(peak, int) and peak < 0 else peak,  # a bound, as Outcome.peak_rss has it
         "worker": row["worker"],
-        "result": said.of_note(row["note"]).get("result"),
+        "result": None if note is None else said.of_note(note).get("result"),
     }
 
 
-def span(begin: float, end: float) -> Optional[float]:
-    """Seconds between the two; None where one is not known. A clock that went back makes it 0."""
-    return None if begin < 0 or end < 0 else round(max(0.0, end - begin), 6)
+def due_of(row: Fields) -> int:
+    """From when its first attempt could begin, in microseconds since 1970; -1 where that is not known."""
+    due = MICROS(row["created_at"])
+    return due if row["run_at"] is None else max(due, MICROS(row["run_at"]))
+
+
+def span(begin: int, end: int) -> Optional[float]:
+    """Seconds between the two, which are microseconds; None where one is not known. A clock that went back makes it 0."""
+    return None if begin < 0 or end < 0 else max(0, end - begin) / 1e6
 
 
 def mark_of(note: object) -> Fields:

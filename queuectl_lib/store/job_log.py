@@ -55,5 +55,5 @@ def each(database: Database, states: Optional[Sequence[str]], since: Optional[st
 
 def page(database: Database, statement: str, values: Sequence[object]) -> List[Fields]:
     with contexts.suppress(NoDatabase), database.reading() as connection:
-        return [opening.without_bytes(row) for row in opening.rows(connection, statement, values)]
+        return opening.all_without_bytes(opening.rows(connection, statement, values))
     return []

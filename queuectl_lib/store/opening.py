@@ -112,7 +112,17 @@ def as_text(value: object) -> str:
 
 def without_bytes(row: sqlite3.Row) -> Fields:
     """*row* with text in the place of bytes, which none of its fields is: somebody else wrote them."""
-    return {key: as_text(value) if isinstance(value, bytes) else value for key, value in dict(row).items()}
+    return all_without_bytes([row])[0]
+
+
+def all_without_bytes(found: Sequence[sqlite3.Row]) -> List[Fields]:
+    """The same of many, which have the same names."""
+    names = found[0].keys() if found else []  # dict(row) looks each name up, which takes three times as long
+    rows = [dict(zip(names, row)) for row in found]
+    for row in rows:
+        if bytes in map(type, row.values()):
+            row.update({key: as_text(value) for key, value in row.items() if isinstance(value, bytes)})
+    return rows
 
 
 @contexts.contextmanager

@@ -10,7 +10,7 @@ import collections
 import json
 import sqlite3
 
-from queuectl_lib import contexts, times
+from queuectl_lib import contexts, stored_times, times
 from queuectl_lib.jobs import kinds, states
 from queuectl_lib.store import opening
 
@@ -197,7 +197,7 @@ def detail(window: Window, total: int, now: float, most: Optional[int] = None) -
     """Attempts of the window, of which there are *total*: all up to IN_FULL, else SAMPLE; with *most* about so many."""
     enough = (IN_FULL if most is None else most) >= total
     share = 1.0 if enough else (SAMPLE if most is None else most) / float(total)
-    clock, seen = Clock(), Kinds(WITH_KINDS, int(total * share))
+    clock, seen = stored_times.Clock(), Kinds(WITH_KINDS, int(total * share))
     parts = list(window.parts())
     older: List[int] = []
     if window.high == MOST_ID:
@@ -214,7 +214,7 @@ def detail(window: Window, total: int, now: float, most: Optional[int] = None) -
     return Detail(found, 1 / share, total)
 
 
-def attempt_of(row: sqlite3.Row, clock: Clock, since: float, now: float) -> Optional[Attempt]:
+def attempt_of(row: sqlite3.Row, clock: stored_times.Clock, since: float, now: float) -> Optional[Attempt]:
     """The attempt of a row; None where it ended before the window, or its times are none."""
     runs = row["outcome"] == states.RUNNING
     began, ended = clock.seconds(row["started_at"]), None if runs else clock.seconds(row["finished_at"])
@@ -225,24 +225,6 @@ def attempt_of(row: sqlite3.Row, clock: Clock, since: float, now: float) -> Opti
         due = max(clock.seconds(row["created_at"]), clock.seconds(row["run_at"]))
         found.waited = max(0.0, began - due) if due >= 0 else None
     return found if began <= now else None
-
-
-class Clock:
-    """Times as they are stored, to seconds since 1970; -1.0 for what is none. Each minute is read once."""
-
-    def __init__(self) -> None:
-        self.minutes: Dict[str, float] = {}
-
-    def seconds(self, text: object) -> float:
-        if not isinstance(text, str) or len(text) != 27:
-            return -1.0 if text is None else times.seconds_or(text, -1.0)
-        minute = self.minutes.get(text[:17])
-        if minute is None:
-            minute = self.minutes[text[:17]] = times.seconds_or(text[:17] + "00Z", -1.0)
-        try:
-            return minute + float(text[17:26]) if minute >= 0 else -1.0
-        except ValueError:
-            return -1.0
 
 
 class Kinds:

@@ -10,7 +10,7 @@ DOORS = ("queuectl.py", "storage.py", "worker.py")
 FLOORS = (
     tuple(
         "queuectl_lib/%s.py" % name
-        for name in ("__init__", "contexts", "errors", "meant", "values", "times", "lacking")
+        for name in ("__init__", "contexts", "errors", "meant", "values", "times", "lacking", "stored_times")
     ),
     ("queuectl_lib/host/",),
     ("queuectl_lib/jobs/", "queuectl_lib/settings.py"),
