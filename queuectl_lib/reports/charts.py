@@ -79,12 +79,13 @@ def throughput_words(seen: Seen, both: Sequence[int], at_once: Sequence[float]) 
         markup.percent(failed, total),
     )
     most = max(range(len(both)), key=lambda place: both[place])
-    text += " The most within %s were %s, from %s on; at most %s ran at once, as a mean of such a time." % (
-        width_text(seen.bins.width),
-        markup.number(both[most]),
-        clock_text(seen, seen.bins.begin + most * seen.bins.width),
-        plain(round(max(at_once), 1)),
-    )
+    width = width_text(seen.bins.width)
+    begin = clock_text(seen, seen.bins.begin + most * seen.bins.width)
+    text += " The most within %s were %s, from %s on." % (width, markup.number(both[most]), begin)
+    if round(max(at_once), 1) > 0:
+        return text + " At most %s ran at once, as a mean of %s." % (plain(round(max(at_once), 1)), width)
+    if max(at_once) > 0:
+        return text + " They were so short that on average less than 0.1 ran at once."
     return text
 
 

@@ -56,10 +56,11 @@ td:first-child:not(:only-child){min-width:7ch}
 td:last-child:not(.n){min-width:12ch}
 time{white-space:nowrap}
 .n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
-.failures{padding-left:1.6em}
+.failures{padding-left:2.2em}
 .failures li{margin-bottom:.8em;overflow-wrap:anywhere}
 footer{margin-top:36px;font-size:.87rem;color:var(--soft);overflow-wrap:anywhere}
-@media (max-width:720px){td:last-child:not(.n){min-width:26ch}.wide-only{display:none}.narrow-only{display:inline}}
+@media (max-width:720px){td:first-child:not(:only-child){min-width:16ch}td:last-child:not(.n){min-width:26ch}
+.wide-only{display:none}.narrow-only{display:inline}}
 @media print{
 :root{color-scheme:light;--ground:#fff;--text:#000;--soft:#444;--rule:#bbb;--panel:#f4f4f4;
 --done:#2e6fb7;--bad:#b83a20;--bad-ground:#f6d5cc;--run:#000;--warn:#8a5a00}

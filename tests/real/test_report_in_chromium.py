@@ -83,6 +83,19 @@ WRONG = """
   return wrong;
 })()
 """
+# First cells of tables that are narrower than a short word; numbers of a list that do not stand on the page.
+NARROW = """
+[...document.querySelectorAll("tbody td:first-child:not(:only-child)")].filter(
+  one => one.offsetWidth && one.offsetWidth < 100).length
+"""
+NUMBERS = """
+(() => {
+  const list = document.querySelector("ol.failures");
+  if (!list) return 0;
+  const size = parseFloat(getComputedStyle(list).fontSize);
+  return Math.max(0, 2.1 * size - parseFloat(getComputedStyle(list).paddingLeft));
+})()
+"""
 CONTRAST = """
 (() => {
   const light = text => {
@@ -107,6 +120,8 @@ def test_a_page_asks_for_nothing_runs_nothing_and_fits_every_width(browser, page
             assert browser.value(OVER) <= 0, width
             assert browser.value(WRONG) == [], width
             assert browser.value(CONTRAST) >= 4.5, (width, dark)
+        assert browser.value(NARROW) == 0 or width > 720, "a kind or an id is cut to pieces"
+        assert browser.value(NUMBERS) == 0, "20. has no room before its line"
         opened = "document.querySelectorAll('details').forEach(one => one.open = true)"
         browser.value(opened)
         assert browser.value(OVER) <= 0, width

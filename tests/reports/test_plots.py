@@ -50,6 +50,30 @@ def test_a_scale_of_seconds_holds_what_waited_nothing_and_what_waited_for_years(
         assert scale.high > scale.low and len(scale.ticks()) >= 1
 
 
+def seen_at_once(at_once):
+    """Three attempts of one quarter of an hour, of which so many ran at once."""
+    counts = {"complete": 3}
+    return SimpleNamespace(
+        bins=bins.Bins(NOW - 900, 900, 1), now=NOW, ended=lambda: 3, total=lambda verb: counts.get(verb, 0)
+    ), [at_once]
+
+
+@pytest.mark.parametrize(
+    "at_once, words",
+    [
+        (11.96, "At most 12 ran at once, as a mean of 15 min."),
+        (0.26, "At most 0.3 ran at once, as a mean of 15 min."),
+        (0.0004, "They were so short that on average less than 0.1 ran at once."),
+        (0.0, "on."),
+    ],
+)
+def test_what_ran_at_once_is_never_said_to_be_none_where_something_ran(at_once, words):
+    seen, means = seen_at_once(at_once)
+    text = charts.throughput_words(seen, [3], means)
+    assert text.startswith("3 attempts ended: 3 completed and 0 failed") and text.endswith(words)
+    assert "most 0 " not in text
+
+
 # ---------------------------------------------------------------- the timeline
 
 
