@@ -81,8 +81,10 @@ class Program:
             child, ends = self._start(environment)
         except launching.CannotStart as error:
             return Ended(None, str(error))
-        except (OSError, ValueError) as error:
-            return Ended(None, "cannot start: %s" % (getattr(error, "strerror", None) or error))
+        except OSError as error:
+            return Ended(None, "cannot start: %s" % launching.why_not(error))
+        except ValueError as error:
+            return Ended(None, "cannot start: %s" % error)
         feeder = threading.Thread(target=feed, args=(ends[0], data), daemon=True)
         listener = threading.Thread(target=self._listen, args=(ends[1],), daemon=True)
         feeder.start()

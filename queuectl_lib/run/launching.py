@@ -157,6 +157,13 @@ def check_directory(path: str) -> None:
         raise CannotStart("the directory %s may not be entered" % path)
 
 
+def why_not(error: OSError) -> str:
+    """What the system says of a program that it does not start; of a script that does not say who reads it, what to do."""
+    if error.errno == errno.ENOEXEC:
+        return "%s: a script begins with a line such as #!/bin/sh" % error.strerror
+    return str(error.strerror)
+
+
 def launch_checked(claim: Claim, environment: Dict[str, str], streams: Sequence[int]) -> ChildProcess:
     """Launch. Raises CannotStart where that fails by the job's own fault, OSError where the host lacks something."""
     try:
@@ -165,7 +172,7 @@ def launch_checked(claim: Claim, environment: Dict[str, str], streams: Sequence[
         if error.errno in SHORTAGES or getattr(error, "winerror", None) in WINDOWS_SHORTAGES:
             raise
         check_directory(claim.cwd)
-        raise CannotStart("cannot start in %s: %s" % (claim.cwd, error.strerror)) from None
+        raise CannotStart("cannot start in %s: %s" % (claim.cwd, why_not(error))) from None
     except ValueError as error:
         raise CannotStart("cannot start: %s" % error) from None
 

@@ -74,7 +74,7 @@ def test_one_that_prints_without_end_is_listened_to_within_bounds(run):
         (["./none.sh"], "the program ./none.sh does not exist"),
         (["./plain.txt"], "the program ./plain.txt is not executable"),
         (["no-such-program"], "the program no-such-program was not found on PATH"),
-        (["./no-format"], "cannot start: Exec format error"),
+        (["./no-format"], "cannot start: Exec format error: a script begins with a line such as #!/bin/sh"),
         ("no-such-program", "exit code 127 (command not found): no-such-program: not found"),
     ],
 )
