@@ -77,7 +77,7 @@ def test_the_shipped_configuration_states_the_defaults():
 @posix_only
 def test_the_first_minutes_by_hand_work_as_written(tmp_path):
     block = README.split("    mkdir -m 700 ~/queue\n")[1].split("\n\n")[0]
-    copy_bundle(tmp_path)
+    copy_bundle(tmp_path, used_by=sys.executable)
     script = "set -eu\nmkdir -m 700 ~/queue\n" + block.replace("python3 ", shlex.quote(sys.executable) + " ")
     done = subprocess.run(
         ["sh", "-c", script],

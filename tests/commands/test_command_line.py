@@ -35,7 +35,7 @@ class Installation(Home):
     def __init__(self, path, elsewhere=None):
         super().__init__(path)
         os.makedirs(self.path, 0o700)
-        copy_bundle(self.path)
+        copy_bundle(self.path, used_by=sys.executable)
         self.cwd = self.path
         self.places = itertools.cycle([self.path, elsewhere or self.path])
 

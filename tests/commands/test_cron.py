@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 
 import pytest
 from helpers.bundle import copy_bundle
@@ -24,7 +25,7 @@ class CopiedHome(Home):
     def __init__(self, path):
         super().__init__(path)
         os.mkdir(self.path, 0o700)
-        copy_bundle(self.path)
+        copy_bundle(self.path, used_by=sys.executable)
 
     def command(self, *words):
         return PYTHON + [os.path.join(self.path, "queuectl.py")] + [str(word) for word in words]

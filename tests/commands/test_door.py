@@ -208,6 +208,14 @@ def copy(tmp_path):
     copy.clean_up()
 
 
+@pytest.fixture
+def unused(tmp_path):
+    """The same before its first start, without bytecode."""
+    copy = Changeable(tmp_path / "unused", used=False)
+    yield copy
+    copy.clean_up()
+
+
 def refusal(copy, *words):
     """What a call says that cannot begin: one line, exit 3."""
     said = copy.run(*words, code=3).stderr
@@ -323,15 +331,15 @@ def cached(copy):
 
 
 @pytest.mark.parametrize("words", [["initdb"], ["worker", "start", "--drain"]], ids=" ".join)
-def test_the_bytecode_is_written_where_it_is_missing_although_python_may_not(copy, words):
-    copy.run("list", env={"PYTHONDONTWRITEBYTECODE": "1"})
-    assert cached(copy) == ["queuectl.py"], "which Python compiles at each call in any case"
-    copy.run(*words, env={"PYTHONDONTWRITEBYTECODE": "1"})
-    assert cached(copy) == sources()
-    os.utime(os.path.join(copy.path, "storage.py"), (1, 1))
-    assert "storage.py" not in cached(copy), "that of a replaced file counts no more"
-    copy.run("initdb", env={"PYTHONDONTWRITEBYTECODE": "1"})
-    assert cached(copy) == sources()
+def test_the_bytecode_is_written_where_it_is_missing_although_python_may_not(unused, words):
+    unused.run("list", env={"PYTHONDONTWRITEBYTECODE": "1"})
+    assert cached(unused) == ["queuectl.py"], "which Python compiles at each call in any case"
+    unused.run(*words, env={"PYTHONDONTWRITEBYTECODE": "1"})
+    assert cached(unused) == sources()
+    os.utime(os.path.join(unused.path, "storage.py"), (1, 1))
+    assert "storage.py" not in cached(unused), "that of a replaced file counts no more"
+    unused.run("initdb", env={"PYTHONDONTWRITEBYTECODE": "1"})
+    assert cached(unused) == sources()
 
 
 SPAWN = """
@@ -352,14 +360,14 @@ def without_docstrings(copy):
     return subprocess.run(words, stdout=subprocess.PIPE, check=True).stdout.decode().split()
 
 
-def test_a_worker_loads_no_docstrings_where_the_bytecode_for_that_is_there_and_goes_with_the_source(copy):
-    assert without_docstrings(copy) == ["False", "False", "False"]
-    copy.run("initdb", env={"PYTHONDONTWRITEBYTECODE": "1"})
-    assert without_docstrings(copy) == ["True", "True", "False"]
-    copy.write("storage.py", "TYPE_CHECKING = False\n", "TYPE_CHECKING = False\nNEW = 1\n")
-    assert without_docstrings(copy) == ["True", "False", "True"], "what is older than its source is not used"
-    copy.run("initdb", env={"PYTHONDONTWRITEBYTECODE": "1"})
-    assert without_docstrings(copy) == ["True", "True", "True"]
+def test_a_worker_loads_no_docstrings_where_the_bytecode_for_that_is_there_and_goes_with_the_source(unused):
+    assert without_docstrings(unused) == ["False", "False", "False"]
+    unused.run("initdb", env={"PYTHONDONTWRITEBYTECODE": "1"})
+    assert without_docstrings(unused) == ["True", "True", "False"]
+    unused.write("storage.py", "TYPE_CHECKING = False\n", "TYPE_CHECKING = False\nNEW = 1\n")
+    assert without_docstrings(unused) == ["True", "False", "True"], "what is older than its source is not used"
+    unused.run("initdb", env={"PYTHONDONTWRITEBYTECODE": "1"})
+    assert without_docstrings(unused) == ["True", "True", "True"]
 
 
 def finding(copy, env=None):
@@ -368,11 +376,11 @@ def finding(copy, env=None):
     return next(row for row in rows if row["name"] == "bytecode")
 
 
-def test_doctor_says_where_no_bytecode_is_kept_and_what_that_costs(copy):
-    found = finding(copy, {"PYTHONDONTWRITEBYTECODE": "1"})
+def test_doctor_says_where_no_bytecode_is_kept_and_what_that_costs(unused):
+    found = finding(unused, {"PYTHONDONTWRITEBYTECODE": "1"})
     assert found["ok"] is None and re.search(r"each call compiles anew what it needs, some \d+ ms", found["text"])
-    copy.run("initdb")
-    assert finding(copy, {"PYTHONDONTWRITEBYTECODE": "1"})["ok"] is True
+    unused.run("initdb")
+    assert finding(unused, {"PYTHONDONTWRITEBYTECODE": "1"})["ok"] is True
 
 
 # ---------------------------------------------------------------- trust

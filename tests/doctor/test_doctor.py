@@ -225,7 +225,7 @@ class ChangedHome(Home):
 def changed(tmp_path):
     changed = ChangedHome(tmp_path / "changed")
     os.mkdir(changed.path, 0o700)
-    copy_bundle(changed.path)
+    copy_bundle(changed.path, used_by=sys.executable)
     yield changed
     changed.clean_up()
 

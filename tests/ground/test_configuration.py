@@ -505,7 +505,7 @@ def program(tmp_path):
     """The program as it lies on a host, in a directory of its own, and a current directory that sets traps."""
     program = tmp_path / "program"
     program.mkdir(mode=0o700)
-    copy_bundle(program)
+    copy_bundle(program, used_by=sys.executable)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "config.json").write_text("{broken")

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 
 import pytest
 from helpers.bundle import copy_bundle
@@ -19,7 +20,7 @@ class Copied:
     def __init__(self, path):
         self.path = str(path)
         os.mkdir(self.path, 0o700)
-        copy_bundle(self.path)
+        copy_bundle(self.path, used_by=sys.executable)
         self.script = os.path.join(self.path, "queuectl.py")
 
     def __call__(self, *words, code=0, cwd=None, **variables):

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import time
 
 from helpers.bundle import BUNDLE, copy_bundle
@@ -28,12 +29,12 @@ class Installed(Home):
 
 
 class Copy(Installed):
-    """The same, copied there at once."""
+    """The same, copied there at once; as before its first start, without bytecode, where it is not *used*."""
 
-    def __init__(self, path):
+    def __init__(self, path, used=True):
         super().__init__(path)
         os.mkdir(self.path, 0o700)
-        copy_bundle(self.path)
+        copy_bundle(self.path, used_by=sys.executable if used else None)
 
 
 def newer(text):

@@ -26,7 +26,7 @@ class User:
         os.chmod(folder, 0o755)
         if not os.path.exists(self.app):
             os.mkdir(self.app)
-            copy_bundle(self.app)
+            copy_bundle(self.app, used_by=python)
         os.mkdir(self.home, 0o700)
         os.chown(self.home, uid, uid)
 

@@ -34,7 +34,7 @@ def installed(path, name="bundle"):
     """A copy of the product in the folder *name* below *path*; the folder."""
     folder = os.path.join(str(path), name)
     os.mkdir(folder, 0o755)
-    copy_bundle(folder)
+    copy_bundle(folder, used_by=sys.executable)
     return folder
 
 

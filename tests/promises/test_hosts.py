@@ -286,7 +286,7 @@ def test_a_directory_that_is_not_utf8_is_refused_in_words(tmp_path):
         os.mkdir(odd)
     except OSError:
         pytest.skip("this file system takes UTF-8 only")
-    copy_bundle(os.fsdecode(odd))
+    copy_bundle(os.fsdecode(odd), used_by=sys.executable)
     home, inside = str(tmp_path / "home"), os.path.join(os.fsdecode(odd), "queuectl.py")
     assert "the current directory" in bare(home, "add", "true", code=2, cwd=odd)
     assert "the current directory" in bare("sub", "list", code=2, cwd=odd)
@@ -318,7 +318,7 @@ def test_a_deleted_current_directory_hinders_only_what_needs_it(home, tmp_path):
 def test_it_is_found_through_links_and_as_a_module(tmp_path):
     real = tmp_path / "r\u00e9al place"
     (real / "bin").mkdir(parents=True)
-    copy_bundle(real)
+    copy_bundle(real, used_by=sys.executable)
     (real / "bin" / "q").symlink_to("../queuectl.py")
     (tmp_path / "q2").symlink_to(real / "bin" / "q")
     database = os.path.join(os.path.realpath(str(real)), "queuectl.db")

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 
 import pytest
 from helpers.bundle import copy_bundle
@@ -23,7 +24,7 @@ BOTH = ["begun-patient-0", "begun-patient-1", "done-patient-0", "done-patient-1"
 def installed(tmp_path):
     home = Installed(tmp_path / "installed")
     os.mkdir(home.path, 0o700)
-    copy_bundle(home.path)
+    copy_bundle(home.path, used_by=sys.executable)
     home.run("config", "set", "backoff_base", "0")
     yield home
     home.clean_up()

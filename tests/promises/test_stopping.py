@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 import pytest
@@ -461,7 +462,7 @@ def test_a_supervisor_that_is_stopped_twice_while_its_workers_begin_ends_well(ho
 def test_a_supervisor_that_gives_up_still_hears_that_it_should_hurry(tmp_path):
     home = Installed(tmp_path / "installed")
     os.mkdir(home.path, 0o700)
-    copy_bundle(home.path)
+    copy_bundle(home.path, used_by=sys.executable)
     try:
         job = add(home, "echo begun >> ledger; sleep 60")
         process = home.start("--count", "2")

@@ -33,6 +33,15 @@ def copy(tmp_path):
 
 
 @pytest.fixture
+def unused(tmp_path):
+    """One whose bytecode Python is still to keep."""
+    copy = Copy(tmp_path / "unused", used=False)
+    os.chmod(copy.path, 0o755)
+    yield copy
+    copy.clean_up()
+
+
+@pytest.fixture
 def alice():
     python = python_of_nobody()
     if not python:
@@ -187,21 +196,21 @@ def test_no_command_loads_what_belongs_to_another_user(copy):
 
 @posix_only
 @pytest.mark.parametrize("umask", [0o000, 0o002])
-def test_what_python_caches_is_for_nobody_else_to_write_whatever_the_umask(copy, umask):
+def test_what_python_caches_is_for_nobody_else_to_write_whatever_the_umask(unused, umask):
     before = os.umask(umask)
     try:
-        job = copy.add("umask")
-        copy.run("check", "--all", code=1)
-        copy.run("worker", "start", "--drain")
-        copy.run("worker", "start", "--background", "--drain")
+        job = unused.add("umask")
+        unused.run("check", "--all", code=1)
+        unused.run("worker", "start", "--drain")
+        unused.run("worker", "start", "--background", "--drain")
     finally:
         os.umask(before)
-    for folder, folders, names in os.walk(copy.path):
+    for folder, folders, names in os.walk(unused.path):
         for name in folders + names:
             with contextlib.suppress(FileNotFoundError):  # the log goes with the supervisor, which is about to end
                 assert not os.stat(os.path.join(folder, name)).st_mode & 0o022, name
-    assert glob.glob(os.path.join(copy.path, "queuectl_lib", "run", "__pycache__", "*.pyc"))
-    assert copy.job(job)["history"][0]["stdout"].strip() == "%04o" % umask, "the job has that of its caller"
+    assert glob.glob(os.path.join(unused.path, "queuectl_lib", "run", "__pycache__", "*.pyc"))
+    assert unused.job(job)["history"][0]["stdout"].strip() == "%04o" % umask, "the job has that of its caller"
 
 
 @posix_only

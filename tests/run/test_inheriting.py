@@ -17,7 +17,7 @@ class Copy(Home):
     def __init__(self, path):
         super().__init__(path)
         os.mkdir(self.path, 0o700)
-        copy_bundle(self.path)
+        copy_bundle(self.path, used_by=sys.executable)
 
     @property
     def script(self):

@@ -128,7 +128,7 @@ def test_before_all_were_up_three_that_cannot_begin_are_the_end_and_later_they_a
 def test_a_module_that_is_away_for_a_while_ends_no_supervisor(tmp_path):
     home = Installed(tmp_path / "installed")
     os.mkdir(home.path, 0o700)
-    copy_bundle(home.path)
+    copy_bundle(home.path, used_by=sys.executable)
     module = os.path.join(home.path, "queuectl_lib", "run", "pace.py")
     try:
         process = home.start("--count", "2")

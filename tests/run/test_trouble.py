@@ -124,7 +124,7 @@ def nobodys():
     os.mkdir(home.path, 0o700)
     installed = os.path.join(place, "program")
     os.mkdir(installed, 0o755)
-    copy_bundle(installed)
+    copy_bundle(installed, used_by=sys.executable)
     for name in FILES:
         os.chmod(os.path.join(installed, name), 0o644)
     os.chown(home.path, NOBODY, NOBODY)
