@@ -54,9 +54,9 @@ def home(tmp_path):
 
 
 @pytest.fixture
-def near(home):
+def near(home, new_database):
     """The same home, its commands within this process: for a file that calls many (`home = near` there)."""
-    return Near(home.path)
+    return Near(home.path, new_database)
 
 
 @pytest.fixture
@@ -77,10 +77,20 @@ def call(home, capsys):
     return run
 
 
+@pytest.fixture(scope="session")
+def new_database(tmp_path_factory):
+    """What the file of a queue holds when it has been made, which takes twenty milliseconds."""
+    path = tmp_path_factory.mktemp("new") / "q.db"
+    Queue(str(path)).database.create()
+    return path.read_bytes()
+
+
 @pytest.fixture
-def queue(tmp_path):
+def queue(tmp_path, new_database):
     queue = Queue(str(tmp_path / "q.db"))
-    queue.database.create()
+    queue.folder.make()
+    with queue.database.gate(), open(os.open(queue.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(new_database)
     return queue
 
 

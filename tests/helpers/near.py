@@ -1,16 +1,26 @@
 """A home whose commands run within the process of the test: the same main, without the price of starting a Python."""
 
+import contextlib
 import io
+import os
 import sys
 import tempfile
 
 import queuectl
 from helpers.home import COMPLAINTS, Home, Result, is_one_error
 from queuectl_lib.host import interrupts
+from queuectl_lib.store import schema
 
 
 class Near(Home):
-    """As Home, with the same contract; what starts workers, reads input or wants surroundings is a process."""
+    """As Home, with the same contract; what starts workers, reads input or wants surroundings is a process.
+
+    A database that it makes is a copy of *new_database*, where these bytes are given.
+    """
+
+    def __init__(self, path, new_database=None):
+        super().__init__(path)
+        self.new_database = new_database
 
     def run(self, *words, code=0, input=None, env=None, cwd=None, timeout=60):
         if words[0] == "worker" or not (input is env is cwd is None):
@@ -19,7 +29,8 @@ class Near(Home):
         streams = [io.TextIOWrapper(tempfile.TemporaryFile(), encoding="utf-8") for _ in before]
         sys.stdout, sys.stderr = streams
         try:
-            found = queuectl.main(["--home", self.path] + [str(word) for word in words])
+            with self.copying():
+                found = queuectl.main(["--home", self.path] + [str(word) for word in words])
         finally:
             sys.stdout, sys.stderr = before
             interrupts.let_go()  # as the end of a process would
@@ -31,6 +42,22 @@ class Near(Home):
             assert stdout == "", said
             assert is_one_error(words, stderr), said
         return Result(found, stdout, stderr)
+
+    @contextlib.contextmanager
+    def copying(self):
+        """Meanwhile a database is copied in place of being made step by step, which takes twenty milliseconds."""
+        create = schema.create
+
+        def copy(path, busy_seconds):
+            schema.put_aside_what_is_of_another(path)
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(self.new_database)
+
+        schema.create = copy if self.new_database else create
+        try:
+            yield
+        finally:
+            schema.create = create
 
 
 def printed(stream):
