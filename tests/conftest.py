@@ -1,5 +1,6 @@
 """What every test uses: the fixtures `home`, `call` and `queue`; what tests import is in helpers/."""
 
+import gc
 import os
 import signal
 import sys
@@ -42,6 +43,10 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(items):
     sparing.mark(items)
+
+
+def pytest_collection_finish():
+    gc.freeze()  # what is loaded stays: pytest would look through all of it five times at the end
 
 
 @pytest.fixture

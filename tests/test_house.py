@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import gc
 import glob
 import importlib
 import os
@@ -42,6 +43,10 @@ def each(names):
 
 INSIDE = [name for name in ROOMS if name not in DOORS]
 FILLED = [name for name in ROOMS if TREES[name].body]
+
+
+def teardown_module():
+    gc.freeze()  # millions of nodes, which pytest would look through for garbage
 
 
 @functools.lru_cache(maxsize=None)
