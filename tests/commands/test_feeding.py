@@ -13,6 +13,12 @@ from queuectl_lib.jobs import states
 from queuectl_lib.jobs.fields import FIELDS
 from queuectl_lib.jobs.making import JobMaker
 
+
+@pytest.fixture
+def home(near):
+    return near
+
+
 # What queuectl sets itself: it begins anew with a new job.
 ITS_OWN = {"state", "attempts", "delay", "next_run_at", "created_at", "updated_at", "started_at", "finished_at"} | {
     *("exit_code", "last_error", "worker", "history", "reason", "depended_on", "schedule", "scheduled_at", "signature"),

@@ -19,6 +19,12 @@ from helpers.waiting import wait_until
 from queuectl_lib import times
 from queuectl_lib.store import finding, roster, showing
 
+
+@pytest.fixture
+def home(near):
+    return near
+
+
 pytestmark = posix_only
 
 

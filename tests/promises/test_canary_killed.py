@@ -8,6 +8,12 @@ from helpers.home import ledger
 from helpers.marks import posix_only
 from helpers.queue import rows
 
+
+@pytest.fixture
+def home(near):
+    return near
+
+
 pytestmark = posix_only
 
 # Fails while the file `up` is not there, as a server that is down would have it.

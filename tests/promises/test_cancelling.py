@@ -26,6 +26,12 @@ from queuectl_lib.run.launching import CannotStart
 from queuectl_lib.run.spare_files import SpareFiles
 from queuectl_lib.store import finding, roster, showing
 
+
+@pytest.fixture
+def home(near):
+    return near
+
+
 pytestmark = posix_only
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="such processes are found through /proc only")
 

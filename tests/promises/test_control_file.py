@@ -18,6 +18,12 @@ from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.run.spare_files import SpareFiles
 from queuectl_lib.store import said, tidying
 
+
+@pytest.fixture
+def home(near):
+    return near
+
+
 pytestmark = posix_only
 
 SAY = '>> "$QUEUECTL_CONTROL"'

@@ -16,6 +16,12 @@ from helpers.waiting import wait_until
 
 from queuectl_lib.store import hook_note, hooking, roster
 
+
+@pytest.fixture
+def home(near):
+    return near
+
+
 pytestmark = pytest.mark.skipif(WINDOWS, reason="hooks of /bin/sh")
 
 

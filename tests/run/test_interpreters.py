@@ -17,6 +17,12 @@ from queuectl_lib.run import scripts
 from queuectl_lib.settings import ConfigFile
 from queuectl_lib.store import folder, tidying
 
+
+@pytest.fixture
+def home(near):
+    return near
+
+
 pytestmark = posix_only
 
 PYTHON = "#!%s -I\nimport os, sys\n" % os.path.realpath(sys.executable)

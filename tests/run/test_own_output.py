@@ -19,6 +19,12 @@ from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.run.spare_files import SpareFiles
 from queuectl_lib.store import folder, looking
 
+
+@pytest.fixture
+def home(near):
+    return near
+
+
 pytestmark = [posix_only, needs_proc]
 
 FOUR = 'echo first >&2; echo second >&2; echo "third by name" > /dev/stderr; echo fourth >&2'

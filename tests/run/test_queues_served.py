@@ -16,6 +16,12 @@ from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.store import roster
 from queuectl_lib.store.presence import Presence
 
+
+@pytest.fixture
+def home(near):
+    return near
+
+
 MOST_GAP = 5.0  # seconds that a loaded host may take for what takes one at the most, or no time at all
 
 

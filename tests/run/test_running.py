@@ -17,6 +17,12 @@ from helpers.waiting import wait_until
 from queuectl_lib import times
 from queuectl_lib.store import looking, showing
 
+
+@pytest.fixture
+def home(near):
+    return near
+
+
 pytestmark = posix_only
 
 BIG = 200 * 1024

@@ -26,6 +26,12 @@ from queuectl_lib.run.trouble import Trouble
 from queuectl_lib.store import roster, showing
 from worker import Worker
 
+
+@pytest.fixture
+def home(near):
+    return near
+
+
 ODD_MEMBER = '{"kind": "worker", "slots": "many", "pid": [], "limited": 1}'
 # A program, on every system, that ends once so many run at once; the last word tells them apart.
 MEET = """

@@ -19,6 +19,11 @@ from queuectl_lib.run import chores, pace
 from queuectl_lib.store import roster, schedules, slots_made
 
 
+@pytest.fixture
+def home(near):
+    return near
+
+
 def put(queue, when, now=None, **asked):
     now = time.time() if now is None else now
     asked = dict({"name": "s", "when": when, "tz": "UTC", "job": {"command": "true"}}, **asked)

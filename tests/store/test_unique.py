@@ -23,6 +23,12 @@ from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.store import claiming, finding, formats, health, looking, showing, steps
 from storage import Queue
 
+
+@pytest.fixture
+def home(near):
+    return near
+
+
 AT_ONCE = SETTINGS.but(backoff_base=0)
 MAKER = JobMaker(0, "/", 0o022, NOW)
 
