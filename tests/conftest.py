@@ -61,7 +61,9 @@ def home(tmp_path):
 @pytest.fixture
 def near(home, new_database):
     """The same home, its commands within this process: for a file that calls many (`home = near` there)."""
-    return Near(home.path, new_database)
+    near = Near(home.path, new_database)
+    near.started = home.started  # so that these, too, are ended, and their logs looked at
+    return near
 
 
 @pytest.fixture
