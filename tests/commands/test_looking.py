@@ -12,6 +12,7 @@ import time
 import pytest
 from helpers.home import Home, through_a_shell
 from helpers.marks import WINDOWS, posix_only
+from helpers.near import Near
 from helpers.terminals import THE_END, read_to_the_end
 from helpers.waiting import wait_until
 
@@ -79,7 +80,7 @@ def mark_the_end(process, terminal):
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
     """A home in which everything has run that is looked at here, and nothing runs any more."""
-    home = Home(tmp_path_factory.mktemp("looking") / "home")
+    home = Near(tmp_path_factory.mktemp("looking") / "home")
     os.mkdir(home.path, 0o700)
     jobs = [
         {"id": "good", "command": "echo out; echo err >&2"},

@@ -15,6 +15,9 @@ KEPT = {
     "jobs/test_states.py": {
         "test_random_moves_stay_within_the_table_and_keep_the_counts": 2,
     },
+    "promises/test_control_file.py": {
+        "test_a_worker_killed_anywhere_loses_no_snooze_and_spends_no_retry": 4,
+    },
     "promises/test_damaged_rows.py": {
         "test_a_result_that_a_trigger_refuses_holds_up_no_other_and_is_recorded_once_it_may_be": 3,
         "test_counts_that_somebody_has_changed_are_counted_anew": 4,
@@ -32,6 +35,10 @@ KEPT = {
     "promises/test_replacing.py": {
         "test_a_worker_that_needs_more_of_its_files_takes_none_of_another_build": 2,
     },
+    "promises/test_trust.py": {
+        "test_no_worker_starts_on_what_belongs_to_another_user": 5,
+        "test_no_worker_starts_on_what_other_users_can_write": 5,
+    },
     "promises/test_trust_code.py": {
         "test_a_file_in_the_home_is_never_taken_for_a_module_of_python": 2,
         "test_a_worker_is_not_replaced_while_others_can_write_what_it_would_load": 2,
@@ -42,6 +49,11 @@ KEPT = {
     },
     "promises/test_vanishing.py": {
         "test_the_folder_beside_the_database_is_made_anew_under_running_jobs": 2,
+    },
+    "run/test_carrying.py": {
+        "test_a_signal_that_a_command_sends_to_its_group_ends_nobody_in_its_stead": 5,
+        "test_every_variable_of_a_job_reaches_its_program_as_it_was_given": 3,
+        "test_no_variable_of_a_job_makes_its_watcher_tell_what_is_not_so": 6,
     },
     "run/test_ensuring.py": {
         "test_while_a_stopping_supervisor_finishes_a_long_job_a_new_one_is_started": 2,

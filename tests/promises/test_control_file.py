@@ -7,8 +7,8 @@ import sqlite3
 import time
 
 import pytest
-from helpers.home import Home
 from helpers.marks import needs_proc, posix_only
+from helpers.near import Near
 from helpers.queue import SETTINGS, claim, enqueue
 from helpers.waiting import wait_until
 
@@ -104,7 +104,7 @@ BESIDE = {
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory):
-    home = Home(tmp_path_factory.mktemp("hostile") / "home")
+    home = Near(tmp_path_factory.mktemp("hostile") / "home")
     os.mkdir(home.path, 0o700)
     for code in (0, 3):
         for name, command in dict(HOSTILE, **BESIDE).items():

@@ -19,6 +19,12 @@ from queuectl_lib.host import trust
 from queuectl_lib.store import roster
 from storage import Queue
 
+
+@pytest.fixture
+def home(near):
+    return near
+
+
 grp = pytest.importorskip("grp")
 pwd = pytest.importorskip("pwd")
 

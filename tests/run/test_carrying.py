@@ -321,7 +321,8 @@ def test_what_neither_sh_nor_bash_could_hand_on_is_refused(monkeypatch):
 # ---------------------------------------------------------------- bash as /bin/sh
 
 
-def test_what_holds_of_running_holds_with_bash_as_sh_too(tmp_path):
+@pytest.mark.parametrize("which", ["not long", pytest.param("long", marks=long)])
+def test_what_holds_of_running_holds_with_bash_as_sh_too(tmp_path, which):
     """The product names /bin/sh: a mount of our own puts bash there."""
     bash, sh = shutil.which("bash"), os.path.realpath("/bin/sh")
     if not bash or os.path.realpath(bash) == sh:
@@ -338,8 +339,8 @@ def test_what_holds_of_running_holds_with_bash_as_sh_too(tmp_path):
         "delayed or higher or two_workers or one_worker or claimed_ahead or holds_with_bash or big_output or group_ends"
     )
     call = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp", str(tmp_path / "inner")]
-    call += ["-m", "not long", "-k", "not (%s)" % left_out]
+    call += ["-m", which, "-k", "not (%s)" % left_out]
     call += [os.path.join(ROOT, "tests", "run", name) for name in ("test_running.py", "test_carrying.py")]
     env = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))
-    done = subprocess.run(within + call, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, env=env)
+    done = subprocess.run(within + call, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, env=env)
     assert done.returncode == 0, done.stdout.decode()[-5000:]
