@@ -16,10 +16,11 @@ help:  ## print this list
 demo:  ## run nine jobs of every kind for real, in a temporary home
 	@PYTHON='$(PYTHON)' sh tests/instruments/demo.sh
 
-# Four processes at a time, for the tests mostly wait for processes of their own: first the files that take longest, one
-# by one, then the others by fours, for pytest itself takes half a second to start.
-LONGEST = vanishing damaged_rows queues_served trust_code door recovery quiet command_line ensuring stopping after clock \
-  interruption check trust migrating carrying queue changed_rows replacing failpoints hold looking full_disks house log
+# Six processes at a time on however few cores, for the tests mostly wait for processes of their own: first the files
+# that take longest, one by one, then the others by fours, for pytest itself takes half a second to start.
+LONGEST = vanishing trust control_file queues_served recovery trust_code slots quiet ensuring command_line stopping \
+  canary_killed running clock replacing interruption carrying door check hooks looking why house damaged_rows costly_input \
+  bad_input after migrating log full_disks hold slots_made background failpoints submitting changed_rows
 FOUND = $(filter-out tests/real/%,$(wildcard tests/test_*.py tests/*/test_*.py))
 LONG = $(foreach name,$(LONGEST),$(filter %/test_$(name).py,$(FOUND)))
 OTHERS = $(filter-out $(LONG),$(FOUND))
@@ -31,7 +32,7 @@ test-long: test  ## the same with the long matrices of shells, flags, environmen
 
 test: pytest  ## run the tests (pytest is fetched where it is missing)
 	@rm -rf $(LOGS); mkdir -p $(LOGS); \
-	{ printf '%s\n' $(LONG); printf '%s\n' $(OTHERS) | xargs -n 4; } | xargs -P 4 -I FILES sh -c '\
+	{ printf '%s\n' $(LONG); printf '%s\n' $(OTHERS) | xargs -n 4; } | xargs -P 6 -I FILES sh -c '\
 	  set -- FILES; log=$(LOGS)/$$(basename $$1); \
 	  $(PYTEST) -m "$(WHICH)" "$$@" >$$log 2>&1; code=$$?; [ $$code -ne 5 ] || code=0; \
 	  if [ $$code -eq 0 ]; then echo "FILES: $$(tail -n 1 $$log)"; else cat $$log; fi; exit $$code'; code=$$?; \
