@@ -3,10 +3,11 @@
 import struct
 
 import pytest
-from helpers.queue import NOW, SETTINGS, claim_one, enqueue, raw, rows
+from helpers.queue import NOW, SETTINGS, claim, claim_one, enqueue, raw, rows
 
 from queuectl_lib.jobs import attempts, states
 from queuectl_lib.jobs.attempts import Outcome
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.store import durations, kinds
 
 
@@ -17,6 +18,16 @@ def ended(queue, kind="completed", command="prog", seconds=1.0, started=NOW, fin
     outcome.started, outcome.seconds = started, seconds
     assert queue.exchange("w-1", [outcome], 0, finished, SETTINGS)[0] == []
     return outcome
+
+
+def ended_together(queue, count, seconds):
+    """The same of so many, in the transaction of one worker."""
+    row = JobMaker(0, "/", 0o022, NOW).row
+    list(queue.enqueue_each((line, row({"command": "prog"})) for line in range(count)))
+    outcomes = [Outcome(held, "completed", NOW + 1) for held in claim(queue, NOW + 10**6, want=count)]
+    for outcome in outcomes:
+        outcome.started, outcome.seconds = NOW, seconds
+    assert len(outcomes) == count and queue.exchange("w-1", outcomes, 0, NOW + 1, SETTINGS)[0] == []
 
 
 def known(queue):
@@ -197,8 +208,8 @@ def test_a_damaged_row_stops_no_end_and_begins_anew(queue, column, value):
     with raw(queue) as connection:
         connection.execute("UPDATE kinds SET %s = ?" % column, (value,))
     durations.table(queue.database)  # tells something, whatever stands there
-    for _ in range(65):
-        ended(queue, seconds=2.0)
+    for count in (1, 13, 13, 13, 13, 12):  # each puts its own behind what is left there
+        ended_together(queue, count, seconds=2.0)
     assert durations.look(queue.database, ["prog"]) == {"prog": [2.0] * 64}, "the last 64 are sound"
     ended(queue)
 
