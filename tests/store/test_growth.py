@@ -9,6 +9,7 @@ from queuectl_lib import times
 from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.reports import problems
 from queuectl_lib.store import at_hand, failure_words, health, looking, opening, showing
+from storage import Queue
 
 PRIORITIES = 4
 
@@ -66,19 +67,32 @@ QUESTIONS = {
 }
 
 
-@pytest.mark.parametrize("name", QUESTIONS)
-def test_a_large_queue_is_asked_in_as_many_steps_as_a_small_one(queue, monkeypatch, steps, name):
-    monkeypatch.setattr(health, "MANY_DUE", 20)
-    queue.database.create()
+@pytest.fixture(scope="module")
+def small_and_large(tmp_path_factory):
+    """The paths of two queues, which nobody changes."""
     found = []
-    for size in (100, 2000):
-        add_raw(queue, "done%s" % (size if size > 100 else ""), size, "completed", ended=times.utc_text(NOW))
-        add_raw(queue, "dead%d" % size, size, "dead", ended=times.utc_text(NOW))
-        add_raw(queue, "due%d" % size, size, "pending", 0, NOW)
-        add_raw(queue, "fallen%d" % size, size, "pending", 1, NOW + 1)
-        add_raw(queue, "later%d" % size, size, "pending", 1, NOW + 1000)
-        del steps[:]
-        assert QUESTIONS[name](queue.database)
+    for sizes in ((100,), (100, 2000)):
+        queue = Queue(str(tmp_path_factory.mktemp("grown") / "q.db"))
+        queue.database.create()
+        for size in sizes:
+            add_raw(queue, "done%s" % (size if size > 100 else ""), size, "completed", ended=times.utc_text(NOW))
+            add_raw(queue, "dead%d" % size, size, "dead", ended=times.utc_text(NOW))
+            add_raw(queue, "due%d" % size, size, "pending", 0, NOW)
+            add_raw(queue, "fallen%d" % size, size, "pending", 1, NOW + 1)
+            add_raw(queue, "later%d" % size, size, "pending", 1, NOW + 1000)
+        found.append(queue.path)
+    return found
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_large_queue_is_asked_in_as_many_steps_as_a_small_one(small_and_large, monkeypatch, steps, name):
+    monkeypatch.setattr(health, "MANY_DUE", 20)
+    found = []
+    for path in small_and_large:
+        database = Queue(path).database
+        with database.reading():  # what the first look at a file takes is not counted
+            del steps[:]
+        assert QUESTIONS[name](database)
         found.append(sum(steps))
     assert found[1] < 1.2 * found[0] + 200, found
 
