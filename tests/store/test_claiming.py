@@ -1,6 +1,7 @@
 """Claiming: who gets which job, that nobody else does, and that a lost claim can finish nothing."""
 
 import ast
+import functools
 import json
 import os
 import random
@@ -143,6 +144,7 @@ NEWER = (
 )
 
 
+@functools.lru_cache(maxsize=None)
 def statements():
     """Every text in storage.py and store/ that looks like SQL."""
     texts = []

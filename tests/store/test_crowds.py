@@ -41,12 +41,13 @@ def test_the_order_holds_among_more_than_one_claim_promotes(queue, monkeypatch, 
     monkeypatch.setattr(claiming, "MANY_PRIORITIES", priorities)
     chance = random.Random(crowd)
     maker = JobMaker(1, "/", 0o022, NOW)
-    wanted = []
+    wanted, jobs = [], []
     for number in range(40):
         priority, due = chance.randrange(-2, 3), NOW + 5 + chance.randrange(5)
         fields = {"command": "true", "id": "j%d" % number, "priority": priority, "run_at": times.utc_text(due)}
-        list(queue.enqueue_each([(number, maker.row(fields))]))
+        jobs.append((number, maker.row(fields)))
         wanted.append((-priority, due, number))
+    list(queue.enqueue_each(jobs))
     enqueue(queue, id="future", priority=9, delay=60)
     found = [claim(queue, NOW + 10)[0].id for _ in wanted]
     assert found == ["j%d" % number for _, _, number in sorted(wanted)]
