@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from storage import Queue
 
 NEWEST_DEAD = 20  # dead letters that `check` tells of
-NAMED_DEAD = 5  # of them in one sentence
+NAMED_DEAD = 5  # of them in one sentence; and of jobs of one launcher
 ERROR_CHARACTERS = 100  # of the error of each
 UNKNOWN_SECONDS = 60.0  # from which on a launcher that says nothing is told of
 
@@ -142,12 +142,13 @@ def launcher_problems(queue: Queue, now: float) -> List[Fields]:
     for one in launched.troubles(queue.database):
         if now - times.seconds_or(one["since"], 0.0) >= UNKNOWN_SECONDS:
             found.setdefault(one["launcher"], []).append(one)
-    text = "job %s%s: %s (for %s); until that is known it is given to nobody: `why %s` says more"
+    text = "%s: %s (for %s); until that is known it is given to nobody: `why %s` says more"
     problems = []
     for name, jobs in found.items():
-        first, more = jobs[0], " and %d more" % (len(jobs) - 1) if jobs[1:] else ""
+        first, more = jobs[0], " and %d more" % len(jobs[NAMED_DEAD:]) if jobs[NAMED_DEAD:] else ""
+        who = "job%s %s%s" % ("s" * (len(jobs) > 1), ", ".join(one["id"] for one in jobs[:NAMED_DEAD]), more)
         age = times.age_text(now - times.seconds_or(first["since"], now))
-        told = text % (first["id"], more, values.shortened(first["error"], ERROR_CHARACTERS), age, first["id"])
+        told = text % (who, values.shortened(first["error"], ERROR_CHARACTERS), age, first["id"])
         problems.append(problem("launcher", told, **dict(first, launcher=name, jobs=len(jobs))))
     return problems
 

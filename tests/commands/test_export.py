@@ -40,7 +40,8 @@ def export(home, folder, *words, to="sh", code=0):
 def sh(folder, name="run.sh", *words, env=None):
     done = subprocess.run(
         ["/bin/sh", os.path.join(str(folder), name), *words],
-        input=b"of the caller", stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, env=dict(os.environ, **(env or {})),
+        input=b"of the caller", stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60,
+        env=dict(os.environ, **(env or {})),
     )  # fmt: skip
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 

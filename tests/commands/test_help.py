@@ -70,7 +70,7 @@ def test_the_usage_has_the_form_with_two_dashes(shown):
 
 def test_help_of_a_command_shows_examples(shown):
     assert 'examples:\n  queuectl.py add "pg_dump' in shown(80, "add")
-    assert "\nexample:\n  queuectl.py doctor\n" in shown(80, "doctor")
+    assert "\nexamples:\n  queuectl.py doctor\n" in shown(80, "doctor")
 
 
 def test_hidden_options_stay_so_and_percent_signs_stand_once(shown):

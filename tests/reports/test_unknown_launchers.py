@@ -73,7 +73,7 @@ def test_check_tells_of_it_once_it_has_lasted_a_minute(home):
     (problem,) = home.run("check", "--json", code=1).json["problems"]
     assert (problem["kind"], problem["launcher"], problem["id"], problem["jobs"]) == ("launcher", "slurm", "j1", 2)
     (line,) = home.run("check", "--all", code=1).stdout.splitlines()
-    assert "job j1 and 1 more: launcher slurm does not say" in line and "`why j1`" in line and "\x1b" not in line
+    assert "jobs j1, j2: launcher slurm does not say" in line and "`why j1`" in line and "\x1b" not in line
     assert len(home.run("check", code=1).stdout.splitlines()) == 1, "told once"
     assert home.run("check", code=1).stdout == ""
     note(home, "j1", None)
