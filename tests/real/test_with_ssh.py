@@ -30,7 +30,8 @@ def far(node, tmp_path, monkeypatch):
     """Our own side of it; the ssh there is one that knows the host."""
     monkeypatch.setenv("PATH", node.bin + os.pathsep + os.environ["PATH"])
     node.heal()
-    node.far.run("prune", "--all")  # the tests use the same ids
+    node.far.run("prune", "--all", "--quiet")  # the tests use the same ids
+    node.far.run("dlq", "purge", "--all", "--quiet")
     try:
         with FarHome(tmp_path / "home", node.launcher()) as home:
             yield home
