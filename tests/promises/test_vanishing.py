@@ -364,7 +364,9 @@ def test_a_sweep_in_the_middle_of_many_short_jobs_runs_none_twice(home, tmp_path
             os.unlink(path)
             sweeps += 1
         enough = len(ledger(home)) + 100
-        wait_until(lambda: len(ledger(home)) >= enough or process.poll() is not None, "some more to be done", 60)
+        wait_until(
+            lambda enough=enough: len(ledger(home)) >= enough or process.poll() is not None, "some more to be done", 60
+        )
     assert process.returncode == 0 and sweeps > 3
     assert sorted(ledger(home)) == sorted("j%d" % n for n in range(count))
 
