@@ -32,8 +32,16 @@ def rooms():
     return sorted(list(DOORS) + [os.path.relpath(path, ROOT).replace(os.sep, "/") for path in inside])
 
 
+class Trees(dict):
+    """The syntax tree of each room, made when it is asked for: all of them take two seconds."""
+
+    def __missing__(self, name):
+        self[name] = ast.parse(text_of(name))
+        return self[name]
+
+
 ROOMS = tuple(rooms())
-TREES = {name: ast.parse(text_of(name)) for name in ROOMS}
+TREES = Trees()
 
 
 def floor_of(name):
