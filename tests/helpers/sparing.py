@@ -73,6 +73,19 @@ KEPT = {
     "store/test_migrating.py": {
         "test_what_stands_in_the_place_of_a_file_of_sqlite_is_named_and_no_worker_starts": 3,
     },
+    "store/test_rates.py": {
+        "test_no_span_has_more_starts_while_times_and_ends_are_what_they_will": 3,
+        "test_nor_while_the_number_is_raised_and_lowered": 3,
+    },
+    "store/test_schedules_at_random.py": {
+        "test_whatever_happens_the_slots_are_those_of_the_account": 7,  # each policy once
+    },
+    "store/test_simulation.py": {
+        "test_workers_that_die_between_any_two_calls_leave_the_queue_as_it_must_be": 4,
+    },
+    "store/test_simulation_of_flow.py": {
+        "test_every_step_of_a_block_of_seeds_holds": 3,
+    },
 }
 
 
