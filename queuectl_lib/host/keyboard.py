@@ -92,7 +92,8 @@ class Keyboard:
 
         while True:
             try:
-                return termios.tcsetattr(self.fd, termios.TCSANOW, wanted)
+                termios.tcsetattr(self.fd, termios.TCSANOW, wanted)
+                return
             except termios.error as error:
                 if error.args[0] != errno.EINTR:
                     raise

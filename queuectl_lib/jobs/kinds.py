@@ -204,6 +204,8 @@ def program_at(words: Sequence[str]) -> int:
 
 def base(word: str) -> str:
     """The last part of a path."""
+    if "/" not in word and "\\" not in word:
+        return word
     return word.rstrip("/").replace("\\", "/").rpartition("/")[2] or word
 
 
@@ -228,6 +230,7 @@ def shapes(words: Sequence[str], at: int) -> List[str]:
     return found
 
 
+@functools.lru_cache(maxsize=128)  # options and their values are the same in many commands
 def shape(word: str) -> str:
     """A word, or the mark of what it is."""
     if word.isalpha():

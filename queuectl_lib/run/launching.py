@@ -158,7 +158,7 @@ def check_directory(path: str) -> None:
 
 
 def why_not(error: OSError) -> str:
-    """What the system says of a program that it does not start; of a script that does not say who reads it, what to do."""
+    """What the system says of a program that it does not start; of a script without a first line what to do."""
     if error.errno == errno.ENOEXEC:
         return "%s: a script begins with a line such as #!/bin/sh" % error.strerror
     return str(error.strerror)

@@ -55,7 +55,7 @@ def due_of(row: Fields) -> int:
 
 
 def span(begin: int, end: int) -> Optional[float]:
-    """Seconds between the two, which are microseconds; None where one is not known. A clock that went back makes it 0."""
+    """Seconds between two times (microseconds); None where one is not known. A clock that went back makes it 0."""
     return None if begin < 0 or end < 0 else max(0, end - begin) / 1e6
 
 
