@@ -1564,7 +1564,7 @@ MUTANTS = [
     Mutant(
         "a job log tells the exit code of what was content with it",
         31,
-        [("queuectl_lib/commands/joblog.py", 'record["outcome"] == states.COMPLETED:', 'record["exit_code"] == 0:')],
+        [("queuectl_lib/commands/joblog.py", 'row["outcome"] == states.COMPLETED:', 'row["exit_code"] == 0:')],
         "commands/test_joblog.py::test_only_what_has_completed_is_zero_and_zero",
     ),
     Mutant(
