@@ -5,8 +5,8 @@
 
 Jobs keep books on the disk that they share with us: each begin, each TERM that was heard, each end; and each holds a
 lock for as long as anything of it lives, so that a second one beside it is noted. Meanwhile workers, supervisors,
-clients (srun, ssh), their watchers and the controller are killed in turn, and jobs are cancelled. In the end all must be
-final, none may have run twice at once, what is completed must have come to its end there, and nothing may run on.
+clients (srun, ssh), their watchers and the controller are killed in turn, and jobs are cancelled. In the end all
+must be final, none may have run twice at once, what is completed has come to its end there, and nothing may run on.
 
 Exit code: 0 all of that holds, 1 something does not: it is printed.
 """
