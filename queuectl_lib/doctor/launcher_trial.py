@@ -61,10 +61,11 @@ class LauncherTrial:
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def begin(self, text: str, cwd: str = "", identifier: str = "") -> FarJob:
-        """Start a far job. Raises OSError."""
-        identifier = identifier or "doctor-%s" % os.urandom(4).hex()
+    def begin(self, text: str, cwd: str = "", joins: Optional[FarJob] = None) -> FarJob:
+        """Start a far job, as the next attempt of one that it *joins*. Raises OSError."""
+        identifier = joins.claim.id if joins else "doctor-%s" % os.urandom(4).hex()
         claim = far_job.claim_of(identifier, cwd or self.cwd, self.arguments)
+        claim.far_token = joins.claim.far_token if joins else claim.token
         self.begun.append(FarJob(self.launcher, claim, text, self.folder))
         return self.begun[-1]
 
@@ -257,7 +258,7 @@ class LauncherTrial:
         except Unfit as unfit:
             return unfit.finding
         job.kill_here()
-        joined = self.begin(LONG.format(self.files[-1]), identifier=job.claim.id)
+        joined = self.begin(LONG.format(self.files[-1]), joins=job)
         joins = joined.says(b"\n", RUN_SECONDS)
         counting = self.begin("grep -c once %s" % self.files[-1])
         counting.wait(RUN_SECONDS)
@@ -268,7 +269,7 @@ class LauncherTrial:
         if times not in (b"1", b"") or not joins:
             how = "started the job again" if joins else "got no output of it"
             text = "a second client of the same attempt " + how
-            return Finding("", False, text, "run has to name the job by {id}-{attempt}, and to join what has that name")
+            return Finding("", False, text, "run has to name the job by {far}, and to join what has that name")
         return Finding("", True, "a second client of the same attempt joins the job there")
 
 

@@ -141,7 +141,7 @@ class Claim:
     """
 
     # Of one that has a launcher:
-    far_attempt = 0  # the number of the attempt that began its far job
+    far_attempt, far_token = 0, ""  # number and token of the attempt that began its far job
     launcher_args: Sequence[str] = ()
 
     def __init__(self, row: Fields, token: str, attempt_id: int, number: int) -> None:

@@ -36,11 +36,11 @@ case $c$s in 0*|1*'"code": "wrong_state"'*|1*'"code": "not_ended"'*) exit 0;; es
 printf '%s\n' "$s" >&2; exit $c"""
 SSH = {
     "run": [
-        *("ssh", "-oBatchMode=yes", "--", "{host}", "{queuectl}", "run", "--quiet", "--id", "{id}-{attempt}"),
+        *("ssh", "-oBatchMode=yes", "--", "{host}", "{queuectl}", "run", "--quiet", "--id", "queuectl-{far}"),
         *("--max-retries", "0", "--attach", "--cwd", "{directory}", "--env={name}={value}", "{args}", "--"),
     ],
-    "end": ["sh", "-c", SSH_END, "sh", "{host}", "{queuectl}", "{id}-{attempt}"],
-    "alive": ["sh", "-c", SSH_ALIVE, "sh", "{host}", "{queuectl}", "{id}-{attempt}"],
+    "end": ["sh", "-c", SSH_END, "sh", "{host}", "{queuectl}", "queuectl-{far}"],
+    "alive": ["sh", "-c", SSH_ALIVE, "sh", "{host}", "{queuectl}", "queuectl-{far}"],
     "later_codes": [255],
     "attach": True,
     "quoted": True,

@@ -31,7 +31,7 @@ NAME = r"[A-Za-z0-9._-]{1,64}\Z"
 NONE = "none"  # in place of a name: here
 MOST, LONGEST = 64, 65536  # launchers, and bytes of JSON of one
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
-OF_ALL = ("token", "id", "attempt", "cwd")
+OF_ALL = ("token", "far", "id", "attempt", "cwd")
 OF_RUN = ("args", "name", "value", "seconds")
 OF_END = ("signal", "seconds")
 KEYS = ("preset", "run", "end", "alive", "later_codes", "env", "attach", "quoted", "values")
@@ -90,7 +90,8 @@ class Launcher:
         return [self.filled(element, facts) for element in self.alive or []]
 
     def facts(self, claim: Claim, attempt: int) -> Dict[str, str]:
-        found = {"token": claim.token, "id": claim.id, "attempt": str(attempt), "cwd": claim.cwd}
+        found = {"token": claim.token, "far": claim.far_token, "id": claim.id, "cwd": claim.cwd}
+        found["attempt"] = str(attempt)
         for name, value in self.values.items():
             found[name] = filled(value, {key: found[key] for key in OF_ALL})
         return found
@@ -253,7 +254,7 @@ def refuse_placeholders(launcher: Fields, where: str) -> None:
             raise BadInput("%s: run: {value} goes with {name} in one element" % where)
     if launcher["run"].count("{args}") > 1:
         raise BadInput("%s: run: {args} comes twice" % where)
-    text = "%s: attach: run names the far job by {token}, another one for each attempt: take {id}-{attempt}"
+    text = "%s: attach: run names the far job by {token}, another one for each attempt: take {far}"
     if launcher["attach"] and [element for element in launcher["run"] if "token" in names_in(element)]:
         raise BadInput(text % where)
 

@@ -1,7 +1,7 @@
 """Who launches an attempt: of the job's own launcher, its queue's and the setting's the first there is, noted with it.
 
     attempts.launcher    NAME        its far job is its own
-                         NAME#N      it has joined the far job that the attempt with the number N began
+                         NAME#N:T    it has joined the far job that the attempt with the number N and the token T began
                          ...+        it is over, and the next attempt is to join the same far job
 """
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from queuectl_lib.values import Fields
 
 NONE = "none"  # of a job: here, whatever its queue or the setting says
-NOTED = re.compile(r"([A-Za-z0-9._-]{1,64})(?:#(\d{1,18}))?(\+?)\Z")
+NOTED = re.compile(r"([A-Za-z0-9._-]{1,64})(?:#(\d{1,18}):([0-9a-f]{16}))?(\+?)\Z")
 NOTE = "UPDATE attempts SET launcher = ? WHERE id = ?"
-BEFORE = "SELECT number, launcher FROM attempts WHERE job = ? AND number < ? ORDER BY number DESC LIMIT 1"
+BEFORE = "SELECT launcher FROM attempts WHERE job = ? AND number < ? ORDER BY number DESC LIMIT 1"
 
 
 def note(connection: sqlite3.Connection, claim: Claim, line: Optional[Line], default: Optional[str]) -> None:
@@ -36,12 +36,12 @@ def note(connection: sqlite3.Connection, claim: Claim, line: Optional[Line], def
     name = own if own is not None else (line.launcher if line else None) or default
     if not isinstance(name, str) or name == NONE:
         return
-    claim.launcher, claim.far_attempt = name, claim.number
+    claim.launcher, claim.far_attempt, claim.far_token = name, claim.number, claim.token
     claim.launcher_args = arguments(claim, line)
     before = connection.execute(BEFORE, (claim.seq, claim.number)).fetchone()
     told = NOTED.match(before["launcher"]) if before and isinstance(before["launcher"], str) else None
-    if told and told.group(3) and told.group(1) == name:
-        claim.far_attempt = int(told.group(2) or before["number"])
+    if told and told.group(4) and told.group(2) and told.group(1) == name:
+        claim.far_attempt, claim.far_token = int(told.group(2)), told.group(3)
     connection.execute(NOTE, (text_of(claim), claim.attempt_id))
 
 
@@ -52,8 +52,10 @@ def arguments(claim: Claim, line: Optional[Line]) -> List[str]:
     return [word for word in found if isinstance(word, str)] if isinstance(found, list) else []
 
 
-def text_of(claim: Claim) -> str:
-    return str(claim.launcher) + ("#%d" % claim.far_attempt if claim.far_attempt != claim.number else "")
+def text_of(claim: Claim, in_full: bool = False) -> str:
+    if claim.far_token == claim.token and not in_full:
+        return str(claim.launcher)
+    return "%s#%d:%s" % (claim.launcher, claim.far_attempt, claim.far_token)
 
 
 def read(claim: Claim, text: object) -> None:
@@ -61,11 +63,12 @@ def read(claim: Claim, text: object) -> None:
     told = NOTED.match(text) if isinstance(text, str) else None
     if told:
         claim.launcher, claim.far_attempt = told.group(1), int(told.group(2) or claim.number)
+        claim.far_token = told.group(3) or claim.token
 
 
 def let_join(connection: sqlite3.Connection, claim: Claim) -> None:
     """The next attempt of this job is to join its far job."""
-    connection.execute(NOTE, (text_of(claim) + "+", claim.attempt_id))
+    connection.execute(NOTE, (text_of(claim, in_full=True) + "+", claim.attempt_id))
 
 
 def parts(text: object) -> Tuple[object, Optional[int]]:

@@ -64,7 +64,7 @@ class Engine:
     def launcher(self, **changes):
         """It as a launcher of config.json; attach=True: by the name of the job and its attempt."""
         attach = changes.get("attach", False)
-        name = "{id}-{attempt}" if attach else "{token}"
+        name = "{far}" if attach else "{token}"
         run = [name, *["--attach"] * attach, "--job", "{id}", "--cwd", "{cwd}", "--env={name}={value}", "{args}", "--"]
         whole = {
             "run": self.words("run", *run),

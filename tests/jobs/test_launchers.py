@@ -133,7 +133,7 @@ BAD = [
     ({"x": {"run": ["r", "-x{args}"]}}, "{args} stands alone"),
     ({"x": {"run": ["r", "{args}", "{args}"]}}, "{args} comes twice"),
     ({"x": {"run": ["r", "{value}"]}}, "{value} goes with {name}"),
-    ({"x": {"run": ["r", "{token}"], "attach": True}}, "take {id}-{attempt}"),
+    ({"x": {"run": ["r", "{token}"], "attach": True}}, "take {far}"),
     ({"x": {"run": ["r"], "attach": 1}}, "x: attach: true or false"),
     ({"x": {"run": ["r"], "later_codes": [0]}}, "0 means"),
     ({"x": {"run": ["r"], "later_codes": [300]}}, "x: later_codes: 300"),

@@ -37,7 +37,7 @@ def note(home, identifier, error=UNKNOWN, launcher="slurm", age=0.0):
 
 def test_why_says_so_and_what_to_type(home):
     assert home.run("why", "j1", "--json").json["reason"] == "running"
-    note(home, "j1", launcher="slurm#2")
+    note(home, "j1", launcher="slurm#2:00000000000000aa")
     answer = home.run("why", "j1", "--json").json
     assert answer["reason"] == "launcher_unknown" and answer["reasons"][0]["launcher"] == "slurm"
     assert answer["next"][0].endswith(" doctor --launcher slurm")
@@ -82,7 +82,7 @@ def test_check_tells_of_it_once_it_has_lasted_a_minute(home):
 
 
 def test_show_names_the_launcher_of_each_attempt(home):
-    note(home, "j1", None, "slurm#1+")
+    note(home, "j1", None, "slurm#1:00000000000000aa+")
     attempt = home.run("show", "j1", "--json").json["history"][0]
     assert (attempt["launcher"], attempt["joined"]) == ("slurm", 1)
     assert "LAUNCHER" in home.run("show", "j1").stdout and "slurm, joins 1" in home.run("show", "j1").stdout

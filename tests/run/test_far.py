@@ -26,7 +26,7 @@ class Side:
         }
         self.launchers = {"there": launchers.check_one("there", dict(own, **changes), "launchers: there")}
         claim = types.SimpleNamespace(launcher="there", launcher_args=(), env={}, token="0" * 16, id="one", cwd="/")
-        claim.far_attempt = 1
+        claim.far_attempt, claim.far_token = 1, claim.token
         self.far = far.Far(claim, self.launcher, 3.0)
 
     def launcher(self):

@@ -60,12 +60,15 @@ def test_an_attempt_joins_what_the_one_before_it_has_left_there_and_only_then(qu
     end(queue, second, states.GIVEN_BACK, joins=True)
     third = claim(queue, OF_ALL, NOW + 20)
     assert [one.far_attempt for one in (first, second, third)] == [1, 1, 1]
-    assert claiming.running_attempt(queue.database, third.seq, third.token)[0].far_attempt == 1  # who adopts it knows
+    adopted = claiming.running_attempt(queue.database, third.seq, third.token)[0]
+    assert adopted.far_token == first.token  # who adopts it knows
     end(queue, third, states.FAILED, joins=False)
     fourth = claim(queue, OF_ALL, NOW + 10000)
     assert fourth.far_attempt == fourth.number == 4
     noted = [row["launcher"] for row in rows(queue, "SELECT launcher FROM attempts ORDER BY number")]
-    assert noted == ["c+", "c#1+", "c#1", "c"]
+    joined = "c#1:%s" % first.token
+    assert noted == [joined + "+", joined + "+", joined, "c"]
+    assert [one.far_token for one in (second, third, fourth)] == [first.token, first.token, fourth.token]
 
 
 def test_an_attempt_by_another_launcher_joins_nothing(queue):

@@ -65,7 +65,7 @@ def test_words_that_somebody_has_damaged_are_none(queue, damage):
 
 def test_what_an_attempt_has_noted_is_told_in_its_parts():
     assert launched.parts("slurm") == ("slurm", None)
-    assert launched.parts("far#3+") == ("far", 3)
+    assert launched.parts("far#3:00000000000000aa+") == ("far", 3)
     assert launched.parts("a b") == ("a b", None)
     assert serving.Line(0).launcher is None
 
