@@ -1656,7 +1656,7 @@ MUTANTS = [
     Mutant(
         "the next attempt joins nothing",
         34,
-        [("queuectl_lib/store/launched.py", "if told and told.group(3)", "if told and not told.group(3)")],
+        [("queuectl_lib/store/launched.py", "if told and told.group(4) and", "if told and not told.group(4) and")],
         "run/test_far_jobs.py::test_the_next_attempt_joins_what_runs_there",
     ),
     Mutant(

@@ -65,13 +65,13 @@ def test_of_one_whose_client_was_killed_gone_must_be_said_twice_with_time_in_bet
     assert side.calls() == ["alive"] * 2 and time.monotonic() - began >= far.SURE_SECONDS
 
 
-def test_one_that_shows_up_between_the_two_is_not_gone(side, monkeypatch):
-    monkeypatch.setattr(far, "SURE_SECONDS", 0.0)
+def test_one_that_shows_up_between_the_two_is_not_gone(side):
     side.far.is_doubted = True
     side.answer("alive", 1)
     side.turn_until("", lambda: side.far.gone_once, "it to be gone for the first time")
     side.answer("alive", 0)
-    side.turn_until("", lambda: side.far.there_since, "it to be there")
+    side.far.ask_at = 0.0
+    side.turn_until("", lambda: side.far.there_since and side.far.control is None, "it to be there")
     side.answer("alive", 1)
     before = len(side.calls())
     side.turn_until("", lambda: side.far.is_gone, "it to be gone")
