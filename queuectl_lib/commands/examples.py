@@ -94,7 +94,11 @@ EXAMPLES = {
     "lock set": (("lock set gpu 2", ""),),
     "lock unset": (("lock unset gpu", ""),),
     "config get": (("config get", ""), ("config get timeout", "")),
-    "config set": (("config set timeout 10m", ""), ("config set max_retries 5", "")),
+    "config set": (
+        ("config set timeout 10m", ""),
+        ("config set max_retries 5", ""),
+        ("config set launchers '{\"slurm\": {}}'", "jobs on Slurm: docs/launchers.md"),
+    ),
     "config unset": (("config unset timeout", ""),),
     "initdb": (("initdb", ""),),
     "cron": (("cron --count 2", ""),),

@@ -54,4 +54,4 @@ def refuse_job(get: Callable[[str], object], there: Fields, there_is_one: Callab
         if isinstance(command, str) and command[:2] == "#!":
             raise BadInput("launcher: a text that begins with #! is a file here, not there: name a script of yours")
     elif get("launcher_args") and (name == launchers.NONE or not there_is_one()):
-        raise BadInput("launcher_args: the job has no launcher that they could be given to: name one (launcher), too")
+        raise BadInput("launcher_args: the job has no launcher to be given them: name one, too (--launcher NAME)")

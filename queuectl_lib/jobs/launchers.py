@@ -123,7 +123,8 @@ def whole(name: str, own: Fields) -> Tuple[str, Fields]:
     base = PRESETS.get(preset, {})
     found = dict(NOTHING, **base)
     found.update({key: value for key, value in own.items() if key != "preset"})
-    found["values"] = dict(base.get("values", {}), **own.get("values", {}))
+    for key in ("env", "values"):
+        found[key] = dict(base.get(key, {}), **own.get(key, {}))
     return preset, found
 
 
@@ -132,8 +133,10 @@ def refuse_unknown(name: str, launchers: Fields, key: str) -> None:
     if name in launchers:
         return
     if not launchers:
-        text = "%s: there is no launcher %s in config.json, nor any other: `config set launchers '{%s: {}}'` makes one"
-        raise BadInput(text % (key, errors.shown(name), json.dumps("slurm")), "unknown_name")
+        text = "%s: there is no launcher %s in config.json, nor any other: `config set launchers '%s'` makes one"
+        preset = name if name in PRESETS else "slurm"
+        made = {preset: {"values": REQUIRED[preset]} if preset in REQUIRED else {}}
+        raise BadInput(text % (key, errors.shown(name), json.dumps(made)), "unknown_name")
     refusal = errors.unknown_name("launcher", name, list(launchers))
     raise BadInput("%s: %s" % (key, refusal), refusal.code)
 
@@ -163,7 +166,7 @@ def check_one(name: str, own: object, where: str) -> Fields:
         raise BadInput('%s: an object such as {"run": [...]} is expected' % where)
     for key in own:
         if key not in KEYS:
-            raise BadInput("%s: %s" % (where, errors.unknown_name("key", key, KEYS)))
+            refuse_key(key, name, own, where)
     if "preset" in own and (not isinstance(own["preset"], str) or own["preset"] not in PRESETS):
         raise BadInput("%s: %s" % (where, errors.unknown_name("preset", own["preset"], list(PRESETS))))
     if len(json.dumps(own)) > LONGEST:
@@ -175,9 +178,21 @@ def check_one(name: str, own: object, where: str) -> Fields:
             given = '{"values": {"%s": "%s"}}' % (wanted, example)
             raise BadInput("%s: %s needs a value for %s, such as %s" % (where, preset, wanted, given))
     if not launcher["run"]:
-        raise BadInput("%s: run is missing: it is no preset (%s)" % (where, ", ".join(PRESETS)))
+        from queuectl_lib import meant  # needed only to refuse
+
+        hint = meant.hint("preset", name, list(PRESETS))
+        raise BadInput("%s: run is missing, and there is no preset of that name: %s" % (where, hint))
     refuse_placeholders(launcher, where)
     return found
+
+
+def refuse_key(key: str, name: str, own: Fields, where: str) -> None:
+    """Raise BadInput for a *key* that no launcher has, with its place where it is a value of the preset."""
+    preset = own.get("preset", name)
+    base = PRESETS.get(preset, {}) if isinstance(preset, str) else {}
+    if key in base.get("values", {}) or (base and key in REQUIRED.get(preset, {})):
+        raise BadInput('%s: %s is one of its values: {"values": {"%s": ...}}' % (where, key, key))
+    raise BadInput("%s: %s" % (where, errors.unknown_name("key", key, KEYS)))
 
 
 def check_words(value: object, key: str) -> List[str]:

@@ -48,7 +48,9 @@ def test_a_launcher_that_is_not_there_is_refused_with_those_that_are(home):
     assert 'unknown launcher "slrum": did you mean slurm?' in refused(home, "add", "true", "--launcher", "slrum")
     assert "known: mine, slurm" in refused(home, "add", "true", "--launcher", "xxxxxx")
     home.run("config", "unset", "launchers")
-    assert "nor any other" in refused(home, "add", "true", "--launcher", "mine")
+    for name, made in (("mine", '{"slurm": {}}'), ("ssh", '{"ssh": {"values": {"host": "me@node1"}}}')):
+        text = refused(home, "add", "true", "--launcher", name)
+        assert "nor any other: `config set launchers '%s'` makes one" % made in text
     assert "no name of a launcher" in refused(home, "add", "true", "--launcher", "a b")
 
 
@@ -58,7 +60,7 @@ def test_none_is_a_launcher_that_is_always_there(home):
 
 def test_args_without_a_launcher_are_refused_unless_queue_or_setting_have_one(home):
     words = ["add", "true", "--launcher-args", "-c2"]
-    assert "no launcher" in refused(home, *words)
+    assert "name one, too (--launcher NAME)" in refused(home, *words)
     assert "no launcher" in refused(home, *words, "--launcher", "none")
     home.run("queue", "set", "far", "--launcher", "mine")
     assert "no launcher" in refused(home, *words)

@@ -106,6 +106,13 @@ def test_values_are_joined_with_those_of_the_preset():
         launchers.named(setting, "other")
 
 
+def test_variables_are_joined_with_those_of_the_preset():
+    """Who tells Slurm where it is must not lose that srun's own failures are 75: they would cost retries."""
+    for own, failure in (({}, "75"), ({"SLURM_EXIT_ERROR": "99"}, "99")):
+        setting = launchers.check({"slurm": {"env": dict(own, SLURM_CONF="/c")}}, "launchers")
+        assert launchers.named(setting, "slurm").env == {"SLURM_EXIT_ERROR": failure, "SLURM_CONF": "/c"}
+
+
 # ---------------------------------------------------------------- refused
 
 BAD = [
@@ -118,6 +125,10 @@ BAD = [
     ({"x": {"aliv": ["r"]}}, "did you mean alive"),
     ({"x": {"preset": "slrum"}}, "did you mean slurm"),
     ({"x": {"preset": ["slurm"]}}, "unknown preset"),
+    ({"slrum": {}}, "slrum: run is missing, and there is no preset of that name: did you mean slurm"),
+    ({"x": {"preset": "ssh", "host": "h"}}, 'x: host is one of its values: {"values": {"host": ...}}'),
+    ({"ssh": {"queuectl": "q"}}, "ssh: queuectl is one of its values"),
+    ({"x": {"run": ["r"], "host": "h"}}, 'unknown key "host"'),
     ({"ssh": {}}, "ssh needs a value for host"),
     ({"docker": {}}, "docker needs a value for image"),
     ({"x": {"run": "r"}}, "x: run: a list"),
