@@ -65,8 +65,9 @@ class FarJob:
             return file.read()
 
     def last_line(self) -> str:
-        """What was said last on its stderr, for people; "" for nothing."""
-        lines = self.output(2).decode("utf-8", "replace").strip().splitlines()
+        """What was said last on its stderr, for people; "" for nothing. Docker ends with a pointer to help."""
+        lines = [line for line in self.output(2).decode("utf-8", "replace").splitlines() if line.strip()]
+        lines = [line for line in lines if "--help" not in line] or lines
         return errors.printable(lines[-1].strip())[:200] if lines else ""
 
     def wait(self, seconds: float, until: Optional[Callable[[], bool]] = None) -> Optional[int]:

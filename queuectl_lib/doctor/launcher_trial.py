@@ -84,12 +84,18 @@ class LauncherTrial:
             yield skipped if first.ok is False else self.tried(name, probe)
 
     def tried(self, name: str, probe: Callable[[], Finding]) -> Finding:
-        """What *probe* finds, under that *name*; and that a program could not be started."""
-        try:
-            found = probes.tried(name, probe)
-        except OSError as error:
-            found = Finding(name, False, "%s: %s" % (error.filename or self.launcher.run[0], error.strerror))
-            found.advice = "see that it is installed, and on the PATH of the workers, too"
+        """What *probe* finds, under that *name*; and that the launcher's program could not be started."""
+
+        def started() -> Finding:
+            try:
+                return probe()
+            except OSError as error:
+                if error.filename != self.launcher.run[0]:
+                    raise
+                text = "%s: %s" % (error.filename, error.strerror)
+                return Finding("", False, text, "see that it is installed, and on the PATH of the workers, too")
+
+        found = probes.tried(name, started)
         found.name = name
         return found
 
@@ -114,12 +120,14 @@ class LauncherTrial:
         words = job.last_line() or "it said nothing"
         if code is None:
             text = "`true` did not end there within %d s: %s" % (RUN_SECONDS, words)
-            return Finding("", False, text, "see that it has a free place there")
+            return Finding("", False, text, "see that it has a free place there (ssh: a worker that runs)")
         if code in self.launcher.later_codes:
             text = "exit code %d, the launcher's own failure: %s" % (code, words)
-            return Finding("", False, text, "jobs would be tried again later and later")
-        text = "`true` ended with exit code %d: %s" % (code, words)
-        return Finding("", False, text, "if that is the launcher's own failure, its later_codes are to have it")
+            return Finding("", False, text, "until that is put right jobs are tried again, up to max_snoozes times")
+        advice = "see to what it says: variables and PATH can stand in its env, codes of its own in later_codes"
+        if code in (126, 127):  # of a shell that could not start a program
+            advice = "name what was not found there by its full path (queuectl behind ssh: the value queuectl)"
+        return Finding("", False, "`true` ended with exit code %d: %s" % (code, words), advice)
 
     def probe_code(self) -> Finding:
         job = self.begin("exit 7")

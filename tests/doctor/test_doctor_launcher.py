@@ -94,8 +94,23 @@ def test_without_alive_a_job_that_outlives_its_client_is_found(engine, trial):
 
 
 def test_programs_that_are_missing_are_named(trial):
-    assert "no-such-run" in trial(1, run=["no-such-run"])["run"]["text"]
+    found = trial(1, run=["no-such-run"])["run"]
+    assert "no-such-run" in found["text"] and "on the PATH of the workers" in found["advice"]
     assert "no-such-end" in trial(1, end=["no-such-end"])["end"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("script", "text", "advice"),
+    [
+        ("echo oh no >&2; exit 1", "exit code 1: oh no", "can stand in its env"),
+        ("printf 'no daemon\\n\\nRun x --help\\n' >&2; exit 75", "own failure: no daemon", "up to max_snoozes times"),
+        ("echo see --help >&2; exit 1", "exit code 1: see --help", "later_codes"),
+        ("queuectl-is-not-there", "exit code 127: ", "by its full path"),
+    ],
+)
+def test_what_keeps_a_job_from_running_is_said_with_what_to_do(trial, script, text, advice):
+    found = trial(1, run=["sh", "-c", script])["run"]
+    assert text in found["text"] and advice in found["advice"], found
 
 
 def test_a_program_here_that_is_the_job_itself_needs_neither_end_nor_alive(near, trial, tmp_path, monkeypatch):
