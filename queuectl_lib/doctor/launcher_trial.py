@@ -273,11 +273,10 @@ class LauncherTrial:
         gone = (joined.end("TERM", self.grace), self.gone_after(joined, "TERM"))[1]
         if gone is not None:
             return gone
-        times = counting.output().strip()
-        if times not in (b"1", b"") or not joins:
+        if counting.output().strip() not in (b"1", b"") or not joins:
             how = "started the job again" if joins else "got no output of it"
-            text = "a second client of the same attempt " + how
-            return Finding("", False, text, "run has to name the job by {far}, and to join what has that name")
+            how = "a second client of the same attempt " + how
+            return Finding("", False, how, "run has to name the job by {far}, and to join what has that name")
         return Finding("", True, "a second client of the same attempt joins the job there")
 
 

@@ -27,16 +27,17 @@ SLURM = {
 }
 # A queuectl there keeps the job while the line is down, so the next attempt joins it. Its own 255 is such a line, too.
 # Only its own words count: a Python that fails ends with 1, too. One line of what it prints has its state.
-SSH_ALIVE = r"""s=$(ssh -oBatchMode=yes -- "$1" "$2" show --json "$3" 2>&1); c=$?
+SSH_ALIVE = r"""s=$(ssh -oBatchMode=yes -oConnectTimeout=10 -- "$1" "$2" show --json "$3" 2>&1); c=$?
 case $c$s in 0*) ;; 1*'"code": "no_such_job"'*) exit 1;; *) printf '%s\n' "$s" >&2; exit 2;; esac
 printf '%s\n' "$s" | grep -Eq '^  "state": "(completed|dead|cancelled)"' && exit 1; exit 0"""
 # One that is cancelled already, or is not ended yet, was asked to end: whether it has, alive tells.
-SSH_END = r"""s=$(ssh -oBatchMode=yes -- "$1" "$2" cancel --json "$3" 2>&1); c=$?
+SSH_END = r"""s=$(ssh -oBatchMode=yes -oConnectTimeout=10 -- "$1" "$2" cancel --json "$3" 2>&1); c=$?
 case $c$s in 0*|1*'"code": "wrong_state"'*|1*'"code": "not_ended"'*) exit 0;; esac
 printf '%s\n' "$s" >&2; exit $c"""
 SSH = {
     "run": [
-        *("ssh", "-oBatchMode=yes", "--", "{host}", "{queuectl}", "run", "--quiet", "--id", "queuectl-{far}"),
+        *("ssh", "-oBatchMode=yes", "-oConnectTimeout=10", "-oServerAliveInterval=30", "--", "{host}"),
+        *("{queuectl}", "run", "--quiet", "--id", "queuectl-{far}"),
         *("--max-retries", "0", "--attach", "--cwd", "{directory}", "--env={name}={value}", "{args}", "--"),
     ],
     "end": ["sh", "-c", SSH_END, "sh", "{host}", "{queuectl}", "queuectl-{far}"],
