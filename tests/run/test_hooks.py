@@ -162,8 +162,12 @@ def test_a_hook_that_fails_is_told_the_same_again_and_check_says_so(home):
     home.run("check", "--all")
 
 
+# Its pid stands there once it has looked for `go`: it hangs then.
+HANGS_FIRST = "test -e go || { echo $$ >> pids; exec sleep 60; }; echo $$ >> pids; "
+
+
 def test_a_hook_that_is_killed_in_the_middle_gets_the_same_events_again(home):
-    hooked.set_hook(home, "echo $$ >> pids; test -e go || exec sleep 60; " + hooked.KEEPS)
+    hooked.set_hook(home, HANGS_FIRST + hooked.KEEPS)
     home.start()
     jobs = [home.add("exit 3", "--max-retries", "0") for _ in range(3)]
     wait_until(lambda: contents(path_in(home, "pids")), "the hook to run")
@@ -176,7 +180,7 @@ def test_a_hook_that_is_killed_in_the_middle_gets_the_same_events_again(home):
 @needs_proc
 @pytest.mark.parametrize("whom", ["supervisor", "teller", "both"])
 def test_no_event_is_lost_where_who_tells_it_is_killed_meanwhile(home, whom):
-    hooked.set_hook(home, "echo $$ >> pids; test -e go || exec sleep 60; " + hooked.KEEPS, every="1s")
+    hooked.set_hook(home, HANGS_FIRST + hooked.KEEPS, every="1s")
     process = home.start()
     job = home.add("exit 3", "--max-retries", "0")
     wait_until(lambda: contents(path_in(home, "pids")).strip(), "the hook to run")
