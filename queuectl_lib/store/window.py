@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SLACK_SECONDS = 3600.0  # by which a clock may have been set
 IN_FULL, SAMPLE = 30000, 10000  # so many attempts are read in full; of more than that, so many that lie evenly
-WITH_KINDS = 20000  # of these whose kinds are made, which takes longest
+WITH_KINDS, OF_SAMPLE = 20000, 4000  # of these whose kinds are made, which takes longest; of a sample
 LONG_MOST = 5000  # that began before the stretch and ended in it
 COMMAND_CHARACTERS = 500  # no kind needs more
 AT_ONCE = 500  # an old SQLite takes 999 parameters
@@ -197,7 +197,7 @@ def detail(window: Window, total: int, now: float, most: Optional[int] = None) -
     """Attempts of the window, of which there are *total*: all up to IN_FULL, else SAMPLE; with *most* about so many."""
     enough = (IN_FULL if most is None else most) >= total
     share = 1.0 if enough else (SAMPLE if most is None else most) / float(total)
-    clock, seen = stored_times.Clock(), Kinds(WITH_KINDS, int(total * share))
+    clock, seen = stored_times.Clock(), Kinds(WITH_KINDS if enough else OF_SAMPLE, int(total * share))
     parts = list(window.parts())
     older: List[int] = []
     if window.high == MOST_ID:

@@ -85,6 +85,15 @@ def test_of_many_a_sample_is_read_that_lies_evenly_and_all_are_counted(queue, mo
         assert 50 <= sum(begin <= one.began < begin + 500 for one in detail.attempts) <= 75
 
 
+def test_kinds_are_told_of_fewer_where_a_sample_is_read(queue, monkeypatch):
+    monkeypatch.setattr(window, "IN_FULL", 50)
+    monkeypatch.setattr(window, "SAMPLE", 40)
+    monkeypatch.setattr(window, "OF_SAMPLE", 5)
+    put(queue, [(NOW - 500 + place, NOW - 499 + place) for place in range(400)], command="python3 x.py 7")
+    _, detail = look(queue, NOW - DAY)
+    assert detail.is_sample and len([one for one in detail.attempts if one.kind]) <= 6
+
+
 def test_kinds_are_told_of_some_that_lie_evenly(queue, monkeypatch):
     monkeypatch.setattr(window, "WITH_KINDS", 10)
     put(queue, [(NOW - 500 + place, NOW - 499 + place) for place in range(100)], command="python3 x.py 7")
