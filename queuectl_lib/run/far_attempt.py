@@ -75,7 +75,11 @@ class FarAttempt(Attempt):
         claim = attempts.alike(self.claim)
         words = self.far_words(settings)
         claim.command = found.command(self.claim, words, self.claim.far_attempt, self.timeout_of(settings))
-        launching.check_startable(claim, environment)
+        launching.check_directory(claim.cwd)
+        try:
+            launching.check_startable(claim, environment)
+        except launching.CannotStart as error:  # cron has another PATH: no fault of the job
+            raise launching.NotNow("launcher %s: %s" % (found.name, error)) from None
         return claim
 
     def timeout_of(self, settings: Settings) -> Optional[float]:

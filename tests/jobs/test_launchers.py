@@ -11,7 +11,7 @@ from queuectl_lib.jobs.attempts import CLAIMED_COLUMNS, Claim
 
 
 def claim_of(args=(), **more):
-    row = dict(dict.fromkeys(CLAIMED_COLUMNS), is_list=0, id="j1", command="true", attempts=2, cwd="/work", **more)
+    row = dict(dict.fromkeys(CLAIMED_COLUMNS), is_list=0, id="j1", command="true", attempts=2, cwd="/data", **more)
     found = Claim(dict(row, seq=1), "c0ffee", 7, 2)
     found.launcher_args = list(args)
     return found
@@ -34,7 +34,7 @@ def test_the_words_of_the_job_follow_those_of_the_launcher():
 
 def test_placeholders_are_filled_inside_an_element():
     run = ["r", "{token}", "-J{id}-{attempt}:{cwd}", "{{.State.Running}}", "{}", "{ x }", "{a-b}"]
-    assert words_of(run=run)[:7] == ["r", "c0ffee", "-Jj1-2:/work", "{{.State.Running}}", "{}", "{ x }", "{a-b}"]
+    assert words_of(run=run)[:7] == ["r", "c0ffee", "-Jj1-2:/data", "{{.State.Running}}", "{}", "{ x }", "{a-b}"]
 
 
 def test_arguments_of_the_job_stand_where_args_does_and_else_at_the_end():
@@ -59,7 +59,7 @@ def test_what_a_value_looks_like_is_never_filled_again():
     run = ["r", "{host}", "{args}"]
     claim = claim_of(["{token}", "{args}"])
     found = words_of(claim, ["{id}"], run=run, values={"host": "{cwd}/x"})
-    assert found == ["r", "/work/x", "{token}", "{args}", "{id}"]
+    assert found == ["r", "/data/x", "{token}", "{args}", "{id}"]
     claim.cwd = "/{token}"
     assert words_of(claim, run=["r", "{host}"], values={"host": "{cwd}"})[1] == "/{token}"
 

@@ -121,6 +121,23 @@ def test_a_script_that_names_its_interpreter_is_a_file_here_and_cannot_go(queue)
         far(queue, claim(queue, OF_ALL)).far_words(OF_ALL)
 
 
+def test_one_whose_program_is_missing_here_is_tried_again_later(queue):
+    """A worker that cron has started has another PATH than who added the job."""
+    enqueue(queue)
+    current = Current()
+    current.settings = OF_ALL.but(launchers={"c": {"run": ["no-such-program-of-it"]}})
+    one = far_attempt.FarAttempt(queue, claim(queue, OF_ALL), current, lambda text: None)
+    with pytest.raises(launching.NotNow, match="launcher c: the program no-such-program-of-it was not found on PATH"):
+        one.startable({}, OF_ALL)
+
+
+def test_a_directory_that_is_not_there_is_the_fault_of_the_job(queue):
+    enqueue(queue, cwd="/no/such/directory")
+    with pytest.raises(launching.CannotStart) as caught:
+        far(queue, claim(queue, OF_ALL)).startable({}, OF_ALL)
+    assert not isinstance(caught.value, launching.NotNow)
+
+
 def test_one_that_config_json_has_not_is_tried_again_later(queue):
     enqueue(queue, launcher="gone")
     with pytest.raises(launching.NotNow, match="launcher gone is not in config.json"):
