@@ -5,7 +5,7 @@ import random
 import pytest
 from helpers.queue import NOW, SETTINGS, claim, enqueue, raw, raw_file, rows, set_queue, settle
 
-from queuectl_lib.jobs import states, windows
+from queuectl_lib.jobs import gates, states, windows
 from queuectl_lib.reports import reasons
 from queuectl_lib.reports.crew import Crew
 from queuectl_lib.store import explaining, explaining_all, holding, lock_table, preceding, queues, serving
@@ -31,7 +31,11 @@ LIMITS = (
 
 @pytest.fixture(autouse=True)
 def no_wait(monkeypatch):
-    """A claim is of the moment at which it got through, which on a busy host is another than the one asked about."""
+    """A claim is of the moment at which it got through, which on a busy host is another than the one asked about.
+
+    Nor does what the host has told grow old between the two: a claim looks at nothing anew, and would find a gate shut.
+    """
+    monkeypatch.setattr(gates, "LOOK_AGAIN", 1e9)
     begin = serving.Asker.__init__
     monkeypatch.setattr(serving.Asker, "__init__", lambda self, database, asks, waited=0.0: begin(self, database, asks))
 
