@@ -50,6 +50,11 @@ PartitionName=p Nodes=n[1-2] Default=YES MaxTime=INFINITE State=UP
 """
 
 
+def contents_of(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
 class Slurm:
     """The cluster, up: `with Slurm() as slurm`; *places* are the CPUs that each node says it has."""
 
@@ -114,6 +119,22 @@ class Slurm:
         self.controller.stop()
         self.daemons.remove(self.controller)
 
+    def state(self):
+        """What the controller has saved by now: the bytes of each file."""
+        folder = os.path.join(self.folder, "state")
+        return {path: contents_of(path) for path in (os.path.join(folder, name) for name in os.listdir(folder))}
+
+    def forget_since(self, state):
+        """Kill the controller, as if nothing had been saved since it had this *state*; start it again."""
+        self.controller.kill()
+        self.daemons.remove(self.controller)
+        for path in self.state():
+            os.remove(path)
+        for path, data in state.items():
+            with open(path, "wb") as file:
+                file.write(data)
+        self.start_controller()
+
     def start_controller(self):
         self.controller = self.begin("slurmctld", "-D", "-f", self.conf)
         wait_until(lambda: self.code("squeue", "-h") == 0, "the controller to answer", 60)
@@ -134,6 +155,6 @@ class Slurm:
         """The names of the jobs in the queue of Slurm."""
         return self.ask("squeue", "-h", "-t", states, "-o", "%j").split()
 
-    def launcher(self, **changes):
-        """It as a launcher: the preset, told where this cluster is."""
-        return dict({"preset": "slurm", "env": dict(self.environment, SLURM_EXIT_ERROR="75")}, **changes)
+    def launcher(self, settle="0"):
+        """It as a launcher: the preset, told where this cluster is; its controller is young, and forgets nothing."""
+        return {"preset": "slurm", "env": self.environment, "values": {"settle": settle}}

@@ -74,7 +74,7 @@ class OnSlurm:
         self.slurm = Slurm(places=8)
 
     def launcher(self):
-        return self.slurm.launcher()
+        return self.slurm.launcher("10")  # its nodes have reported by then
 
     @contextlib.contextmanager
     def broken(self):
@@ -88,6 +88,11 @@ class OnSlurm:
 
     def left(self):
         return self.slurm.ask("squeue", "-h", "-o", "%j %T %M").splitlines()
+
+    def keep(self, folder):
+        for name in os.listdir(self.slurm.folder):
+            if name.endswith(".log"):
+                shutil.copy(os.path.join(self.slurm.folder, name), folder)
 
     def stop(self):
         self.slurm.stop()
@@ -275,6 +280,8 @@ def main():
             found, listed = list(chaos.violations()), engine.left()
             rows = collections.Counter(row[0] for row in home.ledger())
             states = home.run("status", "--json").json
+            if found and hasattr(engine, "keep"):
+                engine.keep(folder)  # what its daemons say
     finally:
         engine.stop()
     print("%s, seed %d: %d jobs, %.0f s" % (options.engine, options.seed, options.jobs, time.monotonic() - began))

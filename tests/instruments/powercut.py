@@ -105,13 +105,17 @@ class Machine:
             time.sleep(0.02)
 
     def switch_off(self):
+        """False where the file system is in use all the while: mounted again it would be the one without power."""
         self.kill_all()
-        if os.path.ismount(self.mount_point):
-            for _ in range(50):
-                if subprocess.call(["umount", self.mount_point], stderr=subprocess.DEVNULL) == 0:
-                    return
-                time.sleep(0.1)
-            subprocess.call(["umount", "-l", self.mount_point])
+        deadline = time.monotonic() + CALL_SECONDS
+        while os.path.ismount(self.mount_point):
+            if subprocess.call(["umount", self.mount_point], stderr=subprocess.DEVNULL) == 0:
+                break
+            if time.monotonic() > deadline:
+                subprocess.call(["umount", "-l", self.mount_point])
+                return False
+            time.sleep(0.1)
+        return True
 
     # -------------------------------------------------------- calling
 
@@ -190,7 +194,8 @@ class Machine:
         for thread in threads:
             thread.join()
         supervisor.wait()
-        self.switch_off()
+        if not self.switch_off():
+            return ["the file system was in use for %d s, and cannot be looked at" % CALL_SECONDS]
         if not self.switch_on():
             return ["the file system cannot be mounted any more"]
         return self.check()

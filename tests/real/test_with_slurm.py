@@ -207,3 +207,23 @@ def test_a_controller_that_comes_and_goes_does_no_harm(far, slurm):
     open(os.path.join(far.work, "go"), "w").close()
     assert far.ended("steady", "dead")["exit_code"] == 3
     assert len(far.noted("begin", "steady")) == 1
+
+
+def test_a_controller_that_has_forgotten_a_job_is_not_believed_while_it_is_young(slurm, tmp_path):
+    """Killed, it knows nothing of its last seconds; until the nodes have told it, what it forgot runs on."""
+    saved = slurm.state()
+    with FarHome(tmp_path / "home", slurm.launcher(settle="8")) as home:
+        home.start("--count", "1")
+        home.far("job", DEAF, *FAR, "--max-retries", "1")
+        home.wait_for("begin", "job")
+        first = home.noted("begin", "job")[0][2]
+        slurm.forget_since(saved)
+        for pid in home.here("job"):
+            end_process(pid)
+        assert is_running(first) and not slurm.names(), "what was to be forgotten runs, and is not listed"
+        said = "younger than 8 s, may have forgotten it"
+        wait_until(lambda: said in home.run("why", "job").stdout, "why to tell of it", 60)
+        home.wait_for("begin", "job", 2, 120)
+        assert not is_running(first)
+        home.run("cancel", "job")
+        home.ended("job", "cancelled")
