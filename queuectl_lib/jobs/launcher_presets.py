@@ -11,17 +11,21 @@ if TYPE_CHECKING:
 # The directory is looked for there: Slurm would run elsewhere, and succeed. srun gives its own errors as 75.
 # A step is sent the signal; what never began, or would keep its nodes once its srun is lost, is cancelled.
 # A controller that was killed has forgotten its last seconds, until each node has told it what runs there: a step that
-# it does not know is killed then. So a young one's "nothing" is no answer. With -a also hidden partitions are told of.
-SLURM_ALIVE = r"""s=$(squeue -a -h -n "$1" -o %T) || exit 2; test -z "$s" || exit 0
-c=$(SLURM_TIME_FORMAT=%s scontrol show config) || exit 2
+# it does not know is killed then, unless its number was given again. So a young one's "nothing" is no answer, and it is
+# given no job. With -a also hidden partitions are told of.
+SLURM_SETTLED = r"""settled() {
+c=$(SLURM_TIME_FORMAT=%s scontrol show config) || return 1
 n=$(printf '%s\n' "$c" | sed -n 's/^Configuration data as of //p')
 b=$(printf '%s\n' "$c" | sed -n 's/^BOOT_TIME *= *//p')
-test "$n" -ge $((b + $2)) || { echo "slurmctld is younger than $2 s, may have forgotten it" >&2; exit 2; }
-n=$(sinfo -a -h -N -t unknown -o %N) || exit 2
+test "$n" -ge $((b + $1)) || { echo "slurmctld is younger than $1 s, may have forgotten jobs" >&2; return 1; }; }
+"""
+SLURM_ALIVE = r"""s=$(squeue -a -h -n "$1" -o %T) || exit 2; test -z "$s" || exit 0
+settled "$2" || exit 2; n=$(sinfo -a -h -N -t unknown -o %N) || exit 2
 test -z "$n" || { echo "these nodes have yet to report:" $n >&2; exit 2; }
 exit 1"""
 SLURM = {
     "run": [
+        *("sh", "-c", SLURM_SETTLED + 'settled "$1" || exit 75; shift; exec "$@"', "sh", "{settle}"),
         *("srun", "-Q", "-n1", "-J", "queuectl-{token}", "{args}", "/bin/sh", "-c"),
         *('cd -- "$1" || exit 126; shift; exec "$@"', "sh", "{cwd}"),
     ],
@@ -31,7 +35,7 @@ SLURM = {
         'case $2 in KILL) scancel -Q -n "$1";; esac',
         *("sh", "queuectl-{token}", "{signal}"),
     ],
-    "alive": ["sh", "-c", SLURM_ALIVE, "sh", "queuectl-{token}", "{settle}"],
+    "alive": ["sh", "-c", SLURM_SETTLED + SLURM_ALIVE, "sh", "queuectl-{token}", "{settle}"],
     "later_codes": [75],
     "env": {"SLURM_EXIT_ERROR": "75"},
     "values": {"settle": "60"},  # seconds

@@ -282,6 +282,8 @@ def main():
             states = home.run("status", "--json").json
             if found and hasattr(engine, "keep"):
                 engine.keep(folder)  # what its daemons say
+    except AssertionError as error:  # what its home found when it was left
+        found.append(str(error).splitlines()[0])
     finally:
         engine.stop()
     print("%s, seed %d: %d jobs, %.0f s" % (options.engine, options.seed, options.jobs, time.monotonic() - began))

@@ -221,7 +221,7 @@ def test_a_controller_that_has_forgotten_a_job_is_not_believed_while_it_is_young
         for pid in home.here("job"):
             end_process(pid)
         assert is_running(first) and not slurm.names(), "what was to be forgotten runs, and is not listed"
-        said = "younger than 8 s, may have forgotten it"
+        said = "younger than 8 s, may have forgotten jobs"
         wait_until(lambda: said in home.run("why", "job").stdout, "why to tell of it", 60)
         home.wait_for("begin", "job", 2, 120)
         assert not is_running(first)
