@@ -173,6 +173,10 @@ class Claim:
         self.leftovers: List[str] = []
         self.launcher: Optional[str] = None  # who starts it elsewhere (store/launched); None: it runs here
 
+    def is_to_join(self) -> bool:
+        """True where what it is to run may run already: a launcher has started it for an earlier attempt."""
+        return self.far_token not in ("", self.token)
+
 
 def alike(claim: Claim) -> Claim:
     """Another of the same, in which something may be changed."""

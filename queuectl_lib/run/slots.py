@@ -72,8 +72,10 @@ class Slots:
         try:
             attempt.start(settings, spare)
         except launching.CannotStart as error:
-            kind = states.SNOOZED if isinstance(error, launching.NotNow) else states.FAILED
+            joins = claim.is_to_join()  # what it cannot join now may run on: to the next attempt as to this one
+            kind = states.SNOOZED if joins or isinstance(error, launching.NotNow) else states.FAILED
             refused = Outcome(claim, kind, time.time(), str(error))
+            refused.joins = joins
         except (OSError, QueueError) as error:  # no memory, no processes, no disk: not the job's fault
             refused = attempts.unstarted(claim, str(getattr(error, "strerror", None) or error))
         else:

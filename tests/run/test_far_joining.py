@@ -1,0 +1,65 @@
+"""A far job that the next attempt is to join: whatever comes between, it is joined or ended, and never forgotten."""
+
+import time
+
+import pytest
+from helpers.engine import add_launcher
+from helpers.marks import posix_only
+from helpers.queue import NOW, SETTINGS, enqueue, rows
+
+from queuectl_lib.jobs import states
+from queuectl_lib.jobs.attempts import Outcome
+from queuectl_lib.run import far_attempt, slots
+from queuectl_lib.run.pace import Pace
+from queuectl_lib.run.spare_files import SpareFiles
+
+pytestmark = posix_only
+
+JOINS = {"run": ["/bin/true", "{far}"], "attach": True, "later_codes": [75]}
+WITH = SETTINGS.but(launchers={"a": JOINS, "b": {"run": ["/bin/true"]}}, launcher="a")
+
+
+def claim(queue, settings=WITH, now=NOW):
+    return queue.exchange("w-1", [], 1, now, settings)[1][0]
+
+
+def record(queue, outcome, settings=WITH, now=NOW):
+    """True where the storage took it."""
+    outcome.finished = now
+    return not queue.exchange("w-1", [outcome], 0, now, settings)[0]
+
+
+def lose(queue, held, now=NOW):
+    """The line to the far job of *held* is lost: the next attempt is to join it."""
+    outcome = Outcome(held, states.SNOOZED, now)
+    outcome.joins, outcome.delay = True, 1.0
+    assert record(queue, outcome, now=now)
+
+
+class Current:
+    def __init__(self, settings):
+        self.settings = settings
+
+    def refresh(self):
+        pass
+
+
+def far(queue, held, settings=WITH):
+    return far_attempt.FarAttempt(queue, held, Current(settings), lambda text: None)
+
+
+# ---------------------------------------------------------------- an attempt that does not come to it
+
+
+@pytest.mark.parametrize("launchers, cwd", [({"b": WITH.launchers["b"]}, "/"), (WITH.launchers, "/no/such/place")])
+def test_an_attempt_that_cannot_start_leaves_the_far_job_to_the_next(queue, launchers, cwd):
+    """Its launcher is away for a moment, or its directory: at no cost, for what runs there may run on."""
+    enqueue(queue, max_retries=1, cwd=cwd)
+    first = claim(queue)
+    lose(queue, first)
+    second = claim(queue, now=NOW + 10)
+    settings = WITH.but(launchers=launchers)
+    refused = slots.Slots(1, Pace()).start(far(queue, second, settings), settings, SpareFiles(queue))
+    assert record(queue, refused, now=NOW + 10)
+    third = claim(queue, now=NOW + 1000)
+    assert (third.far_token, third.attempts, refused.kind) == (first.token, 1, states.SNOOZED)
