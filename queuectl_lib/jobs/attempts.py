@@ -143,6 +143,7 @@ class Claim:
     # Of one that has a launcher:
     far_attempt, far_token = 0, ""  # number and token of the attempt that began its far job
     launcher_args: Sequence[str] = ()
+    was_launched = False  # true where an earlier attempt had one
 
     def __init__(self, row: Fields, token: str, attempt_id: int, number: int) -> None:
         self.seq: int = row["seq"]

@@ -121,7 +121,8 @@ class Claiming:
             self.due.drop(line)
             return False
         claim = claim_one(self.connection, self.worker, fields, self.now_text)
-        if self.launcher is not None or line.launcher is not None or "launcher" in claim.policy:
+        chosen = self.launcher is not None or line.launcher is not None or "launcher" in claim.policy
+        if chosen or claim.was_launched:
             from queuectl_lib.store import launched  # which few homes need
 
             launched.note(self.connection, claim, line, self.launcher)
@@ -202,7 +203,10 @@ MOST_RUNS = 1 << 62  # whatever somebody wrote there: a number that the database
 INSERT_ATTEMPT = "INSERT INTO attempts (job, number, started_at, worker, token) VALUES (?, ?, ?, ?, ?)"
 LAST_NUMBER = "SELECT max(number) FROM attempts WHERE job = ? AND number BETWEEN 0 AND %d" % MOST_RUNS
 DELETE_ATTEMPT = "DELETE FROM attempts WHERE id = ?"
-FIND_LEFTOVERS = "SELECT token FROM attempts WHERE job = ? AND leftovers IS NOT NULL AND token IS NOT NULL"
+FIND_LEFT = (
+    "SELECT token, leftovers, launcher FROM attempts WHERE job = ?"
+    " AND (launcher IS NOT NULL OR (leftovers IS NOT NULL AND token IS NOT NULL))"
+)
 
 
 def claim_one(connection: sqlite3.Connection, worker: str, row: Fields, now_text: str) -> Claim:
@@ -223,7 +227,9 @@ def claim_one(connection: sqlite3.Connection, worker: str, row: Fields, now_text
     row["attempts"] += 1  # counted before it starts: what kills its worker ends up dead
     claim = Claim(row, token, attempt, number)
     if number > 1:
-        claim.leftovers = [left["token"] for left in opening.rows(connection, FIND_LEFTOVERS, (row["seq"],))]
+        found = opening.rows(connection, FIND_LEFT, (row["seq"],))
+        claim.leftovers = [left["token"] for left in found if None not in (left["leftovers"], left["token"])]
+        claim.was_launched = any(left["launcher"] is not None for left in found)
     return claim
 
 

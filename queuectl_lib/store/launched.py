@@ -1,5 +1,7 @@
 """Who launches an attempt: of the job's own launcher, its queue's and the setting's the first there is, noted with it.
 
+Before all of these: that of a far job which is to be joined, whatever was chosen since. It may run.
+
     attempts.launcher    NAME        its far job is its own
                          NAME#N:T    it has joined the far job that the attempt with the number N and the token T began
                          ...+        it is over, and the next attempt is to join the same far job
@@ -33,16 +35,22 @@ BEFORE = "SELECT launcher FROM attempts WHERE job = ? AND number < ? ORDER BY nu
 def note(connection: sqlite3.Connection, claim: Claim, line: Optional[Line], default: Optional[str]) -> None:
     """Choose the launcher of a new *claim* from the queue of *line*, *default* being the setting, and note it."""
     own = claim.policy.get("launcher")
-    name = own if own is not None else (line.launcher if line else None) or default
+    joins = far_job(connection, claim.seq, claim.number)
+    name = joins[0] if joins else own if own is not None else (line.launcher if line else None) or default
     if not isinstance(name, str) or name == NONE:
         return
-    claim.launcher, claim.far_attempt, claim.far_token = name, claim.number, claim.token
+    claim.launcher, claim.far_attempt, claim.far_token = joins or (name, claim.number, claim.token)
     claim.launcher_args = arguments(claim, line)
-    before = connection.execute(BEFORE, (claim.seq, claim.number)).fetchone()
-    told = NOTED.match(before["launcher"]) if before and isinstance(before["launcher"], str) else None
-    if told and told.group(4) and told.group(2) and told.group(1) == name:
-        claim.far_attempt, claim.far_token = int(told.group(2)), told.group(3)
     connection.execute(NOTE, (text_of(claim), claim.attempt_id))
+
+
+def far_job(connection: sqlite3.Connection, seq: int, number: int) -> Optional[Tuple[str, int, str]]:
+    """What the attempt *number* of a job is to join: its launcher, and the number and token of who began it."""
+    before = connection.execute(BEFORE, (seq, number)).fetchone()
+    told = NOTED.match(before["launcher"]) if before and isinstance(before["launcher"], str) else None
+    if not (told and told.group(4) and told.group(2)):
+        return None
+    return told.group(1), int(told.group(2)), told.group(3)
 
 
 def arguments(claim: Claim, line: Optional[Line]) -> List[str]:

@@ -71,13 +71,6 @@ def test_an_attempt_joins_what_the_one_before_it_has_left_there_and_only_then(qu
     assert [one.far_token for one in (second, third, fourth)] == [first.token, first.token, fourth.token]
 
 
-def test_an_attempt_by_another_launcher_joins_nothing(queue):
-    enqueue(queue, max_retries=9)
-    end(queue, claim(queue, OF_ALL), states.SNOOZED, joins=True)
-    held = claim(queue, OF_ALL.but(launcher="b"), NOW + 10)
-    assert (held.launcher, held.far_attempt) == ("b", 2)
-
-
 class Current:
     settings = OF_ALL
 

@@ -63,3 +63,22 @@ def test_an_attempt_that_cannot_start_leaves_the_far_job_to_the_next(queue, laun
     assert record(queue, refused, now=NOW + 10)
     third = claim(queue, now=NOW + 1000)
     assert (third.far_token, third.attempts, refused.kind) == (first.token, 1, states.SNOOZED)
+
+
+# ---------------------------------------------------------------- another launcher meanwhile
+
+
+@pytest.mark.parametrize("setting, own", [(None, None), ("b", None), ("a", "none"), ("a", "b")])
+def test_what_is_to_be_joined_is_joined_whatever_launcher_was_chosen_since(queue, setting, own):
+    """By `config`, or by `edit`: it may run there, so the job runs nowhere else until that is over."""
+    job = enqueue(queue, max_retries=9)
+    first = claim(queue)
+    lose(queue, first)
+    with queue.database.writing() as connection:
+        policy = '{"launcher": "%s"}' % own if own else None
+        connection.execute("UPDATE jobs SET policy = ? WHERE id = ?", (policy, job))
+    chosen = WITH.but(launcher=setting)
+    second = claim(queue, chosen, NOW + 10)
+    assert (second.launcher, second.far_attempt, second.far_token) == ("a", 1, first.token)
+    assert record(queue, Outcome(second, states.FAILED, NOW), chosen, NOW + 10)
+    assert claim(queue, chosen, NOW + 1000).launcher == {"none": None}.get(own, own or setting)
