@@ -81,16 +81,17 @@ class Launcher:
 
     def end_words(self, claim: Claim, attempt: int, signal: str, grace: float) -> List[str]:
         """What sends *signal*, TERM or KILL, to the far job; after TERM it has *grace* seconds."""
-        facts = dict(self.facts(claim, attempt), signal=signal, seconds=str(math.ceil(grace)))
+        facts = dict(self.facts(claim, attempt, claim.far_token), signal=signal, seconds=str(math.ceil(grace)))
         return [self.filled(element, facts) for element in self.end or []]
 
     def alive_words(self, claim: Claim, attempt: int) -> List[str]:
         """What tells whether the far job is there."""
-        facts = self.facts(claim, attempt)
+        facts = self.facts(claim, attempt, claim.far_token)
         return [self.filled(element, facts) for element in self.alive or []]
 
-    def facts(self, claim: Claim, attempt: int) -> Dict[str, str]:
-        found = {"token": claim.token, "far": claim.far_token, "id": claim.id, "cwd": claim.cwd}
+    def facts(self, claim: Claim, attempt: int, token: str = "") -> Dict[str, str]:
+        """What the placeholders mean; *token* that of who began what is ended, or asked after."""
+        found = {"token": token or claim.token, "far": claim.far_token, "id": claim.id, "cwd": claim.cwd}
         found["attempt"] = str(attempt)
         for name, value in self.values.items():
             found[name] = filled(value, {key: found[key] for key in OF_ALL})

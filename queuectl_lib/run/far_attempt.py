@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from queuectl_lib.settings import Settings
     from storage import Queue
 
+# Run here in place of a launcher that does not attach any more: so the far job is ended, and then the job snoozed.
+ENDED_FIRST = 'echo "snooze 1s its launcher attaches no more: what it began is over" >"$QUEUECTL_CONTROL"; exit 75'
 LOCAL_SECONDS = 2.0  # of grace for what is left here once the far job is gone
 JOINED = "lost: its launcher is gone; the next attempt joins the job there"
 
@@ -75,6 +77,8 @@ class FarAttempt(Attempt):
         claim = attempts.alike(self.claim)
         words = self.far_words(settings)
         claim.command = found.command(self.claim, words, self.claim.far_attempt, self.timeout_of(settings))
+        if self.claim.is_to_join() and not found.attach:
+            claim.command = [launching.SHELL, "-c", ENDED_FIRST]
         launching.check_directory(claim.cwd)
         try:
             launching.check_startable(claim, environment)

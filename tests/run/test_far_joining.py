@@ -1,11 +1,11 @@
 """A far job that the next attempt is to join: whatever comes between, it is joined or ended, and never forgotten."""
 
-import time
-
 import pytest
 from helpers.engine import add_launcher
+from helpers.far_world import POLITE, World
 from helpers.marks import posix_only
-from helpers.queue import NOW, SETTINGS, enqueue, rows
+from helpers.queue import NOW, SETTINGS, enqueue
+from helpers.waiting import wait_until
 
 from queuectl_lib.jobs import states
 from queuectl_lib.jobs.attempts import Outcome
@@ -34,6 +34,11 @@ def lose(queue, held, now=NOW):
     outcome = Outcome(held, states.SNOOZED, now)
     outcome.joins, outcome.delay = True, 1.0
     assert record(queue, outcome, now=now)
+
+
+def world(tmp_path):
+    """A home with an engine whose jobs the next attempt joins."""
+    return World(tmp_path / "home", attach=True)
 
 
 class Current:
@@ -82,3 +87,15 @@ def test_what_is_to_be_joined_is_joined_whatever_launcher_was_chosen_since(queue
     assert (second.launcher, second.far_attempt, second.far_token) == ("a", 1, first.token)
     assert record(queue, Outcome(second, states.FAILED, NOW), chosen, NOW + 10)
     assert claim(queue, chosen, NOW + 1000).launcher == {"none": None}.get(own, own or setting)
+
+
+def test_where_its_launcher_attaches_no_more_it_is_ended_before_the_job_starts_anew(tmp_path):
+    with world(tmp_path) as own:
+        own.home.start()
+        own.begin("job", POLITE, "--backoff", "fixed:2s")
+        own.engine.cut()
+        wait_until(lambda: own.job("job")["state"] == "pending", "its line to be lost")
+        add_launcher(own.home, "far", own.engine.launcher())
+        own.engine.wait_for_start("job", 2)
+        assert (own.engine.twice(), own.job("job")["attempts"]) == ([], 1)
+        own.home.run("worker", "stop", "--now")
