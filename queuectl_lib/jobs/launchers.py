@@ -271,7 +271,8 @@ def refuse_placeholders(launcher: Fields, where: str) -> None:
     if launcher["run"].count("{args}") > 1:
         raise BadInput("%s: run: {args} comes twice" % where)
     text = "%s: attach: run names the far job by {token}, another one for each attempt: take {far}"
-    if launcher["attach"] and [element for element in launcher["run"] if "token" in names_in(element)]:
+    elements = [filled(element, launcher["values"]) for element in launcher["run"]]  # it may stand in a value, too
+    if launcher["attach"] and [element for element in elements if "token" in names_in(element)]:
         raise BadInput(text % where)
 
 

@@ -145,6 +145,7 @@ BAD = [
     ({"x": {"run": ["r", "{args}", "{args}"]}}, "{args} comes twice"),
     ({"x": {"run": ["r", "{value}"]}}, "{value} goes with {name}"),
     ({"x": {"run": ["r", "{token}"], "attach": True}}, "take {far}"),
+    ({"x": {"run": ["r", "{me}"], "attach": True, "values": {"me": "q-{token}"}}}, "take {far}"),
     ({"x": {"run": ["r"], "attach": 1}}, "x: attach: true or false"),
     ({"x": {"run": ["r"], "later_codes": [0]}}, "0 means"),
     ({"x": {"run": ["r"], "later_codes": [300]}}, "x: later_codes: 300"),
