@@ -548,7 +548,7 @@ class Worker:
         """Log a recorded outcome and remove the files that it made useless."""
         claim = outcome.claim
         if lost and concluding.was_lost(self.queue.database, outcome):
-            self.say("job %s: its claim was lost, so its result was not recorded" % claim.id)
+            self.say("job %s: %s" % (claim.id, concluding.why_unrecorded(outcome)))
             return
         failpoints.failpoint("report.recorded")
         self.spare.put_away(outcome)

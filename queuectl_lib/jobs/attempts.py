@@ -144,6 +144,7 @@ class Claim:
     far_attempt, far_token = 0, ""  # number and token of the attempt that began its far job
     launcher_args: Sequence[str] = ()
     was_launched = False  # true where an earlier attempt had one
+    is_unwanted = False  # true where its cancel was asked for before it was adopted
 
     def __init__(self, row: Fields, token: str, attempt_id: int, number: int) -> None:
         self.seq: int = row["seq"]
@@ -252,4 +253,5 @@ def unstarted(claim: Claim, shortage: Optional[str] = None) -> Outcome:
     """A claim given back before its command began, for a *shortage* of the host or none: as if it had never been."""
     outcome = Outcome(claim, states.GIVEN_BACK, time.time(), shortage)
     outcome.unstarted = True
+    outcome.joins = claim.is_to_join()
     return outcome

@@ -258,6 +258,13 @@ def was_lost(database: Database, outcome: Outcome) -> bool:
     return True
 
 
+def why_unrecorded(outcome: Outcome) -> str:
+    """Why the outcome of a claim was refused, for people."""
+    if outcome.joins:  # and its job was cancelled: who adopts it ends what runs there
+        return "its cancel was asked for meanwhile: what its launcher has started is ended first"
+    return "its claim was lost, so its result was not recorded"
+
+
 def survivors(attempt: Attempt) -> str:
     """Who of an attempt lives that cannot be ended, for people."""
     return attempt.tree.description() or "processes that cannot be seen from here"

@@ -118,7 +118,7 @@ class FarAttempt(Attempt):
 
     def joins(self) -> bool:
         """True where the next attempt is to join what this one began, which may run on."""
-        if self.ending or not self.leader_ended():
+        if self.ending or self.claim.is_unwanted or not self.leader_ended():
             return False
         found = self.launcher()
         if found is None or not found.attach:

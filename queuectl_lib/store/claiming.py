@@ -262,6 +262,7 @@ def running_attempt(database: Database, seq: int, token: str) -> Optional[Tuple[
         from queuectl_lib.store import launched  # which few homes need
 
         launched.read(claim, row["launcher"])
+        claim.is_unwanted = bool(row["cancel_requested"])
     return claim, times.seconds_or(row["started_at"], time.time())
 
 

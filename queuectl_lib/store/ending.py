@@ -69,10 +69,11 @@ def end_attempt(connection: sqlite3.Connection, outcome: Outcome, settings: Sett
     end = times.utc_text(outcome.finished)
     start = None if outcome.started is None else times.utc_text(outcome.started)
     kind = final_kind(connection, outcome)
+    if kind == states.CANCELLED and outcome.joins:  # the far job is to be ended: its claim stays, for who adopts it
+        return False
     state, delay = retrying.after(kind, claim, settings, outcome.is_last, outcome.delay)
     if not move_on(connection, outcome, state, delay, start, end):
-        left = connection.execute(CLAIM_LEFT, (claim.seq, claim.token)).fetchall()
-        opening.refuse_ignored(len(left))
+        opening.refuse_ignored(len(connection.execute(CLAIM_LEFT, (claim.seq, claim.token)).fetchall()))
         return False
     for keep in aftermath.AFTERMATH:
         keep(connection, outcome, state, end)

@@ -12,6 +12,7 @@ from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.run import far_attempt, slots
 from queuectl_lib.run.pace import Pace
 from queuectl_lib.run.spare_files import SpareFiles
+from queuectl_lib.store import claiming
 
 pytestmark = posix_only
 
@@ -99,3 +100,29 @@ def test_where_its_launcher_attaches_no_more_it_is_ended_before_the_job_starts_a
         own.engine.wait_for_start("job", 2)
         assert (own.engine.twice(), own.job("job")["attempts"]) == ([], 1)
         own.home.run("worker", "stop", "--now")
+
+
+# ---------------------------------------------------------------- cancelled meanwhile
+
+
+def test_a_cancel_beside_a_lost_line_is_not_done_before_the_far_job_is_over(queue):
+    """Its worker has seen the line fall, and records that once the cancel was asked for."""
+    enqueue(queue)
+    held = claim(queue)
+    queue.cancel([held.id], NOW)
+    outcome = Outcome(held, states.SNOOZED, NOW)
+    outcome.joins = True
+    assert not record(queue, outcome)
+    adopted = claiming.running_attempt(queue.database, held.seq, held.token)[0]
+    assert far(queue, adopted).joins() is False
+
+
+def test_a_cancel_ends_what_runs_there_after_the_death_of_this_host(tmp_path):
+    with world(tmp_path) as own:
+        own.home.start()
+        own.begin("job", POLITE)
+        own.kill_all()
+        own.ask_to_cancel("job")
+        own.home.start()
+        own.ended("job", "cancelled")
+        assert own.engine.running() == []
