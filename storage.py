@@ -220,7 +220,7 @@ class Queue:
     def cancel(self, ids: Sequence[str], now: float) -> List[Tuple[str, Optional[str]]]:
         """Cancel waiting jobs and ask the workers of running ones to end them; all or none.
 
-        Returns (id, token) per job: the token of the running attempt, None if none ran.
+        Returns (id, token) per job: the token of the attempt that is to be ended, None if none ran.
         Raises QueueError when one does not exist or is finished.
         """
         from queuectl_lib.store import cancelling, edges, finding  # which no worker needs
@@ -231,13 +231,13 @@ class Queue:
                 if head["state"] in states.FINAL:
                     text = "job %s is %s already: nothing was cancelled"
                     raise QueueError(text % (identifier, head["state"]), "wrong_state")
-            for head in heads:
-                cancelling.cancel_one(connection, head["seq"], head["state"], times.utc_text(now))
+            end = times.utc_text(now)
+            begun = [cancelling.cancel_one(connection, head["seq"], head["state"], end) for head in heads]
             cancelling.free_locks(connection, {head["lock_key"] for head in heads})
             is_unsettled = edges.settle_some(connection, now)
         edges.settle_rest(self.database, is_unsettled, now)
         bell.ring(self.folder.bell)  # for what comes after them
-        return [(identifier, head["token"]) for identifier, head in zip(ids, heads)]
+        return [(one, token or head["token"]) for one, token, head in zip(ids, begun, heads)]
 
     def requeue(self, ids: Sequence[str], states: Sequence[str], now: float) -> List[Tuple[str, str]]:
         """Move jobs in one of *states* back to pending with attempts 0; all or none. A failed one is due now, no more.

@@ -21,17 +21,28 @@ CANCEL_WAITING = (
     " last_error = 'cancelled before it ran'"
     " WHERE seq = ? AND state IN ('pending', 'failed')"
 )
+IS_TO_JOIN = "SELECT 1 FROM attempts WHERE job = ? AND launcher LIKE '%+' LIMIT 1"
 REQUEST_CANCEL = "UPDATE jobs SET cancel_requested = 1, updated_at = ? WHERE seq = ? AND state = 'processing'"
 
 
-def cancel_one(connection: sqlite3.Connection, seq: int, state: str, now_text: str) -> None:
-    """Cancel a job that is in this *state*, none of states.FINAL, in this transaction. Raises IntegrityError."""
-    if state == "processing":
+def cancel_one(connection: sqlite3.Connection, seq: int, state: str, now_text: str) -> Optional[str]:
+    """Cancel a job that is in this *state*, none of states.FINAL, in this transaction. Raises IntegrityError.
+
+    Where a launcher has started it, and the next attempt was to join that, the token of an attempt of nobody: a worker
+    adopts it, and ends what runs there. None otherwise.
+    """
+    token = None
+    if state != "processing" and connection.execute(IS_TO_JOIN, (seq,)).fetchone():
+        from queuectl_lib.store import launched  # which few homes need
+
+        token = launched.claim_for_nobody(connection, seq, now_text)
+    if state == "processing" or token:
         moved = connection.execute(REQUEST_CANCEL, (now_text, seq))
     else:
         moved = connection.execute(CANCEL_WAITING, (now_text, now_text, seq))
         settling.has_ended(connection, seq)
     opening.refuse_ignored(1 - moved.rowcount)
+    return token
 
 
 def free_locks(connection: sqlite3.Connection, keys: Iterable[Optional[str]]) -> None:
@@ -74,9 +85,9 @@ class Cancelling(changing.Verb):
         state = head[0]["state"] if head else "completed"
         if state not in self.guard or (state == "processing" and head[0]["token"] in self.asked.values()):
             return False
-        cancel_one(connection, seq, state, self.now_text)
-        if state == "processing":
-            self.asked[opening.as_text(head[0]["id"])] = head[0]["token"]
+        token = cancel_one(connection, seq, state, self.now_text)
+        if state == "processing" or token:
+            self.asked[opening.as_text(head[0]["id"])] = token or head[0]["token"]
             return False
         self.keys.add(head[0]["lock_key"])
         if head[0]["runs"] and connection.execute(self.LEAVES, (seq,)).fetchone():

@@ -24,7 +24,9 @@ def give_way(connection: sqlite3.Connection, holder: Holder, newer: str, now: fl
     if head["state"] not in states.WAITING:
         text = "job %s with the key %s runs, and does not give way: nothing was added (`cancel %s` ends it)"
         raise QueueError(text % (holder, errors.shown(holder.key), holder))
-    cancelling.cancel_one(connection, head["seq"], head["state"], times.utc_text(now))
+    if cancelling.cancel_one(connection, head["seq"], head["state"], times.utc_text(now)) is not None:
+        text = "job %s with the key %s may run by its launcher, and does not give way: nothing was added"
+        raise QueueError(text % (holder, errors.shown(holder.key)) + " (`cancel %s` ends it)" % holder)
     opening.refuse_ignored(1 - connection.execute(SAY_WHY, ("replaced by job %s" % newer, head["seq"])).rowcount)
     cancelling.free_locks(connection, [head["lock_key"]])
     edges.settle_some(connection, now)  # what came after it; what is left is for the workers

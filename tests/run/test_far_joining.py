@@ -7,12 +7,15 @@ from helpers.marks import posix_only
 from helpers.queue import NOW, SETTINGS, enqueue
 from helpers.waiting import wait_until
 
+from queuectl_lib.errors import QueueError
 from queuectl_lib.jobs import states
 from queuectl_lib.jobs.attempts import Outcome
+from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.run import far_attempt, slots
 from queuectl_lib.run.pace import Pace
 from queuectl_lib.run.spare_files import SpareFiles
-from queuectl_lib.store import claiming
+from queuectl_lib.store import cancelling, claiming, finding
+from queuectl_lib.store.selecting import Selection
 
 pytestmark = posix_only
 
@@ -126,3 +129,40 @@ def test_a_cancel_ends_what_runs_there_after_the_death_of_this_host(tmp_path):
         own.home.start()
         own.ended("job", "cancelled")
         assert own.engine.running() == []
+
+
+def test_a_cancel_while_the_line_is_down_ends_what_runs_there(tmp_path):
+    with world(tmp_path) as own:
+        own.home.start()
+        own.begin("job", POLITE, "--backoff", "fixed:1h")
+        own.engine.cut()
+        wait_until(lambda: own.job("job")["state"] == "pending", "its line to be lost")
+        own.home.run("cancel", "job")
+        assert (own.engine.running(), own.engine.started("job"), own.engine.joined("job")) == ([], 1, 0)
+        assert [row["code"] for row in own.engine.ledger() if row["kind"] == "end"] == [42]
+
+
+@pytest.mark.parametrize("by_id", [True, False])
+def test_until_then_it_is_under_way_and_no_other_job_is(queue, by_id):
+    """One job that is cancelled by its id, or all that wait; others that wait are cancelled at once."""
+    names = [enqueue(queue, id=name) for name in ("joins", "plain")]
+    first = claim(queue)
+    lose(queue, first)
+    if by_id:
+        asked = dict(queue.cancel(names, NOW + 1))
+    else:
+        verb = cancelling.Cancelling(states.HOLDING, NOW + 1)
+        cancelling.cancel_all(queue.database, Selection(states.HOLDING), verb, lambda: None)
+        asked = {"plain": None, **verb.asked}
+    assert finding.states_of(queue.database, names) == ["processing", "cancelled"]
+    adopted = claiming.running_attempt(queue.database, first.seq, asked["joins"])[0]
+    assert (adopted.far_token, adopted.launcher, asked["plain"]) == (first.token, "a", None)
+
+
+def test_one_that_may_run_there_does_not_give_way(queue):
+    enqueue(queue, id="joins", unique="key")
+    lose(queue, claim(queue))
+    maker = JobMaker(1, "/", 0o022, NOW)
+    with pytest.raises(QueueError, match="job joins with the key \"key\" may run by its launcher"):
+        queue.enqueue(maker.row({"command": "true", "unique": "key"}), replaces=True)
+    assert finding.states_of(queue.database, ["joins"]) == ["pending"]
