@@ -7,6 +7,7 @@ import sqlite3
 from queuectl_lib import contexts, times
 from queuectl_lib.errors import NoDatabase
 from queuectl_lib.host import bell
+from queuectl_lib.jobs import attempts
 from queuectl_lib.store import changing, edges, folder, locking, opening, selecting, settling
 
 TYPE_CHECKING = False
@@ -21,7 +22,7 @@ CANCEL_WAITING = (
     " last_error = 'cancelled before it ran'"
     " WHERE seq = ? AND state IN ('pending', 'failed')"
 )
-IS_TO_JOIN = "SELECT 1 FROM attempts WHERE job = ? AND launcher LIKE '%+' LIMIT 1"
+JOINS = "SELECT 1 FROM attempts WHERE job = ? AND launcher LIKE '%+' LIMIT 1"
 REQUEST_CANCEL = "UPDATE jobs SET cancel_requested = 1, updated_at = ? WHERE seq = ? AND state = 'processing'"
 
 
@@ -32,10 +33,8 @@ def cancel_one(connection: sqlite3.Connection, seq: int, state: str, now_text: s
     adopts it, and ends what runs there. None otherwise.
     """
     token = None
-    if state != "processing" and connection.execute(IS_TO_JOIN, (seq,)).fetchone():
-        from queuectl_lib.store import launched  # which few homes need
-
-        token = launched.claim_for_nobody(connection, seq, now_text)
+    if state != "processing" and is_to_join(connection, seq):
+        token = claim_for_nobody(connection, seq, now_text)
     if state == "processing" or token:
         moved = connection.execute(REQUEST_CANCEL, (now_text, seq))
     else:
@@ -43,6 +42,38 @@ def cancel_one(connection: sqlite3.Connection, seq: int, state: str, now_text: s
         settling.has_ended(connection, seq)
     opening.refuse_ignored(1 - moved.rowcount)
     return token
+
+
+def is_to_join(connection: sqlite3.Connection, seq: int) -> bool:
+    """True for a waiting job that a launcher may be running: its next attempt is to join that."""
+    if not connection.execute(JOINS, (seq,)).fetchone():
+        return False
+    from queuectl_lib.store import claiming, launched  # which few homes need
+
+    return launched.far_job(connection, seq, claiming.MOST_RUNS) is not None
+
+
+WAITS = (
+    "SELECT seq, runs, %s FROM jobs WHERE seq = ? AND state IN ('pending', 'failed')"
+    % ", ".join(attempts.CLAIMED_COLUMNS)
+)
+TO_CLAIM = "UPDATE jobs SET lane = 0 WHERE seq = ?"
+
+
+def claim_for_nobody(connection: sqlite3.Connection, seq: int, now_text: str) -> Optional[str]:
+    """Begin the attempt of a waiting job that is to join a far job, for a worker to adopt; its token, None where it
+    waits no more. Raises IntegrityError.
+    """
+    from queuectl_lib.store import claiming, launched  # which few homes need
+
+    found = opening.rows(connection, WAITS, (seq,))
+    if not found:
+        return None
+    row = dict(found[0]) if attempts.can_be_read(found[0]) else attempts.mended(found[0])
+    connection.execute(TO_CLAIM, (seq,))
+    claim = claiming.claim_one(connection, "", row, now_text)
+    launched.note(connection, claim, None, None)
+    return claim.token
 
 
 def free_locks(connection: sqlite3.Connection, keys: Iterable[Optional[str]]) -> None:

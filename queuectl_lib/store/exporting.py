@@ -55,7 +55,7 @@ class Taking(changing.Verb):
 
     def one(self, connection: sqlite3.Connection, seq: int) -> bool:
         rows = opening.rows(connection, SEEN, (seq, self.seen[seq]))
-        if not rows:
+        if not rows or cancelling.is_to_join(connection, seq):  # that may run: as what was claimed meanwhile
             return False
         moved = connection.execute(TAKE, (self.now_text, self.now_text, self.why, seq, self.seen[seq]))
         opening.refuse_ignored(1 - moved.rowcount)

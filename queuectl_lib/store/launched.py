@@ -15,7 +15,6 @@ import time
 
 from queuectl_lib import contexts, times
 from queuectl_lib.errors import NoDatabase
-from queuectl_lib.jobs import attempts
 from queuectl_lib.store import opening
 
 TYPE_CHECKING = False
@@ -52,30 +51,6 @@ def far_job(connection: sqlite3.Connection, seq: int, number: int) -> Optional[T
     if not (told and told.group(4) and told.group(2)):
         return None
     return told.group(1), int(told.group(2)), told.group(3)
-
-
-WAITS = (
-    "SELECT seq, runs, %s FROM jobs WHERE seq = ? AND state IN ('pending', 'failed')"
-    % ", ".join(attempts.CLAIMED_COLUMNS)
-)
-TO_CLAIM = "UPDATE jobs SET lane = 0 WHERE seq = ?"
-
-
-def claim_for_nobody(connection: sqlite3.Connection, seq: int, now_text: str) -> Optional[str]:
-    """Begin an attempt of a waiting job that joins a far job, for a worker to adopt; its token. None: nothing to join.
-
-    Raises IntegrityError.
-    """
-    from queuectl_lib.store import claiming  # which has us do the other way
-
-    found = opening.rows(connection, WAITS, (seq,))
-    if not found or far_job(connection, seq, claiming.MOST_RUNS) is None:
-        return None
-    row = dict(found[0]) if attempts.can_be_read(found[0]) else attempts.mended(found[0])
-    connection.execute(TO_CLAIM, (seq,))
-    claim = claiming.claim_one(connection, "", row, now_text)
-    note(connection, claim, None, None)
-    return claim.token
 
 
 def arguments(claim: Claim, line: Optional[Line]) -> List[str]:

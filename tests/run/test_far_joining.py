@@ -14,7 +14,7 @@ from queuectl_lib.jobs.making import JobMaker
 from queuectl_lib.run import far_attempt, slots
 from queuectl_lib.run.pace import Pace
 from queuectl_lib.run.spare_files import SpareFiles
-from queuectl_lib.store import cancelling, claiming, finding
+from queuectl_lib.store import cancelling, claiming, exporting, finding
 from queuectl_lib.store.selecting import Selection
 
 pytestmark = posix_only
@@ -166,3 +166,12 @@ def test_one_that_may_run_there_does_not_give_way(queue):
     with pytest.raises(QueueError, match="job joins with the key \"key\" may run by its launcher"):
         queue.enqueue(maker.row({"command": "true", "unique": "key"}), replaces=True)
     assert finding.states_of(queue.database, ["joins"]) == ["pending"]
+
+
+def test_nor_is_it_handed_over_to_another_program(queue):
+    names = [enqueue(queue, id=name) for name in ("joins", "plain")]
+    lose(queue, claim(queue))
+    with queue.database.reading() as connection:
+        seen = {row["seq"]: row["updated_at"] for row in connection.execute("SELECT seq, updated_at FROM jobs")}
+    exporting.take(queue.database, exporting.Taking(seen, "exported", NOW + 1), lambda: None)
+    assert finding.states_of(queue.database, names) == ["pending", "cancelled"]
