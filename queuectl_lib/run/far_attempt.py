@@ -101,18 +101,19 @@ class FarAttempt(Attempt):
         return [str(shell or launching.SHELL), "-c", " " + text if text[:1] in ("-", "+") else text]
 
     def set_deadline(self, settings: Settings, begin: float) -> None:
-        """What the launcher's own failures exit with costs no retry."""
+        """What the launcher's own failures exit with costs no retry, and is no success, whatever the job says of it."""
         super().set_deadline(settings, begin)
         self.far.grace = settings.grace
         found = self.launcher()
         codes = list(found.later_codes) if found else []
         if codes:
-            self.settings = settings.but(later_codes=sorted({*settings.later_codes, *codes}))
-            own = self.claim.policy.get("later_codes")
-            with contexts.suppress(Exception):  # a row can be changed by hand
-                if own is not None:
-                    own = retry_rules.check_codes(own, "later_codes")
-                    self.claim.policy = dict(self.claim.policy, later_codes=sorted({*own, *codes}))
+            there = {key: later(key, getattr(settings, key), codes) for key in retry_rules.CODES}
+            self.settings = settings.but(**there)
+            for key in retry_rules.CODES:
+                with contexts.suppress(Exception):  # a row can be changed by hand
+                    if self.claim.policy.get(key) is not None:
+                        own = retry_rules.check_codes(self.claim.policy[key], key)
+                        self.claim.policy = dict(self.claim.policy, **{key: later(key, own, codes)})
 
     # -------------------------------------------------------- the far side
 
@@ -216,3 +217,9 @@ class FarAttempt(Attempt):
     def forget(self) -> None:
         self.far.abandon()
         super().forget()
+
+
+def later(key: str, listed: List[int], codes: List[int]) -> List[int]:
+    """The list *key* of what exit codes mean, with *codes* meaning later."""
+    found = {*listed, *codes} if key == "later_codes" else {*listed} - {*codes}
+    return sorted(found)

@@ -7,7 +7,7 @@ from helpers.queue import NOW, SETTINGS, enqueue, rows, set_queue
 
 from queuectl_lib.jobs import states
 from queuectl_lib.jobs.attempts import Outcome
-from queuectl_lib.run import far_attempt, launching
+from queuectl_lib.run import concluding, far_attempt, launching
 from queuectl_lib.run.spare_files import SpareFiles
 from queuectl_lib.store import claiming
 
@@ -135,3 +135,16 @@ def test_one_that_config_json_has_not_is_tried_again_later(queue):
     enqueue(queue, launcher="gone")
     with pytest.raises(launching.NotNow, match="launcher gone is not in config.json"):
         far(queue, claim(queue, OF_ALL)).startable({}, OF_ALL)
+
+
+@pytest.mark.parametrize("own", [{}, {"ok_codes": [0, 75]}, {"dead_codes": [64, 75]}, {"later_codes": [3]}])
+@pytest.mark.parametrize("key", ["ok_codes", "dead_codes"])
+def test_the_launchers_own_failure_is_one_whatever_lists_name_its_code(queue, own, key):
+    """It is no success of a job that has not run, and no death of one that may run on."""
+    enqueue(queue, **own)
+    current = Current()
+    current.settings = OF_ALL.but(launchers={"c": {"run": ["/bin/true"], "later_codes": [75]}}, **{key: [1, 75]})
+    one = far_attempt.FarAttempt(queue, claim(queue, OF_ALL), current, lambda text: None)
+    one.set_deadline(current.settings, 0.0)
+    assert concluding.judgement(one, 75, False).kind == states.SNOOZED
+    assert concluding.judgement(one, 1, False).is_last == (key == "dead_codes" and "dead_codes" not in own)
