@@ -6,7 +6,8 @@
     DIR/submit.sh          slurm: array jobs of at most 1000, each a task of DIR/task.sh
     DIR/complete           all of it is there; without it nothing is started
 
-All three may be started again: what has run, or was submitted, does not a second time.
+All three may be started again: what has run, or was submitted, does not a second time. While one runs, or a job that
+one has begun (it inherits the lock), a second is refused, where there is flock(1).
 """
 
 from __future__ import annotations
@@ -79,6 +80,11 @@ def stub(identifier: object, number: int) -> str:
 GUARD = """cd -- "$(dirname -- "$0")" || exit 1
 if [ ! -e complete ]; then
     echo "this export was interrupted: some of its jobs may be in the queue yet: nothing is started" >&2
+    exit 1
+fi
+exec 9>>running || exit 1
+if command -v flock >/dev/null && ! flock -n 9; then
+    echo "it was started before, and it, or a job that it has begun, still runs: nothing is started" >&2
     exit 1
 fi
 """

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 
@@ -112,6 +113,24 @@ def test_what_has_run_is_not_run_again(home, tmp_path):
     assert code == 1 and "jobs/000001.sh: exit code 3" in said
     with open(os.path.join(home.path, "ran")) as file:
         assert file.read() == "x\nx\n"
+
+
+@pytest.mark.skipif(shutil.which("flock") is None, reason="without flock(1) nobody tells")
+def test_while_what_was_begun_runs_it_is_not_begun_again(home, tmp_path):
+    """Also where who began it was killed: the job goes on."""
+    go = tmp_path / "go"
+    add(home, "echo begun; while [ ! -e %s ]; do sleep 0.05; done; echo ended" % go)
+    export(home, tmp_path / "out")
+    begun = subprocess.Popen(["/bin/sh", str(tmp_path / "out" / "run.sh")], stdout=subprocess.PIPE)
+    assert begun.stdout.readline() == b"begun\n"
+    begun.kill()
+    begun.wait()
+    code, out, said = sh(tmp_path / "out")
+    assert (code, out, "still runs: nothing is started" in said) == (1, "", True)
+    go.write_text("")
+    assert begun.stdout.read() == b"ended\n"
+    begun.stdout.close()
+    assert sh(tmp_path / "out")[1] == "begun\nended\n"  # its exit code is known to nobody
 
 
 def test_slurm_gets_arrays_of_a_thousand_at_most_and_none_twice(home, tmp_path):
