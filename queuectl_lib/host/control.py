@@ -6,6 +6,7 @@ It gets CONTROL_SECONDS and is killed then, with its group; of a flood of words 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import time
@@ -23,12 +24,20 @@ READ_BYTES = 64 * 1024
 READS = 16  # at one look: who floods has no more than that, and waits
 
 
-class Answer:
-    """What came of one run: *code* (negative: a signal; None: it did not end by itself, or did not begin), in words."""
+# What a Python says that ends with 1 for a mistake in its script, or for what that needs and has not.
+MISTAKE = re.compile(rb"^(Traceback \(most recent call|(Syntax|Indentation|Tab)Error: |.*: No module named )", re.M)
 
-    def __init__(self, code: Optional[int], words: str) -> None:
+
+class Answer:
+    """What came of one run: *code* (negative: a signal; None: it did not end by itself, or did not begin), in words.
+
+    It *has_failed* where a code is that of its interpreter.
+    """
+
+    def __init__(self, code: Optional[int], words: str, has_failed: bool = False) -> None:
         self.code = code
         self.words = words
+        self.has_failed = has_failed
 
 
 class Control:
@@ -70,7 +79,8 @@ class Control:
         how = "killed by signal %d" % -code if code < 0 else "exit code %d" % code
         text = self.said.decode("utf-8", "replace").strip()
         line = errors.printable(text.splitlines()[-1].strip()) if text else ""
-        return Answer(code, "%s (%s)" % (line[:200], how) if line else "%s: %s" % (self.name, how))
+        words = "%s (%s)" % (line[:200], how) if line else "%s: %s" % (self.name, how)
+        return Answer(code, words, MISTAKE.search(self.said) is not None)
 
     def abandon(self) -> None:
         """Whatever of it lives is killed: nobody waits for it."""

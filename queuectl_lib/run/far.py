@@ -2,7 +2,7 @@
 
     what alive says          what is known of the job there
     exit code 0              it is there: asked again soon, ever more seldom
-    exit code 1              it is gone
+    exit code 1              it is gone; not where a Python tells its own mistake: with that it ends so, too
     any other, or no answer  nothing: asked again after UNKNOWN_SECONDS, twice as long each time
 
 An ending that fails is tried again in the same way; whether the job has ended meanwhile, alive tells. Where a
@@ -108,7 +108,7 @@ class Far:
             if self.verb == HARD:
                 self.killed_at, self.defied_since = now, self.defied_since or now
             self.ask_at, self.ask_pause = now, 0.0
-        elif answer.code == 1:
+        elif answer.code == 1 and not answer.has_failed:
             self.trouble, self.there_since, self.ask_at = "", None, now + SURE_SECONDS
             self.is_gone, self.gone_once = self.gone_once or not self.is_doubted, True
         elif answer.code == 0:

@@ -1,5 +1,6 @@
 """What is known of the far side of an attempt: by control programs that are never waited for."""
 
+import sys
 import time
 import types
 
@@ -55,6 +56,15 @@ def test_gone_is_believed_at_once_of_one_whose_client_told_how_it_ended(side):
     side.answer("alive", 1)
     side.turn_until("", lambda: side.far.is_gone, "alive to be heard")
     assert side.calls() == ["alive"] and side.far.trouble == ""
+
+
+@pytest.mark.parametrize("text", ["import no_such_module_of_it", "if True", "  x = 1\n y = 2", "1 / 0", None])
+def test_a_mistake_of_a_python_that_asks_is_no_gone(tmp_path, text):
+    """It ends with 1, too; also where the module that it is to run is missing."""
+    words = ["-c", text] if text else ["-m", "no_such_module_of_it"]
+    side = Side(tmp_path, alive=[sys.executable, *words])
+    side.turn_until("", lambda: side.far.trouble, "alive to be heard")
+    assert "exit code 1" in side.far.trouble and not side.far.is_gone
 
 
 def test_of_one_whose_client_was_killed_gone_must_be_said_twice_with_time_in_between(side):
