@@ -11,7 +11,7 @@ import tempfile
 
 from helpers.daemons import Daemon, free_ports, is_root
 from helpers.home import SCRIPT, Home
-from helpers.processes import PYTHON
+from helpers.processes import PYTHON, end_process
 from helpers.real import found
 from helpers.waiting import wait_until
 
@@ -95,6 +95,13 @@ class Sshd:
         """Begin again, where it was stopped."""
         if not self.daemon.lives():
             self.start()
+
+    def fall(self):
+        """Nothing answers any more, and each line that there is dies."""
+        lines = self.lines()  # before: later they are nobody's
+        self.daemon.stop()
+        for pid in lines:
+            end_process(pid)
 
     def ssh(self, *words):
         words = [os.path.join(self.bin, "ssh"), "-oBatchMode=yes", "--", "node1", *words]

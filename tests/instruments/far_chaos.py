@@ -113,9 +113,7 @@ class OverSsh:
 
     @contextlib.contextmanager
     def broken(self):
-        self.sshd.daemon.stop()
-        for pid in self.sshd.lines():
-            end_process(pid)
+        self.sshd.fall()
         try:
             yield
         finally:
