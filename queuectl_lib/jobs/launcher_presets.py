@@ -40,7 +40,7 @@ SLURM = {
     "env": {"SLURM_EXIT_ERROR": "75"},
     "values": {"settle": "60"},  # seconds
 }
-# A queuectl there keeps the job while the line is down, so the next attempt joins it. Its own 255 is such a line, too.
+# A queuectl there keeps the job while the line is down, so the next attempt joins it.
 # Only its own words count: a Python that fails ends with 1, too. One line of what it prints has its state.
 SSH_ALIVE = r"""s=$(ssh -oBatchMode=yes -oConnectTimeout=10 -- "$1" "$2" show --json "$3" 2>&1); c=$?
 case $c$s in 0*) ;; 1*'"code": "no_such_job"'*) exit 1;; *) printf '%s\n' "$s" >&2; exit 2;; esac
@@ -49,10 +49,13 @@ printf '%s\n' "$s" | grep -Eq '^  "state": "(completed|dead|cancelled)"' && exit
 SSH_END = r"""s=$(ssh -oBatchMode=yes -oConnectTimeout=10 -- "$1" "$2" cancel --json "$3" 2>&1); c=$?
 case $c$s in 0*|1*'"code": "wrong_state"'*|1*'"code": "not_ended"'*) exit 0;; esac
 printf '%s\n' "$s" >&2; exit $c"""
+# On the other side, quoted for its shell: 255 there is one of the job (perl, php), and would be taken for a lost line,
+# joined again and again.
+SSH_CODE = """'"$@"; c=$?; case $c in 255) exit 254;; esac; exit $c'"""
 SSH = {
     "run": [
         *("ssh", "-oBatchMode=yes", "-oConnectTimeout=10", "-oServerAliveInterval=30", "--", "{host}"),
-        *("{queuectl}", "run", "--quiet", "--id", "queuectl-{far}"),
+        *("sh", "-c", SSH_CODE, "sh", "{queuectl}", "run", "--id", "queuectl-{far}"),
         *("--max-retries", "0", "--attach", "--cwd", "{directory}", "--env={name}={value}", "{args}", "--"),
     ],
     "end": ["sh", "-c", SSH_END, "sh", "{host}", "{queuectl}", "queuectl-{far}"],

@@ -7,6 +7,7 @@ import os
 import subprocess
 
 import pytest
+from helpers.engine import add_launcher
 from helpers.far_life import CODES, DEAF, STEADY, FarHome
 from helpers.processes import end_process, is_running
 from helpers.real import needs
@@ -34,6 +35,8 @@ def far(node, tmp_path, monkeypatch):
     node.far.run("dlq", "purge", "--all", "--quiet")
     try:
         with FarHome(tmp_path / "home", node.launcher()) as home:
+            values = dict(node.launcher()["values"], directory="/no/such/directory")
+            add_launcher(home, "elsewhere", node.launcher(values=values))
             yield home
         assert not node.far.run("list", "--state", "processing,pending", "--json").json
     finally:
@@ -48,13 +51,15 @@ def test_doctor_finds_it_fit(far, tmp_path):
 
 
 def test_codes_signals_output_and_quoting(far):
-    ids = {far.add(command): code for command, code in CODES.items()}
+    ids = {far.add(command): code for command, code in dict(CODES, **{"exit 255": 254}).items()}
+    missing = far.add("exit 0", "--launcher", "elsewhere")
     words = ["a b", "c'd", "$x", "`y`", "*", ""]
     listed = far.run("add", "--", "printf", "<%s>", *words).id
     variables = far.add("pwd; echo $A", "--env", "A=it's \"$HOME\"", "--cwd", far.work)
     whole = far.add("head -c 5000000 /dev/urandom | tee copy; echo aside >&2", "--cwd", far.work)
     far.run("worker", "start", "--drain", "--count", "4", timeout=120)
     assert {key: far.job(key)["exit_code"] for key in ids} == ids
+    assert "the directory /no/such/directory does not exist" in far.run("logs", missing).stderr
     assert far.run("logs", listed).stdout == "".join("<%s>" % word for word in words)
     assert far.run("logs", variables).stdout == far.work + "\nit's \"$HOME\"\n"
     logs = subprocess.run(far.command("logs", whole), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
