@@ -174,14 +174,15 @@ def reasons(call: Call, jobs: Sequence[Fields]) -> Optional[Reasons]:
 
 
 def errors_of(call: Call, jobs: Sequence[Fields]) -> Dict[Any, str]:
-    """By id what each of *jobs* that is dead or failed says of its last failure; of one that runs what is unknown."""
+    """By id what each of *jobs* that is dead or failed says of its last failure; of others what a launcher says."""
     failed = [job for job in jobs if job["state"] in ("dead", "failed")]
-    found: Dict[Any, str] = {}
+    put_off = [job for job in jobs if job["state"] == "pending" and str(job["last_error"]).startswith("launcher ")]
+    found: Dict[Any, str] = {job["id"]: str(job["last_error"]) for job in put_off}
     if [job for job in jobs if job["state"] == "processing"]:
         from queuectl_lib.store import launched  # which only these need
 
-        found = {one["id"]: one["error"] for one in launched.troubles(call.queue().database)}
-        found = {job["id"]: found[job["id"]] for job in jobs if job["id"] in found}
+        troubles = {one["id"]: one["error"] for one in launched.troubles(call.queue().database)}
+        found.update((job["id"], troubles[job["id"]]) for job in jobs if job["id"] in troubles)
     if failed:
         from queuectl_lib.store import failure_words  # the same
 

@@ -154,6 +154,9 @@ class Why:
                 when,
                 " (%s)" % why if why else "",
             )
+            if why.startswith("launcher "):  # it has not asked for that (run/far_attempt)
+                text = "%s; put off for the %s time, and due %s" % (why, ordinal(job["snoozes"]), when)
+                type_this = launchers_trial(facts) or type_this
         yield {"reason": reason, "sentence": text, "due": due, "next": type_this}
 
     def of_its_lock(self, facts: Fields) -> Fields:
@@ -221,6 +224,14 @@ def answer(identifier: Optional[str], state: Optional[str], found: Sequence[Fiel
         "next": proposed[:2],
         "eta": first.get("eta"),
     }
+
+
+def launchers_trial(facts: Fields) -> Optional[Tuple[str, ...]]:
+    """What tries the launcher of the last attempt."""
+    from queuectl_lib.store import launched  # which only these need
+
+    name = launched.parts(facts["attempts"][0].get("launcher"))[0]
+    return ("doctor", "--launcher", str(name)) if name else None
 
 
 def last_outcome(facts: Fields) -> object:

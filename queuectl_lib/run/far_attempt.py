@@ -21,7 +21,7 @@ import time
 from queuectl_lib import contexts
 from queuectl_lib.errors import QueueError
 from queuectl_lib.host import system
-from queuectl_lib.jobs import attempts, interpreters, launchers, retry_rules, states
+from queuectl_lib.jobs import attempts, interpreters, launchers, retry_rules, signatures, states
 from queuectl_lib.run import concluding, far, launching
 from queuectl_lib.run.attempt import Attempt
 from queuectl_lib.store import launched
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 # Run here in place of a launcher that does not attach any more: so the far job is ended, and then the job snoozed.
 ENDED_FIRST = 'echo "snooze 1s its launcher attaches no more: what it began is over" >"$QUEUECTL_CONTROL"; exit 75'
 LOCAL_SECONDS = 2.0  # of grace for what is left here once the far job is gone
+LINE_CHARACTERS = 200  # of what a launcher says
 JOINED = "lost: its launcher is gone; the next attempt joins the job there"
 
 
@@ -204,8 +205,21 @@ class FarAttempt(Attempt):
             found = concluding.outcome(self)
         if self.ending:  # then what the launcher exits with tells nothing of the job
             found.exit_code = None
+        elif found.kind == states.SNOOZED and not found.spoke:
+            found.error = self.launchers_words(found)
         found.joins = self.joins() and found.kind in (states.SNOOZED, states.GIVEN_BACK)
         return found
+
+    def launchers_words(self, found: Outcome) -> Optional[str]:
+        """What is said of one that is put off: where the launcher's own failure did it, the words of that."""
+        launcher = self.launcher()
+        if launcher is None or self.code not in launcher.later_codes:
+            return found.error
+        from queuectl_lib.run import telling  # which few need
+
+        line = signatures.telling_line(telling.tail(found.stderr, found.stderr_bytes, self.paths["err"]), b"")
+        how = "exit code %s" % self.code
+        return "launcher %s: %s" % (launcher.name, "%s (%s)" % (line[:LINE_CHARACTERS], how) if line else how)
 
     def is_watched_closely(self) -> bool:
         return self.far.is_busy() if self.far.trouble else super().is_watched_closely()

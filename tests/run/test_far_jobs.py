@@ -66,6 +66,19 @@ def test_a_directory_that_is_missing_there_is_no_success(world):
     assert job["exit_code"] == 126 and "no such directory" in world.home.run("logs", job["id"]).stderr
 
 
+def test_the_engines_own_failure_is_told_of_a_job_that_it_puts_off(world):
+    with world.engine.fault("refuses"):
+        job = world.home.add("exit 0", "--backoff", "fixed:1h")
+        wait_until(lambda: world.job(job)["snoozes"] == 1, "it to be put off")
+        said = "launcher far: far-run: no place for it (exit code 75)"
+        assert world.job(job)["last_error"] == said and said in world.home.run("list").stdout
+        told = world.home.run("why", job, "--json").json
+        assert told["sentence"].startswith(said + "; put off for the 1st time, and due in ")
+        assert told["reason"] == "snoozed" and told["next"][0].endswith(" doctor --launcher far")
+    world.home.run("edit", job, "--now")
+    assert world.ended(job, "completed")["last_error"] is None
+
+
 def test_the_engines_own_failure_costs_no_retry(world):
     with world.engine.fault("refuses"):
         job = world.home.add("exit 0", "--max-retries", "0", "--backoff", "fixed:1s")
