@@ -52,11 +52,13 @@ printf '%s\n' "$s" >&2; exit $c"""
 # On the other side, quoted for its shell: 255 there is one of the job (perl, php), and would be taken for a lost line,
 # joined again and again.
 SSH_CODE = """'"$@"; c=$?; case $c in 255) exit 254;; esac; exit $c'"""
+# The timeout goes along: nobody here ends what runs there while the line is down.
 SSH = {
     "run": [
         *("ssh", "-oBatchMode=yes", "-oConnectTimeout=10", "-oServerAliveInterval=30", "--", "{host}"),
         *("sh", "-c", SSH_CODE, "sh", "{queuectl}", "run", "--id", "queuectl-{far}"),
-        *("--max-retries", "0", "--attach", "--cwd", "{directory}", "--env={name}={value}", "{args}", "--"),
+        *("--max-retries", "0", "--attach", "--cwd", "{directory}", "--timeout={seconds}"),
+        *("--env={name}={value}", "{args}", "--"),
     ],
     "end": ["sh", "-c", SSH_END, "sh", "{host}", "{queuectl}", "queuectl-{far}"],
     "alive": ["sh", "-c", SSH_ALIVE, "sh", "{host}", "{queuectl}", "queuectl-{far}"],

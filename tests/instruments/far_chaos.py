@@ -42,7 +42,7 @@ KINDS = {
     "cancelled": (STEADY, ("--max-retries", "9"), ("cancelled", "dead")),
 }
 FREE_SECONDS = 30
-PATIENCE = 300  # seconds for the rest to become final, once nothing is killed any more
+PATIENCE = 120  # seconds in which something has to end, until all is final, once nothing is killed any more
 
 
 class StandIn:
@@ -212,8 +212,10 @@ class Chaos:
             self.done[deed.__name__] += 1
             deed()
             self.cancel_some()
-        deadline = time.monotonic() + PATIENCE
-        while self.left() and time.monotonic() < deadline:
+        ended, deadline = -1, 0.0
+        while self.left() and (self.ended() != ended or time.monotonic() < deadline):
+            if self.ended() != ended:
+                ended, deadline = self.ended(), time.monotonic() + PATIENCE
             self.start()
             self.cancel_some()
             time.sleep(0.5)
@@ -222,6 +224,11 @@ class Chaos:
         with self.home.queue.database.reading() as connection:
             text = "SELECT count(*) FROM jobs WHERE state NOT IN ('completed', 'dead', 'cancelled')"
             return connection.execute(text).fetchone()[0]
+
+    def ended(self):
+        """How many attempts have: while that grows, a busy machine is all there is to wait for."""
+        with self.home.queue.database.reading() as connection:
+            return connection.execute("SELECT ended FROM counts WHERE state = 'completed'").fetchone()[0]
 
     def violations(self):
         """What does not hold, a line each."""

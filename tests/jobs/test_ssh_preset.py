@@ -32,7 +32,7 @@ def far(tmp_path, monkeypatch):
     program("ssh", SSH)
     monkeypatch.setenv("PATH", str(tmp_path / "bin") + os.pathsep + os.environ["PATH"])
 
-    def run(words, text, **more):
+    def run(words, text, timeout=None, **more):
         queuectl = program("queuectl of ours", text)
         facts = dict(more, host="me@n1", queuectl=queuectl)
         setting = launchers.check({"far": {"preset": "ssh", "values": facts}}, "launchers")
@@ -40,11 +40,17 @@ def far(tmp_path, monkeypatch):
         row.update(seq=1, is_list=0, id="job", command="", attempts=1, max_retries=0, cwd=str(tmp_path), snoozes=0)
         claim = Claim(row, "f" * 16, 1, 1)
         claim.env, claim.far_token = {"A": "it's \"$x\""}, claim.token
-        found = launchers.named(setting, "far").command(claim, words, 1, None)
+        found = launchers.named(setting, "far").command(claim, words, 1, timeout)
         done = subprocess.run(found, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         return done.returncode, done.stdout.decode(), done.stderr.decode()
 
     return run
+
+
+@pytest.mark.parametrize("timeout, given", [(None, []), (2.5, ["--timeout=3"])])
+def test_the_timeout_holds_there_too_for_when_the_line_is_down(far, timeout, given):
+    words = far(["true"], "printf '%s\\n' \"$@\"", timeout=timeout)[1].splitlines()
+    assert [word for word in words if word.startswith("--timeout")] == given
 
 
 @pytest.mark.parametrize("code, told", [(0, 0), (1, 1), (75, 75), (254, 254), (255, 254)])
