@@ -145,6 +145,22 @@ def test_without_a_line_nothing_is_known_and_nothing_given_away(far, node):
     assert far.noted("end", "job")[0][3] == "42"
 
 
+def test_a_cancel_while_the_line_is_down_ends_what_runs_there(far, node):
+    far.start("--count", "1")
+    far.far("job", STEADY, "--backoff", "fixed:1h")
+    far.wait_for("begin", "job")
+    node.fall()
+    try:
+        far.wait_for_state("job", "pending")
+        far.ask_to_cancel("job")
+        wait_until(lambda: "Connection refused" in far.run("why", "job").stdout, "why to tell of it", 60)
+        assert not far.noted("term", "job")
+    finally:
+        node.heal()
+    far.ended("job", "cancelled")
+    assert (far.noted("end", "job")[0][3], len(far.noted("begin", "job"))) == ("42", 1)
+
+
 def test_a_host_that_cannot_be_reached_costs_no_retry(far, node):
     node.daemon.stop()
     try:
