@@ -17,8 +17,6 @@ from queuectl_lib.store import looking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Container
-
     from queuectl_lib.commands.frame import Call
     from queuectl_lib.values import Fields
 
@@ -74,13 +72,14 @@ def config_set(call: Call) -> int:
 
         interpreters.check_shell(value, key)  # which each `add` would refuse
     refuse_to_leave(call, key, value)
+    before = call.config.values().get("launchers", {}) if key == "launchers" else {}
     interrupts.keep_until_told()
     Changeable(call.home).change(key, value, False)
     call.facts = {"key": key, "value": value}
     if key == "hook":
         tell_from_now_on(call, value)
     if key == "launchers":
-        tell_who_needs(call, value)
+        tell_who_needs(call, value, before)
     if key == "db_path" and call.config.named_database:
         terminal.tell("QUEUECTL_DB_PATH is set in your environment, and counts in its place")
     return 0
@@ -103,19 +102,27 @@ def config_unset(call: Call) -> int:
     if key == "hook":
         tell_from_now_on(call, None)
     if key == "launchers":
-        tell_who_needs(call, {})
+        tell_who_needs(call, {}, {})
     return 0
 
 
-def tell_who_needs(call: Call, there: Container[object]) -> None:
-    """Say which jobs run by a launcher that is not *there* any more, and which queues name one."""
-    from queuectl_lib.store import launched, queues  # which few calls need
+def tell_who_needs(call: Call, there: Fields, before: Fields) -> None:
+    """Say which jobs run by a launcher that is not *there* any more, or asks another than *before*; and which queues
+    name one that is not there.
+    """
+    from queuectl_lib.jobs import launchers  # which few calls need
+    from queuectl_lib.store import launched, queues
 
+    known = [name for name in there if name in before]
+    changed = [name for name in known if launchers.asks(name, there[name]) != launchers.asks(name, before[name])]
     with contextlib.suppress(QueueError, OSError):
         database = call.queue().database
         for job, name in launched.running(database)[:NAMED]:
             if name not in there:
                 text = "job %s runs by the launcher %s: until that is there again nothing is known of it"
+                terminal.tell(text % (job, errors.printable(name)))
+            elif name in changed:
+                text = "job %s runs by the launcher %s, which asks otherwise now: what its engine does not know is gone"
                 terminal.tell(text % (job, errors.printable(name)))
         for queue, launcher in queues.launchers(database).items():
             if launcher is not None and launcher not in there:

@@ -129,6 +129,12 @@ def whole(name: str, own: Fields) -> Tuple[str, Fields]:
     return preset, found
 
 
+def asks(name: str, own: Fields) -> Fields:
+    """What decides whom the launcher *name* asks after a job."""
+    launcher = whole(name, own)[1]
+    return {key: launcher[key] for key in ("alive", "env", "values")}
+
+
 def refuse_unknown(name: str, launchers: Fields, key: str) -> None:
     """Raise BadInput where there is no launcher *name* on this host, with those that there are."""
     if name in launchers:

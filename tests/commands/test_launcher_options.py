@@ -166,6 +166,8 @@ def test_who_takes_a_launcher_away_is_told_who_needs_it(home):
     home.run("queue", "set", "far", "--launcher", "mine")
     home.run("add", "true", "--id", "j1", "--launcher", "slurm")
     assert [one.id for one in claim(home.queue, time.time())] == ["j1"]
+    said = home.run("config", "set", "launchers", '{"mine": {"run": ["r"]}, "slurm": {"alive": ["mine"]}}').stderr
+    assert "job j1 runs by the launcher slurm, which asks otherwise now" in said and said.count("\n") == 1
     said = home.run("config", "set", "launchers", '{"mine": {"run": ["other"]}}').stderr
     assert "job j1 runs by the launcher slurm" in said and "queue" not in said
     said = home.run("config", "unset", "launchers").stderr
