@@ -55,6 +55,7 @@ class FarAttempt(Attempt):
         self.far = far.Far(claim, self.launcher, current.settings.grace)
         self.told_trouble = ""
         self.written_trouble = ""
+        self.will_join = False
         self.gone_at: Optional[float] = None
 
     def launcher(self) -> Optional[Launcher]:
@@ -132,7 +133,8 @@ class FarAttempt(Attempt):
 
     def is_known(self) -> bool:
         """True where the end of its own process tells all: it came to its end by itself, or the next one joins."""
-        return not self.ending and (self.code == 0 or self.joins())
+        self.will_join = self.joins()  # as config.json is now: what follows from it is decided once
+        return not self.ending and (self.code == 0 or self.will_join)
 
     def wanted(self) -> str:
         """How the far job is to be ended now: "" not at all."""
@@ -199,7 +201,7 @@ class FarAttempt(Attempt):
         return super().judge() if self.leader_ended() and self.is_known() else None
 
     def conclude(self) -> Outcome:
-        if self.joins() and self.is_unwatched():
+        if self.will_join and self.is_unwatched():
             found = concluding.outcome_of(self, states.GIVEN_BACK, JOINED)
         else:
             found = concluding.outcome(self)
@@ -207,7 +209,7 @@ class FarAttempt(Attempt):
             found.exit_code = None
         elif found.kind == states.SNOOZED and not found.spoke:
             found.error = self.launchers_words(found)
-        found.joins = self.joins() and found.kind in (states.SNOOZED, states.GIVEN_BACK)
+        found.joins = self.will_join and found.kind in (states.SNOOZED, states.GIVEN_BACK)
         return found
 
     def launchers_words(self, found: Outcome) -> Optional[str]:

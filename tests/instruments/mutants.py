@@ -1600,7 +1600,7 @@ MUTANTS = [
     Mutant(
         "no answer of an engine is taken for gone",
         34,
-        [("queuectl_lib/run/far.py", "elif answer.code == 1:", "elif answer.code != 0:")],
+        [("queuectl_lib/run/far.py", "elif answer.code == 1 and not answer.has_failed:", "elif answer.code != 0:")],
         "run/test_far.py::test_any_other_answer_is_none_and_is_asked_for_again_ever_more_seldom",
         "run/test_far_jobs.py::test_what_is_not_known_is_waited_for_and_told",
     ),
@@ -1650,14 +1650,20 @@ MUTANTS = [
     Mutant(
         "the failure of a launcher costs a retry",
         34,
-        [("queuectl_lib/run/far_attempt.py", "*settings.later_codes, *codes", "*settings.later_codes")],
+        [("queuectl_lib/run/far_attempt.py", "{*listed, *codes} if", "{*listed} if")],
         "run/test_far_jobs.py::test_the_engines_own_failure_costs_no_retry",
     ),
     Mutant(
         "the next attempt joins nothing",
         34,
-        [("queuectl_lib/store/launched.py", "if told and told.group(4) and", "if told and not told.group(4) and")],
+        [("queuectl_lib/store/launched.py", "told and told.group(4) and", "told and not told.group(4) and")],
         "run/test_far_jobs.py::test_the_next_attempt_joins_what_runs_there",
+    ),
+    Mutant(
+        "an attempt that cannot start forgets the far job that it was to join",
+        34,
+        [("queuectl_lib/run/slots.py", "refused.joins = joins", "refused.joins = False")],
+        "run/test_far_joining.py::test_an_attempt_that_cannot_start_leaves_the_far_job_to_the_next",
     ),
     Mutant(
         "a job whose launcher is not there runs here",

@@ -175,3 +175,18 @@ def test_nor_is_it_handed_over_to_another_program(queue):
         seen = {row["seq"]: row["updated_at"] for row in connection.execute("SELECT seq, updated_at FROM jobs")}
     exporting.take(queue.database, exporting.Taking(seen, "exported", NOW + 1), lambda: None)
     assert finding.states_of(queue.database, names) == ["pending", "cancelled"]
+
+
+# ---------------------------------------------------------------- config.json changed in that moment
+
+
+def test_what_was_found_to_be_joined_is_so_where_its_launcher_goes_in_that_moment(queue):
+    """Between the look that needed no answer of the engine, and what is recorded of it."""
+    enqueue(queue)
+    one = far(queue, claim(queue))
+    one.adopt(NOW, WITH)
+    one.code = 75
+    assert one.is_known()
+    one.current.settings = WITH.but(launchers={}, launcher=None)
+    outcome = one.conclude()
+    assert (outcome.kind, outcome.joins) == (states.SNOOZED, True)
