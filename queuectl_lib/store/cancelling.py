@@ -57,6 +57,7 @@ WAITS = (
     "SELECT seq, runs, %s FROM jobs WHERE seq = ? AND state IN ('pending', 'failed')"
     % ", ".join(attempts.CLAIMED_COLUMNS)
 )
+NOBODY = "nobody"  # no worker has this name: whoever looks for what the dead have left adopts it
 TO_CLAIM = "UPDATE jobs SET lane = 0 WHERE seq = ?"
 
 
@@ -71,7 +72,7 @@ def claim_for_nobody(connection: sqlite3.Connection, seq: int, now_text: str) ->
         return None
     row = dict(found[0]) if attempts.can_be_read(found[0]) else attempts.mended(found[0])
     connection.execute(TO_CLAIM, (seq,))
-    claim = claiming.claim_one(connection, "", row, now_text)
+    claim = claiming.claim_one(connection, NOBODY, row, now_text)
     launched.note(connection, claim, None, None)
     return claim.token
 
