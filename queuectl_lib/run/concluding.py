@@ -8,7 +8,7 @@ import time
 
 from queuectl_lib import times
 from queuectl_lib.errors import QueueError
-from queuectl_lib.host import files, locks, memory_kills, processes, tree
+from queuectl_lib.host import locks, memory_kills, processes, tree
 from queuectl_lib.jobs import attempts, states
 from queuectl_lib.jobs.attempts import Outcome
 from queuectl_lib.run import interruption, launching, run_file
@@ -91,7 +91,7 @@ def control_path(attempt: Attempt) -> str:
 
 def speaks(attempt: Attempt) -> bool:
     """True where it has: asked once it has ended, and of one with a timeout while it runs."""
-    return files.is_there(control_path(attempt))
+    return run_file.is_beside(control_path(attempt), attempt.run_path, attempt.queue.database.path)
 
 
 def extends(attempt: Attempt) -> bool:

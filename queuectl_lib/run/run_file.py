@@ -17,6 +17,7 @@ import functools
 import os
 import re
 import signal
+import time
 
 from queuectl_lib.host import files, processes, signals, system
 from queuectl_lib.host.tree import Tree
@@ -26,6 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, Optional, Tuple
 
+AWAY_SECONDS = 3.0  # for which a home that is moved, or its mount, may be away while a job ends
 HEAD_BYTES = 16 * 1024  # where the start is found, behind what earlier attempts left in a file that is used again
 TAIL_BYTES = 64 * 1024  # where the exit is found, however much a job has written in between
 WATCHED = (states.TIMED_OUT, states.CANCELLED, states.GIVEN_BACK, states.LOST)  # what an attempt can be ended as
@@ -168,3 +170,16 @@ def how_it_ended(code: int) -> Tuple[str, Optional[str]]:
         name = signals.signal_name(number)
         return ("killed by %s" % name if code < 0 else "killed by %s (exit code %d)" % (name, code)), name
     return "exit code %d%s" % (code, HINTS.get(code, "")), None
+
+
+def is_beside(path: str, run_path: str, database_path: str) -> bool:
+    """True where *path*, beside the run file, is there; where neither that nor the database is, the home is waited for.
+
+    For where it means something that nothing is there: who moves a home, or mounts it anew, takes it away for a moment.
+    """
+    deadline = time.monotonic() + AWAY_SECONDS
+    while not (files.is_there(path) or files.is_there(run_path) or files.is_there(database_path)):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return files.is_there(path)  # the look before may have come too early

@@ -1483,9 +1483,12 @@ class Audit:
         self.check_parent(job, record, starts)
 
     def fell_with_its_parent(self, job, record):
-        """True where the queue has cancelled it, for what it comes after cannot complete."""
+        """True where the queue has cancelled it, for what it comes after cannot complete, or could not at that time."""
         parents = self.by_tag.get(job.parent.tag, []) if job.parent else []
-        return bool(record.row["reason"] and parents and parents[0].state in ("dead", "cancelled"))
+        if not (record.row["reason"] and parents):
+            return False
+        was_sent_back = self.arena.requeues[parents[0].id] or job.parent.kind.name == "needy"
+        return bool(was_sent_back or parents[0].state in ("dead", "cancelled"))
 
     def check_parent(self, job, record, starts):
         """It begins when its parent has ended, and as it wants."""
