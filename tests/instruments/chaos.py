@@ -914,12 +914,13 @@ class Stopper(Agent):
     def terminate_everything(self):
         """TERM to supervisors, workers, watchers and jobs in one moment, as when the host goes down.
 
-        Not to jobs that nobody attends to: no supervisor of theirs is told to stop. Nor while the home is elsewhere:
-        then the stop cannot be noted in it (docs/promises.md, 8).
+        Not to jobs that nobody attends to: no supervisor of theirs is told to stop, or one that is paused and notes
+        nothing. Nor while the home is elsewhere: then the stop cannot be noted in it (docs/promises.md, 8).
         """
         arena = self.arena
         with arena.in_place(), arena.no_kills:
-            supervisors, workers = arena.living_supervisors(), arena.living_workers()
+            supervisors = [one for one in arena.living_supervisors() if not is_stopped(one.pid)]
+            workers = arena.living_workers()
             attended = {worker.pid for worker in workers if worker.parent in {one.pid for one in supervisors}}
             table = all_processes()
             tokens = {token_of(process.pid) for process in table if process.parent in attended} - {b""}
