@@ -1666,6 +1666,36 @@ MUTANTS = [
         "run/test_far_joining.py::test_an_attempt_that_cannot_start_leaves_the_far_job_to_the_next",
     ),
     Mutant(
+        "a job that waits to join what runs there is cancelled here alone",
+        34,
+        [("queuectl_lib/store/cancelling.py", 'state != "processing" and is_to_join', 'state == "" and is_to_join')],
+        "run/test_far_joining.py::test_until_then_it_is_under_way_and_no_other_job_is",
+    ),
+    Mutant(
+        "a cancel beside a lost line is done before the far job is over",
+        34,
+        [("queuectl_lib/store/ending.py", "== states.CANCELLED and outcome.joins", "== states.CANCELLED and False")],
+        "run/test_far_joining.py::test_a_cancel_beside_a_lost_line_is_not_done_before_the_far_job_is_over",
+    ),
+    Mutant(
+        "another launcher is asked for what may run by the first",
+        34,
+        [("queuectl_lib/store/launched.py", "name = joins[0] if joins else own if", "name = own if")],
+        "run/test_far_joining.py::test_what_is_to_be_joined_is_joined_whatever_launcher_was_chosen_since",
+    ),
+    Mutant(
+        "what may run there is handed over by export --take",
+        34,
+        [("queuectl_lib/store/exporting.py", "or cancelling.is_to_join(connection, seq)", "or False")],
+        "run/test_far_joining.py::test_nor_is_it_handed_over_to_another_program",
+    ),
+    Mutant(
+        "a home that is elsewhere for a moment has its jobs say nothing",
+        32,
+        [("queuectl_lib/run/run_file.py", "while not (files.is_there(path) or", "while not (True or")],
+        "run/test_away.py::test_what_a_job_has_said_is_heard_once_its_home_is_back",
+    ),
+    Mutant(
         "a job whose launcher is not there runs here",
         34,
         [
