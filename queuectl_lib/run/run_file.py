@@ -177,9 +177,12 @@ def is_beside(path: str, run_path: str, database_path: str) -> bool:
 
     For where it means something that nothing is there: who moves a home, or mounts it anew, takes it away for a moment.
     """
+    is_there = files.is_there(path)
+    if is_there or files.is_there(run_path):
+        return is_there
     deadline = time.monotonic() + AWAY_SECONDS
-    while not (files.is_there(path) or files.is_there(run_path) or files.is_there(database_path)):
+    while not (files.is_there(run_path) or files.is_there(database_path)):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.01)
-    return files.is_there(path)  # the look before may have come too early
+    return files.is_there(path)

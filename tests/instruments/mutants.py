@@ -1692,7 +1692,7 @@ MUTANTS = [
     Mutant(
         "a home that is elsewhere for a moment has its jobs say nothing",
         32,
-        [("queuectl_lib/run/run_file.py", "while not (files.is_there(path) or", "while not (True or")],
+        [("queuectl_lib/run/run_file.py", "if is_there or files.is_there(run_path):", "if is_there or True:")],
         "run/test_away.py::test_what_a_job_has_said_is_heard_once_its_home_is_back",
     ),
     Mutant(
