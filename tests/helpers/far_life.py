@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import time
 
 from helpers.engine import add_launcher
@@ -83,8 +84,13 @@ class FarHome(Home):
             return connection.execute("SELECT token FROM jobs WHERE id = ?", (name,)).fetchone()[0]
 
     def kill_host(self, *names):
-        """The death of this host: supervisor, workers, watchers and clients; what runs there runs on."""
+        """The death of this host: supervisor, workers, watchers and clients; what runs there runs on.
+
+        All at once, as far as they can tell: one srun that sees the other die ends what runs there.
+        """
         pids = [pid for name in names for pid in self.here(name)]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
         for process in self.started:
             process.kill()
             process.wait()
