@@ -1122,6 +1122,7 @@ class Meddler(Agent):
     """
 
     pauses = (0.2, 1.5)
+    unseen = ()  # canaries that were waited for in vain: the others may follow one of them at any time
 
     def act(self):
         self.choose(
@@ -1207,11 +1208,12 @@ class Meddler(Agent):
             after = dead_runs(arena)
             if after.get(canary, 0) > before.get(canary, 0):  # dead again, after one more run
                 arena.count("canaries that failed")
-                for identifier in set(before) & set(after) - {canary}:
-                    if after[identifier] > before[identifier]:
-                        arena.accuse("released", identifier, "it ran, though its canary %s failed" % canary)
+                ran = [one for one in set(before) & set(after) - {canary} if after[one] > before[one]]
+                for identifier in ran if set(self.unseen) <= set(after) else ():
+                    arena.accuse("released", identifier, "it ran, though its canary %s failed" % canary)
                 return
             arena.over.wait(0.1)
+        self.unseen += (canary,)
 
     def recent_ids(self):
         with self.arena.guard:
